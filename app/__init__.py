@@ -1,0 +1,1 @@
+"""What people see: the Textual app and its command line."""

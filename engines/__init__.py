@@ -1,0 +1,1 @@
+"""Runs models: plans, builds, workers, measures and backends. No terminal code; usable as a library."""

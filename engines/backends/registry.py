@@ -1,0 +1,51 @@
+"""The backends by name. A new backend is one file and one line here.
+
+Importing this module imports no backend: that happens in `backend_class`, inside a worker.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import cast
+
+from engines.backends.base import Backend
+from engines.errors import EngineError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What can be said of a backend without importing it."""
+
+    title: str
+    target: str
+    """`module:class`."""
+    builds: bool
+    """Whether prepare writes an engine to the store."""
+
+
+BACKENDS: dict[str, Entry] = {
+    "pytorch": Entry("PyTorch", "engines.backends.pytorch:PyTorchBackend", builds=False),
+    "openvino": Entry("OpenVINO", "engines.backends.openvino.backend:OpenVINOBackend", builds=True),
+}
+
+
+def backend_class(name: str) -> type[Backend]:
+    """Import a backend.
+
+    Raises:
+        EngineError: no backend has this name, or its module cannot be imported.
+    """
+    if name not in BACKENDS:
+        raise EngineError(
+            "unknown-backend", f"There is no backend named {name!r}.", f"Known: {', '.join(BACKENDS)}."
+        )
+    module, _, attribute = BACKENDS[name].target.partition(":")
+    try:
+        return cast("type[Backend]", getattr(import_module(module), attribute))
+    except ImportError as error:
+        raise EngineError(
+            "backend-not-installed",
+            f"{BACKENDS[name].title} cannot be imported: {error}.",
+            "Install it into this environment, then try again.",
+        ) from error

@@ -1,0 +1,22 @@
+"""The one exception with words for the user.
+
+Standard library only, Python 3.10 and newer: workers of other environments raise it too.
+"""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """A failure that can be told to the user.
+
+    Attributes:
+        code: short name that the app and tests match on, such as `out-of-memory`.
+        message: what happened.
+        hint: what to do next.
+    """
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint

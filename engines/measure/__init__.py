@@ -1,0 +1,1 @@
+"""Figures: time, memory and quality."""
