@@ -1,0 +1,1 @@
+"""What the app knows, with no widget in it."""

@@ -1,0 +1,80 @@
+"""Ring buffers of what was measured, and the snapshot of it that panels draw."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from engines.measure.telemetry import GpuSample
+from engines.worker.protocol import KVUsage, MemoryUsage
+
+WINDOW_SECONDS = 60.0
+"""How far back the panels look."""
+SAMPLES = int(WINDOW_SECONDS * 4)
+"""Panels draw four times a second at most, so more samples could not be told apart."""
+
+
+class Phase(StrEnum):
+    """What a side is doing now."""
+
+    EMPTY = "no engine"
+    PREPARING = "preparing"
+    LOADING = "loading"
+    READY = "ready"
+    QUEUED = "queued"
+    PREFILL = "prefill"
+    DECODE = "decode"
+    STOPPING = "stopping"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class SideSnapshot:
+    """One side at one moment."""
+
+    title: str
+    """`OpenVINO int8`; empty while there is no engine."""
+    phase: Phase = Phase.EMPTY
+    rates: tuple[tuple[float, float], ...] = ()
+    """(seconds since the app started, decode tok/s), oldest first, of the last WINDOW_SECONDS."""
+    process_bytes: int | None = None
+    """Resident memory of the side's process and its children."""
+    gpu_bytes: int | None = None
+    """Memory of this process on the GPUs, by NVML."""
+    memory: MemoryUsage | None = None
+    """By part, as the engine's library reports it."""
+    kv: KVUsage | None = None
+    build_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything that panels show, at one moment. Panels keep no history of their own."""
+
+    now: float
+    """Seconds since the app started."""
+    left: SideSnapshot
+    right: SideSnapshot
+    memory_total: int = 0
+    """Bytes of the machine's memory."""
+    memory_used: int = 0
+    """Bytes in use by all programs."""
+    cpu_percent: float | None = None
+    """Of all cores together."""
+    gpus: tuple[GpuSample, ...] = ()
+
+
+@dataclass
+class RateSeries:
+    """Tok/s of one side over time."""
+
+    samples: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=SAMPLES))
+
+    def add(self, now: float, rate: float) -> None:
+        """Append a sample; `now` in seconds since the app started, `rate` in tok/s."""
+        self.samples.append((now, rate))
+
+    def window(self, now: float) -> tuple[tuple[float, float], ...]:
+        """The samples of the last WINDOW_SECONDS, oldest first."""
+        return tuple(sample for sample in self.samples if sample[0] >= now - WINDOW_SECONDS)
