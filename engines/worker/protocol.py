@@ -83,8 +83,21 @@ class Describe:
 
 
 @dataclass(frozen=True)
+class Fetch:
+    """Bring a checkpoint of the hub onto this disk. Answer: Progress, then Fetched."""
+
+    TYPE: ClassVar[str] = "fetch"
+    id: int
+    checkpoint: str
+    revision: str | None = None
+
+
+@dataclass(frozen=True)
 class Prepare:
-    """Build the engine of `spec` into `directory`. Answer: Stage and Progress, then Prepared."""
+    """Build the engine of `spec` (its checkpoint a local folder) into `directory`.
+
+    Answer: Stage and Progress, then Prepared.
+    """
 
     TYPE: ClassVar[str] = "prepare"
     id: int
@@ -169,6 +182,15 @@ class Described:
     hint: str = ""
     """How to get it."""
     devices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The checkpoint is complete in `folder`."""
+
+    TYPE: ClassVar[str] = "fetched"
+    id: int
+    folder: str
 
 
 @dataclass(frozen=True)
@@ -324,10 +346,11 @@ class Error:
     """A traceback or the log's last lines, for whoever wants to look."""
 
 
-Command = Describe | Prepare | Load | Generate | Stop | Score | Shutdown
+Command = Describe | Fetch | Prepare | Load | Generate | Stop | Score | Shutdown
 Event = (
     Hello
     | Described
+    | Fetched
     | Stage
     | Progress
     | Log
@@ -342,7 +365,7 @@ Event = (
     | Heartbeat
     | Error
 )
-TERMINAL = (Described, Prepared, Ready, Done, Scored, Error)
+TERMINAL = (Described, Fetched, Prepared, Ready, Done, Scored, Error)
 """Events that end the command whose id they carry."""
 
 

@@ -1,0 +1,204 @@
+"""PyTorch: transformers in eager mode, the reference that every speed-up is against.
+
+It runs as a newcomer to transformers would run it: `from_pretrained`, then `generate`, with the
+default attention and a cache that grows. Nothing is kept from one prompt to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from engines.backends.base import Availability, Backend, Emit, Generated, Report, Scores, Stopped
+from engines.build.spec import EngineSpec
+from engines.errors import EngineError
+from engines.worker.protocol import KVUsage, MemoryUsage, Sampling
+
+DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+
+
+class PyTorchBackend(Backend):
+    """The model class of transformers, with weights in one of DTYPES."""
+
+    name = "pytorch"
+    title = "PyTorch"
+    load_stages = ("import", "load")
+
+    def __init__(self) -> None:
+        self._model: Any = None
+        self._cache: Any = None
+        self._context = 0
+
+    @classmethod
+    def probe(cls) -> Availability:
+        """Versions of torch and transformers, from their metadata."""
+        try:
+            versions = {name: version(name) for name in ("torch", "transformers")}
+        except PackageNotFoundError as error:
+            return Availability(
+                False, {}, f"{error.name} is not installed.", "pip install torch transformers"
+            )
+        return Availability(True, versions, devices=("cpu", "cuda"))
+
+    def load(self, spec: EngineSpec, checkpoint: Path, directory: Path | None, report: Report) -> None:
+        """Load the weights; `directory` is None, as there is nothing to build.
+
+        Raises:
+            EngineError: the precision is none of DTYPES, or transformers cannot read the checkpoint.
+        """
+        if spec.precision not in DTYPES:
+            raise EngineError(
+                "unsupported-precision",
+                f"PyTorch eager runs {', '.join(DTYPES)}, not {spec.precision}.",
+                "It is the reference: quantised precisions belong to the other side.",
+            )
+        report.stage("import")
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        report.stage("load")
+        try:
+            model = AutoModelForCausalLM.from_pretrained(
+                checkpoint,
+                dtype=getattr(torch, DTYPES[spec.precision]),
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=spec.trust_remote_code,
+            )
+        except (OSError, ValueError) as error:
+            words = str(error).strip().splitlines() or ["no message"]
+            raise EngineError(
+                "load-failed",
+                f"transformers cannot load this checkpoint: {words[0]}",
+                "See the log; the checkpoint may need another version of transformers.",
+            ) from error
+        self._model = model.to(spec.device).eval()
+        positions = getattr(model.config, "max_position_embeddings", None) or spec.context
+        self._context = min(spec.context, positions)
+
+    @property
+    def context_tokens(self) -> int:
+        """The smaller of what was asked for and the model's positions."""
+        return self._context
+
+    def generate(
+        self,
+        token_ids: Sequence[int],
+        sampling: Sampling,
+        eos_token_ids: frozenset[int],
+        emit: Emit,
+        stopped: Stopped,
+    ) -> Generated:
+        """Run `generate` of transformers, with its streamer and stopping criteria."""
+        import torch
+        from transformers import DynamicCache, StoppingCriteriaList
+
+        eos = frozenset() if sampling.ignore_eos else eos_token_ids
+        torch.manual_seed(sampling.seed)
+        self._cache = DynamicCache(config=self._model.config)
+        inputs = torch.tensor([list(token_ids)], device=self._model.device)
+        with torch.inference_mode():
+            output = self._model.generate(
+                inputs,
+                attention_mask=torch.ones_like(inputs),
+                generation_config=_generation_config(sampling, eos, self._model.generation_config),
+                past_key_values=self._cache,
+                streamer=_Streamer(emit),
+                stopping_criteria=StoppingCriteriaList([_stop_criterion(stopped)]),
+            )
+        new = output[0, len(token_ids) :].tolist()
+        if new and new[-1] in eos:
+            return Generated("stop", cached=0)
+        return Generated("length" if len(new) >= sampling.max_tokens else "stopped", cached=0)
+
+    def score(self, token_ids: Sequence[int], top_k: int = 0) -> Scores:
+        """One forward pass over all tokens, log-softmax in fp32."""
+        import torch
+
+        inputs = torch.tensor([list(token_ids)], device=self._model.device)
+        with torch.inference_mode():
+            logits = self._model(inputs, use_cache=False).logits[0, :-1].float()
+            rows = logits.log_softmax(-1)
+            picked = rows.gather(1, inputs[0, 1:, None])[:, 0].tolist()
+            if not top_k:
+                return Scores(picked)
+            best = rows.topk(min(top_k, rows.shape[-1]))
+        return Scores(picked, best.indices.tolist(), best.values.tolist())
+
+    def kv_usage(self) -> KVUsage:
+        """Tokens and bytes of the last answer's cache: contiguous, so there are no blocks."""
+        if self._cache is None:
+            return KVUsage(capacity_tokens=self._context)
+        tensors = [
+            tensor
+            for layer in self._cache.layers
+            for tensor in (layer.keys, layer.values)
+            if tensor is not None
+        ]
+        used = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        return KVUsage(int(self._cache.get_seq_length()), self._context, used)
+
+    def memory_usage(self) -> MemoryUsage:
+        """Weights by their tensors, KV by the cache; the peak where CUDA's allocator counts it."""
+        import torch
+
+        cuda = self._model.device.type == "cuda"
+        peak = torch.cuda.max_memory_allocated(self._model.device) if cuda else None
+        return MemoryUsage(int(self._model.get_memory_footprint()), self.kv_usage().bytes_used, None, peak)
+
+    def close(self) -> None:
+        """Drop the model and hand CUDA's cached memory back."""
+        import torch
+
+        self._model = self._cache = None
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _generation_config(sampling: Sampling, eos: frozenset[int], defaults: Any) -> Any:
+    """Our sampling in transformers' words. A fresh config: the checkpoint's defaults do not mix in."""
+    from transformers import GenerationConfig
+
+    greedy = sampling.temperature <= 0
+    options: dict[str, Any] = {} if greedy else {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": sampling.top_k,
+        "min_p": sampling.min_p or None,
+    }  # fmt: skip
+    pad = next((value for value in (defaults.pad_token_id, min(eos, default=None)) if value is not None), 0)
+    return GenerationConfig(
+        max_new_tokens=sampling.max_tokens,
+        do_sample=not greedy,
+        repetition_penalty=sampling.repetition_penalty,
+        eos_token_id=sorted(eos) or None,
+        pad_token_id=pad,
+        **options,
+    )
+
+
+class _Streamer:
+    """What `generate` calls with the prompt first, and then with each new token."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self._prompt_seen = False
+
+    def put(self, value: Any) -> None:
+        if self._prompt_seen:
+            self._emit(value.reshape(-1).tolist())
+        self._prompt_seen = True
+
+    def end(self) -> None:
+        pass
+
+
+def _stop_criterion(stopped: Stopped) -> Any:
+    import torch
+
+    def criterion(input_ids: Any, scores: Any, **_: Any) -> Any:
+        return torch.full((input_ids.shape[0],), stopped(), device=input_ids.device, dtype=torch.bool)
+
+    return criterion
