@@ -1,0 +1,101 @@
+"""Our themes, and the colours that our widgets need under any theme.
+
+The colours are those of Okabe and Ito, or shades of them: people who see no red or no green can tell them
+apart. On light backgrounds they are darkened until they contrast.
+"""
+
+from __future__ import annotations
+
+from textual.theme import Theme
+
+_ON_DARK = {
+    "left": "#56B4E9",
+    "right": "#E69F00",
+    "kv-used": "#2FBF94",
+    "kv-reused": "#F0E442",
+    "memory-weights": "#D58CB6",
+    "memory-kv": "#2FBF94",
+    "memory-other": "#F0E442",
+    "memory-programs": "#9AA1AC",
+}
+_ON_LIGHT = {
+    "left": "#005A8E",
+    "right": "#9C3D00",
+    "kv-used": "#00664B",
+    "kv-reused": "#6B5600",
+    "memory-weights": "#96407A",
+    "memory-kv": "#00664B",
+    "memory-other": "#6B5600",
+    "memory-programs": "#565D68",
+}
+
+
+def variable_defaults(dark: bool = True) -> dict[str, str]:
+    """Our variables for a theme that does not set them: every theme that comes with Textual, or a user's.
+
+    An app returns this from `get_theme_variable_defaults`, with `dark` of its current theme.
+    """
+    return dict(_ON_DARK if dark else _ON_LIGHT)
+
+
+THEMES = (
+    Theme(
+        name="playground-dark",
+        primary="#6CA8DC",
+        secondary="#8DA2B8",
+        accent="#E69F00",
+        warning="#F0C05A",
+        error="#F0766A",
+        success="#2FBF94",
+        foreground="#DDE3EA",
+        background="#14181D",
+        surface="#1B2027",
+        panel="#262D36",
+        variables=_ON_DARK,
+    ),
+    Theme(
+        name="playground-black",
+        primary="#7FC4F5",
+        secondary="#B0B7C0",
+        accent="#FFB52E",
+        warning="#FFD166",
+        error="#FF8578",
+        success="#3FD6A8",
+        foreground="#FFFFFF",
+        background="#000000",
+        surface="#0A0A0A",
+        panel="#1E1E1E",
+        variables={**_ON_DARK, "left": "#7FC4F5", "right": "#FFB52E", "memory-programs": "#B4BAC4"},
+    ),
+    Theme(
+        name="playground-light",
+        primary="#005A8E",
+        secondary="#4A5A6A",
+        accent="#9C3D00",
+        warning="#7A5A00",
+        error="#A8201A",
+        success="#00664B",
+        foreground="#1B2128",
+        background="#FFFFFF",
+        surface="#F4F6F8",
+        panel="#E3E8ED",
+        dark=False,
+        variables=_ON_LIGHT,
+    ),
+    Theme(
+        name="playground-paper",
+        primary="#2A5580",
+        secondary="#5F5746",
+        accent="#8F3A00",
+        warning="#755200",
+        error="#9B1C1C",
+        success="#1F5E45",
+        foreground="#2B2620",
+        background="#F7F1E3",
+        surface="#F1EAD8",
+        panel="#E5DBC3",
+        dark=False,
+        variables={**_ON_LIGHT, "left": "#00507F", "right": "#8F3A00"},
+    ),
+)
+"""Two dark and two light; the first is the default."""

@@ -1,0 +1,86 @@
+"""Figures with their units, as text. A figure that nobody measured is written `n/a`."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TypeGuard
+
+MISSING = "n/a"
+"""Shown for None, for not-a-number, and for negative figures, which no measure of ours can have."""
+
+_BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+
+
+def bytes_text(count: float | None) -> str:
+    """`1.21 GiB`: binary units, three significant digits."""
+    if not _known(count):
+        return MISSING
+    value, unit = float(count), 0
+    # 999.5 would be printed as 1000, which reads worse than the next unit's 0.98.
+    while value >= 999.5 and unit < len(_BYTE_UNITS) - 1:
+        value, unit = value / 1024, unit + 1
+    return f"{value:.0f} B" if unit == 0 else f"{_three_digits(value)} {_BYTE_UNITS[unit]}"
+
+
+def bytes_of_text(used: float | None, total: float | None) -> str:
+    """`21.3 of 64.0 GiB`; both units where they differ."""
+    first, second = bytes_text(used), bytes_text(total)
+    if MISSING in (first, second):
+        return first if second == MISSING else f"{MISSING} of {second}"
+    number, unit = first.split()
+    return f"{number if second.endswith(f' {unit}') else first} of {second}"
+
+
+def seconds_text(seconds: float | None) -> str:
+    """`21.4 ms`, `1.24 s`, `2 min 05 s`, `1 h 03 min`."""
+    if not _known(seconds):
+        return MISSING
+    if seconds == 0:
+        return "0 s"
+    if seconds < 0.9995e-3:
+        return f"{_three_digits(seconds * 1e6)} µs"
+    if seconds < 0.9995:
+        return f"{_three_digits(seconds * 1e3)} ms"
+    if seconds < 59.95:
+        return f"{_three_digits(seconds)} s"
+    return _clock_text(round(seconds))
+
+
+def rate_text(rate: float | None, unit: str = "tok/s") -> str:
+    """`182 tok/s`, `63.2 tok/s`, `0.82 tok/s`."""
+    return f"{_three_digits(rate)} {unit}" if _known(rate) else MISSING
+
+
+def count_text(count: int | None) -> str:
+    """`8,000`."""
+    return f"{count:,}" if _known(count) else MISSING
+
+
+def percent_text(percent: float | None) -> str:
+    """`33%`; below one per cent, but not nothing, `<1%`."""
+    if not _known(percent):
+        return MISSING
+    return "<1%" if 0 < percent < 1 else f"{percent:.0f}%"
+
+
+def share_text(part: float | None, whole: float | None) -> str:
+    """How much of `whole` `part` is, in per cent."""
+    return percent_text(100 * part / whole) if _known(part) and _known(whole) and whole > 0 else MISSING
+
+
+def _known(figure: float | None) -> TypeGuard[float]:
+    return figure is not None and isfinite(figure) and figure >= 0
+
+
+def _three_digits(value: float) -> str:
+    if value >= 99.95:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
+
+
+def _clock_text(seconds: int) -> str:
+    minutes, rest = divmod(seconds, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:,} h {minutes:02d} min"

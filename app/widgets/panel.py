@@ -1,0 +1,117 @@
+"""What every panel is: a display of the newest snapshot, with no history and no layout pass of its own."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import RenderResult
+from textual.content import Content
+from textual.signal import Signal
+from textual.widget import Widget
+
+from app.state.series import Phase, SideSnapshot, Snapshot
+
+NO_ENGINE = "No engine yet: choose one with F2"
+FOLDED_HEIGHT = 1
+"""With so many lines or fewer a panel draws its compact form."""
+
+
+class Panel(Widget, can_focus=True):
+    """Draws the newest snapshot at whatever size the style sheet gives it."""
+
+    DEFAULT_CSS = """
+    Panel {
+        height: 10;
+        border: round $foreground 25%;
+        border-title-color: $foreground;
+        border-subtitle-color: $foreground-muted;
+        padding: 0 1;
+        background: transparent;
+        text-wrap: nowrap;
+        text-overflow: ellipsis;
+
+        &:focus {
+            border: round $primary;
+        }
+
+        &.-folded {
+            height: 1;
+            border: none;
+
+            &:focus {
+                background: $primary 20%;
+            }
+        }
+    }
+    """
+    TITLE: ClassVar[str] = ""
+    """Stands in the border."""
+    LEGEND: ClassVar[str] = ""
+    """What the glyphs mean, as markup; stands in the lower border."""
+    SUMMARY: ClassVar[str] = ""
+    """One sentence: the tooltip."""
+
+    def __init__(
+        self,
+        snapshots: Signal[Snapshot] | None = None,
+        *,
+        name: str | None = None,
+        id: str | None = None,  # noqa: A002 - Textual's own name for it
+        classes: str | None = None,
+    ) -> None:
+        """Create a panel that follows `snapshots`; without them, `show` is called by somebody else."""
+        super().__init__(name=name, id=id, classes=classes)
+        self.snapshots = snapshots
+        self.snapshot: Snapshot | None = None
+        """What is shown now."""
+        self.border_title = self.TITLE
+        self.border_subtitle = self.LEGEND
+        self.tooltip = Content(self.SUMMARY)
+
+    def on_mount(self) -> None:
+        """Follow the snapshots, if we were given any."""
+        if self.snapshots is not None:
+            self.snapshots.subscribe(self, self.show)
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Draw `snapshot` instead of the last one."""
+        self.snapshot = snapshot
+        self.refresh()
+
+    def render(self) -> RenderResult:
+        """Draw at the present size."""
+        width, height = self.content_size
+        if self.snapshot is None:
+            return self.empty()
+        if height <= FOLDED_HEIGHT:
+            return self.draw_folded(self.snapshot, width, height)
+        return self.draw(self.snapshot, width, height)
+
+    def draw(self, snapshot: Snapshot, width: int, height: int) -> Content:
+        """The panel's content in `width` by `height` cells, two lines high at least."""
+        raise NotImplementedError
+
+    def draw_folded(self, snapshot: Snapshot, width: int, height: int) -> Content:
+        """The panel's content in one line."""
+        raise NotImplementedError
+
+    def empty(self) -> Content:
+        """What is shown before anything was measured."""
+        return Content.assemble(
+            (f"{self.TITLE}  ", "bold") if self.is_folded else "", (NO_ENGINE, "$foreground-muted")
+        )
+
+    @property
+    def is_folded(self) -> bool:
+        """Is there room for the compact form only?"""
+        return self.content_size.height <= FOLDED_HEIGHT
+
+
+def has_engine(side: SideSnapshot) -> bool:
+    """Is there anything to say about this side?"""
+    return bool(side.title) or side.phase is not Phase.EMPTY
+
+
+def sides(snapshot: Snapshot) -> tuple[tuple[str, str, SideSnapshot], ...]:
+    """(letter, style, side) of both: the letter tells them apart where there is no colour."""
+    return (("L", "$left", snapshot.left), ("R", "$right", snapshot.right))

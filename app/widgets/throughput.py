@@ -1,0 +1,225 @@
+"""Decode tok/s of both sides on one time axis."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import import_module
+from math import isfinite
+from typing import Any, ClassVar
+
+from textual.content import Content
+
+from app.state.series import WINDOW_SECONDS, Phase, SideSnapshot, Snapshot
+from app.units import MISSING, rate_text
+from app.widgets.drawing import MUTED, Samples, fit_pieces, lines, nice_ceiling, one_line, sparkline
+from app.widgets.panel import NO_ENGINE, Panel, has_engine, sides
+
+GAP_SECONDS = 1.5
+"""A line is broken where nothing was measured for so long: between two answers nothing was generated."""
+STALE_SECONDS = 2.0
+"""An older rate is not the present one."""
+PLOT_LINES = 5
+"""A plot needs so many lines: two of its frame, one of times, and two to draw in."""
+TIMES = (-60.0, -45.0, -30.0, -15.0, 0.0)
+
+
+class TimeLabels:
+    """Texts below the time axis. Passed to the plot where it wants a formatter."""
+
+    def get_labels_for_ticks(self, ticks: Samples) -> list[str]:
+        """`-45s` … `now`."""
+        return ["now" if tick == 0 else f"{tick:.0f}s" for tick in TIMES[: len(ticks)]]
+
+
+class RateLabels:
+    """Texts beside the rate axis, five characters at most."""
+
+    def get_labels_for_ticks(self, ticks: list[float]) -> list[str]:
+        """`0`, `250`, `2.5k`, `10M`."""
+        return [_short(tick) for tick in ticks]
+
+
+class ThroughputPanel(Panel):
+    """Tok/s of both sides over the last minute."""
+
+    TITLE: ClassVar[str] = "Decode tok/s"
+    LEGEND: ClassVar[str] = "last 60 s"
+    SUMMARY: ClassVar[str] = "Tokens per second of each side while it decodes, over the last 60 seconds."
+    HELP = """\
+### Decode tok/s
+
+Tokens per second while a side **decodes**: 1 / TPOT. Prefill is left out; TTFT tells about that.
+
+Both sides share the time axis and the rate axis, which starts at 0. A line is broken where a side generated
+nothing. While both sides run *together* on one device they share its bandwidth: only *in turn* gives the
+speed of either one alone.
+"""
+    DEFAULT_CSS = """
+    ThroughputPanel {
+        PlotWidget {
+            height: 1fr;
+            margin: 1 0 0 0;
+            background: transparent;
+
+            & > .plot--axis { color: $foreground 30%; }
+            & > .plot--tick { color: $foreground-muted; text-style: none; }
+        }
+
+        Canvas { background: transparent; }
+        &.-folded PlotWidget { display: none; }
+    }
+    """
+    _plot: Any = None
+    """The plot widget, once it is mounted: it is of a module that is not typed."""
+    _modes: tuple[Any, Any] = (None, None)
+    """How the left and the right line are drawn: fine dots, and quarter blocks."""
+
+    def on_mount(self) -> None:
+        """Fetch the plot once the first frame stands: with numpy its import takes about 70 ms."""
+        self.call_after_refresh(self.run_worker, self._mount_plot, group="plot")
+
+    async def _mount_plot(self) -> None:
+        module = await asyncio.to_thread(import_module, "textual_plot")
+        plot = module.PlotWidget(allow_pan_and_zoom=False)
+        plot.can_focus = False
+        plot.set_x_formatter(TimeLabels())
+        plot.set_y_formatter(RateLabels())
+        await self.mount(plot)
+        plot.margin_top, plot.margin_bottom, plot.margin_left = 0, 1, 6
+        plot.set_xticks(TIMES)
+        self._modes = (module.HiResMode.BRAILLE, module.HiResMode.QUADRANT)
+        self._plot = plot
+        self._draw_plot()
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Draw `snapshot` instead of the last one."""
+        super().show(snapshot)
+        self._draw_plot()
+
+    def notify_style_update(self) -> None:
+        """Take the lines' colours from the new theme."""
+        super().notify_style_update()
+        if self.is_mounted:
+            self.call_later(self._draw_plot)
+
+    def on_resize(self) -> None:
+        """Hide the plot where it cannot be read."""
+        self._draw_plot()
+
+    def _draw_plot(self) -> None:
+        plot, snapshot = self._plot, self.snapshot
+        if plot is None:
+            return
+        plot.display = snapshot is not None and self.content_size.height > PLOT_LINES
+        if snapshot is None or not plot.display:
+            return
+        top = shared_top(snapshot)
+        plot.clear()
+        plot.set_xlimits(-WINDOW_SECONDS, 0.0)
+        plot.set_ylimits(0.0, top)
+        plot.set_yticks((0.0, top / 2, top))
+        for (_, style, side), mode in zip(sides(snapshot), self._modes, strict=True):
+            colour = self.app.theme_variables.get(style.removeprefix("$"), "default")
+            for run in unbroken(side.rates, snapshot.now):
+                moments, rates = zip(*run, strict=True)
+                plot.plot(moments, rates, line_style=colour, hires_mode=mode)
+
+    def draw(self, snapshot: Snapshot, width: int, height: int) -> Content:
+        """The legend, above the plot; sparklines where there is no room for a plot."""
+        if not (has_engine(snapshot.left) or has_engine(snapshot.right)):
+            return Content.styled(NO_ENGINE, MUTED)
+        if height <= PLOT_LINES:
+            return self.draw_folded(snapshot, width, height)
+        half = (width - 2) // 2
+        marks = ("⠒⠒", "▀▀")
+        return fit_pieces(
+            (
+                _legend(letter, style, mark, side, snapshot.now, half)
+                for (letter, style, side), mark in zip(sides(snapshot), marks, strict=True)
+            ),
+            width,
+        )
+
+    def draw_folded(self, snapshot: Snapshot, width: int, height: int) -> Content:
+        """A sparkline a side: below each other with two lines, beside each other with one."""
+        if not (has_engine(snapshot.left) or has_engine(snapshot.right)):
+            return self.empty()
+        top = shared_top(snapshot)
+        titled = self.is_folded
+        room = width - len("tok/s ") if titled else width
+        each = room if height > 1 else (room - 2) // 2
+        rows = [
+            _spark(letter, style, side, snapshot.now, top, each) for letter, style, side in sides(snapshot)
+        ]
+        if height > 1:
+            heads = ("tok/s ", "      ") if titled else ("", "")
+            return lines(
+                (Content.assemble((head, "bold"), row) for head, row in zip(heads, rows, strict=True)), 2
+            )
+        return Content.assemble(("tok/s ", "bold"), rows[0], "  ", rows[1])
+
+
+def shared_top(snapshot: Snapshot) -> float:
+    """The top of the rate axis: both sides are drawn on one scale, or they could not be compared."""
+    rates = [rate for side in (snapshot.left, snapshot.right) for _, rate in side.rates if isfinite(rate)]
+    return nice_ceiling(max(rates, default=0.0))
+
+
+def current_rate(side: SideSnapshot, now: float) -> float | None:
+    """The rate now; None while the side does not decode."""
+    if side.phase is not Phase.DECODE or not side.rates or side.rates[-1][0] < now - STALE_SECONDS:
+        return None
+    return side.rates[-1][1]
+
+
+def state_text(side: SideSnapshot, now: float) -> str:
+    """`182 tok/s` while the side decodes; else what it does, and the last rate that we know."""
+    if not has_engine(side):
+        return str(Phase.EMPTY)
+    rate = current_rate(side, now)
+    if rate is not None:
+        return rate_text(rate)
+    last = rate_text(side.rates[-1][1]) if side.rates else MISSING
+    return f"{side.phase}" if last == MISSING else f"{side.phase}, last {last}"
+
+
+def unbroken(rates: Samples, now: float) -> list[list[tuple[float, float]]]:
+    """The samples as (seconds before now, rate), in runs without gaps; lone samples become short lines."""
+    runs: list[list[tuple[float, float]]] = []
+    for moment, rate in rates:
+        ago = moment - now
+        if not isfinite(rate) or not -WINDOW_SECONDS <= ago <= 0:
+            continue
+        if not runs or ago - runs[-1][-1][0] > GAP_SECONDS:
+            runs.append([])
+        runs[-1].append((ago, rate))
+    return [run if len(run) > 1 else [(run[0][0] - 0.25, run[0][1]), *run] for run in runs]
+
+
+def _legend(letter: str, style: str, mark: str, side: SideSnapshot, now: float, width: int) -> Content:
+    state = state_text(side, now)
+    if len(state) > width - 20:
+        state = state.partition(",")[0]
+    title = one_line(side.title, max(0, width - len(f"{mark} {letter}  {state}")))
+    return Content.assemble((f"{mark} {letter} ", f"bold {style}"), (f"{title} ", style), (state, "bold"))
+
+
+def _spark(letter: str, style: str, side: SideSnapshot, now: float, top: float, width: int) -> Content:
+    state = state_text(side, now)
+    room = width - len(letter) - len(state) - 2
+    title = one_line(side.title, min(room // 3, 24)) if room >= 30 else ""
+    cells = room - (len(title) + 1 if title else 0)
+    drawn = sparkline(side.rates, now, top, cells) if cells > 3 else ""
+    return Content.assemble(
+        (f"{letter} ", f"bold {style}"),
+        (f"{title} " if title else "", style),
+        (drawn, style),
+        (f" {state}", ""),
+    )
+
+
+def _short(rate: float) -> str:
+    for divisor, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if rate >= divisor * 10 or (rate >= divisor and suffix != "k"):
+            return f"{rate / divisor:g}{suffix}"
+    return f"{rate:g}"
