@@ -6,12 +6,14 @@ Format: https://github.com/huggingface/safetensors, section "Format".
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
 from engines.errors import EngineError
+from engines.plan.json_file import broken, read_json_object
 
 DTYPE_BITS = {
     "F64": 64, "F32": 32, "F16": 16, "BF16": 16, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F4": 4,
@@ -19,6 +21,10 @@ DTYPE_BITS = {
 }  # fmt: skip
 MAX_HEADER_BYTES = 100_000_000
 """The limit of the reference implementation."""
+MAX_DIMENSIONS = 16
+"""No tensor of a language model has more than five."""
+MAX_FILE_NAME = 255
+"""Bytes of a name on every file system in use."""
 
 
 @dataclass(frozen=True)
@@ -76,44 +82,65 @@ def weight_files(folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
+def header_digest(file: Path) -> str:
+    """SHA-256 of the header of a safetensors file, in hex: names, types, shapes and places of its tensors.
+
+    Raises:
+        EngineError: the file cannot be read, or claims a header that it cannot hold.
+    """
+    return hashlib.sha256(_raw_header(file)).hexdigest()
+
+
 def _indexed_names(index: Path) -> list[str]:
-    try:
-        names = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _broken(index, "its weight_map cannot be read") from error
-    if any(not isinstance(name, str) or Path(name).name != name for name in names):
+    weight_map = read_json_object(index, "broken-weights").get("weight_map")
+    names = list(weight_map.values()) if isinstance(weight_map, dict) else []
+    if not names:
+        raise _broken(index, "its weight_map cannot be read")
+    if not all(isinstance(name, str) and _is_plain_name(name) for name in names):
         raise _broken(index, "it names a file outside its folder")
-    return names
+    return sorted(set(names))
+
+
+def _is_plain_name(name: str) -> bool:
+    return Path(name).name == name and name.isprintable() and len(name.encode()) <= MAX_FILE_NAME
+
+
+def _raw_header(file: Path) -> bytes:
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            if 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
+                return stream.read(length)
+    except OSError as error:
+        raise _broken(file, f"it cannot be read ({error.strerror})") from error
+    raise _broken(file, f"its header claims {length:,} bytes and the file has {size:,}")
 
 
 def _entries_of(file: Path) -> dict[str, TensorEntry]:
+    raw = _raw_header(file)
     size = file.stat().st_size
-    with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
-            raise _broken(file, f"its header claims {length:,} bytes and the file has {size:,}")
-        raw = stream.read(length)
     try:
         header = json.loads(raw)
         header.pop("__metadata__", None)
-        return {name: _entry(file, name, value, 8 + length, size) for name, value in header.items()}
+        return {name: _entry(file, name, value, 8 + len(raw), size) for name, value in header.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _broken(file, "its header is not the JSON of a safetensors file") from error
 
 
-def _entry(file: Path, name: str, value: dict[str, object], base: int, file_size: int) -> TensorEntry:
-    begin, end = value["data_offsets"]  # type: ignore[misc]
-    dtype, shape = str(value["dtype"]), tuple(value["shape"])  # type: ignore[arg-type]
-    if not all(isinstance(number, int) and number >= 0 for number in (begin, end, *shape)):
-        raise _broken(file, f"{name} has no valid shape or place")
+def _entry(file: Path, name: str, value: dict[str, list[int]], base: int, file_size: int) -> TensorEntry:
+    begin, end = value["data_offsets"]
+    dtype, shape = str(value["dtype"]), tuple(value["shape"])
+    # JSON's true is an int to Python, and a product of unbounded numbers could take minutes.
+    numbers = (begin, end, *shape)
+    if len(shape) > MAX_DIMENSIONS or not all(type(n) is int and 0 <= n < 2**63 for n in numbers):
+        raise _broken(file, f"{name[:80]!r} has no valid shape or place")
     if dtype not in DTYPE_BITS:
-        raise _broken(file, f"{name} has the unknown type {dtype}")
+        raise _broken(file, f"{name[:80]!r} has the unknown type {dtype[:80]!r}")
     if end - begin != (prod(shape) * DTYPE_BITS[dtype] + 7) // 8 or base + end > file_size:
-        raise _broken(file, f"{name} does not fit the file, which may be cut off")
+        raise _broken(file, f"{name[:80]!r} does not fit the file, which may be cut off")
     return TensorEntry(file, dtype, shape, base + begin, end - begin)
 
 
 def _broken(file: Path, why: str) -> EngineError:
-    return EngineError(
-        "broken-weights", f"{file.name} is damaged: {why}.", "Download the checkpoint again, or copy it anew."
-    )
+    return broken(file, "broken-weights", why)

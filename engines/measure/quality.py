@@ -1,0 +1,241 @@
+"""How far a quantised model is from its reference, with llama.cpp's names. Plain Python, natural logarithms.
+
+Reference P ("base") and candidate Q are compared teacher forced, that is over the same token ids. A row is
+the log-probabilities of one position: of the whole vocabulary, or of the same few tokens on both sides with
+the rest of the mass as one more entry (`common_rows`). Formulas: llama.cpp, `tools/perplexity/README.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from math import exp, fsum, inf, log, sqrt
+from typing import Protocol
+
+from engines.measure.timing import percentile
+
+Row = Sequence[float]
+
+
+@dataclass(frozen=True)
+class QualityCard:
+    """One candidate against its reference over the same tokens."""
+
+    tokens: int
+    """Positions that were scored."""
+    ppl_base: float
+    """Mean PPL(base) = exp(−mean ln P(x_t))."""
+    ppl: float
+    """Mean PPL(Q)."""
+    mean_kld: float
+    """Mean KLD in nats."""
+    kld: dict[str, float]
+    """`Maximum`, `99.9%`, `99.0%`, `Median`, `10.0%`, `5.0%`, `1.0%` and `Minimum` KLD."""
+    mean_delta_p: float
+    """Mean Δp, Δp = Q(x_t) − P(x_t): as a share, not in percent."""
+    rms_delta_p: float
+    """RMS Δp, as a share."""
+    same_top: float
+    """Same top p: share of the positions where both put the same token first."""
+
+    @property
+    def ppl_ratio(self) -> float:
+        """Mean PPL(Q)/PPL(base)."""
+        return self.ppl / self.ppl_base
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """Two answers to one prompt, token by token: the names are those of OpenVINO's who_what_benchmark."""
+
+    fdt: int | None
+    """Index of the first divergent token; None where the answers are equal."""
+    fdt_norm: float
+    """Share of the reference's tokens before it; 1 for equal answers."""
+    sdt: int
+    """Tokens of the prediction that would have to be corrected."""
+    sdt_norm: float
+    """The same as a share of the prediction."""
+
+
+KLD_PERCENTILES = (
+    ("Maximum", 100.0),
+    ("99.9%", 99.9),
+    ("99.0%", 99.0),
+    ("Median", 50.0),
+    ("10.0%", 10.0),
+    ("5.0%", 5.0),
+    ("1.0%", 1.0),
+    ("Minimum", 0.0),
+)
+
+
+class Scored(Protocol):
+    """Teacher-forced scores of n positions: `engines.worker.protocol.Scored` has this form."""
+
+    @property
+    def logprobs(self) -> Sequence[float]:
+        """ln-probability of each token of the text."""
+
+    @property
+    def top_ids(self) -> Sequence[Sequence[int]]:
+        """The most likely tokens of each position, best first."""
+
+    @property
+    def top_logprobs(self) -> Sequence[Row]:
+        """Their ln-probabilities."""
+
+
+def quality_card(base: Scored, candidate: Scored) -> QualityCard:
+    """Compare a candidate with its reference over the same tokens.
+
+    The KLD of top-k scores is a lower bound: what lies outside the common tokens counts as one.
+
+    Raises:
+        ValueError: there are no positions, the numbers of positions differ, or a side has no top tokens.
+    """
+    sizes = {len(part) for one in (base, candidate) for part in (one.logprobs, one.top_ids, one.top_logprobs)}
+    if len(sizes) != 1 or sizes == {0}:
+        raise ValueError("reference and candidate were not scored over the same positions")
+    divergences = [
+        kl_divergence(*common_rows(p, q)) for p, q in zip(_tops(base), _tops(candidate), strict=True)
+    ]
+    deltas = delta_p(base.logprobs, candidate.logprobs)
+    return QualityCard(
+        tokens=len(divergences),
+        ppl_base=perplexity(base.logprobs),
+        ppl=perplexity(candidate.logprobs),
+        mean_kld=mean(divergences),
+        kld=percentiles(divergences),
+        mean_delta_p=mean(deltas),
+        rms_delta_p=root_mean_square(deltas),
+        same_top=same_top(base.top_ids, candidate.top_ids),
+    )
+
+
+def perplexity(logprobs: Sequence[float]) -> float:
+    """PPL = exp(−mean ln Q(x_t)); infinite where a token was held impossible.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    surprise = -mean(logprobs)
+    # exp overflows past ln of the largest float, and such a model has as good as no chance of being right.
+    return exp(surprise) if surprise < 709 else inf
+
+
+def kl_divergence(base: Row, candidate: Row) -> float:
+    """KLD of one position in nats: Σ P · (ln P − ln Q), never below 0.
+
+    With rows of common tokens and a rest it is a lower bound of the KLD over the whole vocabulary.
+
+    Raises:
+        ValueError: the rows differ in length.
+    """
+    terms = [exp(p) * (p - q) for p, q in zip(base, candidate, strict=True) if p > -inf]
+    return inf if inf in terms else max(0.0, fsum(terms))
+
+
+def common_rows(base: Mapping[int, float], candidate: Mapping[int, float]) -> tuple[list[float], list[float]]:
+    """Rows of equal meaning from two top-k lists: common tokens, the reference's best first, and the rest.
+
+    Args:
+        base: token id to log-probability.
+        candidate: the same of the candidate, which may hold other ids.
+    """
+    shared = sorted(base.keys() & candidate.keys(), key=lambda token: (-base[token], token))
+    return with_rest([base[token] for token in shared]), with_rest([candidate[token] for token in shared])
+
+
+def with_rest(logprobs: Row) -> list[float]:
+    """The row with the log-probability of everything that it leaves out as one more entry."""
+    rest = 1 - fsum(exp(value) for value in logprobs)
+    return [*logprobs, log(rest) if rest > 0 else -inf]
+
+
+def delta_p(base_logprobs: Sequence[float], logprobs: Sequence[float]) -> list[float]:
+    """Δp = Q(x_t) − P(x_t) of each token, as a share.
+
+    Raises:
+        ValueError: the sequences differ in length.
+    """
+    return [exp(q) - exp(p) for p, q in zip(base_logprobs, logprobs, strict=True)]
+
+
+def same_top(base_ids: Sequence[Sequence[int]], ids: Sequence[Sequence[int]]) -> float:
+    """Share of the positions where both put the same token first.
+
+    Args:
+        base_ids: the reference's most likely tokens of each position, best first.
+        ids: the candidate's.
+
+    Raises:
+        ValueError: there are no positions, or their numbers differ.
+    """
+    return mean([float(p[:1] == q[:1]) for p, q in zip(base_ids, ids, strict=True)])
+
+
+def top_margin(row: Row) -> float:
+    """ln P(first choice) − ln P(second) in nats: near 0 is a tie. Infinite for one entry."""
+    first, second = [*sorted(row, reverse=True), -inf][:2]
+    return first - second
+
+
+def percentiles(values: Sequence[float]) -> dict[str, float]:
+    """The values at KLD_PERCENTILES, by llama.cpp's names.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    ordered = sorted(values)
+    return {name: percentile(ordered, percent) for name, percent in KLD_PERCENTILES}
+
+
+def mean(values: Sequence[float]) -> float:
+    """The mean, summed without rounding errors.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    if not values:
+        raise ValueError("the mean of nothing")
+    return fsum(values) / len(values)
+
+
+def root_mean_square(values: Sequence[float]) -> float:
+    """sqrt(mean v²).
+
+    Raises:
+        ValueError: there are no values.
+    """
+    return sqrt(mean([value * value for value in values]))
+
+
+def first_divergent_token(reference: Sequence[int], prediction: Sequence[int]) -> int | None:
+    """Index of the first token that differs, or where the shorter answer ends; None for equal answers."""
+    for index, (a, b) in enumerate(zip(reference, prediction, strict=False)):
+        if a != b:
+            return index
+    shorter = min(len(reference), len(prediction))
+    return None if len(reference) == len(prediction) else shorter
+
+
+def divergence(reference: Sequence[int], prediction: Sequence[int]) -> Divergence:
+    """FDT and SDT of two answers as token ids, as who_what_benchmark's `evaluate_divergency` counts them."""
+    fdt = first_divergent_token(reference, prediction)
+    matcher = SequenceMatcher(None, reference, prediction, autojunk=False)
+    matched = sum(block.size for block in matcher.get_matching_blocks())
+    wrong = len(prediction) - matched if prediction else len(reference)
+    return Divergence(
+        fdt=fdt,
+        fdt_norm=1.0 if fdt is None else fdt / max(1, len(reference)),
+        sdt=wrong,
+        sdt_norm=wrong / max(1, len(prediction)) if prediction else float(bool(reference)),
+    )
+
+
+def _tops(scored: Scored) -> list[dict[int, float]]:
+    return [
+        dict(zip(ids, row, strict=True)) for ids, row in zip(scored.top_ids, scored.top_logprobs, strict=True)
+    ]

@@ -1,0 +1,131 @@
+"""Speed of one answer from time stamps, with the names of AIPerf and vLLM.
+
+Stamps are nanoseconds of one monotonic clock, taken where the backend yields a token. A figure that the
+stamps do not define is None. Sources: AIPerf's metrics reference (github.com/ai-dynamo/aiperf) and
+vLLM's benchmark (`vllm bench serve`).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil, floor
+
+NANOSECONDS = 1e9
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One request. Times are seconds, rates tokens per second."""
+
+    tokens: int = 0
+    """Output tokens, as ids from the engine."""
+    ttft: float | None = None
+    """Time to first token: first chunk − request start, queueing and prefill included."""
+    tpot: float | None = None
+    """Time per output token: (last − first chunk) / (tokens − tokens in the first chunk).
+
+    AIPerf calls this number ITL, vLLM TPOT. None for an answer of one chunk."""
+    decode_rate: float | None = None
+    """Decode tok/s = 1 / TPOT: prefill and the first chunk's tokens are left out."""
+    itl_p50: float | None = None
+    """Median gap between one chunk and the next (vLLM's ITL, AIPerf's inter-chunk latency)."""
+    itl_p95: float | None = None
+    prefill_rate: float | None = None
+    """Prefill tok/s = (prompt − cached tokens) / TTFT. None where every token was cached."""
+    total: float | None = None
+    """Request latency: last chunk − request start."""
+
+
+def timing(
+    start_ns: int, token_ns: Sequence[int], prompt_tokens: int = 0, cached_tokens: int | None = None
+) -> Timing:
+    """The figures of one answer, finished or not.
+
+    Args:
+        start_ns: when the request started.
+        token_ns: when each output token was yielded; tokens of one chunk share a stamp.
+        prompt_tokens: tokens of the prompt.
+        cached_tokens: of these, the ones whose keys and values were cached; None counts as 0.
+
+    Returns:
+        Only the number of tokens where the stamps run backwards: no figure is better than a wrong one.
+    """
+    if not token_ns or not _in_order(start_ns, token_ns):
+        return Timing(tokens=len(token_ns))
+    first, last = token_ns[0], token_ns[-1]
+    ttft = (first - start_ns) / NANOSECONDS
+    later = len(token_ns) - bisect_right(token_ns, first)
+    tpot = (last - first) / NANOSECONDS / later if later else None
+    gaps = sorted((b - a) / NANOSECONDS for a, b in pairwise(token_ns) if b > a)
+    computed = prompt_tokens - (cached_tokens or 0)
+    return Timing(
+        tokens=len(token_ns),
+        ttft=ttft,
+        tpot=tpot,
+        decode_rate=1 / tpot if tpot else None,
+        itl_p50=percentile(gaps, 50) if gaps else None,
+        itl_p95=percentile(gaps, 95) if gaps else None,
+        prefill_rate=computed / ttft if computed > 0 and ttft > 0 else None,
+        total=(last - start_ns) / NANOSECONDS,
+    )
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float:
+    """The percentile of sorted values, interpolated between neighbours as numpy does by default.
+
+    Raises:
+        ValueError: there are no values, or `percent` is not within 0 and 100.
+    """
+    if not ordered or not 0 <= percent <= 100:
+        raise ValueError(f"no {percent} % of {len(ordered)} values")
+    place = (len(ordered) - 1) * percent / 100
+    low, high = ordered[floor(place)], ordered[ceil(place)]
+    # Equal neighbours may both be infinite, and their difference is no number.
+    return low if low == high else low + (high - low) * (place - floor(place))
+
+
+def _in_order(start_ns: int, token_ns: Sequence[int]) -> bool:
+    return start_ns <= token_ns[0] and all(a <= b for a, b in pairwise(token_ns))
+
+
+class RateWindow:
+    """Live tok/s over the last second; it decays to 0 when nothing comes.
+
+    Stamps and `now` must be of one clock: on one machine the monotonic clock is the same in all processes.
+    """
+
+    def __init__(self, window_seconds: float = 1.0) -> None:
+        self._window = round(window_seconds * NANOSECONDS)
+        self._stamps: deque[int] = deque()
+        self._first: int | None = None
+
+    def add(self, token_ns: Iterable[int]) -> None:
+        """Note when tokens were yielded, oldest first."""
+        for stamp in token_ns:
+            self._first = stamp if self._first is None else self._first
+            self._stamps.append(stamp)
+
+    def rate(self, now_ns: int) -> float:
+        """Tokens per second in the window that ends at `now_ns`.
+
+        While the answer is younger than the window, the first chunk is where the measured time begins, so
+        that its tokens, which took the prefill, do not count.
+        """
+        while self._stamps and self._stamps[0] <= now_ns - self._window:
+            self._stamps.popleft()
+        if not self._stamps or self._first is None:
+            return 0.0
+        if self._first > now_ns - self._window:
+            elapsed = now_ns - self._first
+            later = sum(stamp > self._first for stamp in self._stamps)
+            return later / elapsed * NANOSECONDS if elapsed > 0 else 0.0
+        return len(self._stamps) / self._window * NANOSECONDS
+
+    def clear(self) -> None:
+        """Begin a new answer."""
+        self._stamps.clear()
+        self._first = None

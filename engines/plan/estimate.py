@@ -1,0 +1,243 @@
+"""Memory by part, and the ceiling of decode speed, before anything is built.
+
+Every figure is a formula over the checkpoint's shape plus constants that were measured; each says where.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engines.plan.checkpoint import Checkpoint
+from engines.plan.hardware import Device
+from engines.plan.precision import PRECISIONS
+
+MB = 1_000_000
+
+
+@dataclass(frozen=True)
+class KVPrecision:
+    """How a key or value is stored."""
+
+    element_bytes: float
+    head_overhead: float = 0.0
+    """Bytes of scale and zero point for each head's key, and again for its value."""
+
+
+KV_PRECISIONS: dict[str, KVPrecision] = {
+    "f32": KVPrecision(4),
+    "bf16": KVPrecision(2),
+    "f16": KVPrecision(2),
+    # OpenVINO: 5,120 B a token measured where f16 has 8,192 (8 layers, 8 heads of 32): 8 B of scales a head.
+    "u8": KVPrecision(1, head_overhead=8),
+    "fp8": KVPrecision(1),
+}
+_PLAIN_KV = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a backend takes beside weights and KV cache, on one kind of device."""
+
+    base: int
+    """Bytes of the library itself, once loaded."""
+    weight_copies: float
+    """Bytes held for each byte of weights: above 1 where the library repacks and keeps both."""
+    prefill_tokens: int | None
+    """Tokens of a prompt computed at once; None for all of it."""
+    build_base: int | None
+    """Bytes of a build apart from tensors; None for a backend that builds nothing."""
+    block_tokens: int
+    """The KV cache grows in steps of so many tokens."""
+    auto_kv: str | None = None
+    """KV precision that `auto` means; None for that of the activations."""
+
+
+RUNTIMES: dict[tuple[str, str], Runtime] = {
+    # torch and transformers after import: 331 MB. With 612 MB of fp32 weights 883 MB were resident.
+    ("pytorch", "cpu"): Runtime(331 * MB, 1.0, None, None, 1),
+    # CUDA context, cuBLAS workspace and allocator slack: a rule of thumb, not measured.
+    ("pytorch", "cuda"): Runtime(800 * MB, 1.0, None, None, 1),
+    # Resident with 612, 306, 153 and 104 MB of weights: 1343, 709, 470 and 387 MB. The line through them is
+    # 190 MB + 1.88 a byte (repacked weights and the mapped file), within 10 % of each. Builds of the same
+    # four peaked at 1238, 1290, 972 and 929 MB: tensors + 250 MB is within 20 % of each.
+    ("openvino", "cpu"): Runtime(190 * MB, 1.88, 256, 250 * MB, 32, auto_kv="u8"),
+}
+_UNKNOWN = Runtime(500 * MB, 1.0, None, 500 * MB, 64)
+"""For a backend that nobody has measured: meant to be too much rather than too little."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes by part, for one engine on one device. Nothing else that runs there is counted."""
+
+    weights: int
+    """Of the engine, as its precision stores them."""
+    kv: int
+    """KV cache when the context is full."""
+    other: int
+    """Runtime, repacked copies of weights and the activations of prefill."""
+    peak: int
+    """The most at once, loading included."""
+    build_host: int
+    """Host memory that preparing takes at its peak; 0 for a backend that builds nothing."""
+    available: int | None
+    """Bytes free on the device now; None where nobody says."""
+    host_available: int | None
+    """Bytes free on the host now, as far as the caller said."""
+    fits: bool
+    """Whether peak and build fit what is free. Unknown memory counts as enough."""
+    problem: str
+    """Which part does not fit, in words; empty where all do."""
+    bytes_per_token: int
+    """Read for one decoded token when the context is full: active weights without input tables, and KV."""
+    ceiling: float | None
+    """Decode tok/s that memory bandwidth allows, bandwidth / bytes_per_token; None without a bandwidth."""
+
+
+def estimate(
+    checkpoint: Checkpoint,
+    backend: str,
+    precision: str,
+    kv_precision: str,
+    context: int,
+    device: Device,
+    *,
+    host: Device | None = None,
+    bandwidth: float | None = None,
+) -> Estimate:
+    """Estimate the memory and speed limit of an engine.
+
+    Args:
+        kv_precision: a name of KV_PRECISIONS, or `auto`.
+        context: tokens of prompt and answer together.
+        host: the CPU, for what a build takes; `device` itself where that is the CPU.
+        bandwidth: bytes per second between the device and its memory; None for what the device reports.
+
+    Raises:
+        KeyError: `precision` or `kv_precision` is not known.
+    """
+    runtime = RUNTIMES.get((backend, device.kind), _UNKNOWN)
+    weights = estimate_weight_bytes(checkpoint, precision)
+    kv_name = resolved_kv(backend, precision, kv_precision, device.kind)
+    kv = _kv_bytes(checkpoint, kv_name, -(-context // runtime.block_tokens) * runtime.block_tokens)
+    other = round(
+        runtime.base
+        + (runtime.weight_copies - 1) * weights
+        + _activations(checkpoint, runtime, precision, context)
+    )
+    build = _build_bytes(checkpoint, precision, weights, runtime)
+    read = bytes_read_per_token(checkpoint, precision, kv_name, context)
+    speed = bandwidth or device.bandwidth
+    parts = _Parts(weights, kv, other, weights + kv + other + _loading(checkpoint, precision, runtime), build)
+    host = host or (device if device.kind == "cpu" else None)
+    free, host_free = device.memory_available, host.memory_available if host else None
+    problem = _problem(parts, device, free, host_free)
+    return Estimate(
+        weights=weights,
+        kv=kv,
+        other=other,
+        peak=parts.peak,
+        build_host=build,
+        available=free,
+        host_available=host_free,
+        fits=not problem,
+        problem=problem,
+        bytes_per_token=read,
+        ceiling=speed / read if speed and read else None,
+    )
+
+
+def estimate_weight_bytes(checkpoint: Checkpoint, precision: str) -> int:
+    """Bytes of the engine's weights: decoder parameters · bits + those of embedding and head · their bits.
+
+    A checkpoint that is quantised already is taken as it lies on disk.
+    """
+    if checkpoint.quantisation is not None:
+        return checkpoint.weight_bytes
+    weights = checkpoint.weights
+    tables = weights.embedding + (0 if weights.tied else weights.head)
+    return PRECISIONS[precision].weight_bytes(weights.parameters, tables)
+
+
+def bytes_read_per_token(checkpoint: Checkpoint, precision: str, kv_precision: str, tokens: int) -> int:
+    """Bytes that decoding one token reads when `tokens` are in the KV cache.
+
+    The input embedding is not read in full (one row a token), the head is, and of a mixture only the active
+    experts. Check: gpt-fast's 1410.76 GB/s at 93.89 tok/s on Llama-3.1-8B is 15.03 GB = (8.030 − 0.525) · 2.
+    """
+    read = checkpoint.parameters_read_per_token
+    if checkpoint.quantisation is not None:
+        weights = round(checkpoint.weight_bytes * read / max(1, checkpoint.parameters))
+    else:
+        weights = PRECISIONS[precision].weight_bytes(read, checkpoint.weights.head)
+    return weights + _kv_bytes(checkpoint, kv_precision, tokens)
+
+
+def resolved_kv(backend: str, precision: str, kv_precision: str, kind: str) -> str:
+    """The name in KV_PRECISIONS that `auto` stands for; any other name stands for itself."""
+    if kv_precision != "auto":
+        return kv_precision
+    chosen = RUNTIMES.get((backend, kind), _UNKNOWN).auto_kv
+    if chosen is not None and precision in _PLAIN_KV:
+        return "f32" if precision == "fp32" else "f16"
+    return chosen or _PLAIN_KV.get(precision, "f16")
+
+
+def _kv_bytes(checkpoint: Checkpoint, name: str, tokens: int) -> int:
+    stored = KV_PRECISIONS[name]
+    return checkpoint.kv_bytes(tokens, stored.element_bytes, stored.head_overhead)
+
+
+def _activations(checkpoint: Checkpoint, runtime: Runtime, precision: str, context: int) -> int:
+    """Prefill holds for each token residual, norm, query and attention output (4 · hidden), gate, up and
+    their product (3 · intermediate); and once the logits of one position in 32 bits.
+    """
+    tokens = min(context, runtime.prefill_tokens or context)
+    element = 2 if precision in ("bf16", "fp16") else 4
+    shape = checkpoint.shape
+    return tokens * (4 * shape.hidden + 3 * shape.intermediate) * element + 4 * shape.vocabulary
+
+
+def _loading(checkpoint: Checkpoint, precision: str, runtime: Runtime) -> int:
+    """A backend that builds nothing holds the file's tensors while it converts them: 1216 MB at the peak
+    were measured for 306 MB of bf16 from 612 MB of fp32.
+    """
+    converts = runtime.build_base is None and checkpoint.dtype != precision
+    return checkpoint.weight_bytes if converts else 0
+
+
+def _build_bytes(checkpoint: Checkpoint, precision: str, weights: int, runtime: Runtime) -> int:
+    """The checkpoint's tensors, or their 32-bit copies where those are written, the result, and the rest."""
+    if runtime.build_base is None:
+        return 0
+    widened = 4 * checkpoint.parameters if precision in _PLAIN_KV else 0
+    return max(checkpoint.weight_bytes, widened) + weights + runtime.build_base
+
+
+@dataclass(frozen=True)
+class _Parts:
+    weights: int
+    kv: int
+    other: int
+    peak: int
+    build: int
+
+
+def _problem(parts: _Parts, device: Device, free: int | None, host_free: int | None) -> str:
+    """Name the first part that does not fit, in the order in which they are taken."""
+    if free is not None and parts.peak > free:
+        need = f"It needs {_gb(parts.peak)} on {device.name} and {_gb(free)} is free: "
+        if parts.weights > free:
+            return need + f"the weights alone take {_gb(parts.weights)}."
+        if parts.weights + parts.other > free:
+            return need + f"the weights fit, but {_gb(parts.other)} of runtime and activations do not."
+        if parts.weights + parts.other + parts.kv > free:
+            return need + f"the KV cache takes {_gb(parts.kv)} of it. Choose a shorter context."
+        return need + "the engine fits, but converting the weights while loading does not."
+    if host_free is not None and parts.build > host_free:
+        return f"Building needs {_gb(parts.build)} of host memory and {_gb(host_free)} is free."
+    return ""
+
+
+def _gb(count: int) -> str:
+    return f"{count / 1e9:.2f} GB"

@@ -1,0 +1,108 @@
+"""What the Hugging Face hub cache on this disk holds, read without the hub's library.
+
+Layout: https://huggingface.co/docs/huggingface_hub/guides/manage-cache
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_REVISION = re.compile(r"[0-9a-f]{40}")
+_HUB_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,95})(?:/[A-Za-z0-9](?:[A-Za-z0-9._-]{0,95}))?")
+MAX_REFERENCE_BYTES = 256
+"""A reference holds one commit hash."""
+
+
+@dataclass(frozen=True)
+class HubCheckpoint:
+    """One model of the hub cache, at one revision."""
+
+    hub_id: str
+    """`org/name`, or `name` alone for the oldest models."""
+    revision: str
+    """Commit hash, 40 hex digits."""
+    folder: Path
+    """The snapshot: a model folder whose files are links into the cache."""
+    is_main: bool
+    """Whether the default branch stood here when it was last looked up."""
+    weight_bytes: int
+    """Bytes of its safetensors files."""
+
+
+def hub_cache_folder() -> Path:
+    """Where the hub's library keeps its cache: HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME or ~/.cache."""
+    if named := os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE"):
+        return _expanded(named)
+    if home := os.environ.get("HF_HOME"):
+        return _expanded(home) / "hub"
+    return _expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface" / "hub"
+
+
+def hub_cache_checkpoints(cache: Path) -> list[HubCheckpoint]:
+    """The downloaded models of `cache` that have config.json and safetensors, by name, newest main first.
+
+    A cache that does not exist or cannot be read is an empty one.
+    """
+    found = [
+        checkpoint
+        for model in _children(cache)
+        if model.name.startswith("models--")
+        for checkpoint in _snapshots(model)
+    ]
+    return sorted(found, key=lambda one: (one.hub_id.lower(), not one.is_main, one.revision))
+
+
+def hub_snapshot(folder: Path) -> tuple[str, str] | None:
+    """The hub id and revision of a snapshot folder of a hub cache; None for any other folder."""
+    model, parent = folder.parent.parent.name, folder.parent.name
+    if parent != "snapshots" or not model.startswith("models--") or not _REVISION.fullmatch(folder.name):
+        return None
+    return model.removeprefix("models--").replace("--", "/"), folder.name
+
+
+def looks_like_hub_id(text: str) -> bool:
+    """Whether `text` has the form of a hub id, `org/name` or `name`: it says nothing about existence."""
+    if not _HUB_ID.fullmatch(text) or "--" in text or ".." in text:
+        return False
+    return not text.endswith((".git", "-", ".")) and Path(text).suffix != ".safetensors"
+
+
+def _snapshots(model: Path) -> list[HubCheckpoint]:
+    main = _main_revision(model)
+    found = []
+    for folder in _children(model / "snapshots"):
+        named = hub_snapshot(folder)
+        size = _weight_bytes(folder)
+        if named is not None and size and (folder / "config.json").is_file():
+            found.append(HubCheckpoint(*named, folder, named[1] == main, size))
+    return found
+
+
+def _main_revision(model: Path) -> str:
+    try:
+        with (model / "refs" / "main").open("rb") as stream:
+            return stream.read(MAX_REFERENCE_BYTES).decode("ascii", "replace").strip()
+    except OSError:
+        return ""
+
+
+def _weight_bytes(folder: Path) -> int:
+    """Links to blobs that are missing, as after an interrupted download, count as nothing."""
+    try:
+        return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    except OSError:
+        return 0
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return [child for child in folder.iterdir() if child.is_dir()]
+    except OSError:
+        return []
+
+
+def _expanded(text: str) -> Path:
+    return Path(os.path.expandvars(text)).expanduser()

@@ -1,0 +1,66 @@
+"""NVIDIA's management library, where it is installed; None instead of every error.
+
+`pynvml` (package nvidia-ml-py) is imported when first needed: it loads nothing until `nvmlInit`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from importlib import import_module
+from typing import Any
+
+
+class Nvml:
+    """An initialised library. `nvmlInit` counts its callers, so that several of these may live at once."""
+
+    def __init__(self, library: Any) -> None:
+        self._library = library
+
+    @classmethod
+    def open(cls) -> Nvml | None:
+        """Initialise; None where there is no package, no driver, or no right to use it."""
+        try:
+            library = import_module("pynvml")
+            library.nvmlInit()
+        except Exception:  # ImportError, NVMLError of every kind, OSError of a broken driver library
+            return None
+        return cls(library)
+
+    def ask(self, function: str, *arguments: object) -> Any:
+        """The answer of `function`; None where the device, driver or package does not support it."""
+        try:
+            return getattr(self._library, function)(*arguments)
+        except Exception:  # NVMLError of every kind; AttributeError of an older package
+            return None
+
+    def is_alive(self) -> bool:
+        """Whether the driver still answers: a reload or a lost device ends every later call."""
+        return self.ask("nvmlDeviceGetCount") is not None
+
+    def devices(self) -> list[Any]:
+        """Handles of the devices that CUDA could run on: a GPU in MIG mode is replaced by its instances."""
+        handles: list[Any] = []
+        for index in range(self.ask("nvmlDeviceGetCount") or 0):
+            handle = self.ask("nvmlDeviceGetHandleByIndex", index)
+            if handle is not None:
+                handles += self._instances(handle) if self._is_split(handle) else [handle]
+        return handles
+
+    def text(self, function: str, *arguments: object) -> str:
+        """As `ask`, for names: old packages answer in bytes; empty where there is no answer."""
+        answer = self.ask(function, *arguments)
+        return answer.decode("utf-8", "replace") if isinstance(answer, bytes) else str(answer or "")
+
+    def close(self) -> None:
+        """Give the library back."""
+        with contextlib.suppress(Exception):
+            self._library.nvmlShutdown()
+
+    def _is_split(self, handle: Any) -> bool:
+        mode = self.ask("nvmlDeviceGetMigMode", handle)
+        return mode is not None and mode[0] == 1
+
+    def _instances(self, handle: Any) -> list[Any]:
+        count = self.ask("nvmlDeviceGetMaxMigDeviceCount", handle) or 0
+        found = (self.ask("nvmlDeviceGetMigDeviceHandleByIndex", handle, index) for index in range(count))
+        return [instance for instance in found if instance is not None]

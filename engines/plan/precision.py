@@ -1,0 +1,101 @@
+"""The precisions: how weights are stored, and which of them a backend runs on a device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engines.plan.hardware import Device
+from engines.plan.support import DEFAULTS, RULES, State, Support
+
+__all__ = ["PRECISIONS", "Precision", "State", "Support", "default_precision", "support", "support_table"]
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How weights are stored."""
+
+    name: str
+    title: str
+    description: str
+    """One line for somebody who has not met the name."""
+    bits: float
+    """Bits of a weight in the decoder's matrices, its share of the scales included."""
+    table_bits: float
+    """Bits of a weight in the input embedding and the head, which most quantisers treat with more care."""
+
+    def weight_bytes(self, parameters: int, table_parameters: int) -> int:
+        """Bytes of `parameters`, of which `table_parameters` are input embedding and head."""
+        return round(((parameters - table_parameters) * self.bits + table_parameters * self.table_bits) / 8)
+
+
+def _scaled(bits: float, scale_bits: float, group: int) -> float:
+    return bits + scale_bits / group
+
+
+PRECISIONS: dict[str, Precision] = {
+    one.name: one
+    for one in (
+        Precision("fp32", "FP32", "32-bit floats: the reference; largest and slowest.", 32, 32),
+        Precision("bf16", "BF16", "16-bit brain floats: FP32's range with 8 bits of precision.", 16, 16),
+        Precision("fp16", "FP16", "16-bit floats: finer than BF16, but large values overflow.", 16, 16),
+        Precision(
+            "fp8", "FP8", "8-bit floats (E4M3) for weights and activations; the head stays 16-bit.", 8, 16
+        ),
+        # One 16-bit scale for each output channel: 0.02 bits at 768 inputs, less in larger models.
+        Precision(
+            "int8",
+            "INT8",
+            "8-bit weights, one scale for each output channel; nearly lossless.",
+            _scaled(8, 16, 768),
+            _scaled(8, 16, 768),
+        ),
+        Precision(
+            "int8-sq",
+            "INT8 SmoothQuant",
+            "8-bit weights and activations; outliers are moved into the weights by calibration.",
+            8,
+            16,
+        ),
+        Precision(
+            "int4",
+            "INT4",
+            "4-bit weights in groups of 64 with a 16-bit scale; embedding and head stay 8-bit.",
+            _scaled(4, 16, 64),
+            _scaled(8, 16, 768),
+        ),
+        # A 16-bit scale and a 4-bit zero point for each group of 128.
+        Precision(
+            "int4-awq",
+            "INT4 AWQ",
+            "4-bit weights; calibration protects the channels that matter most (AWQ).",
+            _scaled(4, 16 + 4, 128),
+            16,
+        ),
+        # An FP8 scale for each block of 16.
+        Precision("nvfp4", "NVFP4", "4-bit floats in blocks of 16 with an FP8 scale.", _scaled(4, 8, 16), 16),
+    )
+}
+
+
+def support(backend: str, precision: str, device: Device) -> Support:
+    """What the table says. A pair that has no row is unavailable, never an error."""
+    for rule in RULES:
+        if rule.fits(backend, precision, device):
+            return rule.support
+    return Support("unavailable", f"Nothing is known of {precision} with {backend} on {device.name}.")
+
+
+def support_table(backend: str, device: Device) -> dict[str, Support]:
+    """`support` for every precision, in the order of PRECISIONS."""
+    return {precision: support(backend, precision, device) for precision in PRECISIONS}
+
+
+def default_precision(backend: str, device: Device) -> str:
+    """The precision to begin with: the default of this kind of device, or the first one that runs."""
+    for name, kind, precision in DEFAULTS:
+        if (name, kind) == (backend, device.kind) and support(
+            backend, precision, device
+        ).state != "unavailable":
+            return precision
+    table = support_table(backend, device)
+    return next((name for name, found in table.items() if found.state != "unavailable"), "fp32")

@@ -1,0 +1,207 @@
+"""What runs where, and why not: a table.
+
+A backend that is added brings its rows for RULES and its DEFAULTS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from engines.plan.hardware import Device
+
+State = Literal["native", "fallback", "unavailable"]
+
+
+@dataclass(frozen=True)
+class Support:
+    """Whether a backend runs a precision on a device."""
+
+    state: State
+    """`native`; `fallback`: weight-only or emulated: stored so, computed otherwise; `unavailable`."""
+    reason: str
+    """One sentence for the user."""
+    remedy: str = ""
+    """What would change it; empty where nothing does."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A row of the table. Of the rows that fit, the first one decides."""
+
+    backend: str
+    precision: str
+    """A name of PRECISIONS, or `*` for all of them."""
+    kind: str
+    """`cpu`, `cuda`, or `*`."""
+    support: Support
+    source: str
+    """Where it was measured or written."""
+    any_feature: frozenset[str] = frozenset()
+    """CPU features of which the device must have one; empty asks for none."""
+    compute_capability: tuple[int, int] | None = None
+    """The least that the GPU must have."""
+
+    def fits(self, backend: str, precision: str, device: Device) -> bool:
+        """Whether this row speaks of `precision` with `backend` on `device`."""
+        named = self.backend == backend and self.precision in (precision, "*")
+        able = not self.any_feature or bool(self.any_feature & device.features)
+        least, has = self.compute_capability, device.compute_capability
+        new_enough = least is None or (has is not None and has >= least)
+        return named and able and new_enough and self.kind in (device.kind, "*")
+
+
+_BF16_CPU = frozenset({"amx_bf16", "avx512_bf16", "arm_bf16"})
+_MEASURED = "measured on a 2-core Xeon with AMX, openvino-genai 2026.4.1, torch 2.13"
+_WEIGHT_ONLY = "a quantised engine is what the other backends build"
+
+RULES: tuple[Rule, ...] = (
+    # PyTorch is the reference: plain floats, run by transformers as they are.
+    Rule("pytorch", "fp32", "*", Support("native", "Computed in 32-bit floats: the reference."), _MEASURED),
+    Rule(
+        "pytorch",
+        "bf16",
+        "cpu",
+        Support(
+            "native", "Computed in BF16 by this CPU; at batch 1 no faster than FP32, but half the memory."
+        ),
+        _MEASURED,
+        any_feature=_BF16_CPU,
+    ),
+    Rule(
+        "pytorch",
+        "bf16",
+        "cpu",
+        Support(
+            "fallback",
+            "This CPU has no BF16 instructions: PyTorch converts, which may be slower than FP32.",
+            "Choose FP32 for speed.",
+        ),
+        "https://docs.pytorch.org/docs/stable/notes/cpu_threading_torchscript_inference.html",
+    ),
+    Rule(
+        "pytorch",
+        "bf16",
+        "cuda",
+        Support("native", "Computed in BF16 by the tensor cores."),
+        "https://docs.nvidia.com/cuda/cuda-c-programming-guide/#compute-capabilities",
+        compute_capability=(8, 0),
+    ),
+    Rule(
+        "pytorch",
+        "bf16",
+        "cuda",
+        Support(
+            "fallback",
+            "BF16 is emulated before compute capability 8.0 (Ampere).",
+            "Choose FP16 on this GPU.",
+        ),
+        "https://docs.pytorch.org/docs/stable/generated/torch.cuda.is_bf16_supported.html",
+    ),
+    Rule("pytorch", "fp16", "cuda", Support("native", "Computed in FP16 by the GPU."), "PyTorch"),
+    Rule(
+        "pytorch",
+        "fp16",
+        "cpu",
+        Support(
+            "unavailable", "CPUs without FP16 arithmetic convert every operation.", "Choose BF16 or FP32."
+        ),
+        "CPU FP16 arithmetic is found from AVX512-FP16 and AMX-FP16 on; not measured here",
+    ),
+    Rule(
+        "pytorch",
+        "*",
+        "*",
+        Support(
+            "unavailable",
+            f"The PyTorch side is the reference and runs plain floats: {_WEIGHT_ONLY}.",
+            "Choose FP32 or BF16 here, and the quantised precision on the other side.",
+        ),
+        "design",
+    ),
+    # OpenVINO GenAI, paged attention on the CPU, graphs built by this project.
+    Rule(
+        "openvino",
+        "*",
+        "cuda",
+        Support("unavailable", "OpenVINO does not run on NVIDIA GPUs.", "Choose the CPU."),
+        "https://docs.openvino.ai/2026/about-openvino/release-notes-openvino/system-requirements.html",
+    ),
+    Rule("openvino", "fp32", "cpu", Support("native", "Computed in 32-bit floats."), _MEASURED),
+    Rule(
+        "openvino",
+        "bf16",
+        "cpu",
+        Support("native", "Computed in BF16 by this CPU."),
+        _MEASURED,
+        any_feature=_BF16_CPU,
+    ),
+    Rule(
+        "openvino",
+        "bf16",
+        "cpu",
+        Support(
+            "fallback",
+            "This CPU has no BF16 instructions: weights take 16 bits and are computed in FP32.",
+            "Choose INT8 for speed.",
+        ),
+        "OpenVINO falls back to f32 where the CPU lacks AVX512-BF16 and AMX",
+    ),
+    Rule(
+        "openvino",
+        "fp16",
+        "cpu",
+        Support(
+            "unavailable",
+            "FP16 execution in OpenVINO's paged pipeline gives NaN and garbage text on CPUs.",
+            "Choose BF16 for the same size, or FP32 for the same accuracy.",
+        ),
+        _MEASURED,
+    ),
+    Rule(
+        "openvino",
+        "int8",
+        "cpu",
+        Support("native", "8-bit weights and dynamically quantised activations."),
+        _MEASURED,
+    ),
+    Rule(
+        "openvino",
+        "int4",
+        "cpu",
+        Support("native", "4-bit weights, unpacked in the kernels, and 8-bit activations."),
+        _MEASURED,
+    ),
+    Rule(
+        "openvino",
+        "int8-sq",
+        "cpu",
+        Support(
+            "unavailable", "SmoothQuant needs calibration, which this builder does not do.", "Choose INT8."
+        ),
+        "design",
+    ),
+    Rule(
+        "openvino",
+        "int4-awq",
+        "cpu",
+        Support("unavailable", "AWQ needs calibration, which this builder does not do.", "Choose INT4."),
+        "design",
+    ),
+    Rule(
+        "openvino",
+        "*",
+        "cpu",
+        Support(
+            "unavailable", "CPUs have no arithmetic for 8- and 4-bit floats.", "Choose INT8 or INT4 here."
+        ),
+        "FP8 and NVFP4 are formats of NVIDIA's tensor cores (Ada and Hopper; Blackwell)",
+    ),
+)
+
+DEFAULTS: tuple[tuple[str, str, str], ...] = (
+    ("openvino", "cpu", "int8"),
+    ("pytorch", "cpu", "fp32"),
+    ("pytorch", "cuda", "bf16"),
+)
+"""(backend, kind of device, precision): what is chosen until the user chooses."""
