@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import isfinite
 from typing import TypeGuard
 
@@ -84,3 +85,14 @@ def _clock_text(seconds: int) -> str:
         return f"{minutes} min {rest:02d} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours:,} h {minutes:02d} min"
+
+
+def parse_bytes(text: str) -> int | None:
+    """`20GB`, `500 MB`, `1.5GiB`: the number of bytes; None for anything else."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*", text, re.IGNORECASE)
+    if match is None:
+        return None
+    number, letter, binary = match.groups()
+    power = " KMGT".index(letter.upper() or " ")
+    unit: int = (1024 if binary else 1000) ** power
+    return round(float(number) * unit)

@@ -52,10 +52,10 @@ A **contiguous** cache has no blocks; its tokens and bytes are shown instead.
         engines = [row for row in sides(snapshot) if has_engine(row[2])]
         if not engines:
             return Content.styled(NO_ENGINE, MUTED)
-        largest = max((side.kv.bytes_used for *_, side in engines if side.kv), default=0)
+        scale = bytes_scale(snapshot)
         if width >= SIDE_BY_SIDE and len(engines) == 2:
             half = (width - 3) // 2
-            columns = [_side(*row, largest, half, height) for row in engines]
+            columns = [_side(*row, scale, half, height) for row in engines]
             return _beside(columns, half, height)
         # A side without blocks needs three lines; the other's map takes what is left.
         each = height // len(engines)
@@ -64,7 +64,7 @@ A **contiguous** cache has no blocks; its tokens and bytes are shown instead.
         heights = [
             have + (0 if _no_map(row[2]) else spare) for have, row in zip(heights, engines, strict=True)
         ]
-        rows = [_side(*row, largest, width, have) for row, have in zip(engines, heights, strict=True)]
+        rows = [_side(*row, scale, width, have) for row, have in zip(engines, heights, strict=True)]
         return lines([line for block in rows for line in block], height)
 
     def draw_folded(self, snapshot: Snapshot, width: int, height: int) -> Content:
@@ -77,7 +77,7 @@ A **contiguous** cache has no blocks; its tokens and bytes are shown instead.
         bar = min(24, (width - fixed) // len(engines))
         pieces = [Content.styled("KV", "bold")]
         for (letter, style, side), text in zip(engines, texts, strict=True):
-            drawn = _bar(side.kv, bar) if bar >= 4 and side.kv else Content("")
+            drawn = _bar(side.kv, bar, bytes_scale(snapshot)) if bar >= 4 and side.kv else Content("")
             gap = " " if drawn.plain else ""
             pieces.append(Content.assemble((f"{letter} ", f"bold {style}"), drawn, gap, text))
         return fit_pieces(pieces, width, " ")
@@ -96,6 +96,14 @@ def blocks_of(usage: KVUsage | None) -> Blocks | None:
         used = total - free if free is not None else 0
     used = min(max(0, used), total)
     return Blocks(used, min(max(0, usage.reused_blocks or 0), used), total)
+
+
+def bytes_scale(snapshot: Snapshot) -> int:
+    """Where the bar of a cache that grows ends: at the other side's total, or at the next power of two."""
+    usages = [side.kv for *_, side in sides(snapshot) if side.kv]
+    used = max((usage.bytes_used for usage in usages), default=0)
+    total = max((usage.bytes_total or 0 for usage in usages), default=0)
+    return total if total >= used > 0 else 1 << max(0, used - 1).bit_length()
 
 
 def block_map(blocks: Blocks, width: int, height: int) -> tuple[list[Content], int]:
@@ -123,15 +131,15 @@ def _runs(glyphs: list[tuple[str, str]]) -> Content:
 
 
 def _side(
-    letter: str, style: str, side: SideSnapshot, largest: int, width: int, height: int
+    letter: str, style: str, side: SideSnapshot, bytes_top: int, width: int, height: int
 ) -> list[Content]:
     usage, blocks = side.kv, blocks_of(side.kv)
     if usage is None:
         return [_head(letter, style, side, "not reported", width)]
     if blocks is None:
         head = _head(letter, style, side, CONTIGUOUS, width)
-        bar = _bar(usage, width, largest)
-        return [head, bar, fit_pieces(_contiguous_figures(usage), width)][:height]
+        figures = _contiguous_figures(usage, bytes_top)
+        return [head, _bar(usage, width, bytes_top), fit_pieces(figures, width)][:height]
     share = share_text(blocks.used, blocks.total)
     text = f"{count_text(blocks.used)} of {count_text(blocks.total)} blocks {share}"
     head = _head(letter, style, side, text, width)
@@ -157,13 +165,15 @@ def _paged_figures(usage: KVUsage, blocks: Blocks, scale: int) -> list[Content]:
     return [Content(figure) for figure in figures]
 
 
-def _contiguous_figures(usage: KVUsage) -> list[Content]:
+def _contiguous_figures(usage: KVUsage, bytes_top: int) -> list[Content]:
     tokens = f"{count_text(usage.tokens)} tokens"
     if usage.capacity_tokens:
         share = share_text(usage.tokens, usage.capacity_tokens)
         tokens = f"{count_text(usage.tokens)} of {count_text(usage.capacity_tokens)} tokens {share}"
-    grows = [] if usage.capacity_tokens or usage.bytes_total else [Content.styled("grows as needed", MUTED)]
-    return [Content(tokens), Content(_bytes(usage)), *grows]
+    figures = [Content(tokens), Content(_bytes(usage))]
+    if not (usage.capacity_tokens or usage.bytes_total):
+        figures.append(Content.styled(f"grows; bar to {bytes_text(bytes_top)}", MUTED))
+    return figures
 
 
 def _bytes(usage: KVUsage) -> str:
@@ -174,8 +184,8 @@ def _bytes(usage: KVUsage) -> str:
     )
 
 
-def _bar(usage: KVUsage | None, width: int, largest: int = 0) -> Content:
-    """One line: blocks, else tokens of the capacity, else bytes, to the scale of the larger side."""
+def _bar(usage: KVUsage | None, width: int, bytes_top: int) -> Content:
+    """One line: blocks, else tokens of the capacity, else bytes out of `bytes_top`."""
     blocks = blocks_of(usage)
     if usage is None:
         return Content("")
@@ -187,7 +197,7 @@ def _bar(usage: KVUsage | None, width: int, largest: int = 0) -> Content:
         return stacked_bar(parts, blocks.total, width)
     if usage.capacity_tokens:
         return stacked_bar((Part(usage.tokens, "█", "$kv-used"),), usage.capacity_tokens, width)
-    total = usage.bytes_total or largest or usage.bytes_used
+    total = usage.bytes_total or bytes_top
     return stacked_bar((Part(usage.bytes_used, "█", "$kv-used"),), total, width)
 
 

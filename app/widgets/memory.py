@@ -11,6 +11,7 @@ from app.state.series import SideSnapshot, Snapshot
 from app.units import MISSING, bytes_of_text, bytes_text, share_text
 from app.widgets.drawing import MUTED, Part, fit_pieces, lines, one_line, stacked_bar
 from app.widgets.panel import NO_ENGINE, Panel, has_engine, sides
+from engines.measure.telemetry import GpuSample
 
 NARROWEST_BAR = 8
 
@@ -22,6 +23,8 @@ class Row(NamedTuple):
     parts: tuple[Part, ...]
     total: float
     figures: str
+    share: str = ""
+    """Left out where it would take the bar's room."""
 
 
 class MemoryPanel(Panel):
@@ -30,7 +33,7 @@ class MemoryPanel(Panel):
     TITLE: ClassVar[str] = "Memory"
     LEGEND: ClassVar[str] = (
         "[$memory-weights]█[/] weights [$memory-kv]▓[/] KV [$memory-other]▒[/] other "
-        "[$memory-programs]░[/] other programs · free"
+        "[$memory-programs]░[/] programs"
     )
     SUMMARY: ClassVar[str] = (
         "Weights, KV cache and the rest of each side's process, and what other programs use."
@@ -43,7 +46,7 @@ activations, libraries). Both are drawn to the scale of the larger one. Where an
 parts, only the process as a whole is shown.
 
 The machine's bar, and that of each GPU, holds the **left** side, the **right** side and **other programs**;
-dots are free.
+dots are free. Where the driver does not tell whose memory it is, it is drawn as one.
 
 An engine that reserves its KV cache at start shows it in full from the first moment on.
 """
@@ -70,7 +73,7 @@ An engine that reserves its KV cache at start shows it in full from the first mo
                 figure = bytes_text(side_total(side) or None)
                 pieces.append(Content.assemble((f"{letter} ", f"bold {style}"), figure))
         devices = device_rows(snapshot)
-        pieces += [Content.assemble((row.name), " ", row.figures) for row in devices]
+        pieces += [Content.assemble(row.name, " ", f"{row.figures} {row.share}".rstrip()) for row in devices]
         line = fit_pieces(pieces, width)
         room = width - line.cell_length - 2
         if not devices or room < NARROWEST_BAR:
@@ -102,7 +105,7 @@ def side_parts(side: SideSnapshot) -> tuple[Part, ...]:
 
 def side_row(letter: str, style: str, side: SideSnapshot, scale: float, width: int) -> Row:
     """A side's bar, to the scale of the larger side."""
-    title = one_line(side.title or str(side.phase), max(8, width // 3))
+    title = one_line(side.title or str(side.phase), max(8, width * 3 // 10))
     name = Content.assemble((f"{letter} ", f"bold {style}"), (title, style))
     return Row(name, side_parts(side), scale, bytes_text(side_total(side) or None))
 
@@ -113,12 +116,12 @@ def parts_line(side: SideSnapshot, width: int) -> Content:
     if not any(known_parts(side)):
         text = "the library reports no parts" if side_total(side) else "nothing measured yet"
         return Content.styled(f"  {text}", MUTED)
-    names = ("weights", "KV", "other")
-    pieces = [
-        Content.assemble((part.glyph, part.style), f" {name} {bytes_text(part.amount)}")
-        for part, name in zip(parts, names, strict=True)
-        if part.amount
-    ]
+    named = zip(parts, (" weights", " KV", " other"), strict=True)
+    shown = [(part, name, bytes_text(part.amount)) for part, name in named if part.amount]
+    if sum(len(name) + len(figure) + 4 for _, name, figure in shown) > width:
+        # The border names the glyphs too: the figures matter more.
+        shown = [(part, "", figure) for part, _, figure in shown]
+    pieces = [Content.assemble((part.glyph, part.style), f"{name} {figure}") for part, name, figure in shown]
     if side.gpu_bytes and side.process_bytes:
         pieces.append(Content(f"host {bytes_text(side.process_bytes)}"))
     if side.memory and side.memory.peak:
@@ -133,28 +136,37 @@ def device_rows(snapshot: Snapshot) -> list[Row]:
     if snapshot.memory_total > 0:
         parts = _owners(left.process_bytes, right.process_bytes, snapshot.memory_used)
         rows.append(_device_row("machine", parts, snapshot.memory_used, snapshot.memory_total))
-    alone = len(snapshot.gpus) == 1
     for gpu in snapshot.gpus:
-        # NVML's figure of a process is summed over the GPUs: with several of them it cannot be placed.
-        ours = (left.gpu_bytes, right.gpu_bytes) if alone else (None, None)
-        parts = _owners(*ours, gpu.memory_used or 0)
+        parts = _gpu_parts(snapshot, gpu)
         rows.append(_device_row(f"GPU {gpu.index}", parts, gpu.memory_used, gpu.memory_total))
     return rows
+
+
+def _gpu_parts(snapshot: Snapshot, gpu: GpuSample) -> tuple[Part, ...]:
+    left, right, used = snapshot.left, snapshot.right, gpu.memory_used or 0
+    ours = (left.gpu_bytes, right.gpu_bytes)
+    engines = has_engine(left) or has_engine(right)
+    # Our bytes are summed over the GPUs, and in a container the driver does not name our processes at all:
+    # what cannot be placed is not blamed on other programs.
+    if engines and (len(snapshot.gpus) > 1 or ours == (None, None)):
+        return (Part(used, "█", MUTED),)
+    return _owners(*ours, used)
 
 
 def _owners(left: int | None, right: int | None, used: int) -> tuple[Part, ...]:
     ours = (left or 0) + (right or 0)
     return (
-        Part(left or 0, "█", "$left"),
-        Part(right or 0, "▓", "$right"),
+        Part(left or 0, "L", "$background on $left"),
+        Part(right or 0, "R", "$background on $right"),
         Part(max(0, used - ours), "░", "$memory-programs"),
     )
 
 
 def _device_row(name: str, parts: tuple[Part, ...], used: int | None, total: int | None) -> Row:
     share = share_text(used, total)
-    figures = bytes_of_text(used, total) + (f" {share}" if share != MISSING else "")
-    return Row(Content(name), parts, float(total or 0), figures)
+    return Row(
+        Content(name), parts, float(total or 0), bytes_of_text(used, total), share if share != MISSING else ""
+    )
 
 
 def _aligned(rows: list[Row], width: int) -> list[Content]:
@@ -162,17 +174,20 @@ def _aligned(rows: list[Row], width: int) -> list[Content]:
     if not rows:
         return []
     names = max(row.name.cell_length for row in rows)
-    figures = max(cell_len(row.figures) for row in rows)
-    room = width - names - figures - 2
-    if room < NARROWEST_BAR:
-        return [fit_pieces((row.name, Content(row.figures)), width) for row in rows]
+    for texts in ([f"{row.figures} {row.share}".rstrip() for row in rows], [row.figures for row in rows]):
+        figures = max(cell_len(text) for text in texts)
+        room = width - names - figures - 2
+        if room >= NARROWEST_BAR:
+            break
+    else:
+        return [fit_pieces((row.name, Content(row.figures), Content(row.share)), width) for row in rows]
     return [
         Content.assemble(
             row.name.pad_right(names - row.name.cell_length + 1),
             stacked_bar(row.parts, row.total, room),
-            f" {row.figures:>{figures}}",
+            f" {text:>{figures}}",
         )
-        for row in rows
+        for row, text in zip(rows, texts, strict=True)
     ]
 
 

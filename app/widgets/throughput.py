@@ -7,6 +7,7 @@ from importlib import import_module
 from math import isfinite
 from typing import Any, ClassVar
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from app.state.series import WINDOW_SECONDS, Phase, SideSnapshot, Snapshot
@@ -20,6 +21,9 @@ STALE_SECONDS = 2.0
 """An older rate is not the present one."""
 PLOT_LINES = 5
 """A plot needs so many lines: two of its frame, one of times, and two to draw in."""
+LONG_LEGEND = 60
+MARKS = ("⠒⠒", "▀▀")
+"""What the left and the right line look like, as in the plot."""
 TIMES = (-60.0, -45.0, -30.0, -15.0, 0.0)
 
 
@@ -110,9 +114,13 @@ speed of either one alone.
         plot, snapshot = self._plot, self.snapshot
         if plot is None:
             return
-        plot.display = snapshot is not None and self.content_size.height > PLOT_LINES
+        engines = snapshot is not None and (has_engine(snapshot.left) or has_engine(snapshot.right))
+        plot.display = engines and self.content_size.height > PLOT_LINES
         if snapshot is None or not plot.display:
             return
+        above = self.legend_lines
+        if plot.styles.margin.top != above:
+            plot.styles.margin = (above, 0, 0, 0)
         top = shared_top(snapshot)
         plot.clear()
         plot.set_xlimits(-WINDOW_SECONDS, 0.0)
@@ -130,15 +138,15 @@ speed of either one alone.
             return Content.styled(NO_ENGINE, MUTED)
         if height <= PLOT_LINES:
             return self.draw_folded(snapshot, width, height)
-        half = (width - 2) // 2
-        marks = ("⠒⠒", "▀▀")
-        return fit_pieces(
-            (
-                _legend(letter, style, mark, side, snapshot.now, half)
-                for (letter, style, side), mark in zip(sides(snapshot), marks, strict=True)
-            ),
-            width,
-        )
+        if self.legend_lines == 1:
+            return fit_pieces(_legend(snapshot, width), width)
+        return lines((piece for row in (0, 1) for piece in _legend(snapshot, width, row)), 2)
+
+    @property
+    def legend_lines(self) -> int:
+        """Two where one is too short for both titles and a plot remains worth looking at."""
+        width, height = self.content_size
+        return 2 if width < LONG_LEGEND and height > PLOT_LINES + 3 else 1
 
     def draw_folded(self, snapshot: Snapshot, width: int, height: int) -> Content:
         """A sparkline a side: below each other with two lines, beside each other with one."""
@@ -196,12 +204,23 @@ def unbroken(rates: Samples, now: float) -> list[list[tuple[float, float]]]:
     return [run if len(run) > 1 else [(run[0][0] - 0.25, run[0][1]), *run] for run in runs]
 
 
-def _legend(letter: str, style: str, mark: str, side: SideSnapshot, now: float, width: int) -> Content:
-    state = state_text(side, now)
-    if len(state) > width - 20:
-        state = state.partition(",")[0]
-    title = one_line(side.title, max(0, width - len(f"{mark} {letter}  {state}")))
-    return Content.assemble((f"{mark} {letter} ", f"bold {style}"), (f"{title} ", style), (state, "bold"))
+def _legend(snapshot: Snapshot, width: int, only: int | None = None) -> list[Content]:
+    """Mark, letter, title and rate of both sides, or of `only` one; the titles share what room is left."""
+    rows = list(zip(sides(snapshot), MARKS, strict=True))
+    rows = rows if only is None else [rows[only]]
+    states = [state_text(side, snapshot.now) for (*_, side), _ in rows]
+    if sum(len(state) for state in states) > width - 20 * len(rows):
+        states = [state.partition(",")[0] for state in states]
+    room = max(0, width - sum(len(state) + len("⠒⠒ L  ") for state in states) - 2 * (len(rows) - 1))
+    others = sum(cell_len(side.title) for (*_, side), _ in rows[1:])
+    limit = max(room // len(rows), room - others)
+    pieces = []
+    for ((letter, style, side), mark), state in zip(rows, states, strict=True):
+        title = one_line(side.title, limit)
+        limit = room - cell_len(title)
+        head = (f"{mark} {letter} ", f"bold {style}")
+        pieces.append(Content.assemble(head, (f"{title} ", style), (state, "bold")))
+    return pieces
 
 
 def _spark(letter: str, style: str, side: SideSnapshot, now: float, top: float, width: int) -> Content:

@@ -1,0 +1,130 @@
+"""The command line. With no command it opens the playground.
+
+Textual and everything heavy is imported inside the commands: `--version` and `--help` answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+cli = typer.Typer(
+    name="trt-playground",
+    help="Chat with an LLM inference engine side by side against PyTorch.",
+    add_completion=True,
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+)
+engines = typer.Typer(help="The engine store: what has been built.", no_args_is_help=True)
+cli.add_typer(engines, name="engines")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    if sys.argv[1:] == ["--version"]:  # before Typer builds its commands: it is asked for by scripts
+        print(f"trt-playground {version('trt-playground')}")
+        return
+    cli()
+
+
+@cli.callback(invoke_without_command=True)
+def open_playground(
+    context: typer.Context,
+    checkpoint: Annotated[
+        str | None, typer.Option("--checkpoint", "-m", help="`demo`, a model folder, or a hub id.")
+    ] = None,
+    left: Annotated[
+        str | None, typer.Option(help="Engine on the left as BACKEND:PRECISION, such as openvino:int8.")
+    ] = None,
+    right: Annotated[str | None, typer.Option(help="Engine on the right, such as pytorch:fp32.")] = None,
+    tokens: Annotated[int | None, typer.Option("--context", help="Tokens of prompt and answer.")] = None,
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    """Open the playground, or run a command.
+
+    Examples:  trt-playground  ·  trt-playground -m ~/models/qwen --left openvino:int4
+    """
+    if show_version:
+        typer.echo(f"trt-playground {version('trt-playground')}")
+        return
+    if context.invoked_subcommand is None:
+        from app.start import start_playground
+
+        start_playground(checkpoint, left, right, tokens)
+
+
+@engines.command("ls")
+def list_engines() -> None:
+    """List the engines in the store."""
+    from app.state.paths import engine_store
+    from app.state.side import engine_title
+    from app.units import bytes_text
+    from engines.build.store import EngineStore, damage
+
+    store = EngineStore(engine_store())
+    for entry in store.entries():
+        typer.echo(
+            f"{entry.fingerprint}  {engine_title(entry.spec):<18} {bytes_text(entry.size):>9}  "
+            f"{damage(entry) or 'whole'}  {entry.spec.checkpoint}"
+        )
+    typer.echo(f"{len(store.entries())} engines in {store.root}")
+
+
+@engines.command("rm")
+def remove_engine(fingerprint: Annotated[str, typer.Argument(help="As `engines ls` prints it.")]) -> None:
+    """Delete one engine."""
+    from app.state.paths import engine_store
+    from engines.build.store import EngineStore
+
+    store = EngineStore(engine_store())
+    found = [entry for entry in store.entries() if entry.fingerprint == fingerprint]
+    if not found:
+        typer.echo(f"There is no engine {fingerprint}. `trt-playground engines ls` lists them.", err=True)
+        raise typer.Exit(1)
+    store.remove(found[0])
+    typer.echo(f"Deleted {fingerprint}.")
+
+
+@engines.command("verify")
+def verify_engines() -> None:
+    """Check that every engine's files are there and of the right size; exit code 1 if not."""
+    from app.state.paths import engine_store
+    from engines.build.store import EngineStore, damage
+
+    store = EngineStore(engine_store())
+    problems = [(entry.fingerprint, problem) for entry in store.entries() if (problem := damage(entry))]
+    problems += [(folder.name, "damaged, or of another version") for folder in store.foreign()]
+    for name, problem in problems:
+        typer.echo(f"{name}: {problem}")
+    typer.echo(f"{len(problems)} problems in {store.root}")
+    raise typer.Exit(1 if problems else 0)
+
+
+@engines.command("prune")
+def prune_engines(
+    keep: Annotated[str, typer.Option(help="What may stay, such as 20GB or 500MB.")] = "20GB",
+) -> None:
+    """Delete the oldest engines until the rest fits."""
+    from app.state.paths import engine_store
+    from app.units import bytes_text, parse_bytes
+    from engines.build.store import EngineStore
+
+    limit = parse_bytes(keep)
+    if limit is None:
+        typer.echo(f"{keep!r} is no size. Write it like 20GB or 500MB.", err=True)
+        raise typer.Exit(2)
+    removed = EngineStore(engine_store()).prune(limit)
+    freed = bytes_text(sum(entry.size for entry in removed))
+    typer.echo(f"Deleted {len(removed)} engines, {freed}.")
+
+
+@cli.command()
+def paths() -> None:
+    """Print where settings, engines, logs and conversations are kept."""
+    from app.state import paths as places
+
+    for name in ("settings_file", "engine_store", "log_folder", "conversation_folder"):
+        typer.echo(f"{name.replace('_', ' '):<20} {getattr(places, name)()}")

@@ -1,0 +1,215 @@
+"""The Textual app: screens, bindings, start and stop of engines."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+from textual import work
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.signal import Signal
+from textual.worker import Worker, WorkerState
+
+from app import themes
+from app.commands import commands
+from app.screens.chat import ChatScreen
+from app.screens.help import HelpScreen
+from app.screens.prepare import PrepareScreen
+from app.screens.store import StoreScreen
+from app.state import paths
+from app.state.progress import BuildState
+from app.state.sampler import Sampler
+from app.state.series import Phase, Snapshot
+from app.state.settings import EngineChoice, Settings, save_settings
+from app.state.side import Side, engine_title
+from engines.build.spec import EngineSpec
+from engines.build.store import EngineStore
+from engines.plan.hardware import Device, devices
+
+SNAPSHOT_SECONDS = 0.25
+
+
+class Playground(App[None]):
+    """Two engines and one prompt."""
+
+    TITLE = "trt-playground"
+    CSS_PATH = "styles/panels.tcss"
+    HORIZONTAL_BREAKPOINTS = []  # noqa: RUF012 - the screens have theirs
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f1", "help", "Help", id="app.help"),
+        Binding("f2", "prepare", "Prepare", id="app.prepare"),
+        Binding("f8", "store", "Engine store", id="app.store", show=False),
+        Binding("ctrl+q", "quit", "Quit", id="app.quit", priority=True),
+    ]
+
+    def __init__(self, settings: Settings, settings_file: Path | None = None) -> None:
+        super().__init__()
+        self.settings = settings
+        self.store = EngineStore(paths.engine_store())
+        self.left = Side("left", self.store, paths.log_folder(), self._side_changed)
+        self.right = Side("right", self.store, paths.log_folder(), self._side_changed)
+        self.builds: dict[str, BuildState] = {}
+        self.snapshots: Signal[Snapshot] = Signal(self, "snapshot")
+        self.side_changed: Signal[Side] = Signal(self, "side changed")
+        self.build_changed: Signal[str] = Signal(self, "build changed")
+        self.device: Device = devices()[0]
+        self._settings_file = settings_file
+        self._sampler = Sampler(lambda: self.sides)
+        self._opening: dict[str, Worker[None]] = {}
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """Left and right, as they stand on the screen."""
+        return self.left, self.right
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Colours of our widgets for themes that do not set them."""
+        return themes.variable_defaults(self.current_theme.dark)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Everything the app can do, in the command palette."""
+        yield from super().get_system_commands(screen)
+        yield from commands(self, screen)
+
+    async def on_mount(self) -> None:
+        """Show the chat, and Prepare above it until engines have been chosen once."""
+        for theme in themes.THEMES:
+            self.register_theme(theme)
+        if self.settings.theme in self.available_themes:
+            self.theme = self.settings.theme
+        self.theme_changed_signal.subscribe(self, lambda theme: self.change_settings(theme=theme.name))
+        self.set_interval(SNAPSHOT_SECONDS, lambda: self.snapshots.publish(self._sampler.snapshot()))
+        self.run_worker(self._sampler.run(), group="sampler", exit_on_error=False)
+        await self.push_screen(ChatScreen())
+        if self.settings.chosen:
+            self.open_engines(("left", "right"))
+        else:
+            self.action_prepare()
+
+    def change_settings(self, **changes: object) -> None:
+        """Replace the settings and save them; a disk that refuses costs the memory of it, nothing more."""
+        self.settings = msgspec.structs.replace(self.settings, **changes)
+        if self._settings_file is None:
+            return
+        try:
+            save_settings(self._settings_file, self.settings)
+        except OSError as error:
+            self.notify(f"The settings cannot be saved: {error}", severity="warning", markup=False)
+
+    def choose(
+        self, checkpoint: str, context: int, left: EngineChoice, right: EngineChoice, names: tuple[str, ...]
+    ) -> None:
+        """Remember what was chosen on Prepare and open the engines of `names`."""
+        self.change_settings(checkpoint=checkpoint, context=context, left=left, right=right, chosen=True)
+        self.open_engines(names)
+
+    def open_engines(self, names: tuple[str, ...]) -> None:
+        """Prepare and load engines, each in a worker of its own."""
+        for side in self.sides:
+            if side.name in names:
+                self._opening[side.name] = self._open(side)
+
+    def restart_failed(self) -> None:
+        """Start the engines of failed sides again."""
+        self.open_engines(tuple(side.name for side in self.sides if side.phase is Phase.FAILED))
+
+    def cancel_builds(self) -> None:
+        """Kill what is being prepared."""
+        for worker in self._opening.values():
+            worker.cancel()
+
+    def swap(self) -> None:
+        """Let the sides change places: names belong to places, engines and conversations move."""
+        self.left, self.right = self.right, self.left
+        self.left.name, self.right.name = "left", "right"
+        self.builds = {{"left": "right", "right": "left"}[name]: state for name, state in self.builds.items()}
+        self.change_settings(left=self.settings.right, right=self.settings.left)
+
+    def show_chat(self) -> None:
+        """Go back to the chat."""
+        while len(self.screen_stack) > 2:
+            self.pop_screen()
+
+    def action_prepare(self) -> None:
+        """Open Prepare."""
+        if not isinstance(self.screen, PrepareScreen):
+            self.push_screen(PrepareScreen(self.settings, self.device))
+
+    def action_store(self) -> None:
+        """Open the engine store."""
+        if not isinstance(self.screen, StoreScreen):
+            self.push_screen(StoreScreen(self.store))
+
+    def action_help(self) -> None:
+        """Open the help."""
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen())
+
+    async def action_quit(self) -> None:
+        """Close both engines, then leave."""
+        self.cancel_builds()
+        await asyncio.gather(*(side.close() for side in self.sides))
+        self.exit()
+
+    @work(exit_on_error=False)
+    async def _open(self, side: Side) -> None:
+        spec = self._spec(side)
+        build = self.builds[side.name] = BuildState(engine_title(spec))
+        self.build_changed.publish(side.name)
+        try:
+            async with contextlib.aclosing(side.open(spec)) as steps:
+                async for step in steps:
+                    build.take(step)
+                    self.build_changed.publish(side.name)
+        except asyncio.CancelledError:
+            build.cancel()
+            self.build_changed.publish(side.name)
+            raise
+        self._tell(side, build)
+
+    def _spec(self, side: Side) -> EngineSpec:
+        choice = self.settings.left if side.name == "left" else self.settings.right
+        return EngineSpec(
+            self.settings.checkpoint_path,
+            choice.backend,
+            choice.precision,
+            self.device.name,
+            choice.kv_precision,
+            self.settings.context,
+        )
+
+    def _tell(self, side: Side, build: BuildState) -> None:
+        """Say how a preparation ended, and go to the chat once nothing else is under way."""
+        if build.error:
+            self.notify(
+                f"{build.error.message} {build.error.hint}", title=f"{side.name.capitalize()} failed",
+                severity="error", timeout=12, markup=False,
+            )  # fmt: skip
+            return
+        how = "reused from the store" if build.prepared and build.prepared.reused else "ready"
+        self.notify(
+            f"{build.title}: {how}, {build.elapsed:.1f} s", title=side.name.capitalize(), markup=False
+        )
+        others = [state for state in self.builds.values() if state is not build]
+        if isinstance(self.screen, PrepareScreen) and all(state.ready for state in others):
+            self.show_chat()
+
+    def _side_changed(self, side: Side) -> None:
+        if self.is_running:
+            self.side_changed.publish(side)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A bug in a worker is told, and the app goes on."""
+        if event.state is WorkerState.ERROR:
+            self.log.error(event.worker.error)
+            self.notify(
+                f"Something went wrong: {event.worker.error}. Please report it.",
+                severity="error",
+                markup=False,
+            )

@@ -1,0 +1,219 @@
+"""Chat: one prompt, two answers side by side, panels below."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal
+from textual.screen import Screen
+from textual.widgets import Footer, Header
+
+from app.state.conversation import Turn
+from app.state.series import Phase
+from app.state.settings import TimingMode
+from app.state.side import ANSWERING, Side
+from app.widgets.pane import Pane
+from app.widgets.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS, PanelStrip
+from app.widgets.prompt import Prompt
+from app.widgets.verdict import Verdict
+from engines.worker import protocol
+
+if TYPE_CHECKING:
+    from app.playground import Playground
+
+
+class ChatScreen(Screen[None]):
+    """Home."""
+
+    TITLE = "Chat"
+    CSS_PATH = "../styles/chat.tcss"
+    HORIZONTAL_BREAKPOINTS = HORIZONTAL_BREAKPOINTS
+    VERTICAL_BREAKPOINTS = VERTICAL_BREAKPOINTS
+    AUTO_FOCUS = "Prompt"
+    BINDINGS = [  # noqa: RUF012
+        Binding("escape", "stop", "Stop", id="chat.stop"),
+        Binding("ctrl+r", "regenerate", "Regenerate", id="chat.regenerate"),
+        Binding("ctrl+l", "clear", "Clear", id="chat.clear", priority=True),
+        Binding("ctrl+t", "timing", "Timing", id="chat.timing", show=False),
+        Binding("ctrl+x", "swap", "Swap", id="chat.swap", show=False, priority=True),
+        Binding("ctrl+y", "copy", "Copy", id="chat.copy", show=False, priority=True),
+        Binding("ctrl+g", "panels", "Panels", id="chat.panels", show=False),
+        Binding("f9", "restart", "Restart", id="chat.restart"),
+    ]
+    app: Playground
+
+    def compose(self) -> ComposeResult:
+        """Two panes, the verdict, the prompt, the panels."""
+        yield Header()
+        with Horizontal(id="panes"):
+            yield Pane(self.app.left)
+            yield Pane(self.app.right)
+        yield Verdict(id="verdict")
+        yield Prompt(id="prompt")
+        yield PanelStrip(self.app.snapshots, id="panels")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Follow the sides."""
+        self.query_one(PanelStrip).shown = self.app.settings.panels
+        self.app.side_changed.subscribe(self, self.show_side)
+        self.show_mode()
+
+    def show_side(self, side: Side) -> None:
+        """A side entered another phase."""
+        self.pane(side).show_phase()
+        self.refresh_bindings()
+
+    def show_mode(self) -> None:
+        """The timing mode belongs to every figure, so it stands in the header."""
+        self.sub_title = f"timing {self.app.settings.timing.value}"
+
+    def pane(self, side: Side) -> Pane:
+        """The pane that shows `side`."""
+        return next(pane for pane in self.query(Pane) if pane.side is side)
+
+    @property
+    def answering(self) -> bool:
+        """Whether an answer is under way on any side."""
+        return any(side.phase in ANSWERING for side in self.app.sides)
+
+    @on(Prompt.Sent)
+    def send(self, event: Prompt.Sent) -> None:
+        """One prompt to every side that has an engine."""
+        if self.answering:
+            self.notify("Still answering. Esc stops it.")
+            return
+        if not any(side.can_answer for side in self.app.sides):
+            preparing = any(side.phase in (Phase.PREPARING, Phase.LOADING) for side in self.app.sides)
+            wait = "The engine is not ready yet." if preparing else "There is no engine: choose one with F2."
+            self.notify(wait, severity="warning")
+            return
+        self.query_one(Prompt).accept()
+        self.answer(
+            {side: side.conversation.begin(event.text, side.title) for side in self._present()}, False
+        )
+
+    def action_regenerate(self) -> None:
+        """Answer the last prompt again: on the sides that failed, or else on both."""
+        if self.answering:
+            self.notify("Still answering. Esc stops it.")
+            return
+        present = [side for side in self._present() if side.conversation.turns]
+        failed = [side for side in present if side.conversation.turns[-1].error]
+        turns = {
+            side: turn for side in failed or present if (turn := side.conversation.begin_again(side.title))
+        }
+        if turns:
+            self.answer(turns, True)
+        else:
+            self.notify("Nothing has been asked yet.")
+
+    @work(group="answer", exclusive=True, exit_on_error=False)
+    async def answer(self, turns: dict[Side, Turn], again: bool) -> None:
+        """Let each side answer its turn, together or in turn."""
+        mode = self.app.settings.timing
+        self.query_one(Verdict).update("")
+        for side, turn in turns.items():
+            show = self.pane(side).replace_last if again else self.pane(side).begin
+            await show(turn, mode.value)
+            side.queue()
+        try:
+            if mode is TimingMode.TOGETHER:
+                await asyncio.gather(*(self._answer(side, turn) for side, turn in turns.items()))
+            else:
+                for side, turn in turns.items():
+                    await self._answer(side, turn)
+        finally:
+            for side in turns:
+                side.unqueue()
+        self._show_verdict(mode)
+
+    async def _answer(self, side: Side, turn: Turn) -> None:
+        pane = self.pane(side)
+        if side.unqueue():
+            sampling = self.app.settings.sampling.to_sampling(turn.attempt)
+            async for event in side.ask(turn, side.conversation.messages(), sampling):
+                if isinstance(event, protocol.Chunk):
+                    pane.add_text(event.text)
+        else:
+            turn.reason = "stopped"
+        await pane.finish()
+
+    def _show_verdict(self, mode: TimingMode) -> None:
+        last = [side.conversation.turns[-1] if side.conversation.turns else None for side in self.app.sides]
+        self.query_one(Verdict).compare(last[0], last[1], mode)
+
+    async def action_stop(self) -> None:
+        """End the answers within one step."""
+        for side in self.app.sides:
+            await side.stop()
+
+    async def action_clear(self) -> None:
+        """Forget the conversation on both sides."""
+        if self.answering:
+            self.notify("Still answering. Esc stops it.")
+            return
+        for side in self.app.sides:
+            side.conversation.clear()
+            await self.pane(side).show_conversation()
+        self.query_one(Verdict).update("")
+
+    async def action_swap(self) -> None:
+        """Let the sides change places."""
+        if self.answering:
+            self.notify("Still answering. Esc stops it.")
+            return
+        self.app.swap()
+        for pane, side in zip(self.query(Pane), self.app.sides, strict=True):
+            pane.side = side
+            await pane.show_conversation()
+        self._show_verdict(self.app.settings.timing)
+
+    def action_timing(self) -> None:
+        """Together, or in turn."""
+        together = self.app.settings.timing is TimingMode.IN_TURN
+        self.app.change_settings(timing=TimingMode.TOGETHER if together else TimingMode.IN_TURN)
+        self.show_mode()
+        why = (
+            "Both engines answer at once and share the machine."
+            if together
+            else "One engine after the other: each figure is that engine's own."
+        )
+        self.notify(why, title=f"Timing {self.app.settings.timing.value}")
+
+    def action_panels(self) -> None:
+        """Show or hide the panels."""
+        strip = self.query_one(PanelStrip)
+        strip.toggle()
+        self.app.change_settings(panels=strip.shown)
+
+    def action_copy(self) -> None:
+        """Copy the last answer: of the focused side, else of the left one."""
+        focused = next((pane.side for pane in self.query(Pane) if pane.has_focus_within), self.app.left)
+        answered = [turn for turn in focused.conversation.turns if turn.answered]
+        if answered:
+            self.app.copy_to_clipboard(answered[-1].answer)
+            self.notify(f"Copied the last answer of the {focused.name} side.")
+        else:
+            self.notify("There is no answer to copy yet.")
+
+    def action_restart(self) -> None:
+        """Start the engines of failed sides again."""
+        self.app.restart_failed()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Show keys only when they do something; Ctrl+X stays *cut* while text is selected in the prompt."""
+        if action == "stop":
+            return True if self.answering else None
+        if action == "restart":
+            return any(side.phase is Phase.FAILED for side in self.app.sides)
+        if action == "swap":
+            return not self.query_one(Prompt).selected_text
+        return True
+
+    def _present(self) -> list[Side]:
+        return [side for side in self.app.sides if side.phase is not Phase.EMPTY]

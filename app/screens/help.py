@@ -1,0 +1,59 @@
+"""Help: every key, and the words of the panels."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Footer, Markdown
+
+HELP = """\
+# trt-playground
+
+Chat with an inference engine side by side against PyTorch, and see what a precision costs and gives.
+The demo checkpoint is a **toy** of 7 million parameters: it can talk about this program, LLM inference
+and quantisation, and knows little else.
+
+| key | does |
+| --- | --- |
+| Enter | send the prompt to both sides |
+| Ctrl+J | new line in the prompt |
+| Up, Down | recall earlier prompts |
+| Esc | stop the answers; on Prepare: cancel, or back |
+| Ctrl+R | regenerate the last answer |
+| Ctrl+L | clear the conversation |
+| Ctrl+Y | copy the last answer |
+| Ctrl+T | timing mode: in turn, or together |
+| Ctrl+X | swap the sides |
+| Ctrl+G | show or hide the panels |
+| Ctrl+E | show earlier turns of the focused side |
+| F2 | Prepare: choose checkpoint and precision |
+| F8 | the engine store |
+| F9 | restart a side that failed |
+| Ctrl+P | command palette: everything, and the themes |
+| Ctrl+Q | quit |
+
+## Words
+
+* **TTFT**, time to first token: from sending the prompt to the first token. It holds the prefill.
+* **ITL**, inter-token latency: the gap between one token and the next, as median (p50) and p95.
+* **tok/s**: decode speed, 1 / mean ITL. The prefill is left out.
+* **KV cache**: keys and values of the tokens so far. A *paged* cache is made of blocks of equal size;
+  blocks that an earlier turn has filled are *reused*. PyTorch's cache is contiguous and has no blocks.
+* **In turn**: one engine after the other. **Together**: both at once; they share the machine, so neither
+  figure is that engine's own.
+"""
+
+
+class HelpScreen(ModalScreen[None]):
+    """A page over the current screen."""
+
+    CSS_PATH = "../styles/help.tcss"
+    BINDINGS = [Binding("escape,f1,q", "dismiss", "Close")]  # noqa: RUF012
+
+    def compose(self) -> ComposeResult:
+        """The page."""
+        with VerticalScroll(id="help"):
+            yield Markdown(HELP, open_links=False)
+        yield Footer()

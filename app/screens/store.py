@@ -1,0 +1,101 @@
+"""The engine store: what has been built, how large it is, and a key to delete it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import DataTable, Footer, Header, Static
+
+from app.state.side import engine_title
+from app.units import bytes_text, seconds_text
+from engines.build.store import EngineStore, StoredEngine, damage
+
+
+class StoreScreen(Screen[None]):
+    """A table of engines."""
+
+    TITLE = "Engine store"
+    HELP = "# Engine store\n\nBuilt engines, newest first. **Delete** removes one."
+    BINDINGS = [  # noqa: RUF012
+        Binding("escape,f8", "app.pop_screen", "Back"),
+        Binding("delete,d", "remove", "Delete"),
+    ]
+    DEFAULT_CSS = """
+    StoreScreen {
+        #store-note {
+            padding: 1 2;
+            color: $text-muted;
+        }
+    }
+    """
+
+    def __init__(self, store: EngineStore) -> None:
+        super().__init__()
+        self._store = store
+        self._entries: dict[str, StoredEngine] = {}
+
+    def compose(self) -> ComposeResult:
+        """Table and sum."""
+        yield Header()
+        yield DataTable(cursor_type="row", zebra_stripes=True)
+        yield Static(id="store-note")
+        yield Footer()
+
+    async def on_mount(self) -> None:
+        """Read the manifests."""
+        table = self.query_one(DataTable)
+        table.add_columns("engine", "checkpoint", "size", "build", "built", "state", "fingerprint")
+        await self.list_engines()
+
+    async def list_engines(self) -> None:
+        """Fill the table; manifests are files, so they are read off the event loop."""
+        entries, foreign = await asyncio.to_thread(lambda: (self._store.entries(), self._store.foreign()))
+        self._entries = {entry.fingerprint: entry for entry in entries}
+        table = self.query_one(DataTable)
+        table.clear()
+        for entry in entries:
+            table.add_row(*_row(entry), key=entry.fingerprint)
+        total = bytes_text(sum(entry.size for entry in entries))
+        note = (
+            f"{len(entries)} engines, {total}, in {self._store.root}" if entries else _empty(self._store.root)
+        )
+        if foreign:
+            note += f"\n{len(foreign)} folders there are damaged or of another version; they are not used."
+        self.query_one("#store-note", Static).update(Content(note))
+
+    async def action_remove(self) -> None:
+        """Delete the engine under the cursor."""
+        table = self.query_one(DataTable)
+        if not self._entries:
+            return
+        key = table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value
+        entry = self._entries[str(key)]
+        try:
+            await asyncio.to_thread(self._store.remove, entry)
+        except OSError as error:
+            self.notify(f"It cannot be deleted: {error}", severity="error", markup=False)
+        await self.list_engines()
+
+
+def _row(entry: StoredEngine) -> list[Content]:
+    manifest = entry.manifest
+    cells = [
+        engine_title(entry.spec),
+        Path(entry.spec.checkpoint).name,
+        bytes_text(entry.size),
+        seconds_text(manifest.build_seconds),
+        datetime.fromtimestamp(manifest.built_at).astimezone().strftime("%Y-%m-%d %H:%M"),
+        damage(entry) or "whole",
+        entry.fingerprint,
+    ]
+    return [Content(cell) for cell in cells]
+
+
+def _empty(root: Path) -> str:
+    return f"No engine has been built yet. They will be kept in {root}."

@@ -1,0 +1,62 @@
+"""From the command line's words to a running app."""
+
+from __future__ import annotations
+
+import typer
+
+from app.playground import Playground
+from app.state.paths import settings_file
+from app.state.settings import EngineChoice, Settings, SettingsError, load_settings
+from engines.backends.registry import BACKENDS
+from engines.plan.precision import PRECISIONS
+
+
+def start_playground(
+    checkpoint: str | None, left: str | None, right: str | None, context: int | None
+) -> None:
+    """Read the settings, apply what was said on the command line, and run until the user quits.
+
+    Raises:
+        typer.BadParameter: an engine is not written as BACKEND:PRECISION.
+        typer.Exit: the settings file cannot be used.
+    """
+    path = settings_file()
+    try:
+        settings = load_settings(path)
+    except SettingsError as error:
+        typer.echo(f"{error}\nCorrect the file or delete it, then start again.", err=True)
+        raise typer.Exit(2) from error
+    changes: dict[str, object] = {}
+    if checkpoint:
+        changes["checkpoint"] = checkpoint
+    if context:
+        changes["context"] = context
+    if left:
+        changes["left"] = parse_engine(left)
+    if right:
+        changes["right"] = parse_engine(right)
+    if changes:
+        settings = _replace(settings, changes | {"chosen": True})
+    Playground(settings, path).run()
+
+
+def parse_engine(text: str) -> EngineChoice:
+    """`openvino:int8`, or `openvino:int8:u8` with the precision of the KV cache.
+
+    Raises:
+        typer.BadParameter: it is not written like that, or names what does not exist.
+    """
+    backend, _, rest = text.partition(":")
+    precision, _, kv_precision = rest.partition(":")
+    if backend not in BACKENDS or precision not in PRECISIONS:
+        raise typer.BadParameter(
+            f"{text!r} is not BACKEND:PRECISION. Backends: {', '.join(BACKENDS)}. "
+            f"Precisions: {', '.join(PRECISIONS)}."
+        )
+    return EngineChoice(backend, precision, kv_precision or "auto")
+
+
+def _replace(settings: Settings, changes: dict[str, object]) -> Settings:
+    import msgspec
+
+    return msgspec.structs.replace(settings, **changes)

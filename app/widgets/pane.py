@@ -1,0 +1,163 @@
+"""One side on the screen: its turns, what it is doing now, and what went wrong."""
+
+from __future__ import annotations
+
+import time
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.timer import Timer
+from textual.widgets import Static
+
+from app.state.conversation import Turn
+from app.state.series import Phase
+from app.state.side import Side
+from app.state.stream import FlushPolicy
+from app.units import rate_text, seconds_text
+from app.widgets.turn import FoldedTurn, TurnView
+
+TURNS_SHOWN = 30
+"""Older turns are unmounted: each widget on the screen costs every layout about 50 µs."""
+EMPTY = "No engine on this side.\n\nPress F2 to choose a checkpoint and a precision."
+HELLO = "Ready. Ask something below."
+
+
+class Pane(VerticalScroll):
+    """The conversation of one side."""
+
+    HELP = """\
+# A side
+
+Any engine may stand on either side; usually the left is the engine and the right is PyTorch, the
+reference. The border says what the side is doing and for how long. Under each answer:
+
+* **TTFT**: time from the prompt to the first token.
+* **tok/s**: decode speed, prefill left out.
+* **ITL**: gaps between tokens, median and 95th percentile.
+"""
+    BINDINGS = [Binding("ctrl+e", "earlier", "Earlier turns", show=False, id="pane.earlier")]  # noqa: RUF012
+
+    def __init__(self, side: Side) -> None:
+        super().__init__(id=f"pane-{side.name}", classes="pane")
+        self.side = side
+        self._policy = FlushPolicy()
+        self._flusher: Timer | None = None
+        self._flushing = False
+        self._live: TurnView | None = None
+
+    def compose(self) -> ComposeResult:
+        """A notice, then the turns."""
+        yield Static(EMPTY, classes="notice")
+
+    def on_mount(self) -> None:
+        """Follow the end of the text until the user scrolls away, and keep the border's clock going."""
+        self.anchor()
+        self.set_interval(0.25, self.show_phase)
+        self.show_phase()
+
+    async def begin(self, turn: Turn, timing_mode: str) -> None:
+        """Mount a new turn and fold the one before."""
+        with self.app.batch_update():
+            await self._fold()
+            if self._flusher:
+                self._flusher.stop()
+            self._live = TurnView(turn, timing_mode)
+            await self.mount(self._live)
+            await self._drop_old()
+        self.anchor()
+        self._flusher = self.set_timer(self._policy.interval, self._flush)
+
+    async def replace_last(self, turn: Turn, timing_mode: str) -> None:
+        """Mount a new attempt in the place of the last turn."""
+        if views := self._views():
+            await views[-1].remove()
+            self._live = None
+        await self.begin(turn, timing_mode)
+
+    def add_text(self, text: str) -> None:
+        """Take text from the engine; it is drawn at the next flush."""
+        if self._live:
+            self._live.buffer.add(text)
+
+    async def finish(self) -> None:
+        """The answer ended, one way or the other: draw it whole."""
+        if self._flusher:
+            self._flusher.stop()
+            self._flusher = None
+        if self._live:
+            with self.app.batch_update():
+                await self._live.finish()
+        self.show_phase()
+
+    async def show_conversation(self) -> None:
+        """Mount the conversation anew: after clear and after swapping sides."""
+        self._live = None
+        with self.app.batch_update():
+            for view in self._views():
+                await view.remove()
+            for turn in self.side.conversation.turns[-TURNS_SHOWN:]:
+                await self.mount(FoldedTurn(turn, ""))
+        self.show_phase()
+
+    async def action_earlier(self) -> None:
+        """Mount TURNS_SHOWN more of the older turns."""
+        turns = self.side.conversation.turns
+        hidden = len(turns) - len(self._views())
+        earlier = [FoldedTurn(turn, "") for turn in turns[max(0, hidden - TURNS_SHOWN) : max(0, hidden)]]
+        if earlier:
+            await self.mount(*earlier, after=self.query_one(".notice"))
+        self.show_phase()
+
+    def show_phase(self) -> None:
+        """Say in the border which phase the side is in and for how long."""
+        side = self.side
+        name = f"{side.name.capitalize()} · {side.title}" if side.title else side.name.capitalize()
+        self.border_title = Content(name)
+        self.border_subtitle = Content(_phase_text(side))
+        self.set_class(side.phase is Phase.FAILED, "-failed")
+        notice = self.query_one(".notice", Static)
+        text = self._notice_text()
+        notice.display = bool(text)
+        notice.update(Content(text))
+
+    def _notice_text(self) -> str:
+        side, hidden = self.side, len(self.side.conversation.turns) - len(self._views())
+        if side.phase is Phase.FAILED and side.error:
+            return f"{side.error.message}\n{side.error.hint}\n\nF9: restart this side. F2: choose again."
+        if hidden > 0:
+            return f"{hidden} earlier turns: Ctrl+E shows them."
+        if side.conversation.turns:
+            return ""
+        return {Phase.EMPTY: EMPTY, Phase.READY: HELLO}.get(side.phase, "")
+
+    async def _flush(self) -> None:
+        live = self._live
+        if live is None:
+            return
+        started = time.perf_counter()
+        await live.flush()
+        pause = self._policy.after_flush(2 * self.side.rate(), time.perf_counter() - started)
+        if self._flusher:  # not finished meanwhile
+            self._flusher = self.set_timer(pause, self._flush)
+
+    async def _fold(self) -> None:
+        live, self._live = self._live, None
+        if live:
+            await self.mount(live.folded(), after=live)
+            await live.remove()
+
+    async def _drop_old(self) -> None:
+        for view in self._views()[:-TURNS_SHOWN]:
+            await view.remove()
+
+    def _views(self) -> list[TurnView | FoldedTurn]:
+        return [child for child in self.children if isinstance(child, TurnView | FoldedTurn)]
+
+
+def _phase_text(side: Side) -> str:
+    if side.phase in (Phase.EMPTY, Phase.READY, Phase.FAILED):
+        return side.phase.value
+    clock = f"{side.phase.value} {seconds_text(time.monotonic() - side.phase_since)}"
+    return f"{clock} · {rate_text(side.rate())}" if side.phase is Phase.DECODE else clock

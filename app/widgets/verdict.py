@@ -1,0 +1,51 @@
+"""The line that says how much faster one side was, once both have answered."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.widgets import Static
+
+from app.state.conversation import Turn
+from app.state.settings import TimingMode
+from app.units import rate_text, seconds_text
+
+REFERENCE = "PyTorch"
+
+
+class Verdict(Static):
+    """One sentence about the last turn of both sides; empty until both have figures."""
+
+    HELP = """\
+# Speed-up
+
+Decode speed of one engine divided by the other's, prefill left out. In mode *together* both engines
+share the machine, so only *in turn* gives either one's own speed.
+"""
+
+    def compare(self, left: Turn | None, right: Turn | None, mode: TimingMode) -> None:
+        """Show the verdict on two turns with the same prompt."""
+        self.update(verdict(left, right, mode) if left and right else "")
+
+
+def verdict(left: Turn, right: Turn, mode: TimingMode) -> Content:
+    """The sentence; empty where a figure is missing.
+
+    The quotient is taken against PyTorch where one of the sides is PyTorch, else against the right side.
+    """
+    engine, reference = (right, left) if left.engine.startswith(REFERENCE) else (left, right)
+    if not (engine.timing and reference.timing):
+        return Content("")
+    fast, slow = engine.timing.decode_rate, reference.timing.decode_rate
+    if not (fast and slow) or engine.error or reference.error:
+        return Content("")
+    if engine.prompt_ids != reference.prompt_ids:
+        return Content(
+            f"Not compared: the sides saw different prompts "
+            f"({len(engine.prompt_ids)} and {len(reference.prompt_ids)} tokens)."
+        )
+    first = f", first token {seconds_text(engine.timing.ttft)} vs {seconds_text(reference.timing.ttft)}"
+    return Content.assemble(
+        (f"{engine.engine} {fast / slow:.2f}× {reference.engine}", "bold"),
+        f": {rate_text(fast)} vs {rate_text(slow)}{first} · {mode.value}",
+        "" if mode is TimingMode.IN_TURN else ", so both shared the machine",
+    )
