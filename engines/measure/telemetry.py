@@ -51,6 +51,7 @@ class GpuSample:
     """A GPU, or an instance of one that is split. What NVML does not support there is None."""
 
     index: int
+    """Place among the devices that answer, in the driver's order."""
     name: str
     uuid: str
     memory_used: int | None = None

@@ -226,18 +226,18 @@ class _Parts:
 def _problem(parts: _Parts, device: Device, free: int | None, host_free: int | None) -> str:
     """Name the first part that does not fit, in the order in which they are taken."""
     if free is not None and parts.peak > free:
-        need = f"It needs {_gb(parts.peak)} on {device.name} and {_gb(free)} is free: "
+        need = f"It needs {_gib(parts.peak)} on {device.name} and {_gib(free)} is free: "
         if parts.weights > free:
-            return need + f"the weights alone take {_gb(parts.weights)}."
+            return need + f"the weights alone take {_gib(parts.weights)}."
         if parts.weights + parts.other > free:
-            return need + f"the weights fit, but {_gb(parts.other)} of runtime and activations do not."
+            return need + f"the weights fit, but {_gib(parts.other)} of runtime and activations do not."
         if parts.weights + parts.other + parts.kv > free:
-            return need + f"the KV cache takes {_gb(parts.kv)} of it. Choose a shorter context."
+            return need + f"the KV cache takes {_gib(parts.kv)} of it. Choose a shorter context."
         return need + "the engine fits, but converting the weights while loading does not."
     if host_free is not None and parts.build > host_free:
-        return f"Building needs {_gb(parts.build)} of host memory and {_gb(host_free)} is free."
+        return f"Building needs {_gib(parts.build)} of host memory and {_gib(host_free)} is free."
     return ""
 
 
-def _gb(count: int) -> str:
-    return f"{count / 1e9:.2f} GB"
+def _gib(count: int) -> str:
+    return f"{count / 2**30:.2f} GiB"

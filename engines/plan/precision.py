@@ -91,11 +91,9 @@ def support_table(backend: str, device: Device) -> dict[str, Support]:
 
 
 def default_precision(backend: str, device: Device) -> str:
-    """The precision to begin with: the default of this kind of device, or the first one that runs."""
-    for name, kind, precision in DEFAULTS:
-        if (name, kind) == (backend, device.kind) and support(
-            backend, precision, device
-        ).state != "unavailable":
-            return precision
+    """The precision to begin with: the first native one of DEFAULTS, else the first that runs at all."""
     table = support_table(backend, device)
-    return next((name for name, found in table.items() if found.state != "unavailable"), "fp32")
+    chosen = [name for one, kind, name in DEFAULTS if (one, kind) == (backend, device.kind)]
+    native = [name for name in chosen if table[name].state == "native"]
+    running = [name for name, found in table.items() if found.state != "unavailable"]
+    return (native + running + ["fp32"])[0]

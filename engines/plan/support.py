@@ -203,5 +203,6 @@ DEFAULTS: tuple[tuple[str, str, str], ...] = (
     ("openvino", "cpu", "int8"),
     ("pytorch", "cpu", "fp32"),
     ("pytorch", "cuda", "bf16"),
+    ("pytorch", "cuda", "fp16"),
 )
-"""(backend, kind of device, precision): what is chosen until the user chooses."""
+"""(backend, kind of device, precision), best first: the first native one is chosen until the user chooses."""

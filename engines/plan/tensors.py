@@ -102,7 +102,9 @@ def _indexed_names(index: Path) -> list[str]:
 
 
 def _is_plain_name(name: str) -> bool:
-    return Path(name).name == name and name.isprintable() and len(name.encode()) <= MAX_FILE_NAME
+    return (
+        bool(name) and Path(name).name == name and name.isprintable() and len(name.encode()) <= MAX_FILE_NAME
+    )
 
 
 def _raw_header(file: Path) -> bytes:

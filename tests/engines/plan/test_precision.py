@@ -1,0 +1,112 @@
+"""Sizes of the precisions against published files, and the table of what runs where."""
+
+from __future__ import annotations
+
+import pytest
+
+from engines.backends.registry import BACKENDS
+from engines.plan.hardware import Device
+from engines.plan.precision import PRECISIONS, default_precision, support, support_table
+from engines.plan.support import RULES
+
+PLAIN = Device("cpu", "cpu", "Some CPU", None, None, frozenset({"avx2"}))
+AMX = Device("cpu", "cpu", "Some CPU", None, None, frozenset({"avx2", "amx_bf16"}))
+H200 = Device("cuda:0", "cuda", "NVIDIA H200", None, None, compute_capability=(9, 0))
+T4 = Device("cuda:0", "cuda", "Tesla T4", None, None, compute_capability=(7, 5))
+DEVICES = (PLAIN, AMX, H200, T4)
+
+
+@pytest.mark.parametrize(
+    ("precision", "megabytes"),
+    [("fp32", 612), ("bf16", 306), ("int8", 153), ("int4", 104)],
+)
+def test_sizes_agree_with_engines_that_were_built(precision: str, megabytes: int) -> None:
+    parameters, tables = 153_000_000, 2 * 32_000 * 768
+    found = PRECISIONS[precision].weight_bytes(parameters, tables) / 1e6
+    assert found == pytest.approx(megabytes, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("precision", "gigabytes"),
+    [("bf16", 15.01), ("fp8", 8.03), ("int8-sq", 8.03), ("nvfp4", 4.98), ("int4-awq", 4.68)],
+)
+def test_bytes_read_agree_with_the_published_ones_of_llama_3_1_8b(precision: str, gigabytes: float) -> None:
+    read, head = 8_030_000_000 - 525_000_000, 525_000_000
+    assert PRECISIONS[precision].weight_bytes(read, head) / 1e9 == pytest.approx(gigabytes, rel=0.01)
+
+
+def test_every_precision_explains_itself() -> None:
+    assert [*PRECISIONS] == ["fp32", "bf16", "fp16", "fp8", "int8", "int8-sq", "int4", "int4-awq", "nvfp4"]
+    for precision in PRECISIONS.values():
+        assert precision.title
+        assert precision.description.endswith(".")
+        assert precision.bits <= precision.table_bits
+
+
+@pytest.mark.parametrize(
+    ("backend", "precision", "device", "state"),
+    [
+        ("pytorch", "fp32", PLAIN, "native"),
+        ("pytorch", "fp32", H200, "native"),
+        ("pytorch", "bf16", PLAIN, "fallback"),
+        ("pytorch", "bf16", AMX, "native"),
+        ("pytorch", "bf16", H200, "native"),
+        ("pytorch", "bf16", T4, "fallback"),
+        ("pytorch", "fp16", H200, "native"),
+        ("pytorch", "fp16", AMX, "unavailable"),
+        ("pytorch", "int8", AMX, "unavailable"),
+        ("openvino", "fp32", PLAIN, "native"),
+        ("openvino", "bf16", PLAIN, "fallback"),
+        ("openvino", "bf16", AMX, "native"),
+        ("openvino", "fp16", AMX, "unavailable"),
+        ("openvino", "int8", PLAIN, "native"),
+        ("openvino", "int4", PLAIN, "native"),
+        ("openvino", "fp8", AMX, "unavailable"),
+        ("openvino", "nvfp4", AMX, "unavailable"),
+        ("openvino", "int4-awq", AMX, "unavailable"),
+        ("openvino", "int8", H200, "unavailable"),
+    ],
+)
+def test_what_runs_where(backend: str, precision: str, device: Device, state: str) -> None:
+    assert support(backend, precision, device).state == state
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("device", DEVICES)
+def test_every_pair_of_every_backend_has_a_reason(backend: str, device: Device) -> None:
+    table = support_table(backend, device)
+    assert [*table] == [*PRECISIONS]
+    for found in table.values():
+        assert found.reason.endswith(".")
+        assert "Nothing is known" not in found.reason
+        assert found.state == "native" or found.remedy
+
+
+def test_every_row_names_its_source_and_can_be_reached() -> None:
+    reached = set()
+    for rule in RULES:
+        assert rule.source
+        assert rule.precision in (*PRECISIONS, "*")
+    for device in DEVICES:
+        for rule in RULES:
+            for precision in PRECISIONS:
+                found = support(rule.backend, precision, device)
+                reached.add(id(found))
+    assert [rule for rule in RULES if id(rule.support) not in reached] == []
+
+
+def test_an_unknown_pair_is_unavailable_and_no_error() -> None:
+    assert support("abacus", "int3", PLAIN).state == "unavailable"
+
+
+@pytest.mark.parametrize(
+    ("backend", "device", "precision"),
+    [
+        ("openvino", PLAIN, "int8"),
+        ("pytorch", AMX, "fp32"),
+        ("pytorch", H200, "bf16"),
+        ("pytorch", T4, "fp16"),
+    ],
+)
+def test_defaults(backend: str, device: Device, precision: str) -> None:
+    assert default_precision(backend, device) == precision
