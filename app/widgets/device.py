@@ -73,7 +73,7 @@ def _memory_text(snapshot: Snapshot) -> str:
 def _bar_row(name: str, percent: float | None, detail: str, width: int) -> Content:
     """Name, bar, per cent, and the detail where the panel is wide."""
     share, wide = percent_text(percent), width >= WIDE
-    room = width - NAME_CELLS - SHARE_CELLS - (DETAIL_CELLS if wide else 0)
+    room = width - NAME_CELLS - max(SHARE_CELLS, len(share) + 1) - (DETAIL_CELLS if wide else 0)
     if room < 4:
         return fit_pieces((Content(name), Content(share)), width)
     bar = stacked_bar((Part(percent or 0.0, "█", "$primary"),), 100.0, room)

@@ -60,9 +60,9 @@ def sparkline(samples: Samples, now: float, top: float, width: int) -> str:
     """The last WINDOW_SECONDS in `width` cells, scaled from 0 to `top`; blank where nothing was measured."""
     bins: list[list[float]] = [[] for _ in range(max(0, width))]
     for moment, value in samples:
-        index = floor((moment - now + WINDOW_SECONDS) / WINDOW_SECONDS * width)
-        if isfinite(value) and bins and 0 <= index <= width:
-            bins[min(index, width - 1)].append(value)
+        share = (moment - now + WINDOW_SECONDS) / WINDOW_SECONDS
+        if isfinite(value) and bins and 0 <= share <= 1:
+            bins[min(floor(share * width), width - 1)].append(value)
     return "".join(_level(sum(values) / len(values), top) if values else " " for values in bins)
 
 

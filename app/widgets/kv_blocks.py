@@ -142,6 +142,8 @@ def _side(
         return [head, _bar(usage, width, bytes_top), fit_pieces(figures, width)][:height]
     share = share_text(blocks.used, blocks.total)
     text = f"{count_text(blocks.used)} of {count_text(blocks.total)} blocks {share}"
+    if len(text) > width - len("L … "):
+        text = f"{count_text(blocks.used)}/{count_text(blocks.total)}"
     head = _head(letter, style, side, text, width)
     rows, scale = block_map(blocks, width, max(1, height - 2))
     figures = _paged_figures(usage, blocks, scale)

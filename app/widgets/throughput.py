@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from importlib import import_module
 from math import isfinite
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 from textual.content import Content
@@ -14,6 +14,9 @@ from app.state.series import WINDOW_SECONDS, Phase, SideSnapshot, Snapshot
 from app.units import MISSING, rate_text
 from app.widgets.drawing import MUTED, Samples, fit_pieces, lines, nice_ceiling, one_line, sparkline
 from app.widgets.panel import NO_ENGINE, Panel, has_engine, sides
+
+if TYPE_CHECKING:
+    from app.widgets.rate_plot import RatePlot
 
 GAP_SECONDS = 1.5
 """A line is broken where nothing was measured for so long: between two answers nothing was generated."""
@@ -24,23 +27,6 @@ PLOT_LINES = 5
 LONG_LEGEND = 60
 MARKS = ("⠒⠒", "▀▀")
 """What the left and the right line look like, as in the plot."""
-TIMES = (-60.0, -45.0, -30.0, -15.0, 0.0)
-
-
-class TimeLabels:
-    """Texts below the time axis. Passed to the plot where it wants a formatter."""
-
-    def get_labels_for_ticks(self, ticks: Samples) -> list[str]:
-        """`-45s` … `now`."""
-        return ["now" if tick == 0 else f"{tick:.0f}s" for tick in TIMES[: len(ticks)]]
-
-
-class RateLabels:
-    """Texts beside the rate axis, five characters at most."""
-
-    def get_labels_for_ticks(self, ticks: list[float]) -> list[str]:
-        """`0`, `250`, `2.5k`, `10M`."""
-        return [_short(tick) for tick in ticks]
 
 
 class ThroughputPanel(Panel):
@@ -60,7 +46,7 @@ speed of either one alone.
 """
     DEFAULT_CSS = """
     ThroughputPanel {
-        PlotWidget {
+        RatePlot {
             height: 1fr;
             margin: 1 0 0 0;
             background: transparent;
@@ -70,28 +56,20 @@ speed of either one alone.
         }
 
         Canvas { background: transparent; }
-        &.-folded PlotWidget { display: none; }
+        &.-folded RatePlot { display: none; }
     }
     """
-    _plot: Any = None
-    """The plot widget, once it is mounted: it is of a module that is not typed."""
-    _modes: tuple[Any, Any] = (None, None)
-    """How the left and the right line are drawn: fine dots, and quarter blocks."""
+    _plot: RatePlot | None = None
 
     def on_mount(self) -> None:
-        """Fetch the plot once the first frame stands: with numpy its import takes about 70 ms."""
-        self.call_after_refresh(self.run_worker, self._mount_plot, group="plot")
+        """Fetch the plot once the first frame stands."""
+        self.call_after_refresh(self.run_worker, self._mount_plot, group="plot", exit_on_error=False)
 
     async def _mount_plot(self) -> None:
-        module = await asyncio.to_thread(import_module, "textual_plot")
-        plot = module.PlotWidget(allow_pan_and_zoom=False)
-        plot.can_focus = False
-        plot.set_x_formatter(TimeLabels())
-        plot.set_y_formatter(RateLabels())
+        module = await asyncio.to_thread(import_module, "app.widgets.rate_plot")
+        plot: RatePlot = module.RatePlot()
+        plot.display = False
         await self.mount(plot)
-        plot.margin_top, plot.margin_bottom, plot.margin_left = 0, 1, 6
-        plot.set_xticks(TIMES)
-        self._modes = (module.HiResMode.BRAILLE, module.HiResMode.QUADRANT)
         self._plot = plot
         self._draw_plot()
 
@@ -121,22 +99,15 @@ speed of either one alone.
         above = self.legend_lines
         if plot.styles.margin.top != above:
             plot.styles.margin = (above, 0, 0, 0)
-        top = shared_top(snapshot)
-        plot.clear()
-        plot.set_xlimits(-WINDOW_SECONDS, 0.0)
-        plot.set_ylimits(0.0, top)
-        plot.set_yticks((0.0, top / 2, top))
-        for (_, style, side), mode in zip(sides(snapshot), self._modes, strict=True):
-            colour = self.app.theme_variables.get(style.removeprefix("$"), "default")
-            for run in unbroken(side.rates, snapshot.now):
-                moments, rates = zip(*run, strict=True)
-                plot.plot(moments, rates, line_style=colour, hires_mode=mode)
+        colours = (self.app.theme_variables.get(name, "default") for name in ("left", "right"))
+        runs = (unbroken(side.rates, snapshot.now) for *_, side in sides(snapshot))
+        plot.draw(zip(colours, runs, strict=True), shared_top(snapshot))
 
     def draw(self, snapshot: Snapshot, width: int, height: int) -> Content:
         """The legend, above the plot; sparklines where there is no room for a plot."""
         if not (has_engine(snapshot.left) or has_engine(snapshot.right)):
             return Content.styled(NO_ENGINE, MUTED)
-        if height <= PLOT_LINES:
+        if height <= PLOT_LINES or self._plot is None:
             return self.draw_folded(snapshot, width, height)
         if self.legend_lines == 1:
             return fit_pieces(_legend(snapshot, width), width)
@@ -235,10 +206,3 @@ def _spark(letter: str, style: str, side: SideSnapshot, now: float, top: float, 
         (drawn, style),
         (f" {state}", ""),
     )
-
-
-def _short(rate: float) -> str:
-    for divisor, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if rate >= divisor * 10 or (rate >= divisor and suffix != "k"):
-            return f"{rate / divisor:g}{suffix}"
-    return f"{rate:g}"

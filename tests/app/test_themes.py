@@ -1,0 +1,95 @@
+"""Left and right can be told apart and read, under our themes and under those of Textual."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from textual.app import App
+from textual.color import Color
+from textual.theme import BUILTIN_THEMES, Theme
+
+from app.themes import THEMES, variable_defaults
+
+OURS = tuple(variable_defaults())
+SOLID = [theme for theme in (*THEMES, *BUILTIN_THEMES.values()) if not theme.ansi]
+# Machado et al. 2009, complete dichromacy, for linear RGB.
+BLIND = {
+    "protanopia": ((0.152, 1.053, -0.205), (0.115, 0.786, 0.099), (-0.004, -0.048, 1.052)),
+    "deuteranopia": ((0.367, 0.861, -0.228), (0.280, 0.673, 0.047), (-0.012, 0.043, 0.969)),
+}
+
+
+def linear(colour: Color) -> tuple[float, float, float]:
+    """The colour's light, by channel."""
+    red, green, blue = (
+        value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in colour.normalized
+    )
+    return red, green, blue
+
+
+def contrast(first: Color, second: Color) -> float:
+    """WCAG's ratio."""
+    weights = (0.2126, 0.7152, 0.0722)
+    dark, light = sorted(
+        sum(weight * value for weight, value in zip(weights, linear(colour), strict=True))
+        for colour in (first, second)
+    )
+    return (light + 0.05) / (dark + 0.05)
+
+
+def colours(theme: Theme) -> dict[str, Color]:
+    """What an app with our defaults resolves under a theme."""
+    system = replace(theme).to_color_system().generate()
+    variables = {**variable_defaults(theme.dark), **system, **theme.variables}
+    return {name: Color.parse(variables[name]) for name in (*OURS, "background")}
+
+
+def test_two_themes_are_dark_and_two_are_light() -> None:
+    assert sorted(theme.dark for theme in THEMES) == [False, False, True, True]
+    assert len({theme.name for theme in THEMES}) == 4
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+def test_our_themes_set_every_variable_and_their_text_can_be_read(theme: Theme) -> None:
+    assert set(theme.variables) == set(OURS)
+    shown = colours(theme)
+    for name in OURS:
+        assert contrast(shown[name], shown["background"]) >= 4.5, name
+    for colour in (theme.primary, theme.error, theme.warning, theme.success, theme.foreground):
+        assert contrast(Color.parse(colour or ""), shown["background"]) >= 4.5, colour
+
+
+@pytest.mark.parametrize("theme", SOLID, ids=lambda theme: theme.name)
+def test_the_defaults_can_be_seen_under_every_theme(theme: Theme) -> None:
+    shown = colours(theme)
+    for name in OURS:
+        assert contrast(shown[name], shown["background"]) >= 3, name
+
+
+@pytest.mark.parametrize("blindness", BLIND)
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+def test_left_and_right_differ_for_the_colour_blind(theme: Theme, blindness: str) -> None:
+    shown = colours(theme)
+    left, right = (
+        [sum(a * b for a, b in zip(row, linear(shown[side]), strict=True)) for row in BLIND[blindness]]
+        for side in ("left", "right")
+    )
+    assert max(abs(a - b) for a, b in zip(left, right, strict=True)) > 0.15
+
+
+async def test_every_theme_is_loaded_with_our_variables() -> None:
+    class Themed(App[None]):
+        CSS = "Screen { color: $left; background: $memory-programs; border: solid $kv-reused; }"
+
+        def get_theme_variable_defaults(self) -> dict[str, str]:
+            return variable_defaults(self.current_theme.dark)
+
+    app = Themed()
+    for theme in THEMES:
+        app.register_theme(theme)
+    async with app.run_test() as pilot:
+        for name in app.available_themes:
+            app.theme = name
+            await pilot.pause()
+            assert app.theme_variables["left"]

@@ -1,0 +1,123 @@
+"""Snapshots for the panels' tests, and an app of ten lines to show one panel in."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from textual.app import App, ComposeResult
+
+from app.state.series import Phase, SideSnapshot, Snapshot
+from app.themes import THEMES, variable_defaults
+from app.widgets.panel import Panel
+from engines.measure.telemetry import GpuSample
+from engines.worker.protocol import KVUsage, MemoryUsage
+
+NOW = 100.0
+MIB, GIB = 1 << 20, 1 << 30
+
+
+def rates(base: float, since: float = NOW - 50, until: float = NOW) -> tuple[tuple[float, float], ...]:
+    """Four samples a second, as a side measures them."""
+    moments = [since + i / 4 for i in range(int((until - since) * 4) + 1)]
+    return tuple((moment, base + base / 20 * math.sin(moment)) for moment in moments)
+
+
+PAGED = KVUsage(
+    tokens=592,
+    capacity_tokens=2048,
+    bytes_used=21 * MIB,
+    bytes_total=64 * MIB,
+    block_tokens=16,
+    used_blocks=37,
+    free_blocks=91,
+    total_blocks=128,
+    reused_blocks=12,
+)
+CONTIGUOUS = KVUsage(tokens=592, bytes_used=22 * MIB)
+LEFT = SideSnapshot(
+    title="OpenVINO int8",
+    phase=Phase.DECODE,
+    rates=rates(170),
+    process_bytes=960 * MIB,
+    memory=MemoryUsage(weights=320 * MIB, kv=64 * MIB),
+    kv=PAGED,
+)
+RIGHT = SideSnapshot(
+    title="PyTorch fp32",
+    phase=Phase.DECODE,
+    rates=rates(45),
+    process_bytes=1440 * MIB,
+    memory=MemoryUsage(weights=640 * MIB, kv=22 * MIB),
+    kv=CONTIGUOUS,
+)
+FULL = Snapshot(NOW, LEFT, RIGHT, memory_total=16 * GIB, memory_used=6 * GIB, cpu_percent=87.0)
+EMPTY = Snapshot(3.0, SideSnapshot(""), SideSnapshot(""))
+H200 = GpuSample(
+    index=0,
+    name="NVIDIA H200",
+    uuid="GPU-0",
+    memory_used=62 * GIB,
+    memory_total=140 * GIB,
+    utilisation=93.0,
+    power=512.3,
+    temperature=61.0,
+)
+GPU = replace(
+    FULL,
+    left=replace(LEFT, gpu_bytes=48 * GIB, memory=MemoryUsage(8 * GIB, 36 * GIB, GIB, 50 * GIB)),
+    gpus=(H200,),
+)
+NOTHING_KNOWN = Snapshot(
+    NOW,
+    SideSnapshot("left", Phase.READY, memory=MemoryUsage(), kv=KVUsage()),
+    SideSnapshot("right", Phase.FAILED),
+    gpus=(GpuSample(index=0, name="", uuid=""),),
+)
+HUGE = Snapshot(
+    NOW,
+    SideSnapshot(
+        "[/b] a title\nof two lines 漢字 " * 9,
+        Phase.DECODE,
+        rates(9e12),
+        2**62,
+        2**61,
+        MemoryUsage(2**60, 2**60, 2**60, 2**62),
+        KVUsage(10**12, 10**13, 2**60, 2**61, 64, 10**9, 10**10, 2 * 10**9, 10**11),
+    ),
+    SideSnapshot(
+        "r", Phase.DECODE, ((math.nan, 1.0), (NOW, math.inf), (NOW, math.nan)), kv=KVUsage(-1, -1, -1)
+    ),
+    2**62,
+    2**63,
+    1e9,
+    tuple(replace(H200, index=index, utilisation=1e9) for index in range(16)),
+)
+ALL = {"empty": EMPTY, "full": FULL, "gpu": GPU, "nothing known": NOTHING_KNOWN, "huge": HUGE}
+
+
+class OnePanel(App[None]):
+    """A single panel, as large as the terminal."""
+
+    CSS = "Panel { height: 1fr; }"
+
+    def __init__(self, panel: Panel, theme: str = "playground-dark") -> None:
+        """Show `panel`."""
+        super().__init__()
+        self.panel = panel
+        for ours in THEMES:
+            self.register_theme(ours)
+        self.theme = theme
+
+    def compose(self) -> ComposeResult:
+        """The panel alone."""
+        yield self.panel
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Our colours under themes that are not ours."""
+        return variable_defaults(self.current_theme.dark)
+
+
+def screen_text(app: App[None]) -> str:
+    """All that the terminal shows."""
+    return "\n".join(strip.text.rstrip() for strip in app.screen._compositor.render_strips())

@@ -1,0 +1,119 @@
+"""The strip stands in a row, in two columns, or in three lines, and makes way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.app import App, ComposeResult
+from textual.pilot import Pilot
+from textual.screen import Screen
+from textual.signal import Signal
+from textual.widgets import Static
+
+import app.widgets.panel_strip as strips
+from app.state.series import Snapshot
+from app.themes import variable_defaults
+from app.widgets.panel import Panel
+from app.widgets.panel_strip import PanelStrip
+from tests.app.widgets.samples import FULL, GPU, screen_text
+
+STYLES = Path(strips.__file__).parents[1] / "styles" / "panels.tcss"
+
+
+class Chat(Screen[None]):
+    """A screen with a strip."""
+
+    HORIZONTAL_BREAKPOINTS = strips.HORIZONTAL_BREAKPOINTS
+    VERTICAL_BREAKPOINTS = strips.VERTICAL_BREAKPOINTS
+
+    def compose(self) -> ComposeResult:
+        """Something above the strip."""
+        self.snapshots: Signal[Snapshot] = Signal(self, "snapshots")
+        yield Static("chat", id="chat")
+        yield PanelStrip(self.snapshots)
+
+
+class Playground(App[None]):
+    """An app with that screen."""
+
+    CSS_PATH = STYLES
+    CSS = "#chat { height: 1fr; }"
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Our colours."""
+        return variable_defaults(self.current_theme.dark)
+
+    def get_default_screen(self) -> Screen[None]:
+        """The screen with the strip."""
+        return Chat()
+
+
+async def show(app: Playground, pilot: Pilot[None], snapshot: Snapshot) -> PanelStrip:
+    """Publish a snapshot and wait until it is drawn."""
+    await pilot.pause(0.3)
+    assert isinstance(app.screen, Chat)
+    app.screen.snapshots.publish(snapshot)
+    await pilot.pause(0.2)
+    return app.screen.query_one(PanelStrip)
+
+
+@pytest.mark.parametrize(
+    ("size", "height", "columns"),
+    [
+        ((80, 24), 3, 2),
+        ((80, 50), 3, 2),
+        ((120, 24), 3, 2),
+        ((200, 24), 3, 2),
+        ((120, 36), 14, 2),
+        ((160, 48), 11, 4),
+        ((200, 60), 11, 4),
+    ],
+)
+async def test_the_layout_follows_the_terminal(size: tuple[int, int], height: int, columns: int) -> None:
+    app = Playground()
+    async with app.run_test(size=size) as pilot:
+        strip = await show(app, pilot, GPU)
+        assert strip.size.height == height
+        assert len({panel.region.x for panel in strip.query(Panel)}) == columns
+        assert app.screen.query_one("#chat").size.height == size[1] - height
+
+
+async def test_three_lines_hold_every_panel() -> None:
+    app = Playground()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(app, pilot, FULL)
+        rows = screen_text(app).split("\n")[-3:]
+        assert rows[0].startswith(" tok/s L ")
+        assert rows[1].startswith(" memory  L 960 MiB")
+        assert rows[2].startswith(" KV L ▒")
+        assert "CPU 87%  No NVIDIA GPU found" in rows[2]
+
+
+async def test_it_follows_a_resize() -> None:
+    app = Playground()
+    async with app.run_test(size=(200, 60)) as pilot:
+        strip = await show(app, pilot, FULL)
+        for size, height in (((80, 24), 3), ((120, 36), 14), ((200, 60), 11), ((20, 6), 3)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause(0.3)
+            assert strip.size.height == height
+
+
+async def test_it_can_be_hidden() -> None:
+    app = Playground()
+    async with app.run_test(size=(120, 36)) as pilot:
+        strip = await show(app, pilot, FULL)
+        strip.toggle()
+        await pilot.pause(0.1)
+        assert app.screen.query_one("#chat").size.height == 36
+        strip.show(GPU)
+        strip.toggle()
+        await pilot.pause(0.1)
+        assert strip.size.height == 14
+        assert all(panel.snapshot is GPU for panel in strip.query(Panel))
+
+
+def test_the_style_sheet_has_no_universal_selector() -> None:
+    rules = STYLES.read_text(encoding="utf-8").split("*/", 1)[1].replace("/*", "").replace("*/", "")
+    assert "*" not in rules
