@@ -170,7 +170,8 @@ class Telemetry:
 def _percent(tree: _Tree, spent: dict[int, float], now: float) -> float | None:
     if tree.sampled is None or now <= tree.sampled:
         return None
-    used = sum(max(0.0, seconds - tree.cpu_seconds.get(pid, 0.0)) for pid, seconds in spent.items())
+    # A child that is seen for the first time spent its seconds over an unknown time: they would be a spike.
+    used = sum(max(0.0, seconds - tree.cpu_seconds.get(pid, seconds)) for pid, seconds in spent.items())
     return used / (now - tree.sampled) * 100
 
 

@@ -51,6 +51,7 @@ class Checkpoint:
     name: str
     """Hub id of a hub snapshot, else the folder's name."""
     folder: Path
+    """Absolute."""
     architecture: str
     """Class name in transformers, such as `LlamaForCausalLM`."""
     model_type: str
@@ -161,7 +162,7 @@ def read_checkpoint(
             `missing-weights` or `broken-weights`, with words for the user.
     """
     try:
-        return _read(folder.expanduser(), trust_remote_code, need_tokenizer)
+        return _read(folder.expanduser().absolute(), trust_remote_code, need_tokenizer)
     except (OSError, RuntimeError) as error:  # no right to read it, a file that vanished, no home folder
         raise EngineError(
             "no-checkpoint", f"{folder} cannot be read: {error}.", "Check the path and its permissions."
@@ -272,7 +273,7 @@ def _has_chat_template(folder: Path, settings: Mapping[str, object]) -> bool:
 
 def _name(folder: Path) -> str:
     snapshot = hub_snapshot(folder)
-    return snapshot[0] if snapshot else (folder.name or folder.resolve().name)
+    return snapshot[0] if snapshot else folder.name
 
 
 def _identity(folder: Path) -> dict[str, str]:

@@ -51,7 +51,8 @@ class Rule:
         return named and able and new_enough and self.kind in (device.kind, "*")
 
 
-_BF16_CPU = frozenset({"amx_bf16", "avx512_bf16", "arm_bf16"})
+_BF16_X86 = frozenset({"amx_bf16", "avx512_bf16"})
+_BF16_CPU = _BF16_X86 | {"arm_bf16"}
 _MEASURED = "measured on a 2-core Xeon with AMX, openvino-genai 2026.4.1, torch 2.13"
 _WEIGHT_ONLY = "a quantised engine is what the other backends build"
 
@@ -77,7 +78,7 @@ RULES: tuple[Rule, ...] = (
             "This CPU has no BF16 instructions: PyTorch converts, which may be slower than FP32.",
             "Choose FP32 for speed.",
         ),
-        "https://docs.pytorch.org/docs/stable/notes/cpu_threading_torchscript_inference.html",
+        "oneDNN, developer guide, data types: hardware limitations of bf16",
     ),
     Rule(
         "pytorch",
@@ -125,7 +126,7 @@ RULES: tuple[Rule, ...] = (
         "*",
         "cuda",
         Support("unavailable", "OpenVINO does not run on NVIDIA GPUs.", "Choose the CPU."),
-        "https://docs.openvino.ai/2026/about-openvino/release-notes-openvino/system-requirements.html",
+        "OpenVINO, inference devices: its GPU plug-in is for Intel GPUs",
     ),
     Rule("openvino", "fp32", "cpu", Support("native", "Computed in 32-bit floats."), _MEASURED),
     Rule(
@@ -134,7 +135,7 @@ RULES: tuple[Rule, ...] = (
         "cpu",
         Support("native", "Computed in BF16 by this CPU."),
         _MEASURED,
-        any_feature=_BF16_CPU,
+        any_feature=_BF16_X86,
     ),
     Rule(
         "openvino",
@@ -145,7 +146,7 @@ RULES: tuple[Rule, ...] = (
             "This CPU has no BF16 instructions: weights take 16 bits and are computed in FP32.",
             "Choose INT8 for speed.",
         ),
-        "OpenVINO falls back to f32 where the CPU lacks AVX512-BF16 and AMX",
+        "OpenVINO, CPU device: bf16 is computed natively with AVX512-BF16 or AMX, else in f32",
     ),
     Rule(
         "openvino",
@@ -193,7 +194,9 @@ RULES: tuple[Rule, ...] = (
         "*",
         "cpu",
         Support(
-            "unavailable", "CPUs have no arithmetic for 8- and 4-bit floats.", "Choose INT8 or INT4 here."
+            "unavailable",
+            "CPUs have no FP8 or NVFP4 arithmetic, so that this builder writes integers only.",
+            "Choose INT8 or INT4 here.",
         ),
         "FP8 and NVFP4 are formats of NVIDIA's tensor cores (Ada and Hopper; Blackwell)",
     ),

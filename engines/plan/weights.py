@@ -13,7 +13,7 @@ TOKEN_TABLES = (
 )  # fmt: skip
 """Ends of the names that input embeddings have: of a table, one row is read for each token."""
 POSITION_TABLES = ("wpe.weight", "embed_positions.weight")
-HEAD_NAMES = ("lm_head.weight", "embed_out.weight", "output.weight")
+HEAD_NAMES = ("lm_head.weight", "embed_out.weight", "output.weight", "model.lm_head.weight")
 BUFFERS = ("inv_freq", "masked_bias", "position_ids", "attn.bias_mask")
 """Saved by old versions of transformers, computed anew by every loader."""
 SCALES = (
@@ -58,7 +58,7 @@ def add_up(entries: Mapping[str, TensorEntry], tie: bool, packed_bits: int | Non
     """
     counts = {name: _parameters(name, entry, packed_bits) for name, entry in entries.items()}
     tokens = _sum(counts, TOKEN_TABLES)
-    head = _sum(counts, HEAD_NAMES)
+    head = sum(count for name, count in counts.items() if name in HEAD_NAMES)
     tied = tokens > 0 and (head == 0 or (tie and head == tokens))
     types: Counter[str] = Counter()
     for name, entry in entries.items():
@@ -83,7 +83,7 @@ def _parameters(name: str, entry: TensorEntry, packed_bits: int | None) -> int:
         return entry.elements
     if name.endswith(SCALES) or ".quant_state." in name or ".nested_" in name:
         return 0
-    is_packed = entry.dtype in ("I32", "U8", "I64") and packed_bits < 8
+    is_packed = entry.dtype in ("I32", "U8", "I64")
     return entry.elements * DTYPE_BITS[entry.dtype] // packed_bits if is_packed else entry.elements
 
 

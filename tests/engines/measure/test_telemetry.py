@@ -77,6 +77,30 @@ def test_children_are_counted_in(sampler: Telemetry) -> None:
             process.kill()
 
 
+def test_what_a_child_spent_before_it_was_seen_is_no_spike(
+    monkeypatch: pytest.MonkeyPatch, sampler: Telemetry
+) -> None:
+    monkeypatch.setattr(module, "TREE_SECONDS", 0.0)
+    code = f"import subprocess, sys; input(); subprocess.run([sys.executable, '-c', {BUSY!r}])"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        try:
+            assert sampler.sample_process(process.pid) is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            time.sleep(0.6)
+            found = sampler.sample_process(process.pid)
+            pids = sampler.members(process.pid)
+        finally:
+            for pid in sampler.members(process.pid) - {process.pid}:
+                os.kill(pid, 9)
+            process.kill()
+    assert found is not None
+    assert found.cpu_percent is not None
+    assert len(pids) == 2
+    assert found.cpu_percent < 40
+
+
 def test_an_ended_process_is_none_also_as_a_zombie(sampler: Telemetry) -> None:
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     assert sampler.sample_process(process.pid) is not None

@@ -13,7 +13,8 @@ PLAIN = Device("cpu", "cpu", "Some CPU", None, None, frozenset({"avx2"}))
 AMX = Device("cpu", "cpu", "Some CPU", None, None, frozenset({"avx2", "amx_bf16"}))
 H200 = Device("cuda:0", "cuda", "NVIDIA H200", None, None, compute_capability=(9, 0))
 T4 = Device("cuda:0", "cuda", "Tesla T4", None, None, compute_capability=(7, 5))
-DEVICES = (PLAIN, AMX, H200, T4)
+ARM = Device("cpu", "cpu", "Some Arm CPU", None, None, frozenset({"neon", "arm_bf16"}))
+DEVICES = (PLAIN, AMX, ARM, H200, T4)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,8 @@ def test_every_precision_explains_itself() -> None:
         ("openvino", "fp32", PLAIN, "native"),
         ("openvino", "bf16", PLAIN, "fallback"),
         ("openvino", "bf16", AMX, "native"),
+        ("pytorch", "bf16", ARM, "native"),
+        ("openvino", "bf16", ARM, "fallback"),
         ("openvino", "fp16", AMX, "unavailable"),
         ("openvino", "int8", PLAIN, "native"),
         ("openvino", "int4", PLAIN, "native"),
