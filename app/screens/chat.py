@@ -43,6 +43,8 @@ class ChatScreen(Screen[None]):
         Binding("ctrl+y", "copy", "Copy", id="chat.copy", show=False, priority=True),
         Binding("ctrl+g", "panels", "Panels", id="chat.panels", show=False),
         Binding("f9", "restart", "Restart", id="chat.restart"),
+        Binding("f2", "app.prepare", "Prepare", id="chat.prepare"),
+        Binding("f1", "app.help", "Help", id="chat.help"),
     ]
     app: Playground
 
@@ -116,7 +118,7 @@ class ChatScreen(Screen[None]):
     async def answer(self, turns: dict[Side, Turn], again: bool) -> None:
         """Let each side answer its turn, together or in turn."""
         mode = self.app.settings.timing
-        self.query_one(Verdict).update("")
+        self.query_one(Verdict).display = False
         for side, turn in turns.items():
             show = self.pane(side).replace_last if again else self.pane(side).begin
             await show(turn, mode.value)
@@ -160,7 +162,7 @@ class ChatScreen(Screen[None]):
         for side in self.app.sides:
             side.conversation.clear()
             await self.pane(side).show_conversation()
-        self.query_one(Verdict).update("")
+        self.query_one(Verdict).display = False
 
     async def action_swap(self) -> None:
         """Let the sides change places."""

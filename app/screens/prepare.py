@@ -66,7 +66,7 @@ class PrepareScreen(Screen[None]):
                 yield Static("Context", classes="label")
                 yield Input(str(settings.context), type="integer", id="context", compact=True)
                 yield Static("Sides", classes="label")
-                sides = [("both", "both"), ("left only", "left"), ("right only", "right")]
+                sides = [("both", "both"), ("left", "left"), ("right", "right")]
                 yield Select(sides, value="both", allow_blank=False, id="sides", compact=True)
                 yield Button("Prepare", variant="primary", id="go", compact=True)
                 yield Button("Cancel", id="cancel", compact=True, disabled=True)
@@ -92,7 +92,8 @@ class PrepareScreen(Screen[None]):
         state = self.app.builds[name]
         if build.state is not state:
             build.show(state)
-            build.scroll_visible()
+            if state.running:
+                build.scroll_visible()
         build.refresh_state()
         self.query_one("#cancel", Button).disabled = not self._building()
 

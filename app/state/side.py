@@ -10,7 +10,7 @@ from pathlib import Path
 from app.state.conversation import Conversation, Turn
 from app.state.series import Phase, RateSeries, SideSnapshot
 from engines.backends.registry import BACKENDS
-from engines.build.prepare import PreparedEngine, Step, prepare
+from engines.build.prepare import PreparedEngine, StartWorker, Step, prepare
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
 from engines.measure.timing import RateWindow, timing
@@ -29,7 +29,12 @@ class Side:
     """
 
     def __init__(
-        self, name: str, store: EngineStore, logs: Path, on_change: Callable[[Side], None] = lambda _: None
+        self,
+        name: str,
+        store: EngineStore,
+        logs: Path,
+        on_change: Callable[[Side], None] = lambda _: None,
+        start_worker: StartWorker = EngineProcess.start,
     ) -> None:
         self.name = name
         """`left` or `right`."""
@@ -50,6 +55,7 @@ class Side:
         self._store = store
         self._logs = logs
         self._on_change = on_change
+        self._start_worker = start_worker
         self._answering: int | None = None
         self._watch: asyncio.Task[None] | None = None
 
@@ -82,7 +88,8 @@ class Side:
         self._enter(Phase.PREPARING)
         try:
             prepared: PreparedEngine | None = None
-            async for step in prepare(spec, self._store, self._logs / f"{self.name}-build.log"):
+            log = self._logs / f"{self.name}-build.log"
+            async for step in prepare(spec, self._store, log, self._start_worker):
                 if isinstance(step, PreparedEngine):
                     prepared = step
                 elif isinstance(step, protocol.Error):
@@ -99,7 +106,7 @@ class Side:
         self._enter(Phase.LOADING)
         self.spec, self.checkpoint = prepared.spec, prepared.checkpoint
         self.build_seconds = prepared.stored.manifest.build_seconds if prepared.stored else None
-        self.process = process = await EngineProcess.start(prepared.spec.backend, self.log_path)
+        self.process = process = await self._start_worker(prepared.spec.backend, self.log_path)
         command = protocol.Load(process.next_id(), prepared.spec.to_json(), prepared.directory)
         async for event in process.run(command):
             if isinstance(event, protocol.Ready):

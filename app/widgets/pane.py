@@ -6,7 +6,7 @@ import time
 
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
@@ -49,7 +49,8 @@ reference. The border says what the side is doing and for how long. Under each a
 
     def compose(self) -> ComposeResult:
         """A notice, then the turns."""
-        yield Static(EMPTY, classes="notice")
+        with Vertical(classes="turns"):
+            yield Static(EMPTY, classes="notice")
 
     def on_mount(self) -> None:
         """Follow the end of the text until the user scrolls away, and keep the border's clock going."""
@@ -64,7 +65,7 @@ reference. The border says what the side is doing and for how long. Under each a
             if self._flusher:
                 self._flusher.stop()
             self._live = TurnView(turn, timing_mode)
-            await self.mount(self._live)
+            await self._turns.mount(self._live)
             await self._drop_old()
         self.anchor()
         self._flusher = self.set_timer(self._policy.interval, self._flush)
@@ -98,7 +99,7 @@ reference. The border says what the side is doing and for how long. Under each a
             for view in self._views():
                 await view.remove()
             for turn in self.side.conversation.turns[-TURNS_SHOWN:]:
-                await self.mount(FoldedTurn(turn, ""))
+                await self._turns.mount(FoldedTurn(turn, ""))
         self.show_phase()
 
     async def action_earlier(self) -> None:
@@ -107,7 +108,7 @@ reference. The border says what the side is doing and for how long. Under each a
         hidden = len(turns) - len(self._views())
         earlier = [FoldedTurn(turn, "") for turn in turns[max(0, hidden - TURNS_SHOWN) : max(0, hidden)]]
         if earlier:
-            await self.mount(*earlier, after=self.query_one(".notice"))
+            await self._turns.mount(*earlier, after=self.query_one(".notice"))
         self.show_phase()
 
     def show_phase(self) -> None:
@@ -145,15 +146,19 @@ reference. The border says what the side is doing and for how long. Under each a
     async def _fold(self) -> None:
         live, self._live = self._live, None
         if live:
-            await self.mount(live.folded(), after=live)
+            await self._turns.mount(live.folded(), after=live)
             await live.remove()
 
     async def _drop_old(self) -> None:
         for view in self._views()[:-TURNS_SHOWN]:
             await view.remove()
 
+    @property
+    def _turns(self) -> Vertical:
+        return self.query_one(".turns", Vertical)
+
     def _views(self) -> list[TurnView | FoldedTurn]:
-        return [child for child in self.children if isinstance(child, TurnView | FoldedTurn)]
+        return [child for child in self._turns.children if isinstance(child, TurnView | FoldedTurn)]
 
 
 def _phase_text(side: Side) -> str:

@@ -106,6 +106,11 @@ class Panel(Widget, can_focus=True):
         """Is there room for the compact form only?"""
         return self.content_size.height <= FOLDED_HEIGHT
 
+    @property
+    def is_displayed(self) -> bool:
+        """Is neither the panel nor what holds it hidden?"""
+        return all(node.display for node in self.ancestors_with_self if isinstance(node, Widget))
+
 
 def has_engine(side: SideSnapshot) -> bool:
     """Is there anything to say about this side?"""

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Sequence
 from textual.app import ComposeResult
 from textual.containers import Grid
 from textual.strip import Strip
-from textual_hires_canvas import Canvas, HiResMode
-from textual_plot import PlotWidget
-from textual_plot.plot_widget import Legend
+from textual_plot import HiResMode, PlotWidget
+from textual_plot.plot_widget import Canvas, Legend
 
 from app.state.series import WINDOW_SECONDS
 
 TIMES = (-60.0, -45.0, -30.0, -15.0, 0.0)
 LABEL_CELLS = 6
+NARROW = 42
+"""Below this width every second time has a label."""
 MODES = (HiResMode.BRAILLE, HiResMode.QUADRANT)
 """Fine dots on the left, quarter blocks on the right: they can be told apart without colours."""
 
@@ -59,7 +60,6 @@ class RatePlot(PlotWidget, can_focus=False):  # type: ignore[misc, call-arg]
         super().__init__(allow_pan_and_zoom=False)
         self.set_x_formatter(TimeLabels())
         self.set_y_formatter(RateLabels())
-        self.set_xticks(TIMES)
 
     def compose(self) -> ComposeResult:
         """The parts of a PlotWidget, by the names it looks for, on our canvas."""
@@ -72,12 +72,13 @@ class RatePlot(PlotWidget, can_focus=False):  # type: ignore[misc, call-arg]
         """Leave room for the labels only."""
         self.margin_top, self.margin_bottom, self.margin_left = 0, 1, LABEL_CELLS
 
-    def draw(self, lines: Iterable[tuple[str, Sequence[Run]]], top: float) -> None:
-        """Draw (colour, runs) of left and right, up to the rate `top`."""
+    def draw(self, lines: Iterable[tuple[str, Sequence[Run]]], top: float, width: int) -> None:
+        """Draw (colour, runs) of left and right, up to the rate `top`, in so many cells."""
         self.clear()
         self.set_xlimits(-WINDOW_SECONDS, 0.0)
         self.set_ylimits(0.0, top)
         self.set_yticks((0.0, top / 2, top))
+        self.set_xticks(TIMES if width >= NARROW else TIMES[::2])
         for (colour, runs), mode in zip(lines, MODES, strict=True):
             for run in runs:
                 moments, rates = zip(*run, strict=True)

@@ -8,6 +8,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
+from textual import events, on
 from textual.content import Content
 
 from app.state.series import WINDOW_SECONDS, Phase, SideSnapshot, Snapshot
@@ -56,7 +57,6 @@ speed of either one alone.
         }
 
         Canvas { background: transparent; }
-        &.-folded RatePlot { display: none; }
     }
     """
     _plot: RatePlot | None = None
@@ -84,13 +84,15 @@ speed of either one alone.
         if self.is_mounted:
             self.call_later(self._draw_plot)
 
-    def on_resize(self) -> None:
-        """Hide the plot where it cannot be read."""
+    @on(events.Resize)
+    @on(events.Show)
+    def redraw(self) -> None:
+        """Draw for the new size; the plot is hidden where it could not be read."""
         self._draw_plot()
 
     def _draw_plot(self) -> None:
         plot, snapshot = self._plot, self.snapshot
-        if plot is None:
+        if plot is None or not self.is_displayed:
             return
         engines = snapshot is not None and (has_engine(snapshot.left) or has_engine(snapshot.right))
         plot.display = engines and self.content_size.height > PLOT_LINES
@@ -101,7 +103,7 @@ speed of either one alone.
             plot.styles.margin = (above, 0, 0, 0)
         colours = (self.app.theme_variables.get(name, "default") for name in ("left", "right"))
         runs = (unbroken(side.rates, snapshot.now) for *_, side in sides(snapshot))
-        plot.draw(zip(colours, runs, strict=True), shared_top(snapshot))
+        plot.draw(zip(colours, runs, strict=True), shared_top(snapshot), self.content_size.width)
 
     def draw(self, snapshot: Snapshot, width: int, height: int) -> Content:
         """The legend, above the plot; sparklines where there is no room for a plot."""

@@ -24,7 +24,16 @@ share the machine, so only *in turn* gives either one's own speed.
 
     def compare(self, left: Turn | None, right: Turn | None, mode: TimingMode) -> None:
         """Show the verdict on two turns with the same prompt."""
-        self.update(verdict(left, right, mode) if left and right else "")
+        self.say(verdict(left, right, mode) if left and right else Content(""))
+
+    def say(self, sentence: Content) -> None:
+        """Show a sentence; an empty one takes no room."""
+        self.update(sentence)
+        self.display = bool(sentence.plain)
+
+    def on_mount(self) -> None:
+        """Nothing has been said yet."""
+        self.display = False
 
 
 def verdict(left: Turn, right: Turn, mode: TimingMode) -> Content:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,10 +14,12 @@ from engines.build.store import EngineStore, StoredEngine, check_space
 from engines.errors import EngineError
 from engines.plan.checkpoint import Checkpoint, read_checkpoint
 from engines.plan.estimate import estimate_weight_bytes
-from engines.plan.hub_cache import find_in_hub_cache, looks_like_hub_id
+from engines.plan.hub_cache import hub_cache_checkpoints, hub_cache_folder, looks_like_hub_id
 from engines.worker import protocol
 from engines.worker.process import EngineProcess
 
+StartWorker = Callable[[str, Path], Awaitable[EngineProcess]]
+"""Starts a worker: name of the backend and log file. Some backends live in another environment."""
 LOCK_SECONDS = 0.5
 """How often a waiting app looks whether the other one has finished."""
 
@@ -47,16 +48,17 @@ Step = protocol.Event | PreparedEngine
 
 
 async def prepare(
-    spec: EngineSpec, store: EngineStore, log_path: Path, python: str = sys.executable
-) -> AsyncIterator[Step]:
+    spec: EngineSpec, store: EngineStore, log_path: Path, start: StartWorker = EngineProcess.start
+) -> AsyncGenerator[Step, None]:
     """Yield the steps to a loadable engine. Closing the iterator cancels the build and leaves nothing.
 
     Args:
         log_path: where the build's worker logs.
+        start: how a worker for a backend is started.
     """
     started = time.monotonic()
     try:
-        process = await EngineProcess.start(spec.backend, log_path, python)
+        process = await start(spec.backend, log_path)
     except OSError as error:
         yield protocol.Error(0, "no-worker", f"The worker cannot be started: {error}.", "Check the settings.")
         return
@@ -67,7 +69,10 @@ async def prepare(
         yield protocol.Error(0, error.code, error.message, error.hint)
     except OSError as error:
         yield protocol.Error(
-            0, "disk", f"The engine store cannot be written: {error}.", f"Look at {store.root}, then try again."
+            0,
+            "disk",
+            f"The engine store cannot be written: {error}.",
+            f"Look at {store.root}, then try again.",
         )
     finally:
         # Nothing of a build worker is worth waiting for: its results are files.
@@ -76,7 +81,7 @@ async def prepare(
 
 async def _steps(
     spec: EngineSpec, store: EngineStore, process: EngineProcess, started: float
-) -> AsyncIterator[Step]:
+) -> AsyncGenerator[Step, None]:
     folder = local_folder(spec)
     if folder is None:
         async for event in process.run(protocol.Fetch(process.next_id(), spec.checkpoint, spec.revision)):
@@ -109,7 +114,7 @@ async def _find_or_build(
     store: EngineStore,
     process: EngineProcess,
     started: float,
-) -> AsyncIterator[Step]:
+) -> AsyncGenerator[Step, None]:
     waiting = False
     while True:
         if stored := store.find(inputs):
@@ -137,7 +142,7 @@ async def _build(
     store: EngineStore,
     process: EngineProcess,
     started: float,
-) -> AsyncIterator[Step]:
+) -> AsyncGenerator[Step, None]:
     with store.building(inputs) as folder:
         building = time.monotonic()
         async for event in process.run(protocol.Prepare(process.next_id(), spec.to_json(), str(folder))):
@@ -146,7 +151,9 @@ async def _build(
                 continue
             seconds = time.monotonic() - building
             stored = store.move_in(folder, spec, inputs, event.facts, seconds)
-            yield protocol.Log(0, f"built in {seconds:.1f} s, {stored.size / 1e6:,.1f} MB: {stored.fingerprint}")
+            yield protocol.Log(
+                0, f"built in {seconds:.1f} s, {stored.size / 1e6:,.1f} MB: {stored.fingerprint}"
+            )
             yield PreparedEngine(spec, checkpoint, stored, False, time.monotonic() - started)
 
 
@@ -165,4 +172,8 @@ def local_folder(spec: EngineSpec) -> Path | None:
             f"There is no folder {spec.checkpoint!r}.",
             "Give a folder with config.json and safetensors, or a hub id such as org/name.",
         )
-    return find_in_hub_cache(spec.checkpoint, spec.revision)
+    for cached in hub_cache_checkpoints(hub_cache_folder()):
+        wanted = cached.revision == spec.revision if spec.revision else cached.is_main
+        if cached.hub_id == spec.checkpoint and wanted:
+            return cached.folder
+    return None

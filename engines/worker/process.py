@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import psutil
@@ -54,18 +54,21 @@ class EngineProcess:
         self._reader = asyncio.create_task(self._read(), name=f"worker {self.pid} events")
 
     @classmethod
-    async def start(cls, backend: str, log_path: Path, python: str = sys.executable) -> EngineProcess:
+    async def start(
+        cls, backend: str, log_path: Path, *, python: str = sys.executable, module: str = "engines.worker"
+    ) -> EngineProcess:
         """Start a worker for one backend in a session of its own.
 
         Args:
             python: the interpreter; another environment's is given `engines/` on its path.
+            module: what it runs; anything else than our worker must speak its protocol.
 
         Raises:
             OSError: the interpreter cannot be started.
         """
         log_path.parent.mkdir(parents=True, exist_ok=True)
         process = await asyncio.create_subprocess_exec(
-            python, "-m", "engines.worker", "--backend", backend, "--log", str(log_path),
+            python, "-m", module, "--backend", backend, "--log", str(log_path),
             "--parent", str(os.getpid()),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -85,7 +88,7 @@ class EngineProcess:
         """A fresh command id."""
         return next(self._ids)
 
-    async def run(self, command: protocol.Command) -> AsyncIterator[protocol.Event]:
+    async def run(self, command: protocol.Command) -> AsyncGenerator[protocol.Event, None]:
         """Send a command and yield the events that answer it, the last one included.
 
         The last event is one of `protocol.TERMINAL`; it is an Error when the worker dies or hangs.

@@ -1,0 +1,283 @@
+"""The chat, key by key, with real engines."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+from msgspec.structs import replace
+from textual.widgets import Markdown, Static
+
+from app.playground import Playground
+from app.screens.chat import ChatScreen
+from app.state.series import Phase
+from app.state.settings import EngineChoice, SamplingSettings, Settings, TimingMode
+from app.widgets.pane import Pane
+from app.widgets.panel_strip import PanelStrip
+from app.widgets.prompt import Prompt
+from app.widgets.turn import FoldedTurn, TurnView
+from app.widgets.verdict import Verdict
+from tests.app.conftest import ask, until_answered, until_ready, wait_until
+
+
+def chat(app: Playground) -> ChatScreen:
+    return next(screen for screen in app.screen_stack if isinstance(screen, ChatScreen))
+
+
+def notice(app: Playground, side: str) -> str:
+    return str(chat(app).query_one(f"#pane-{side} .notice", Static).content)
+
+
+async def test_both_sides_answer_and_keep_their_history(settings: Settings) -> None:
+    """Two turns: answers on both sides, figures below, the speed-up said, the next prompt built on the first."""
+    app = Playground(settings)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until_ready(pilot)
+        await ask(pilot, "Hello")
+        await ask(pilot, "And now?")
+        for side in app.sides:
+            turns = side.conversation.turns
+            assert [turn.prompt for turn in turns] == ["Hello", "And now?"]
+            assert all(turn.timing and turn.timing.tokens for turn in turns)
+            assert len(turns[1].prompt_ids) > len(turns[0].prompt_ids) + len(turns[0].token_ids) - 1
+        assert app.left.conversation.turns[1].prompt_ids == app.right.conversation.turns[1].prompt_ids
+        verdict = app.screen.query_one(Verdict)
+        assert verdict.display
+        assert "in turn" in str(verdict.content)
+
+
+async def test_shown_is_what_was_sent(settings: Settings) -> None:
+    app = Playground(settings)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until_ready(pilot)
+        await ask(pilot, "Hello")
+        for side in app.sides:
+            view = chat(app).query_one(f"#pane-{side.name}", Pane).query_one(TurnView)
+            assert view.buffer.text == side.conversation.turns[-1].answer
+            figures = str(view.query_one(".turn-figures", Static).content)
+            assert all(word in figures for word in ("TTFT", "tok/s", "p50", "p95", "tokens", "in turn"))
+
+
+async def test_older_turns_become_one_widget(settings: Settings) -> None:
+    app = Playground(replace(settings, sampling=SamplingSettings(max_tokens=4)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until_ready(pilot)
+        for _ in range(3):
+            await ask(pilot, "Hi")
+        pane = chat(app).query_one("#pane-left", Pane)
+        assert len(pane.query(FoldedTurn)) == 2
+        assert len(pane.query(Markdown)) == 1
+
+
+async def test_escape_stops_and_the_side_goes_on(settings: Settings) -> None:
+    """Esc while the left side answers: it stops within a step, and the right one, still waiting, does not begin."""
+    long = SamplingSettings(max_tokens=400)
+    app = Playground(replace(settings, sampling=long, left=EngineChoice("pytorch", "fp32")))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until_ready(pilot)
+        await pilot.press(*"Hello", "enter")
+        await wait_until(pilot, lambda: app.left.phase is Phase.DECODE)
+        assert app.right.phase is Phase.QUEUED
+        await pilot.press("escape")
+        await until_answered(pilot)
+        left, right = (side.conversation.turns[-1] for side in app.sides)
+        assert left.reason in ("stopped", "stop")
+        assert 0 < len(left.token_ids) < 400
+        assert (right.reason, right.answer) == ("stopped", "")
+        await ask(pilot, "Again")
+        assert app.right.conversation.turns[-1].answer
+
+
+async def test_regenerate_and_clear(settings: Settings) -> None:
+    app = Playground(settings)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until_ready(pilot)
+        await pilot.press("ctrl+r")
+        assert not app.left.conversation.turns
+        await ask(pilot, "Hello")
+        await pilot.press("ctrl+r")
+        await until_answered(pilot)
+        assert [turn.attempt for turn in app.left.conversation.turns] == [1]
+        assert app.left.conversation.turns[0].answer
+        await pilot.press("ctrl+l")
+        await pilot.pause()
+        assert not app.left.conversation.turns
+        assert not chat(app).query(TurnView)
+        assert not chat(app).query_one(Verdict).display
+
+
+async def test_timing_mode_is_printed_and_kept(
+    settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("settings") / "settings.toml"
+    app = Playground(settings, path)
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await until_ready(pilot)
+        await pilot.press("ctrl+t")
+        assert app.settings.timing is TimingMode.TOGETHER
+        await ask(pilot, "Hello")
+        assert "together" in str(chat(app).query_one(Verdict).content)
+    assert 'timing = "together"' in path.read_text()
+
+
+async def test_swap_moves_engines_and_conversations(settings: Settings) -> None:
+    app = Playground(replace(settings, right=EngineChoice("openvino", "int4")))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until_ready(pilot)
+        await ask(pilot, "Hello")
+        left = app.left
+        await pilot.press("ctrl+x")
+        await pilot.pause()
+        assert app.right is left
+        assert left.name == "right"
+        assert app.settings.left.precision == "int4"
+        assert "int4" in str(chat(app).query_one("#pane-left", Pane).border_title)
+        await ask(pilot, "Still there?")
+        assert len(app.left.conversation.turns) == 2
+
+
+async def test_cut_stays_cut_while_text_is_selected(settings: Settings) -> None:
+    app = Playground(replace(settings, chosen=False))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        await pilot.press("escape")
+        await pilot.pause()
+        left = app.left
+        await pilot.press(*"abc", "shift+left", "ctrl+x")
+        assert app.left is left
+        assert app.screen.query_one(Prompt).text == "ab"
+
+
+async def test_copy_takes_the_last_answer(settings: Settings) -> None:
+    app = Playground(settings)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until_ready(pilot)
+        await pilot.press("ctrl+y")
+        assert app.clipboard == ""
+        await ask(pilot, "Hello")
+        await pilot.press("ctrl+y")
+        assert app.clipboard == app.left.conversation.turns[-1].answer
+
+
+async def test_panels_fold_away(settings: Settings) -> None:
+    app = Playground(settings)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        await pilot.press("ctrl+g")
+        assert not chat(app).query_one(PanelStrip).display
+        assert not app.settings.panels
+        await pilot.press("ctrl+g")
+        assert chat(app).query_one(PanelStrip).display
+
+
+async def test_prompt_recalls_and_breaks_lines(settings: Settings) -> None:
+    app = Playground(replace(settings, sampling=SamplingSettings(max_tokens=2)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until_ready(pilot)
+        await ask(pilot, "one")
+        await ask(pilot, "two")
+        prompt = app.screen.query_one(Prompt)
+        await pilot.press("up")
+        assert prompt.text == "two"
+        await pilot.press("up")
+        assert prompt.text == "one"
+        await pilot.press("down", "down")
+        assert prompt.text == ""
+        await pilot.press("a", "ctrl+j", "b")
+        assert prompt.text == "a\nb"
+
+
+async def test_a_prompt_without_engines_is_kept(settings: Settings) -> None:
+    app = Playground(replace(settings, chosen=False))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "F2" in notice(app, "left")
+        await pilot.press(*"Hello", "enter")
+        assert app.screen.query_one(Prompt).text == "Hello"
+
+
+async def test_a_killed_worker_costs_its_side_alone(settings: Settings) -> None:
+    """SIGKILL while idle: the card says so, the other side answers, Restart and Regenerate go on."""
+    app = Playground(settings)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until_ready(pilot)
+        await ask(pilot, "Hello")
+        assert app.left.process
+        os.kill(app.left.process.pid, signal.SIGKILL)
+        await wait_until(pilot, lambda: app.left.phase is Phase.FAILED)
+        await pilot.pause(0.3)
+        assert "SIGKILL" in notice(app, "left")
+        await pilot.press(*"More", "enter")
+        await wait_until(pilot, lambda: bool(app.right.conversation.turns[-1].reason))
+        await pilot.pause()
+        assert app.left.conversation.turns[-1].error
+        await pilot.press("f9")
+        await until_ready(pilot)
+        await pilot.press("ctrl+r")
+        await until_answered(pilot)
+        assert [turn.prompt for turn in app.left.conversation.turns] == ["Hello", "More"]
+        assert app.left.conversation.turns[-1].answer
+        assert app.right.conversation.turns[-1].attempt == 0
+
+
+async def test_a_worker_killed_while_answering_keeps_what_was_said(settings: Settings) -> None:
+    long = SamplingSettings(max_tokens=400)
+    app = Playground(replace(settings, sampling=long, left=EngineChoice("pytorch", "fp32")))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until_ready(pilot)
+        await pilot.press(*"Hello", "enter")
+        await wait_until(pilot, lambda: len(app.left.conversation.turns[0].token_ids) > 10)
+        assert app.left.process
+        os.kill(app.left.process.pid, signal.SIGKILL)
+        await wait_until(pilot, lambda: bool(app.right.conversation.turns[-1].reason))
+        await pilot.pause(0.3)
+        turn = app.left.conversation.turns[0]
+        assert turn.error
+        assert turn.answer
+        assert app.left.phase is Phase.FAILED
+        assert app.right.conversation.turns[-1].answer
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 12), (200, 60)])
+async def test_any_size(settings: Settings, size: tuple[int, int]) -> None:
+    app = Playground(replace(settings, chosen=False))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        await pilot.press("escape")
+        await pilot.resize_terminal(20, 6)
+        await pilot.pause(0.3)
+        await pilot.resize_terminal(*size)
+        await pilot.pause(0.3)
+        assert app.screen.query_one(Prompt).region.height >= 1
+
+
+async def test_keys_mashed(settings: Settings) -> None:
+    """Every key of the chat, in quick succession, while engines open and answer: nothing breaks."""
+    app = Playground(settings)
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        keys = [
+            "a",
+            "enter",
+            "escape",
+            "ctrl+r",
+            "ctrl+x",
+            "ctrl+t",
+            "ctrl+g",
+            "ctrl+y",
+            "f9",
+            "f1",
+            "f1",
+            "up",
+        ]
+        for _ in range(4):
+            await pilot.press(*keys)
+        await until_ready(pilot)
+        for _ in range(4):
+            await pilot.press(*keys)
+        await pilot.press("ctrl+l")
+        await until_answered(pilot)
+        await ask(pilot, "Fine?")
+        assert app.left.conversation.turns[-1].answer

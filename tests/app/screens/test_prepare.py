@@ -1,0 +1,172 @@
+"""Prepare: choosing, building, cancelling, failing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec.structs import replace
+from textual.pilot import Pilot
+from textual.widgets import Button, Input, OptionList, Static
+
+from app.playground import Playground
+from app.screens.chat import ChatScreen
+from app.screens.prepare import PrepareScreen
+from app.screens.store import StoreScreen
+from app.state.series import Phase
+from app.state.settings import EngineChoice, Settings
+from app.widgets.build_progress import BuildProgress
+from app.widgets.checkpoint_picker import CheckpointPicker
+from app.widgets.engine_picker import EnginePicker
+from tests.app.conftest import until_ready, wait_until
+
+
+async def open_prepare(pilot: Pilot[None]) -> PrepareScreen:
+    await wait_until(pilot, lambda: isinstance(pilot.app.screen, PrepareScreen))
+    await wait_until(pilot, lambda: bool(pilot.app.screen.query_one("#checkpoint-facts", Static).content))
+    assert isinstance(pilot.app.screen, PrepareScreen)
+    return pilot.app.screen
+
+
+async def choose_checkpoint(pilot: Pilot[None], name: str) -> CheckpointPicker:
+    picker = pilot.app.screen.query_one(CheckpointPicker)
+    pilot.app.screen.query_one("#checkpoint", Input).value = name
+    await wait_until(pilot, lambda: picker.chosen == name)
+    return picker
+
+
+async def test_first_start_opens_on_prepare(settings: Settings) -> None:
+    """Enter is enough: the left side's precision has the focus, the right side is PyTorch's."""
+    app = Playground(replace(settings, chosen=False))
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await open_prepare(pilot)
+        assert screen.query_one("#engine-left OptionList").has_focus
+        await pilot.press("enter")
+        await until_ready(pilot)
+        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+        assert app.settings.chosen
+        assert (app.left.title, app.right.title) == ("OpenVINO int8", "OpenVINO int8")
+
+
+async def test_built_engines_are_reused(settings: Settings) -> None:
+    app = Playground(settings)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until_ready(pilot)
+        await pilot.press("f2")
+        screen = await open_prepare(pilot)
+        await pilot.press("ctrl+b")
+        await wait_until(
+            pilot, lambda: app.builds["left"].ready is not None and app.builds["left"].running is False
+        )
+        await until_ready(pilot)
+        assert all(build.prepared and build.prepared.reused for build in app.builds.values())
+        assert any("reused from the store" in line for line in app.builds["left"].lines)
+        del screen
+
+
+async def test_another_precision_on_one_side(settings: Settings) -> None:
+    app = Playground(settings)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until_ready(pilot)
+        before = app.right.process
+        await pilot.press("f2")
+        screen = await open_prepare(pilot)
+        picker = screen.query_one("#engine-left", EnginePicker)
+        options = picker.query_one(OptionList)
+        options.highlighted = options.get_option_index("int4")
+        screen.query_one("#sides").value = "left"  # type: ignore[attr-defined]
+        await pilot.pause()
+        await pilot.press("ctrl+b")
+        await wait_until(pilot, lambda: app.left.title == "OpenVINO int4" and app.left.phase is Phase.READY)
+        assert app.right.process is before
+
+
+async def test_unavailable_precisions_are_refused_with_the_reason(settings: Settings) -> None:
+    app = Playground(replace(settings, chosen=False))
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        screen = await open_prepare(pilot)
+        picker = screen.query_one("#engine-left", EnginePicker)
+        options = picker.query_one(OptionList)
+        options.highlighted = options.get_option_index("nvfp4")
+        await pilot.pause()
+        assert picker.problem
+        await pilot.press("ctrl+b")
+        await pilot.pause()
+        assert isinstance(app.screen, PrepareScreen)
+        assert app.left.phase is Phase.EMPTY
+
+
+async def test_bad_checkpoints_are_told_before_anything_is_built(settings: Settings, tmp_path: Path) -> None:
+    app = Playground(replace(settings, chosen=False))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        screen = await open_prepare(pilot)
+        for name, word in ((str(empty), "config.json"), ("/no/such/folder", "no folder")):
+            picker = await choose_checkpoint(pilot, name)
+            assert word in picker.problem
+            assert word in str(screen.query_one("#checkpoint-facts", Static).content)
+        await pilot.press("ctrl+b")
+        await pilot.pause()
+        assert app.left.phase is Phase.EMPTY
+
+
+async def test_an_unknown_hub_id_without_network(settings: Settings) -> None:
+    app = Playground(replace(settings, chosen=False))
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        screen = await open_prepare(pilot)
+        await choose_checkpoint(pilot, "nobody/nothing")
+        await pilot.press("ctrl+b")
+        await wait_until(pilot, lambda: "left" in app.builds and app.builds["left"].error is not None)
+        await pilot.pause(0.3)
+        shown = str(screen.query_one("#build-left .build-stages", Static).content)
+        assert "hub" in shown
+        assert "network" in shown
+
+
+async def test_escape_cancels_a_build_and_leaves_nothing(settings: Settings) -> None:
+    app = Playground(replace(settings, chosen=False))
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await open_prepare(pilot)
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: app.left.phase is Phase.PREPARING)
+        assert not screen.query_one("#cancel", Button).disabled
+        await pilot.press("escape")
+        await wait_until(pilot, lambda: all(not build.running for build in app.builds.values()))
+        assert app.builds["left"].cancelled
+        await wait_until(pilot, lambda: app.left.phase is Phase.EMPTY)
+        assert not list(app.store.root.glob("building/*"))
+        assert not list(app.store.root.glob("engines/*"))
+        await pilot.pause(0.3)
+        assert "Cancelled" in str(screen.query_one("#build-left", BuildProgress).query_one(Static).content)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, ChatScreen)
+
+
+async def test_context_must_be_a_number(settings: Settings) -> None:
+    app = Playground(replace(settings, chosen=False))
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        screen = await open_prepare(pilot)
+        screen.query_one("#context", Input).value = "12"
+        await pilot.press("ctrl+b")
+        await pilot.pause()
+        assert app.left.phase is Phase.EMPTY
+
+
+async def test_the_store_lists_and_deletes(settings: Settings) -> None:
+    app = Playground(replace(settings, right=EngineChoice("openvino", "int4")))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until_ready(pilot)
+        await pilot.press("f8")
+        await wait_until(pilot, lambda: isinstance(app.screen, StoreScreen))
+        await wait_until(
+            pilot, lambda: "2 engines" in str(app.screen.query_one("#store-note", Static).content)
+        )
+        await pilot.press("delete")
+        await wait_until(
+            pilot, lambda: "1 engines" in str(app.screen.query_one("#store-note", Static).content)
+        )
+        assert len(app.store.entries()) == 1
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, ChatScreen)

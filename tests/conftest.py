@@ -1,0 +1,22 @@
+"""Every test has its own folders and no network."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Settings, engine store, logs, conversations and the hub cache of this test alone."""
+    for name in ("CONFIG", "CACHE", "DATA", "STATE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "TRT_PLAYGROUND_CONFIG", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
