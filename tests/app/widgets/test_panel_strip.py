@@ -16,6 +16,7 @@ from app.state.series import Snapshot
 from app.themes import variable_defaults
 from app.widgets.panel import Panel
 from app.widgets.panel_strip import PanelStrip
+from app.widgets.rate_plot import RatePlot
 from tests.app.widgets.samples import FULL, GPU, screen_text
 
 STYLES = Path(strips.__file__).parents[1] / "styles" / "panels.tcss"
@@ -107,11 +108,15 @@ async def test_it_can_be_hidden() -> None:
         strip.toggle()
         await pilot.pause(0.1)
         assert app.screen.query_one("#chat").size.height == 36
+        plot = strip.query_one("RatePlot", RatePlot)
+        drawn = plot._datasets
         strip.show(GPU)
+        assert plot._datasets is drawn, "a hidden plot is not drawn"
         strip.toggle()
         await pilot.pause(0.1)
         assert strip.size.height == 14
         assert all(panel.snapshot is GPU for panel in strip.query(Panel))
+        assert plot._datasets is not drawn
 
 
 def test_the_style_sheet_has_no_universal_selector() -> None:
