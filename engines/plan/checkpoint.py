@@ -178,20 +178,17 @@ def _read(folder: Path, trust_remote_code: bool, need_tokenizer: bool) -> Checkp
     remote = _needs_remote_code(config, settings, model_type, folder)
     if remote and not trust_remote_code:
         raise _remote_code(architecture)
-    has_tokenizer = remote or any((folder / name).is_file() for name in TOKENIZER_FILES)
+    has_tokenizer = remote or _has_tokenizer(folder)
     if need_tokenizer and not has_tokenizer:
         raise _missing_tokenizer(folder)
-    shape = read_shape(config, file)
     quantisation = find_quantisation(folder, config)
-    tie = config.get("tie_word_embeddings") is True
-    weights = add_up(tensor_entries(folder), tie, quantisation.bits if quantisation else None)
     return Checkpoint(
         name=_name(folder),
         folder=folder,
         architecture=architecture,
         model_type=model_type,
-        shape=shape,
-        weights=weights,
+        shape=read_shape(config, file),
+        weights=_weights(folder, config, quantisation),
         quantisation=quantisation,
         has_tokenizer=has_tokenizer,
         has_chat_template=_has_chat_template(folder, settings),
@@ -199,6 +196,11 @@ def _read(folder: Path, trust_remote_code: bool, need_tokenizer: bool) -> Checkp
         card=read_model_card(folder),
         identity=_identity(folder),
     )
+
+
+def _weights(folder: Path, config: Mapping[str, object], quantisation: Quantisation | None) -> Weights:
+    tie = config.get("tie_word_embeddings") is True
+    return add_up(tensor_entries(folder), tie, quantisation.bits if quantisation else None)
 
 
 def _config_file(folder: Path) -> Path:
@@ -232,8 +234,12 @@ def _needs_remote_code(
 ) -> bool:
     """A checkpoint may name code for a family that transformers has learnt since: then it is not needed."""
     model = "AutoModelForCausalLM" in _keys(config.get("auto_map")) and not _is_known_family(model_type)
-    no_tokenizer = not any((folder / name).is_file() for name in TOKENIZER_FILES)
-    return model or (no_tokenizer and "AutoTokenizer" in _keys(settings.get("auto_map")))
+    tokenizer = "AutoTokenizer" in _keys(settings.get("auto_map")) and not _has_tokenizer(folder)
+    return model or tokenizer
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in TOKENIZER_FILES)
 
 
 def _keys(value: object) -> Mapping[str, object]:

@@ -70,28 +70,60 @@ _UNKNOWN = Runtime(500 * MB, 1.0, None, 500 * MB, 64)
 class Estimate:
     """Bytes by part, for one engine on one device. Nothing else that runs there is counted."""
 
+    device: str
     weights: int
     """Of the engine, as its precision stores them."""
     kv: int
     """KV cache when the context is full."""
     other: int
     """Runtime, repacked copies of weights and the activations of prefill."""
-    peak: int
-    """The most at once, loading included."""
+    loading: int
+    """What only loading takes: tensors of the checkpoint while they are converted."""
     build_host: int
     """Host memory that preparing takes at its peak; 0 for a backend that builds nothing."""
     available: int | None
     """Bytes free on the device now; None where nobody says."""
     host_available: int | None
     """Bytes free on the host now, as far as the caller said."""
-    fits: bool
-    """Whether peak and build fit what is free. Unknown memory counts as enough."""
-    problem: str
-    """Which part does not fit, in words; empty where all do."""
     bytes_per_token: int
     """Read for one decoded token when the context is full: active weights without input tables, and KV."""
-    ceiling: float | None
-    """Decode tok/s that memory bandwidth allows, bandwidth / bytes_per_token; None without a bandwidth."""
+    bandwidth: float | None
+    """Bytes per second between the device and its memory."""
+
+    @property
+    def peak(self) -> int:
+        """The most at once, loading included."""
+        return self.weights + self.kv + self.other + self.loading
+
+    @property
+    def ceiling(self) -> float | None:
+        """Decode tok/s that the bandwidth allows: bandwidth / bytes_per_token. None without a bandwidth."""
+        return self.bandwidth / self.bytes_per_token if self.bandwidth and self.bytes_per_token else None
+
+    @property
+    def fits(self) -> bool:
+        """Whether peak and build fit what is free. Unknown memory counts as enough."""
+        return not self.problem
+
+    @property
+    def problem(self) -> str:
+        """The first part that does not fit, in words; empty where all do."""
+        if self.available is not None and self.peak > self.available:
+            free = f"It needs {_gib(self.peak)} on {self.device} and {_gib(self.available)} is free: "
+            return free + self._missing_part(self.available)
+        if self.host_available is not None and self.build_host > self.host_available:
+            needed, has = _gib(self.build_host), _gib(self.host_available)
+            return f"Building needs {needed} of host memory and {has} is free."
+        return ""
+
+    def _missing_part(self, free: int) -> str:
+        if self.weights > free:
+            return f"the weights alone take {_gib(self.weights)}."
+        if self.weights + self.other > free:
+            return f"the weights fit, but {_gib(self.other)} of runtime and activations do not."
+        if self.weights + self.other + self.kv > free:
+            return f"the KV cache takes {_gib(self.kv)} of it. Choose a shorter context."
+        return "the engine fits, but converting the weights while loading does not."
 
 
 def estimate(
@@ -119,31 +151,20 @@ def estimate(
     runtime = RUNTIMES.get((backend, device.kind), _UNKNOWN)
     weights = estimate_weight_bytes(checkpoint, precision)
     kv_name = resolved_kv(backend, precision, kv_precision, device.kind)
-    kv = _kv_bytes(checkpoint, kv_name, -(-context // runtime.block_tokens) * runtime.block_tokens)
-    other = round(
-        runtime.base
-        + (runtime.weight_copies - 1) * weights
-        + _activations(checkpoint, runtime, precision, context)
-    )
-    build = _build_bytes(checkpoint, precision, weights, runtime)
-    read = bytes_read_per_token(checkpoint, precision, kv_name, context)
-    speed = bandwidth or device.bandwidth
-    parts = _Parts(weights, kv, other, weights + kv + other + _loading(checkpoint, precision, runtime), build)
+    blocks = -(-context // runtime.block_tokens)
+    copies = round((runtime.weight_copies - 1) * weights)
     host = host or (device if device.kind == "cpu" else None)
-    free, host_free = device.memory_available, host.memory_available if host else None
-    problem = _problem(parts, device, free, host_free)
     return Estimate(
+        device=device.name,
         weights=weights,
-        kv=kv,
-        other=other,
-        peak=parts.peak,
-        build_host=build,
-        available=free,
-        host_available=host_free,
-        fits=not problem,
-        problem=problem,
-        bytes_per_token=read,
-        ceiling=speed / read if speed and read else None,
+        kv=_kv_bytes(checkpoint, kv_name, blocks * runtime.block_tokens),
+        other=runtime.base + copies + _activations(checkpoint, runtime, precision, context),
+        loading=_loading(checkpoint, precision, runtime),
+        build_host=_build_bytes(checkpoint, precision, weights, runtime),
+        available=device.memory_available,
+        host_available=host.memory_available if host else None,
+        bytes_per_token=bytes_read_per_token(checkpoint, precision, kv_name, context),
+        bandwidth=bandwidth or device.bandwidth,
     )
 
 
@@ -212,31 +233,6 @@ def _build_bytes(checkpoint: Checkpoint, precision: str, weights: int, runtime: 
         return 0
     widened = 4 * checkpoint.parameters if precision in _PLAIN_KV else 0
     return max(checkpoint.weight_bytes, widened) + weights + runtime.build_base
-
-
-@dataclass(frozen=True)
-class _Parts:
-    weights: int
-    kv: int
-    other: int
-    peak: int
-    build: int
-
-
-def _problem(parts: _Parts, device: Device, free: int | None, host_free: int | None) -> str:
-    """Name the first part that does not fit, in the order in which they are taken."""
-    if free is not None and parts.peak > free:
-        need = f"It needs {_gib(parts.peak)} on {device.name} and {_gib(free)} is free: "
-        if parts.weights > free:
-            return need + f"the weights alone take {_gib(parts.weights)}."
-        if parts.weights + parts.other > free:
-            return need + f"the weights fit, but {_gib(parts.other)} of runtime and activations do not."
-        if parts.weights + parts.other + parts.kv > free:
-            return need + f"the KV cache takes {_gib(parts.kv)} of it. Choose a shorter context."
-        return need + "the engine fits, but converting the weights while loading does not."
-    if host_free is not None and parts.build > host_free:
-        return f"Building needs {_gib(parts.build)} of host memory and {_gib(host_free)} is free."
-    return ""
 
 
 def _gib(count: int) -> str:

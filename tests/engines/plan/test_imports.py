@@ -1,0 +1,23 @@
+"""The UI imports what is planned and measured: that must load no library of a worker, and no driver."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+MODULES = (
+    "engines.plan.checkpoint",
+    "engines.plan.estimate",
+    "engines.plan.hardware",
+    "engines.plan.precision",
+    "engines.measure.quality",
+    "engines.measure.telemetry",
+    "engines.measure.timing",
+)
+HEAVY = {"torch", "transformers", "openvino", "openvino_genai", "numpy", "safetensors", "pynvml"}
+
+
+def test_no_heavy_library_comes_along() -> None:
+    code = f"import sys, {', '.join(MODULES)}; print(*(name.partition('.')[0] for name in sys.modules))"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert HEAVY & set(output.split()) == set()
