@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 
@@ -18,12 +19,12 @@ LLAMA: dict[str, object] = {
     "vocab_size": 100,
     "max_position_embeddings": 512,
 }
-Shapes = dict[str, tuple[int, ...]]
+Shapes = Mapping[str, tuple[int, ...]]
 
 
-def llama_shapes(tied: bool = False) -> Shapes:
+def llama_shapes(tied: bool = False) -> dict[str, tuple[int, ...]]:
     """The tensors of LLAMA."""
-    shapes: Shapes = {"model.embed_tokens.weight": (100, 64), "model.norm.weight": (64,)}
+    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (100, 64), "model.norm.weight": (64,)}
     for layer in range(2):
         prefix = f"model.layers.{layer}"
         shapes |= {
@@ -64,7 +65,7 @@ def safetensors(shapes: Shapes, dtype: str = "F32") -> bytes:
 
 def write_checkpoint(
     folder: Path,
-    config: dict[str, object] | None = None,
+    config: Mapping[str, object] | None = None,
     shapes: Shapes | None = None,
     dtype: str = "F32",
     tokenizer: bool = True,

@@ -86,7 +86,11 @@ def test_what_is_no_causal_lm_is_named(tmp_path: Path, name: str) -> None:
 
 
 def test_a_multimodal_config_is_not_a_causal_lm(tmp_path: Path) -> None:
-    config = {"architectures": ["Gemma3ForCausalLM"], "text_config": LLAMA, "vision_config": {}}
+    config: dict[str, object] = {
+        "architectures": ["Gemma3ForCausalLM"],
+        "text_config": LLAMA,
+        "vision_config": {},
+    }
     assert refused(write_checkpoint(tmp_path, config)).code == "not-causal-lm"
 
 
