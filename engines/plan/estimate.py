@@ -48,19 +48,21 @@ class Runtime:
     """Bytes of a build apart from tensors; None for a backend that builds nothing."""
     block_tokens: int
     """The KV cache grows in steps of so many tokens."""
-    auto_kv: str | None = None
-    """KV precision that `auto` means; None for that of the activations."""
+    spare_blocks: int = 0
+    """Blocks beyond those of the context."""
+    quantised_kv: str = "f16"
+    """KV precision that `auto` means with quantised weights; with plain ones it is theirs."""
 
 
 RUNTIMES: dict[tuple[str, str], Runtime] = {
     # torch and transformers after import: 331 MB. With 612 MB of fp32 weights 883 MB were resident.
     ("pytorch", "cpu"): Runtime(331 * MB, 1.0, None, None, 1),
-    # CUDA context, cuBLAS workspace and allocator slack: a rule of thumb, not measured.
-    ("pytorch", "cuda"): Runtime(800 * MB, 1.0, None, None, 1),
+    # CUDA context and cuBLAS: a process took 614 MB more of an H200 than torch had reserved.
+    ("pytorch", "cuda"): Runtime(650 * MB, 1.0, None, None, 1),
     # Resident with 612, 306, 153 and 104 MB of weights: 1343, 709, 470 and 387 MB. The line through them is
     # 190 MB + 1.88 a byte (repacked weights and the mapped file), within 10 % of each. Builds of the same
     # four peaked at 1238, 1290, 972 and 929 MB: tensors + 250 MB is within 20 % of each.
-    ("openvino", "cpu"): Runtime(190 * MB, 1.88, 256, 250 * MB, 32, auto_kv="u8"),
+    ("openvino", "cpu"): Runtime(190 * MB, 1.88, 256, 250 * MB, 32, spare_blocks=2, quantised_kv="u8"),
 }
 _UNKNOWN = Runtime(500 * MB, 1.0, None, 500 * MB, 64)
 """For a backend that nobody has measured: meant to be too much rather than too little."""
@@ -151,7 +153,7 @@ def estimate(
     runtime = RUNTIMES.get((backend, device.kind), _UNKNOWN)
     weights = estimate_weight_bytes(checkpoint, precision)
     kv_name = resolved_kv(backend, precision, kv_precision, device.kind)
-    blocks = -(-context // runtime.block_tokens)
+    blocks = -(-context // runtime.block_tokens) + runtime.spare_blocks
     copies = round((runtime.weight_copies - 1) * weights)
     host = host or (device if device.kind == "cpu" else None)
     return Estimate(
@@ -198,10 +200,7 @@ def resolved_kv(backend: str, precision: str, kv_precision: str, kind: str) -> s
     """The name in KV_PRECISIONS that `auto` stands for; any other name stands for itself."""
     if kv_precision != "auto":
         return kv_precision
-    chosen = RUNTIMES.get((backend, kind), _UNKNOWN).auto_kv
-    if chosen is not None and precision in _PLAIN_KV:
-        return "f32" if precision == "fp32" else "f16"
-    return chosen or _PLAIN_KV.get(precision, "f16")
+    return _PLAIN_KV.get(precision) or RUNTIMES.get((backend, kind), _UNKNOWN).quantised_kv
 
 
 def _kv_bytes(checkpoint: Checkpoint, name: str, tokens: int) -> int:

@@ -143,9 +143,7 @@ class Nvml:
     def nvmlDeviceGetMigDeviceHandleByIndex(self, device: Gpu, index: int) -> Gpu:  # noqa: N802
         self._check(device)
         slots = device.instances or ()
-        if not 0 <= index < len(slots):
-            raise NVMLError_InvalidArgument("Invalid Argument")
-        instance = slots[index]
+        instance = slots[index] if 0 <= index < len(slots) else None
         if instance is None:
             raise NVMLError_NotFound("Not Found")
         return instance

@@ -93,8 +93,8 @@ def test_without_a_bandwidth_there_is_no_ceiling(small: Checkpoint) -> None:
     assert given.ceiling == pytest.approx(20e9 / given.bytes_per_token)
 
 
-def test_the_kv_cache_is_rounded_up_to_whole_blocks(small: Checkpoint) -> None:
-    assert estimate(small, "openvino", "int8", "u8", 33, machine(None)).kv == small.kv_bytes(64, 1, 8)
+def test_the_kv_cache_is_rounded_up_to_whole_blocks_and_two_spare_ones(small: Checkpoint) -> None:
+    assert estimate(small, "openvino", "int8", "u8", 33, machine(None)).kv == small.kv_bytes(128, 1, 8)
 
 
 @pytest.mark.parametrize(
@@ -158,6 +158,8 @@ def test_a_tied_table_is_counted_once_in_memory_and_read_as_the_head(small: Chec
         ("pytorch", "bf16", "auto", "cuda", "bf16"),
         ("pytorch", "fp16", "auto", "cuda", "f16"),
         ("openvino", "int8", "auto", "cpu", "u8"),
+        ("openvino", "bf16", "auto", "cpu", "bf16"),
+        ("unknown", "int4", "auto", "cuda", "f16"),
         ("openvino", "int8", "f32", "cpu", "f32"),
     ],
 )
