@@ -73,6 +73,8 @@ class Backend(ABC):
     prepare_stages: ClassVar[tuple[str, ...]] = ()
     """Names of the stages of `prepare`, in order; empty for a backend that builds nothing."""
     load_stages: ClassVar[tuple[str, ...]] = ("load",)
+    engine_format: ClassVar[int] = 1
+    """Raised when `prepare` writes something else than before: engines of other formats are built anew."""
 
     @classmethod
     @abstractmethod

@@ -43,7 +43,7 @@ def backend_class(name: str) -> type[Backend]:
     module, _, attribute = BACKENDS[name].target.partition(":")
     try:
         return cast("type[Backend]", getattr(import_module(module), attribute))
-    except ImportError as error:
+    except Exception as error:  # also OSError or RuntimeError, of a native library that does not fit
         raise EngineError(
             "backend-not-installed",
             f"{BACKENDS[name].title} cannot be imported: {error}.",

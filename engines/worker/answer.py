@@ -3,28 +3,78 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from engines.worker.protocol import Chunk, Done
-from engines.worker.tokenizer import Tokenizer
 
 FLUSH_NS = 20_000_000
 FLUSH_TOKENS = 16
 """A chunk leaves after 20 ms or 16 tokens: smooth to the eye, and 50 messages a second at most."""
+PENDING_TOKENS = 32
+"""Tokens that may wait for the rest of a character: random weights talk in broken bytes for ever."""
+
+
+class Decoder(Protocol):
+    """What an answer needs of a tokenizer."""
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The text of token ids, without special tokens."""
+
+
+class TextStream:
+    """Decodes ids as they come, so that the pieces together are the text of them all.
+
+    A piece is the text of a window less the text of the window's beginning: what one token adds can
+    depend on the tokens before it, as a space does, or a character that takes several of them.
+    """
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+        self._window: list[int] = []
+        self._known = 0
+        """Tokens of the window whose text is out."""
+        self._known_text = ""
+
+    def step(self, token_id: int) -> str:
+        """The text that a token adds; empty inside a character."""
+        self._window.append(token_id)
+        text = self._decoder.decode(self._window)
+        pending = len(self._window) - self._known
+        if text.endswith("\ufffd") and pending < PENDING_TOKENS:
+            return ""
+        return self._advance(text)
+
+    def rest(self) -> str:
+        """Bytes of an unfinished character, as they are."""
+        return self._advance(self._decoder.decode(self._window))
+
+    def _advance(self, text: str) -> str:
+        if len(text) <= len(self._known_text):
+            # A special token: nothing to see. It stays as context, but a model that says only those must
+            # not make every step slower than the one before.
+            if len(self._window) - self._known >= PENDING_TOKENS:
+                del self._window[self._known :]
+            return ""
+        new = text[len(self._known_text) :]
+        del self._window[: self._known]
+        self._known = len(self._window)
+        self._known_text = self._decoder.decode(self._window)
+        return new
 
 
 class Answer:
-    """Collects what a backend yields and sends it as chunks."""
+    """Collects what a backend yields and sends it as chunks.
+
+    The texts of the chunks together are the text of the Done, always.
+    """
 
     def __init__(
-        self, identity: int, tokenizer: Tokenizer, stop: tuple[str, ...], send: Callable[[Chunk], None]
+        self, identity: int, decoder: Decoder, stop: tuple[str, ...], send: Callable[[Chunk], None]
     ) -> None:
-        from tokenizers.decoders import DecodeStream
-
         self._id = identity
-        self._tokenizer = tokenizer
         self._stop = tuple(text for text in stop if text)
         self._send = send
-        self._decoder = DecodeStream(skip_special_tokens=True)
+        self._stream = TextStream(decoder)
         self._token_ids: list[int] = []
         self._times: list[int] = []
         self._sent_tokens = 0
@@ -35,37 +85,43 @@ class Answer:
 
     def add(self, token_ids: Sequence[int], t_ns: int) -> None:
         """Take new ids that the backend yielded at `t_ns`; sends a chunk when one is due."""
-        if self.stop_text_found:
-            return
         for token_id in token_ids:
+            if self.stop_text_found:
+                return
             self._token_ids.append(token_id)
             self._times.append(t_ns)
-            self._text += self._decoder.step(self._tokenizer.fast, token_id) or ""
-        self._look_for_stop()
+            self._append(self._stream.step(token_id))
         if t_ns - self._flushed_ns >= FLUSH_NS or len(self._token_ids) - self._sent_tokens >= FLUSH_TOKENS:
             self._flush(len(self._text) - self._held_back())
             self._flushed_ns = t_ns
 
-    def reason(self, from_backend: str) -> str:
-        """A stop text makes the backend stop as if the user had: tell it as what it is."""
-        return "stop" if self.stop_text_found else from_backend
-
     def done(self, reason: str, cached: int | None) -> Done:
-        """Send what is left and close the answer."""
+        """Send what is left and close the answer.
+
+        Args:
+            reason: the backend's. A stop text makes it stop as if the user had: told as what it is.
+        """
         if not self.stop_text_found:
-            # Bytes of an unfinished character come out only of a full decode.
-            self._text = self._tokenizer.decode(self._token_ids)
+            self._append(self._stream.rest())
         self._flush(len(self._text))
+        reason = "stop" if self.stop_text_found else reason
         return Done(self._id, reason, self._text, tuple(self._token_ids), cached)
 
-    def _look_for_stop(self) -> None:
-        found = [at for text in self._stop if (at := self._text.find(text)) >= 0]
+    def _append(self, text: str) -> None:
+        if not text:
+            return
+        # What is already out was looked through, but a stop text may begin there.
+        start = max(0, len(self._text) - max(map(len, self._stop), default=0))
+        self._text += text
+        found = [at for stop in self._stop if (at := self._text.find(stop, start)) >= 0]
         if found:
             self.stop_text_found = True
             self._text = self._text[: min(found)]
 
     def _held_back(self) -> int:
         """Characters at the end that may be the beginning of a stop text."""
+        if self.stop_text_found:
+            return 0
         return max(
             (n for text in self._stop for n in range(1, len(text)) if self._text.endswith(text[:n])),
             default=0,

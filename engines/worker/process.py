@@ -1,7 +1,7 @@
 """The app's side of a worker: start it, talk to it, stop it, and tell how it ended.
 
-A worker that dies or sends nonsense fails the commands under way with an Error event, and nothing else:
-no exception reaches the caller, whatever the worker does.
+A worker that dies, hangs or sends nonsense fails the commands under way with an Error event, and nothing
+else: no exception reaches the caller, whatever the worker does.
 """
 
 from __future__ import annotations
@@ -9,27 +9,35 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import os
+import math
 import signal
 import sys
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-import psutil
-
+from engines.errors import EngineError
 from engines.worker import protocol
+from engines.worker.family import family, gone, signal_all
+from engines.worker.launch import WorkerLog, command_line, environment
 
-LINE_LIMIT = 64 * 1024 * 1024
-"""Bytes of one message: the scores of a long text are the largest."""
-START_SECONDS = 60.0
+LINE_LIMIT = 32 * 1024 * 1024
+"""Bytes of one message: the scores of a long text are the largest, about 20 bytes a figure."""
+FLOOD_LINES = 10_000
+"""Lines within a second that no honest worker sends; an answer at full speed is some 60."""
 SHUTDOWN_SECONDS = 5.0
 """How long a worker may take to release its engine before it is told harder."""
 TERMINATE_SECONDS = 2.0
+EXIT_SECONDS = 2.0
+"""How long a worker may outlive its output."""
 SILENCE_SECONDS = 60.0
-"""Without a heartbeat for so long while busy, a worker counts as hung. Native compilers can hold
-Python's lock for tens of seconds."""
-PROJECT = Path(__file__).resolve().parents[2]
+"""Without any message for so long, heartbeats included, a worker counts as hung. Native compilers can
+hold Python's lock for tens of seconds."""
+TICK_SECONDS = 0.5
+
+
+class _Hung(Exception):  # noqa: N818 - never leaves this module
+    pass
 
 
 class EngineProcess:
@@ -37,47 +45,59 @@ class EngineProcess:
 
     Attributes:
         pid: the worker's process id.
-        log_path: the file with everything the worker and its libraries print.
-        ended: set once the process is gone.
+        ended: set once the process and its children are gone.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, log_path: Path) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, log: WorkerLog, silence: float) -> None:
         self._process = process
+        self._log = log
+        self._silence = silence
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Queue[protocol.Event]] = {}
-        self._nonsense = ""
+        self._greeted = False
         self._closing = False
-        self._heard = time.monotonic()
+        self._verdict: tuple[str, str] | None = None
+        """Code and message, where the worker's end was our decision."""
         self.pid = process.pid
-        self.log_path = log_path
         self.ended = asyncio.Event()
         self._reader = asyncio.create_task(self._read(), name=f"worker {self.pid} events")
 
     @classmethod
     async def start(
-        cls, backend: str, log_path: Path, *, python: str = sys.executable, module: str = "engines.worker"
+        cls,
+        backend: str,
+        log_path: Path,
+        python: str = sys.executable,
+        silence: float = SILENCE_SECONDS,
     ) -> EngineProcess:
         """Start a worker for one backend in a session of its own.
 
         Args:
-            python: the interpreter; another environment's is given `engines/` on its path.
-            module: what it runs; anything else than our worker must speak its protocol.
+            python: the interpreter; another environment's gets this package and its own libraries.
+            silence: seconds without a message after which it counts as hung.
 
         Raises:
-            OSError: the interpreter cannot be started.
+            EngineError: the interpreter cannot be started.
         """
-        log_path.parent.mkdir(parents=True, exist_ok=True)
-        process = await asyncio.create_subprocess_exec(
-            python, "-m", module, "--backend", backend, "--log", str(log_path),
-            "--parent", str(os.getpid()),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-            limit=LINE_LIMIT,
-            env=_environment(),
-        )  # fmt: skip
-        return cls(process, log_path)
+        log = WorkerLog(log_path)
+        with log.opened(f"{backend} worker") as sink:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *command_line(backend, python),
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=sink,
+                    start_new_session=True,
+                    limit=LINE_LIMIT,
+                    env=environment(python),
+                )
+            except OSError as error:
+                raise EngineError(
+                    "no-worker",
+                    f"The worker cannot be started: {error}.",
+                    f"Check that {python} is a Python interpreter.",
+                ) from error
+        return cls(process, log, silence)
 
     @property
     def alive(self) -> bool:
@@ -92,19 +112,20 @@ class EngineProcess:
         """Send a command and yield the events that answer it, the last one included.
 
         The last event is one of `protocol.TERMINAL`; it is an Error when the worker dies or hangs.
+        Closing the iterator before that stops an answer; other commands run on in the worker.
         """
-        inbox: asyncio.Queue[protocol.Event] = asyncio.Queue()
-        self._waiting[command.id] = inbox
+        inbox = self._waiting[command.id] = asyncio.Queue()
+        finished = False
         try:
-            self._heard = time.monotonic()
-            await self._send(command)
-            while True:
+            self._send(command)
+            while not finished:
                 event = await self._next(inbox, command.id)
+                finished = isinstance(event, protocol.TERMINAL)
                 yield event
-                if isinstance(event, protocol.TERMINAL):
-                    return
         finally:
             self._waiting.pop(command.id, None)
+            if not finished:
+                self._send(protocol.Stop(command.id))
 
     async def ask(self, command: protocol.Command) -> protocol.Event:
         """Send a command and return only its last event."""
@@ -114,92 +135,121 @@ class EngineProcess:
 
     async def stop(self, identity: int) -> None:
         """Ask the worker to end the answer `identity`; its Done comes through `run`."""
-        await self._send(protocol.Stop(identity))
+        self._send(protocol.Stop(identity))
 
     async def close(self, deadline: float = SHUTDOWN_SECONDS) -> None:
         """Shut the worker down, politely first; afterwards it and its children are gone."""
         self._closing = True
-        family = _family(self.pid)
-        if self.alive:
-            await self._send(protocol.Shutdown())
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self.ended.wait(), deadline)
-        await self._end(family, TERMINATE_SECONDS)
+        self._send(protocol.Shutdown())
+        if not await self._ends_within(deadline):
+            signal_all(family(self.pid), signal.SIGTERM)
+            await self._ends_within(TERMINATE_SECONDS)
+        await self.kill()
 
     async def kill(self) -> None:
-        """End the worker and its children at once."""
+        """End the worker and its children at once. The signals are sent before anything is awaited."""
         self._closing = True
-        await self._end(_family(self.pid), 0.0)
+        if not self.ended.is_set():
+            signal_all(family(self.pid), signal.SIGKILL)
+            await self.ended.wait()
 
     def log_tail(self, lines: int = 12) -> str:
         """The last lines of the log."""
-        try:
-            with self.log_path.open("rb") as stream:
-                stream.seek(max(0, self.log_path.stat().st_size - 16_384))
-                text = stream.read().decode(errors="replace")
-        except OSError:
-            return ""
-        return "\n".join(text.splitlines()[-lines:])
+        return self._log.tail(lines)
 
-    async def _end(self, family: list[psutil.Process], patience: float) -> None:
-        if patience:
-            _signal(family, signal.SIGTERM)
-            await asyncio.to_thread(psutil.wait_procs, family, timeout=patience)
-        _signal(family, signal.SIGKILL)
-        await self._process.wait()
-        await self._reader
-        await asyncio.to_thread(psutil.wait_procs, family, timeout=TERMINATE_SECONDS)
+    async def _ends_within(self, seconds: float) -> bool:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self.ended.wait(), seconds)
+        return self.ended.is_set()
 
-    async def _send(self, command: protocol.Command) -> None:
+    def _send(self, command: protocol.Command) -> None:
         writer = self._process.stdin
         assert writer is not None
-        # A worker that is gone is told through the reader, which knows why.
+        # Not drained: a worker that does not read must not hold up the app, and one that is gone is told
+        # through the reader, which knows why. RuntimeError: the event loop is closed.
         with contextlib.suppress(OSError, RuntimeError):
-            writer.write(protocol.encode(command))
-            await writer.drain()
+            if not (self.ended.is_set() or writer.is_closing()):
+                writer.write(protocol.encode(command))
 
     async def _next(self, inbox: asyncio.Queue[protocol.Event], identity: int) -> protocol.Event:
-        while True:
-            if self.ended.is_set() and inbox.empty():
-                return self._obituary(identity)
-            with contextlib.suppress(asyncio.TimeoutError):
-                return await asyncio.wait_for(inbox.get(), 1.0)
-            if not self.ended.is_set() and time.monotonic() - self._heard > SILENCE_SECONDS:
-                return protocol.Error(
-                    identity,
-                    "worker-hung",
-                    f"The worker has given no sign of life for {SILENCE_SECONDS:.0f} seconds.",
-                    "Restart this side; the log may say why.",
-                    self.log_tail(),
-                )
+        if self.ended.is_set() and inbox.empty():
+            return self._obituary(identity)
+        return await inbox.get()
 
     async def _read(self) -> None:
+        try:
+            await self._listen()
+        except ValueError as error:  # ProtocolError, and asyncio's own for a line over LINE_LIMIT
+            self._verdict = "worker-nonsense", f"The worker sent what is no message: {error}"
+        except asyncio.CancelledError:  # the event loop is being closed
+            signal_all(family(self.pid), signal.SIGKILL)
+            raise
+        except _Hung:
+            words = f"The worker has given no sign of life for {self._silence:g} seconds."
+            self._verdict = "worker-hung", words
+        finally:
+            await self._bury()
+
+    async def _listen(self) -> None:
+        second, lines = time.monotonic(), 0
+        while line := await self._next_line():
+            self._deliver(protocol.decode_event(line), line)
+            lines += 1
+            if time.monotonic() - second >= 1.0:
+                second, lines = time.monotonic(), 0
+            elif lines > FLOOD_LINES:
+                raise protocol.ProtocolError(f"more than {FLOOD_LINES:,} lines within a second")
+
+    async def _next_line(self) -> bytes:
+        """The next whole line; nothing at the end."""
         stream = self._process.stdout
         assert stream is not None
-        try:
-            while line := await stream.readline():
-                self._heard = time.monotonic()
-                self._deliver(line)
-        except (ValueError, protocol.ProtocolError) as error:  # ValueError: a line over LINE_LIMIT
-            self._nonsense = str(error)
-            _signal(_family(self.pid), signal.SIGKILL)
-        await self._process.wait()
+        # Counted in ticks: after a suspension of the app the clock alone would call any worker silent.
+        for _ in range(math.ceil(self._silence / TICK_SECONDS)):
+            with contextlib.suppress(asyncio.TimeoutError):
+                line = await asyncio.wait_for(stream.readline(), TICK_SECONDS)
+                return line if line.endswith(b"\n") else b""  # it died while it wrote
+            if self._process.returncode is not None:  # a child of it holds the pipe open
+                return b""
+        raise _Hung
+
+    def _deliver(self, event: protocol.Event | None, line: bytes) -> None:
+        if not self._greeted:
+            if not isinstance(event, protocol.Hello):
+                raise protocol.ProtocolError(f"it does not begin with hello: {line[:120]!r}")
+            if event.protocol != protocol.PROTOCOL:
+                raise protocol.ProtocolError(f"it speaks protocol {event.protocol}, not {protocol.PROTOCOL}")
+            self._greeted = True
+        if event is not None and event.id in self._waiting:
+            self._waiting[event.id].put_nowait(event)
+
+    async def _bury(self) -> None:
+        """See to it that the process and its children are gone, then tell those who wait."""
+        if self._verdict is None:
+            await self._exits_within(EXIT_SECONDS)
+            if self._process.returncode is None and not self._closing:
+                self._verdict = "worker-nonsense", "The worker closed its output and ran on."
+        left = family(self.pid)
+        signal_all(left, signal.SIGKILL)
+        await self._exits_within(math.inf)
+        await gone(left, TERMINATE_SECONDS)
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         self.ended.set()
         for identity, inbox in self._waiting.items():
             inbox.put_nowait(self._obituary(identity))
 
-    def _deliver(self, line: bytes) -> None:
-        event = protocol.decode_event(line)
-        if isinstance(event, protocol.Hello) and event.protocol != protocol.PROTOCOL:
-            raise protocol.ProtocolError(f"it speaks protocol {event.protocol}, not {protocol.PROTOCOL}")
-        if event is not None and event.id in self._waiting:
-            self._waiting[event.id].put_nowait(event)
+    async def _exits_within(self, seconds: float) -> None:
+        # Not `Process.wait`: since Python 3.12 it waits for the pipes too, which a child may hold.
+        deadline = time.monotonic() + seconds
+        while self._process.returncode is None and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
     def _obituary(self, identity: int) -> protocol.Error:
         code, message = "worker-died", f"The worker ended: {_how_it_ended(self._process.returncode)}."
         hint = "Restart this side; the conversation is kept."
-        if self._nonsense:
-            code, message = "worker-nonsense", f"The worker sent what is no message: {self._nonsense}"
+        if self._verdict:
+            code, message = self._verdict
         elif self._closing:
             code, message, hint = "worker-closed", "The worker was closed.", ""
         elif self._process.returncode == -signal.SIGKILL:
@@ -207,34 +257,8 @@ class EngineProcess:
         return protocol.Error(identity, code, message, hint, self.log_tail())
 
 
-def _environment() -> dict[str, str]:
-    paths = [str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return os.environ | {
-        "PYTHONPATH": os.pathsep.join(paths),
-        "PYTHONUNBUFFERED": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "0",
-        "TOKENIZERS_PARALLELISM": "false",
-    }
-
-
 def _how_it_ended(code: int | None) -> str:
     if code is not None and code < 0:
         with contextlib.suppress(ValueError):
             return f"killed by {signal.Signals(-code).name}"
     return f"exit code {code}"
-
-
-def _family(pid: int) -> list[psutil.Process]:
-    """The process and all its descendants, collected while the tree still stands."""
-    try:
-        process = psutil.Process(pid)
-        return [process, *process.children(recursive=True)]
-    except psutil.Error:
-        return []
-
-
-def _signal(family: list[psutil.Process], number: signal.Signals) -> None:
-    for process in family:
-        with contextlib.suppress(psutil.Error):
-            process.send_signal(number)

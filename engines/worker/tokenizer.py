@@ -15,8 +15,10 @@ class Tokenizer:
 
     def __init__(self, checkpoint: Path) -> None:
         self._tokenizer = _load(checkpoint)
-        self.fast = self._tokenizer.backend_tokenizer
-        """The `tokenizers.Tokenizer` underneath."""
+        self._fast = self._tokenizer.backend_tokenizer
+        # Some tokenizer.json were saved with the settings of a training: prompts would be cut without a word.
+        self._fast.no_truncation()
+        self._fast.no_padding()
         self.eos_token_ids = _eos_token_ids(checkpoint, self._tokenizer.eos_token_id)
         """Tokens that end an answer."""
 
@@ -40,19 +42,19 @@ class Tokenizer:
         except Exception as error:  # templates are programs: jinja2 errors and raise_exception
             raise EngineError(
                 "chat-template",
-                f"The checkpoint's chat template refuses this conversation: {error}",
+                f"The checkpoint's chat template refuses this conversation: {_first_line(error)}",
                 "Some templates take no system prompt or want the roles to alternate.",
             ) from error
-        return list(self.fast.encode(text, add_special_tokens=False).ids)
+        return list(self._fast.encode(text, add_special_tokens=False).ids)
 
     def plain_ids(self, text: str) -> list[int]:
         """The ids of a text with the tokenizer's own special tokens; at least one token."""
-        ids = list(self.fast.encode(text).ids)
+        ids = list(self._fast.encode(text).ids)
         return ids or [min(self.eos_token_ids, default=0)]
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """The text of token ids, without special tokens."""
-        return str(self.fast.decode(list(token_ids), skip_special_tokens=True))
+        return str(self._fast.decode(list(token_ids), skip_special_tokens=True))
 
 
 def _load(checkpoint: Path) -> Any:
@@ -65,13 +67,20 @@ def _load(checkpoint: Path) -> Any:
             return PreTrainedTokenizerFast.from_pretrained(checkpoint, local_files_only=True)
         from transformers import AutoTokenizer
 
-        return AutoTokenizer.from_pretrained(checkpoint, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint, local_files_only=True, trust_remote_code=False)
+        if tokenizer.is_fast:
+            return tokenizer
+        raise ValueError(f"{type(tokenizer).__name__} has no fast form")
     except Exception as error:  # tokenizers raises plain Exception for a broken file
         raise EngineError(
             "missing-tokenizer",
-            f"The tokenizer of {checkpoint.name} cannot be read: {error}",
+            f"The tokenizer of {checkpoint.name} cannot be read: {_first_line(error)}",
             "The folder needs the tokenizer.json that belongs to the model.",
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:300]
 
 
 def _eos_token_ids(checkpoint: Path, from_tokenizer: int | None) -> frozenset[int]:

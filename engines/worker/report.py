@@ -1,0 +1,52 @@
+"""Where a backend's prepare and load tell how far they are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from engines.worker import protocol
+
+PROGRESS_SECONDS = 0.05
+"""A bar is drawn four to ten times a second; a backend may count every tensor."""
+
+
+class StageReport:
+    """Turns a backend's reports into events."""
+
+    def __init__(
+        self, send: Callable[[protocol.Event], None], identity: int, stages: tuple[str, ...]
+    ) -> None:
+        self._send = send
+        self._id = identity
+        self._stages = stages
+        self._sent = 0.0
+
+    def stage(self, name: str) -> None:
+        """A stage begins."""
+        self._send(protocol.Stage(self._id, name, self._stages.index(name) + 1, len(self._stages)))
+
+    def progress(self, done: float, total: float, unit: str = "") -> None:
+        """How far the current stage is."""
+        now = time.monotonic()
+        if done >= total or now - self._sent >= PROGRESS_SECONDS:
+            self._sent = now
+            self._send(protocol.Progress(self._id, float(done), float(total), unit))
+
+    def log(self, line: str) -> None:
+        """A line for the user's log view."""
+        self._send(protocol.Log(self._id, line))
+
+
+class QuietReport:
+    """For loading within the smoke test: only the log hears it."""
+
+    def stage(self, name: str) -> None:
+        """A stage begins."""
+
+    def progress(self, done: float, total: float, unit: str = "") -> None:
+        """How far the current stage is."""
+
+    def log(self, line: str) -> None:
+        """A line for the log."""
+        print(line)
