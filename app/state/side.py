@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from pathlib import Path
 
 from app.state.conversation import Conversation, Turn
@@ -13,6 +14,7 @@ from engines.backends.registry import BACKENDS
 from engines.build.prepare import PreparedEngine, StartWorker, Step, prepare
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
+from engines.errors import EngineError
 from engines.measure.timing import RateWindow, timing
 from engines.plan.checkpoint import Checkpoint
 from engines.worker import protocol
@@ -89,15 +91,17 @@ class Side:
         try:
             prepared: PreparedEngine | None = None
             log = self._logs / f"{self.name}-build.log"
-            async for step in prepare(spec, self._store, log, self._start_worker):
-                if isinstance(step, PreparedEngine):
-                    prepared = step
-                elif isinstance(step, protocol.Error):
-                    self._fail(step)
-                yield step
-            if prepared is not None:
-                async for step in self._load(prepared):
+            async with aclosing(prepare(spec, self._store, log, self._start_worker)) as steps:
+                async for step in steps:
+                    if isinstance(step, PreparedEngine):
+                        prepared = step
+                    elif isinstance(step, protocol.Error):
+                        self._fail(step)
                     yield step
+            if prepared is not None:
+                async with aclosing(self._load(prepared)) as steps:
+                    async for step in steps:
+                        yield step
         finally:
             if self.phase in (Phase.PREPARING, Phase.LOADING):  # cancelled
                 await asyncio.shield(self.close())
@@ -106,17 +110,24 @@ class Side:
         self._enter(Phase.LOADING)
         self.spec, self.checkpoint = prepared.spec, prepared.checkpoint
         self.build_seconds = prepared.stored.manifest.build_seconds if prepared.stored else None
-        self.process = process = await self._start_worker(prepared.spec.backend, self.log_path)
+        try:
+            self.process = process = await self._start_worker(prepared.spec.backend, self.log_path)
+        except EngineError as error:
+            failed = protocol.Error(0, error.code, error.message, error.hint)
+            self._fail(failed)
+            yield failed
+            return
         command = protocol.Load(process.next_id(), prepared.spec.to_json(), prepared.directory)
-        async for event in process.run(command):
-            if isinstance(event, protocol.Ready):
-                self.ready, self.kv, self.memory = event, event.kv, event.memory
-                self._watch = asyncio.create_task(self._watch_process(process))
-                self._enter(Phase.READY)
-            elif isinstance(event, protocol.Error):
-                await process.kill()
-                self._fail(event)
-            yield event
+        async with aclosing(process.run(command)) as events:
+            async for event in events:
+                if isinstance(event, protocol.Ready):
+                    self.ready, self.kv, self.memory = event, event.kv, event.memory
+                    self._watch = asyncio.create_task(self._watch_process(process))
+                    self._enter(Phase.READY)
+                elif isinstance(event, protocol.Error):
+                    await process.kill()
+                    self._fail(event)
+                yield event
 
     async def ask(
         self, turn: Turn, messages: tuple[dict[str, str], ...], sampling: protocol.Sampling
@@ -136,9 +147,10 @@ class Side:
         self._rate.clear()
         command = protocol.Generate(self._answering, messages, None, sampling)
         try:
-            async for event in process.run(command):
-                self._take(event, recorder)
-                yield event
+            async with aclosing(process.run(command)) as events:
+                async for event in events:
+                    self._take(event, recorder)
+                    yield event
         finally:
             self._answering = None
             if self.phase in ANSWERING:
@@ -191,10 +203,12 @@ class Side:
         if self._watch:
             self._watch.cancel()
             self._watch = None
-        if process:
-            await process.close()
-        self.ready = self.kv = self.memory = self.build_seconds = None
-        self._enter(Phase.EMPTY)
+        try:
+            if process:
+                await process.close()
+        finally:
+            self.ready = self.kv = self.memory = self.build_seconds = None
+            self._enter(Phase.EMPTY)
 
     def snapshot(self, now: float, process_bytes: int | None, gpu_bytes: int | None) -> SideSnapshot:
         """What panels show of this side; `now` in seconds since the app started."""

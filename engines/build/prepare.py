@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from engines.plan.checkpoint import Checkpoint, read_checkpoint
 from engines.plan.estimate import estimate_weight_bytes
 from engines.plan.hub_cache import hub_cache_checkpoints, hub_cache_folder, looks_like_hub_id
 from engines.worker import protocol
+from engines.worker.failure import DISK_FULL_HINT, is_disk_full
 from engines.worker.process import EngineProcess
 
 StartWorker = Callable[[str, Path], Awaitable[EngineProcess]]
@@ -52,109 +54,133 @@ async def prepare(
 ) -> AsyncGenerator[Step, None]:
     """Yield the steps to a loadable engine. Closing the iterator cancels the build and leaves nothing.
 
+    Every generator in here is closed by the one around it: left to the garbage collector, an inner one
+    would go on holding the store's lock after the outer one was cancelled.
+
     Args:
         log_path: where the build's worker logs.
         start: how a worker for a backend is started.
     """
-    started = time.monotonic()
     try:
         process = await start(spec.backend, log_path)
-    except OSError as error:
-        yield protocol.Error(0, "no-worker", f"The worker cannot be started: {error}.", "Check the settings.")
+    except EngineError as error:
+        yield _as_step(error, store)
         return
     try:
-        async for step in _steps(spec, store, process, started):
-            yield step
-    except EngineError as error:
-        yield protocol.Error(0, error.code, error.message, error.hint)
-    except OSError as error:
-        yield protocol.Error(
-            0,
-            "disk",
-            f"The engine store cannot be written: {error}.",
-            f"Look at {store.root}, then try again.",
-        )
+        async with aclosing(_Preparation(spec, store, process).steps()) as steps:
+            async for step in steps:
+                yield step
+    except (EngineError, OSError) as error:
+        yield _as_step(error, store)
     finally:
-        # Nothing of a build worker is worth waiting for: its results are files.
         await asyncio.shield(process.kill())
 
 
-async def _steps(
-    spec: EngineSpec, store: EngineStore, process: EngineProcess, started: float
-) -> AsyncGenerator[Step, None]:
-    folder = local_folder(spec)
-    if folder is None:
-        async for event in process.run(protocol.Fetch(process.next_id(), spec.checkpoint, spec.revision)):
-            if isinstance(event, protocol.Fetched):
-                folder = Path(event.folder)
-            else:
-                yield event
+class _Preparation:
+    def __init__(self, spec: EngineSpec, store: EngineStore, process: EngineProcess) -> None:
+        self._spec = spec
+        self._store = store
+        self._process = process
+        self._started = time.monotonic()
+
+    async def steps(self) -> AsyncGenerator[Step, None]:
+        folder = await asyncio.to_thread(local_folder, self._spec)
         if folder is None:
-            return
-    checkpoint = await asyncio.to_thread(read_checkpoint, folder)
-    spec = replace(spec, checkpoint=str(folder))
-    described = await process.ask(protocol.Describe(process.next_id()))
-    if not isinstance(described, protocol.Described):
-        yield described
-        return
-    if not described.available:
-        raise EngineError("backend-not-installed", described.reason, described.hint)
-    if not BACKENDS[spec.backend].builds:
-        yield PreparedEngine(spec, checkpoint, None, False, time.monotonic() - started)
-        return
-    inputs = fingerprint_inputs(spec, checkpoint.identity, described.versions)
-    async for step in _find_or_build(spec, checkpoint, inputs, store, process, started):
-        yield step
-
-
-async def _find_or_build(
-    spec: EngineSpec,
-    checkpoint: Checkpoint,
-    inputs: dict[str, str],
-    store: EngineStore,
-    process: EngineProcess,
-    started: float,
-) -> AsyncGenerator[Step, None]:
-    waiting = False
-    while True:
-        if stored := store.find(inputs):
-            yield protocol.Log(0, f"reused from the store: {stored.fingerprint}, nothing to build")
-            yield PreparedEngine(spec, checkpoint, stored, True, time.monotonic() - started)
-            return
-        with store.lock(inputs) as ours:
-            if ours:
-                if reason := store.why_not_reused(inputs):
-                    yield protocol.Log(0, f"built anew, because {reason}")
-                check_space(store.root, estimate_weight_bytes(checkpoint, spec.precision))
-                async for step in _build(spec, checkpoint, inputs, store, process, started):
-                    yield step
+            async with aclosing(self._fetch()) as events:
+                async for event in events:
+                    if isinstance(event, protocol.Fetched):
+                        folder = Path(event.folder)
+                    else:
+                        yield event
+            if folder is None:
                 return
-        if not waiting:
-            waiting = True
-            yield protocol.Log(0, "another trt-playground is building this engine; waiting for it")
-        await asyncio.sleep(LOCK_SECONDS)
+        self._spec = replace(self._spec, checkpoint=str(folder))
+        checkpoint = await asyncio.to_thread(
+            read_checkpoint, folder, trust_remote_code=self._spec.trust_remote_code
+        )
+        described = await self._process.ask(protocol.Describe(self._process.next_id()))
+        if not isinstance(described, protocol.Described):
+            yield described
+            return
+        if not described.available:
+            raise EngineError("backend-not-installed", described.reason, described.hint)
+        if not BACKENDS[self._spec.backend].builds:
+            yield self._prepared(checkpoint, None, reused=False)
+            return
+        inputs = fingerprint_inputs(self._spec, checkpoint.identity, described.versions)
+        async with aclosing(self._find_or_build(checkpoint, inputs)) as steps:
+            async for step in steps:
+                yield step
+
+    def _fetch(self) -> AsyncGenerator[protocol.Event, None]:
+        process, spec = self._process, self._spec
+        return process.run(protocol.Fetch(process.next_id(), spec.checkpoint, spec.revision))
+
+    def _prepared(
+        self, checkpoint: Checkpoint, stored: StoredEngine | None, *, reused: bool
+    ) -> PreparedEngine:
+        return PreparedEngine(self._spec, checkpoint, stored, reused, time.monotonic() - self._started)
+
+    async def _find_or_build(
+        self, checkpoint: Checkpoint, inputs: dict[str, str]
+    ) -> AsyncGenerator[Step, None]:
+        waiting = False
+        while not (stored := self._store.find(inputs)):
+            with self._store.lock(inputs) as ours:
+                # Looked for again: another builder may have finished between the look and the lock.
+                if ours and not self._store.find(inputs):
+                    async with aclosing(self._build(checkpoint, inputs)) as steps:
+                        async for step in steps:
+                            yield step
+                    return
+            if not ours and not waiting:
+                waiting = True
+                yield protocol.Log(0, "another trt-playground is building this engine; waiting for it")
+            if not ours:
+                await asyncio.sleep(LOCK_SECONDS)
+        yield protocol.Log(0, f"reused from the store: {stored.fingerprint}, nothing to build")
+        yield self._prepared(checkpoint, stored, reused=True)
+
+    async def _build(self, checkpoint: Checkpoint, inputs: dict[str, str]) -> AsyncGenerator[Step, None]:
+        if reason := self._store.why_not_reused(self._spec, inputs):
+            yield protocol.Log(0, f"built anew, because {reason}")
+        check_space(self._store.root, estimate_weight_bytes(checkpoint, self._spec.precision))
+        begun = time.monotonic()
+        with self._store.building(inputs) as folder:
+            prepared: protocol.Prepared | None = None
+            async with aclosing(self._run_build(folder)) as events:
+                async for event in events:
+                    if isinstance(event, protocol.Prepared):
+                        prepared = event
+                    else:
+                        yield event
+            if prepared is None:
+                return
+            seconds = time.monotonic() - begun
+            stored = self._store.move_in(folder, self._spec, inputs, prepared.facts, seconds)
+        yield protocol.Log(0, f"built in {seconds:.1f} s, {stored.size / 1e6:,.1f} MB: {stored.fingerprint}")
+        yield self._prepared(checkpoint, stored, reused=False)
+
+    async def _run_build(self, folder: Path) -> AsyncGenerator[protocol.Event, None]:
+        process = self._process
+        command = protocol.Prepare(process.next_id(), self._spec.to_json(), str(folder))
+        try:
+            async with aclosing(process.run(command)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            # It must not write into its folder once that is being moved or removed, and nothing of it is
+            # worth waiting for: its results are files.
+            await asyncio.shield(process.kill())
 
 
-async def _build(
-    spec: EngineSpec,
-    checkpoint: Checkpoint,
-    inputs: dict[str, str],
-    store: EngineStore,
-    process: EngineProcess,
-    started: float,
-) -> AsyncGenerator[Step, None]:
-    with store.building(inputs) as folder:
-        building = time.monotonic()
-        async for event in process.run(protocol.Prepare(process.next_id(), spec.to_json(), str(folder))):
-            if not isinstance(event, protocol.Prepared):
-                yield event
-                continue
-            seconds = time.monotonic() - building
-            stored = store.move_in(folder, spec, inputs, event.facts, seconds)
-            yield protocol.Log(
-                0, f"built in {seconds:.1f} s, {stored.size / 1e6:,.1f} MB: {stored.fingerprint}"
-            )
-            yield PreparedEngine(spec, checkpoint, stored, False, time.monotonic() - started)
+def _as_step(error: EngineError | OSError, store: EngineStore) -> protocol.Error:
+    if isinstance(error, EngineError):
+        return protocol.Error(0, error.code, error.message, error.hint)
+    if is_disk_full(error):
+        return protocol.Error(0, "disk-full", "The disk is full.", DISK_FULL_HINT, str(error))
+    words = f"The engine store cannot be written: {error}."
+    return protocol.Error(0, "disk", words, f"Look at {store.root}, then try again.")
 
 
 def local_folder(spec: EngineSpec) -> Path | None:
@@ -163,9 +189,11 @@ def local_folder(spec: EngineSpec) -> Path | None:
     Raises:
         EngineError: it is neither a folder nor a hub id.
     """
-    folder = Path(spec.checkpoint).expanduser()
-    if folder.is_dir():
-        return folder.resolve()
+    # OSError: a name that is too long; RuntimeError: a home folder that nobody has.
+    with suppress(OSError, RuntimeError):
+        folder = Path(spec.checkpoint).expanduser()
+        if folder.is_dir():
+            return folder.resolve()
     if not looks_like_hub_id(spec.checkpoint):
         raise EngineError(
             "no-checkpoint",

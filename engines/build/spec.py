@@ -48,6 +48,8 @@ class EngineSpec:
         return cls(**known)  # type: ignore[arg-type]
 
 
+CHECKPOINT = "checkpoint: "
+"""How the names of the inputs begin that come from the checkpoint."""
 BUILD_FIELDS = ("backend", "precision", "options")
 """Fields that change the files of an engine; the others only change how it is loaded."""
 
@@ -59,9 +61,10 @@ def fingerprint_inputs(
 
     Args:
         checkpoint: identity of the checkpoint's content, as `Checkpoint.identity` gives it.
-        versions: library name to version, as the backend's probe gives them.
+        versions: library name to version, as the backend's probe gives them. A backend whose engines fit
+            one GPU only adds the GPU's architecture to them.
     """
-    facts = {"checkpoint": json.dumps(checkpoint, sort_keys=True)}
+    facts = {f"{CHECKPOINT}{name}": value for name, value in checkpoint.items()}
     facts |= {name: json.dumps(getattr(spec, name), sort_keys=True) for name in BUILD_FIELDS}
     facts["device"] = spec.device.partition(":")[0]
     facts |= {f"version of {name}": version for name, version in versions.items()}

@@ -1,7 +1,7 @@
 """The engine store: built engines by fingerprint, each with a manifest.
 
     root/engines/<fingerprint>/manifest.json   and the backend's files
-    root/building/<fingerprint>-<pid>/         a build under way
+    root/building/<fingerprint>-<random>/      a build under way, whose builder holds the lock
     root/locks/<fingerprint>.lock
 
 A build moves in with one rename, so a folder under engines/ is complete or not there.
@@ -10,28 +10,40 @@ A build moves in with one rename, so a folder under engines/ is complete or not 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
+import re
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 from filelock import FileLock, Timeout
 
-from engines.build.spec import EngineSpec, fingerprint
+from engines.build.spec import CHECKPOINT, EngineSpec, fingerprint
 from engines.errors import EngineError
+from engines.worker.failure import DISK_FULL_HINT
 
 MANIFEST_FORMAT = 1
 """Raised when a manifest changes its meaning; engines of other formats are built anew."""
+
+MANIFEST = "manifest.json"
+_ENGINE = re.compile("[0-9a-f]{20}")
+
+
+@dataclass(frozen=True)
+class _AnyManifest:
+    """What manifests of all formats have in common."""
+
+    format: int
 
 
 @dataclass(frozen=True)
 class Manifest:
     """What an engine is and how it came about."""
 
-    spec: dict[str, object]
+    spec: EngineSpec
     inputs: dict[str, str]
     """What the fingerprint was taken of, by name."""
     files: dict[str, int]
@@ -60,7 +72,7 @@ class StoredEngine:
     @property
     def spec(self) -> EngineSpec:
         """What it was built from."""
-        return EngineSpec.from_json(self.manifest.spec)
+        return self.manifest.spec
 
 
 class EngineStore:
@@ -71,62 +83,51 @@ class EngineStore:
 
     def find(self, inputs: dict[str, str]) -> StoredEngine | None:
         """The engine made from exactly these inputs, if it is there and whole."""
-        entry = self._read(self.root / "engines" / fingerprint(inputs))
-        return entry if entry is not None and not damage(entry) else None
+        entry = _read(self._place(inputs))
+        return entry if isinstance(entry, StoredEngine) and not damage(entry) else None
 
     def entries(self) -> list[StoredEngine]:
         """Every engine of this format, newest first."""
-        folders = sorted((self.root / "engines").glob("*/"))
-        found = [entry for folder in folders if (entry := self._read(folder)) is not None]
+        found = [entry for folder in self._folders() if isinstance(entry := _read(folder), StoredEngine)]
         return sorted(found, key=lambda entry: -entry.manifest.built_at)
 
     def foreign(self) -> list[Path]:
         """Folders that this version cannot read: of another version, or damaged."""
-        return [folder for folder in sorted((self.root / "engines").glob("*/")) if self._read(folder) is None]
+        return [folder for folder in self._folders() if isinstance(_read(folder), str)]
 
-    def why_not_reused(self, inputs: dict[str, str]) -> str:
-        """In words, what changed since the most similar engine was built; empty when nothing is similar."""
-        folder = self.root / "engines" / fingerprint(inputs)
+    def why_not_reused(self, spec: EngineSpec, inputs: dict[str, str]) -> str:
+        """In words, what changed since the most similar engine was built; empty when nothing is similar.
+
+        Args:
+            spec: with the checkpoint as a folder on this disk.
+        """
+        folder = self._place(inputs)
         if folder.exists():
-            entry = self._read(folder)
-            return damage(entry) if entry else "the stored engine was made by another version of this program"
-        twins = [entry for entry in self.entries() if _same_job(entry.manifest.inputs, inputs)]
-        if not twins:
-            return ""
-        before = twins[0].manifest.inputs
-        return "; ".join(
-            f"{name} changed" + (f" from {old} to {new}" if name.startswith("version") else "")
-            for name in inputs
-            if (old := before.get(name)) != (new := inputs[name])
-        )
+            entry = _read(folder)
+            return entry if isinstance(entry, str) else damage(entry)
+        twins = [entry for entry in self.entries() if _same_job(entry.manifest, spec, inputs)]
+        return changes(twins[0].manifest.inputs, inputs) if twins else ""
 
     @contextlib.contextmanager
     def lock(self, inputs: dict[str, str]) -> Iterator[bool]:
         """Try to become the one builder of this engine; yields whether that worked."""
-        path = self.root / "locks" / f"{fingerprint(inputs)}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            lock.release()
+        with self._lock(fingerprint(inputs)) as ours:
+            yield ours
 
     @contextlib.contextmanager
     def building(self, inputs: dict[str, str]) -> Iterator[Path]:
-        """An empty folder to build in; whatever is left in it afterwards is removed."""
+        """An empty folder to build in; whatever is left of it afterwards is removed. Wants the lock."""
+        root = self.root / "building"
+        root.mkdir(parents=True, exist_ok=True)
+        name = fingerprint(inputs)
         self.sweep()
-        folder = self.root / "building" / f"{fingerprint(inputs)}-{os.getpid()}"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        for folder in root.glob(f"{name}-*"):  # of a build that was killed: the lock is ours now
+            _delete(folder)
+        folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=root))
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            _delete(folder)
 
     def move_in(
         self, folder: Path, spec: EngineSpec, inputs: dict[str, str], facts: dict[str, object], seconds: float
@@ -137,20 +138,23 @@ class EngineStore:
             OSError: the disk is full.
         """
         files = {str(path.relative_to(folder)): path.stat().st_size for path in _files(folder)}
-        manifest = Manifest(spec.to_json(), inputs, files, facts, seconds, time.time())
-        with (folder / "manifest.json").open("w") as stream:
-            json.dump(asdict(manifest), stream, indent=1)
-            stream.flush()
-            os.fsync(stream.fileno())
-        target = self.root / "engines" / fingerprint(inputs)
+        manifest = Manifest(spec, inputs, files, facts, seconds, time.time())
+        (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
+        folder.chmod(0o755)  # mkdtemp keeps others out
+        target = self._place(inputs)
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(target, ignore_errors=True)  # damaged, or of another version: find() said no to it
+        _delete(target)  # damaged, or of another version: find() said no to it
         folder.rename(target)
         return StoredEngine(target.name, target, manifest)
 
     def remove(self, entry: StoredEngine) -> None:
-        """Delete an engine."""
-        shutil.rmtree(entry.directory)
+        """Delete an engine.
+
+        Raises:
+            OSError: it cannot be deleted.
+        """
+        with contextlib.suppress(FileNotFoundError):  # another app was faster
+            shutil.rmtree(entry.directory)
 
     def prune(self, keep_bytes: int) -> list[StoredEngine]:
         """Delete the oldest engines until the rest takes at most `keep_bytes`; returns the deleted."""
@@ -163,31 +167,71 @@ class EngineStore:
         return removed
 
     def sweep(self) -> None:
-        """Remove what killed builds left behind."""
+        """Remove what killed builds left behind: a builder that lives holds its lock."""
         for folder in (self.root / "building").glob("*-*/"):
-            pid = folder.name.rpartition("-")[2]
-            if not (pid.isdigit() and _alive(int(pid))):
-                shutil.rmtree(folder, ignore_errors=True)
+            with self._lock(folder.name.partition("-")[0]) as abandoned:
+                if abandoned:
+                    _delete(folder)
 
-    def _read(self, folder: Path) -> StoredEngine | None:
+    def _folders(self) -> list[Path]:
+        return sorted(path for path in (self.root / "engines").glob("*") if _ENGINE.fullmatch(path.name))
+
+    def _place(self, inputs: dict[str, str]) -> Path:
+        return self.root / "engines" / fingerprint(inputs)
+
+    @contextlib.contextmanager
+    def _lock(self, name: str) -> Iterator[bool]:
+        path = self.root / "locks" / f"{name}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
         try:
-            data = json.loads((folder / "manifest.json").read_bytes())
-            if data["format"] != MANIFEST_FORMAT:
-                return None
-            manifest = Manifest(**{name: data[name] for name in Manifest.__dataclass_fields__})
-            EngineSpec.from_json(manifest.spec)
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return StoredEngine(folder.name, folder, manifest)
+            lock.acquire(timeout=0)
+        except Timeout:
+            yield False
+            return
+        except NotImplementedError as error:
+            raise OSError(f"{self.root} lies on a file system without locks") from error
+        try:
+            yield True
+        finally:
+            lock.release()
+
+
+def _read(folder: Path) -> StoredEngine | str:
+    """The engine in a folder, or in words why it cannot be used."""
+    try:
+        data = (folder / MANIFEST).read_bytes()
+        if msgspec.json.decode(data, type=_AnyManifest).format != MANIFEST_FORMAT:
+            return "the stored engine was made by another version of this program"
+        return StoredEngine(folder.name, folder, msgspec.json.decode(data, type=Manifest))
+    except (OSError, ValueError, RecursionError):
+        return "the manifest of the stored engine is damaged"
+
+
+def changes(before: dict[str, str], now: dict[str, str]) -> str:
+    """In words, what differs between the inputs of two fingerprints."""
+    told: dict[str, None] = {}  # a set that keeps its order
+    for name in {**now, **before}:
+        old, new = before.get(name, "none"), now.get(name, "none")
+        if old == new:
+            continue
+        if name.startswith(CHECKPOINT):
+            # "header of model.safetensors", "bytes of …", "change of …": to the user all the same file.
+            told[f"the checkpoint's {name.removeprefix(CHECKPOINT).rpartition(' of ')[2]} changed"] = None
+        else:
+            told[f"{name} changed from {old} to {new}"] = None
+    return "; ".join(told)
 
 
 def damage(entry: StoredEngine) -> str:
     """What is wrong with an engine's files, in words; empty when nothing is."""
     for name, size in entry.manifest.files.items():
         path = entry.directory / name
-        if not path.is_file():
+        try:
+            found = path.stat().st_size
+        except OSError:
             return f"its file {name} is missing"
-        if path.stat().st_size != size:
+        if found != size:
             return f"its file {name} has another size than when it was built"
     return ""
 
@@ -204,30 +248,26 @@ def check_space(root: Path, needed: int) -> None:
         raise EngineError(
             "disk-full",
             f"The engine needs about {needed / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free.",
-            "Free some space, for example with `trt-playground engines prune`, then try again.",
+            DISK_FULL_HINT,
         )
 
 
-def _same_job(before: dict[str, str], now: dict[str, str]) -> bool:
-    same = all(before.get(name) == now.get(name) for name in ("backend", "precision", "device"))
-    return same and _checkpoint_name(before) == _checkpoint_name(now)
-
-
-def _checkpoint_name(inputs: dict[str, str]) -> object:
-    with contextlib.suppress(ValueError, AttributeError):
-        return json.loads(inputs.get("checkpoint", "{}")).get("name")
-    return None
+def _same_job(manifest: Manifest, spec: EngineSpec, inputs: dict[str, str]) -> bool:
+    before = manifest.spec
+    same = (before.backend, before.precision, before.options) == (spec.backend, spec.precision, spec.options)
+    hub_id = f"{CHECKPOINT}hub id"
+    if hub_id in inputs:  # another revision lies in another folder
+        return same and manifest.inputs.get(hub_id) == inputs[hub_id]
+    return same and before.checkpoint == spec.checkpoint
 
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _delete(folder: Path) -> None:
+    """Remove a folder that may be gone or may still be written to."""
+    for _ in range(3):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return

@@ -55,9 +55,7 @@ def _as_engine_error(error: Exception, checkpoint: str, revision: str | None) ->
     # The library packs whatever kept it from asking the hub into "no local entry".
     if isinstance(error.__cause__, errors.RevisionNotFoundError):
         return _unknown(checkpoint, revision)
-    hub = isinstance(
-        error, (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, errors.HfHubHTTPError)
-    )
+    unreachable = (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, errors.HfHubHTTPError)
     # Broken off in the middle: an exception of the HTTP library, which the hub's library has exchanged twice.
     from_http = type(error).__module__.startswith(("http", "requests", "urllib3"))
     if not (from_http or isinstance(error, unreachable)):

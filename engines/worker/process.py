@@ -141,10 +141,12 @@ class EngineProcess:
         """Shut the worker down, politely first; afterwards it and its children are gone."""
         self._closing = True
         self._send(protocol.Shutdown())
-        if not await self._ends_within(deadline):
-            signal_all(family(self.pid), signal.SIGTERM)
-            await self._ends_within(TERMINATE_SECONDS)
-        await self.kill()
+        try:
+            if not await self._ends_within(deadline):
+                signal_all(family(self.pid), signal.SIGTERM)
+                await self._ends_within(TERMINATE_SECONDS)
+        finally:  # also when the caller loses patience
+            await asyncio.shield(self.kill())
 
     async def kill(self) -> None:
         """End the worker and its children at once. The signals are sent before anything is awaited."""
