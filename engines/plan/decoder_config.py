@@ -1,0 +1,265 @@
+"""`config.json` read with suspicion: every value is checked before anything is built from it.
+
+Standard library only, Python 3.10 and newer.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from engines.errors import EngineError
+
+LARGEST_SIZE = 2**31
+MAX_CONFIG_BYTES = 10_000_000
+Activation = Literal["silu", "gelu", "gelu_tanh"]
+ACTIVATIONS: dict[str, Activation] = {
+    "silu": "silu",
+    "swish": "silu",
+    "gelu": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+}
+
+
+@dataclass(frozen=True)
+class _Family:
+    """What a `config.json` of this model_type means where it is silent: the defaults of transformers."""
+
+    positions: int = 2048
+    epsilon: float = 1e-6
+    head_dim: int | None = None
+    """None: hidden size by heads."""
+    theta: float = 10_000.0
+    tied: bool = False
+
+
+_FAMILIES = {
+    "llama": _Family(),
+    "mistral": _Family(positions=131_072),
+    "qwen2": _Family(positions=32_768),
+    "qwen3": _Family(positions=32_768, head_dim=128),
+    "smollm3": _Family(positions=32_768, theta=2_000_000.0, tied=True),
+    "phi3": _Family(positions=4096, epsilon=1e-5),
+    "gpt2": _Family(positions=1024, epsilon=1e-5, tied=True),
+}
+MODEL_TYPES = tuple(_FAMILIES)
+"""The architectures that can be described."""
+
+_NEUTRAL: dict[str, tuple[object, ...]] = {
+    "logits_scaling": (1,),
+    "logit_scale": (1,),
+    "final_logit_softcapping": (),
+    "attn_logit_softcapping": (),
+    "embedding_multiplier": (1,),
+    "residual_multiplier": (1,),
+    "attention_multiplier": (),
+    "num_experts": (0, 1),
+    "num_local_experts": (0, 1),
+    "n_routed_experts": (0, 1),
+    "add_cross_attention": (False,),
+    "scale_attn_weights": (True,),
+    "scale_attn_by_inverse_layer_idx": (False,),
+}
+"""Fields that change what a model computes, with the values (besides null) at which they do not."""
+
+
+def unsupported(what: str, hint: str = "The PyTorch backend runs this checkpoint as it is.") -> EngineError:
+    """The error for a checkpoint that is sound but holds `what`, which nothing here describes."""
+    return EngineError("unsupported-architecture", f"The checkpoint is not covered: it has {what}.", hint)
+
+
+def broken(why: str, code: str = "broken-config") -> EngineError:
+    """The error for a checkpoint that contradicts itself."""
+    return EngineError(
+        code, f"The checkpoint cannot be right: {why}.", "Download it again, or mend its config.json."
+    )
+
+
+@dataclass(frozen=True)
+class Config:
+    """A configuration whose values are checked as they are read."""
+
+    data: dict[str, object]
+    model_type: str
+
+    def size(self, name: str, default: int | None = None) -> int:
+        """A positive whole number; `default` stands for a missing one or null.
+
+        Raises:
+            EngineError: `broken-config`, it is missing with no default, or is something else.
+        """
+        value = self.data.get(name)
+        value = default if value is None else value
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= LARGEST_SIZE:
+            raise broken(f"{name} should be a positive whole number and is {_shown(value)}")
+        return value
+
+    def number(self, name: str, default: float | None = None) -> float:
+        """A positive finite number; see `size`."""
+        value = self.data.get(name)
+        value = default if value is None else value
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise broken(f"{name} should be a positive number and is {_shown(value)}")
+        return float(value)
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """True or false; see `size`."""
+        value = self.data.get(name)
+        value = default if value is None else value
+        if not isinstance(value, bool):
+            raise broken(f"{name} should be true or false and is {_shown(value)}")
+        return value
+
+    @property
+    def _family(self) -> _Family:
+        return _FAMILIES[self.model_type]
+
+    @property
+    def default_positions(self) -> int:
+        """What a missing max_position_embeddings means."""
+        return self._family.positions
+
+    @property
+    def default_epsilon(self) -> float:
+        """What a missing rms_norm_eps means."""
+        return self._family.epsilon
+
+    @property
+    def default_head_dim(self) -> int | None:
+        """What a missing head_dim means; None: hidden size by heads."""
+        return self._family.head_dim
+
+    @property
+    def default_theta(self) -> float:
+        """What a missing rope_theta means."""
+        return self._family.theta
+
+    @property
+    def tied(self) -> bool:
+        """Whether the head is the embedding."""
+        return self.flag("tie_word_embeddings", self._family.tied)
+
+    @property
+    def attention_biased(self) -> bool:
+        """Whether all four attention projections have a bias."""
+        return self.model_type in ("llama", "qwen3", "smollm3") and self.flag("attention_bias")
+
+    @property
+    def mlp_biased(self) -> bool:
+        """Whether the MLP's projections have a bias."""
+        return self.model_type in ("llama", "smollm3") and self.flag("mlp_bias")
+
+    @property
+    def rope_parameters(self) -> Config:
+        """RoPE's own fields: `rope_parameters` of transformers 5, or `rope_scaling` and `rope_theta`.
+
+        Raises:
+            EngineError: they are no object, differ by layer, or rotate only a part of each head.
+        """
+        found = self.data.get("rope_scaling") or self.data.get("rope_parameters") or {}
+        if not isinstance(found, dict):
+            raise broken("its RoPE parameters are no object")
+        if any(isinstance(value, dict) for value in found.values()):
+            raise unsupported("RoPE that differs by layer type")
+        outer = {name: self.data.get(name) for name in ("rope_theta", "partial_rotary_factor")}
+        parameters = Config({**outer, **found}, self.model_type)
+        if (share := parameters.number("partial_rotary_factor", 1.0)) != 1:
+            raise unsupported(f"partial rotary embedding ({share:g} of each head)")
+        return parameters
+
+
+def read_config(folder: Path) -> Config:
+    """Read `config.json`, without judging more than its model_type.
+
+    Raises:
+        EngineError: `broken-config`, or `unsupported-architecture` for a model_type that is not covered.
+    """
+    file = folder / "config.json"
+    try:
+        if file.stat().st_size > MAX_CONFIG_BYTES:
+            raise broken(f"its config.json has {file.stat().st_size:,} bytes")
+        data = json.loads(file.read_bytes())
+    except OSError as error:
+        raise broken(f"its config.json cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise broken("its config.json is not JSON") from error
+    if not isinstance(data, dict):
+        raise broken("its config.json holds no object")
+    model_type = data.get("model_type")
+    if not isinstance(model_type, str):
+        raise broken("its config.json names no model_type")
+    if model_type not in _FAMILIES:
+        raise unsupported(
+            f"the architecture {model_type[:40]!r}",
+            f"Covered: {', '.join(MODEL_TYPES)}. The PyTorch backend runs all that transformers does.",
+        )
+    return Config(data, model_type)
+
+
+def refuse_what_changes_logits(config: Config) -> None:
+    """Refuse what the description has no word for.
+
+    Raises:
+        EngineError: `unsupported-architecture`, with the field's name.
+    """
+    for name, neutral in _NEUTRAL.items():
+        value = config.data.get(name)
+        if value is not None and value not in neutral:
+            raise unsupported(f"{name} = {_shown(value)}")
+    quantisation = config.data.get("quantization_config")
+    if quantisation is not None:
+        method = quantisation.get("quant_method") if isinstance(quantisation, dict) else None
+        raise unsupported(
+            f"a checkpoint that is already quantised ({_shown(method)})", "Pick the unquantised checkpoint."
+        )
+    _refuse_sliding_window(config)
+
+
+def _refuse_sliding_window(config: Config) -> None:
+    types = config.data.get("layer_types")
+    if types is not None:
+        if not isinstance(types, list):
+            raise broken("layer_types is no list")
+        other = next((kind for kind in types if kind != "full_attention"), None)
+        if other is not None:
+            raise unsupported(f"a layer of type {_shown(other)}")
+    window = _window_in_use(config)
+    if window is not None and window < config.size("max_position_embeddings", config.default_positions):
+        raise unsupported(f"sliding-window attention (sliding_window = {window})")
+
+
+def _window_in_use(config: Config) -> int | None:
+    """Tokens that a layer looks back at most; None where none is limited."""
+    if config.model_type in ("llama", "gpt2"):
+        return None
+    switched = config.model_type in ("qwen2", "qwen3", "smollm3")
+    if switched and not config.flag("use_sliding_window"):
+        return None
+    # A Mistral that is silent slides over 4096: the default of transformers. Null means that it does not.
+    default = 4096 if config.model_type == "mistral" and "sliding_window" not in config.data else None
+    if config.data.get("sliding_window") is None and default is None:
+        return None
+    return config.size("sliding_window", default)
+
+
+def activation_of(config: Config, name: str, default: str) -> Activation:
+    """The MLP's activation.
+
+    Raises:
+        EngineError: `unsupported-architecture`.
+    """
+    value = config.data.get(name)
+    value = default if value is None else value
+    if not isinstance(value, str) or value not in ACTIVATIONS:
+        raise unsupported(f"the activation {_shown(value)}")
+    return ACTIVATIONS[value]
+
+
+def _shown(value: object) -> str:
+    """A value for a message, never longer than a line."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
