@@ -31,7 +31,7 @@ class PrepareScreen(Screen[None]):
     CSS_PATH = "../styles/prepare.tcss"
     HORIZONTAL_BREAKPOINTS = HORIZONTAL_BREAKPOINTS
     VERTICAL_BREAKPOINTS = VERTICAL_BREAKPOINTS
-    AUTO_FOCUS = "#engine-left OptionList"
+    AUTO_FOCUS = "#engine-left .precisions"
     HELP = """\
 # Prepare
 

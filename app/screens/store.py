@@ -62,9 +62,8 @@ class StoreScreen(Screen[None]):
         for entry in entries:
             table.add_row(*_row(entry), key=entry.fingerprint)
         total = bytes_text(sum(entry.size for entry in entries))
-        note = (
-            f"{len(entries)} engines, {total}, in {self._store.root}" if entries else _empty(self._store.root)
-        )
+        count = f"{len(entries)} engine{'s' if len(entries) > 1 else ''}, {total}"
+        note = f"{count}, in {self._store.root}" if entries else _empty(self._store.root)
         if foreign:
             note += f"\n{len(foreign)} folders there are damaged or of another version; they are not used."
         self.query_one("#store-note", Static).update(Content(note))

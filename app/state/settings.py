@@ -46,6 +46,7 @@ class SamplingSettings(msgspec.Struct, frozen=True):
     repetition_penalty: float = 1.0
     seed: int = 0
     stop: tuple[str, ...] = ()
+    ignore_eos: bool = False
 
     def to_sampling(self, seed_offset: int = 0) -> Sampling:
         """For one request; regenerating adds to the seed so that the answer can differ."""

@@ -88,20 +88,20 @@ the process, and whether that fits.
                 self.precision = default_precision(self.backend, self._device)
             self._list()
 
-    @on(OptionList.OptionHighlighted)
+    @on(OptionList.OptionHighlighted, ".precisions")
     def precision_chosen(self, event: OptionList.OptionHighlighted) -> None:
         """The highlighted precision is the chosen one."""
         if event.option_id:
             self.precision = event.option_id
             self._explain()
 
-    @on(OptionList.OptionSelected)
+    @on(OptionList.OptionSelected, ".precisions")
     def submit(self) -> None:
         """Enter: go."""
         self.post_message(self.Submitted())
 
     def _list(self) -> None:
-        options = self.query_one(OptionList)
+        options = self.query_one(".precisions", OptionList)
         options.clear_options()
         for name, support in support_table(self.backend, self._device).items():
             glyph, colour = STATES[support.state]

@@ -35,7 +35,7 @@ def settings(tiny: Path) -> Settings:
         chosen=True,
         left=OPENVINO,
         right=OPENVINO,
-        sampling=SamplingSettings(max_tokens=24),
+        sampling=SamplingSettings(max_tokens=24, ignore_eos=True),
     )
 
 
@@ -65,10 +65,10 @@ async def ask(pilot: Pilot[None], text: str) -> None:
 
 
 async def until_answered(pilot: Pilot[None]) -> None:
-    """Wait until both sides are ready again."""
+    """Wait until nothing is being answered any more."""
     await pilot.pause()
-    await until_ready(pilot)
-    await pilot.app.workers.wait_for_complete(
-        [worker for worker in pilot.app.workers if worker.group == "answer"]
+    await wait_until(
+        pilot, lambda: all(worker.is_finished for worker in pilot.app.workers if worker.group == "answer")
     )
+    await until_ready(pilot)
     await pilot.pause()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -30,7 +31,7 @@ def notice(app: Playground, side: str) -> str:
 
 
 async def test_both_sides_answer_and_keep_their_history(settings: Settings) -> None:
-    """Two turns: answers on both sides, figures below, the speed-up said, the next prompt built on the first."""
+    """Two turns on both sides: figures, the speed-up, and a second prompt built on the first."""
     app = Playground(settings)
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
@@ -60,7 +61,7 @@ async def test_shown_is_what_was_sent(settings: Settings) -> None:
 
 
 async def test_older_turns_become_one_widget(settings: Settings) -> None:
-    app = Playground(replace(settings, sampling=SamplingSettings(max_tokens=4)))
+    app = Playground(replace(settings, sampling=SamplingSettings(max_tokens=4, ignore_eos=True)))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         for _ in range(3):
@@ -71,8 +72,8 @@ async def test_older_turns_become_one_widget(settings: Settings) -> None:
 
 
 async def test_escape_stops_and_the_side_goes_on(settings: Settings) -> None:
-    """Esc while the left side answers: it stops within a step, and the right one, still waiting, does not begin."""
-    long = SamplingSettings(max_tokens=400)
+    """Esc while the left side answers: it stops, and the right one, still waiting, does not begin."""
+    long = SamplingSettings(max_tokens=400, ignore_eos=True)
     app = Playground(replace(settings, sampling=long, left=EngineChoice("pytorch", "fp32")))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
@@ -107,10 +108,8 @@ async def test_regenerate_and_clear(settings: Settings) -> None:
         assert not chat(app).query_one(Verdict).display
 
 
-async def test_timing_mode_is_printed_and_kept(
-    settings: Settings, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    path = tmp_path_factory.mktemp("settings") / "settings.toml"
+async def test_timing_mode_is_printed_and_kept(settings: Settings, own_folders: Path) -> None:
+    path = own_folders / "settings.toml"
     app = Playground(settings, path)
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await until_ready(pilot)
@@ -224,7 +223,7 @@ async def test_a_killed_worker_costs_its_side_alone(settings: Settings) -> None:
 
 
 async def test_a_worker_killed_while_answering_keeps_what_was_said(settings: Settings) -> None:
-    long = SamplingSettings(max_tokens=400)
+    long = SamplingSettings(max_tokens=400, ignore_eos=True)
     app = Playground(replace(settings, sampling=long, left=EngineChoice("pytorch", "fp32")))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)

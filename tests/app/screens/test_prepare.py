@@ -27,6 +27,10 @@ async def open_prepare(pilot: Pilot[None]) -> PrepareScreen:
     return pilot.app.screen
 
 
+def note(pilot: Pilot[None]) -> str:
+    return str(pilot.app.screen.query_one("#store-note", Static).content)
+
+
 async def choose_checkpoint(pilot: Pilot[None], name: str) -> CheckpointPicker:
     picker = pilot.app.screen.query_one(CheckpointPicker)
     pilot.app.screen.query_one("#checkpoint", Input).value = name
@@ -39,7 +43,7 @@ async def test_first_start_opens_on_prepare(settings: Settings) -> None:
     app = Playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await open_prepare(pilot)
-        assert screen.query_one("#engine-left OptionList").has_focus
+        assert screen.query_one("#engine-left .precisions").has_focus
         await pilot.press("enter")
         await until_ready(pilot)
         await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
@@ -52,15 +56,12 @@ async def test_built_engines_are_reused(settings: Settings) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await until_ready(pilot)
         await pilot.press("f2")
-        screen = await open_prepare(pilot)
+        await open_prepare(pilot)
         await pilot.press("ctrl+b")
-        await wait_until(
-            pilot, lambda: app.builds["left"].ready is not None and app.builds["left"].running is False
-        )
+        await wait_until(pilot, lambda: not app.builds["left"].running)
         await until_ready(pilot)
         assert all(build.prepared and build.prepared.reused for build in app.builds.values())
         assert any("reused from the store" in line for line in app.builds["left"].lines)
-        del screen
 
 
 async def test_another_precision_on_one_side(settings: Settings) -> None:
@@ -71,7 +72,7 @@ async def test_another_precision_on_one_side(settings: Settings) -> None:
         await pilot.press("f2")
         screen = await open_prepare(pilot)
         picker = screen.query_one("#engine-left", EnginePicker)
-        options = picker.query_one(OptionList)
+        options = picker.query_one(".precisions", OptionList)
         options.highlighted = options.get_option_index("int4")
         screen.query_one("#sides").value = "left"  # type: ignore[attr-defined]
         await pilot.pause()
@@ -85,7 +86,7 @@ async def test_unavailable_precisions_are_refused_with_the_reason(settings: Sett
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         screen = await open_prepare(pilot)
         picker = screen.query_one("#engine-left", EnginePicker)
-        options = picker.query_one(OptionList)
+        options = picker.query_one(".precisions", OptionList)
         options.highlighted = options.get_option_index("nvfp4")
         await pilot.pause()
         assert picker.problem
@@ -159,13 +160,9 @@ async def test_the_store_lists_and_deletes(settings: Settings) -> None:
         await until_ready(pilot)
         await pilot.press("f8")
         await wait_until(pilot, lambda: isinstance(app.screen, StoreScreen))
-        await wait_until(
-            pilot, lambda: "2 engines" in str(app.screen.query_one("#store-note", Static).content)
-        )
+        await wait_until(pilot, lambda: "2 engines" in note(pilot))
         await pilot.press("delete")
-        await wait_until(
-            pilot, lambda: "1 engines" in str(app.screen.query_one("#store-note", Static).content)
-        )
+        await wait_until(pilot, lambda: "1 engine," in note(pilot))
         assert len(app.store.entries()) == 1
         await pilot.press("escape")
         await pilot.pause()

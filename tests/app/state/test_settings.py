@@ -32,7 +32,7 @@ def test_saving_leaves_one_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "word"),
-    [("context = 'long'", "context"), ("theme = [", "line 1"), ("timing = 'sometimes'", "timing")],
+    [("context = 'long'", "context"), ("theme = [", "cannot be used"), ("timing = 'sometimes'", "timing")],
 )
 def test_a_broken_file_says_where(tmp_path: Path, text: str, word: str) -> None:
     path = tmp_path / "settings.toml"
