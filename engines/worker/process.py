@@ -235,11 +235,17 @@ class EngineProcess:
         signal_all(left, signal.SIGKILL)
         await self._exits_within(math.inf)
         await gone(left, TERMINATE_SECONDS)
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        await self._close_pipe()
         self.ended.set()
         for identity, inbox in self._waiting.items():
             inbox.put_nowait(self._obituary(identity))
+
+    async def _close_pipe(self) -> None:
+        writer = self._process.stdin
+        assert writer is not None
+        writer.close()
+        with contextlib.suppress(OSError, asyncio.TimeoutError):
+            await asyncio.wait_for(writer.wait_closed(), 1.0)
 
     async def _exits_within(self, seconds: float) -> None:
         # Not `Process.wait`: since Python 3.12 it waits for the pipes too, which a child may hold.

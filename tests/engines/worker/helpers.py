@@ -1,0 +1,85 @@
+"""What the tests of workers share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from engines.build.spec import EngineSpec
+from engines.worker import protocol
+from engines.worker.process import EngineProcess
+
+MISBEHAVING = Path(__file__).parents[2] / "doubles" / "misbehaving_worker.py"
+LONG = protocol.Sampling(max_tokens=100_000, ignore_eos=True)
+
+
+def pytorch_spec(checkpoint: Path, context: int = 2048, **fields: object) -> EngineSpec:
+    """The reference on the CPU."""
+    return EngineSpec(str(checkpoint), "pytorch", "fp32", context=context, **fields)  # type: ignore[arg-type]
+
+
+async def load(process: EngineProcess, spec: EngineSpec) -> protocol.Ready:
+    """Load, and insist that it worked."""
+    event = await process.ask(protocol.Load(process.next_id(), spec.to_json()))
+    assert isinstance(event, protocol.Ready), event
+    return event
+
+
+async def loaded(checkpoint: Path, log: Path, context: int = 2048) -> EngineProcess:
+    """A worker with PyTorch loaded."""
+    process = await EngineProcess.start("pytorch", log)
+    await load(process, pytorch_spec(checkpoint, context))
+    return process
+
+
+async def answer(
+    process: EngineProcess, prompt: str | tuple[int, ...], sampling: protocol.Sampling
+) -> list[protocol.Event]:
+    """All events of one answer."""
+    return [event async for event in process.run(generate(process, prompt, sampling))]
+
+
+def generate(
+    process: EngineProcess, prompt: str | tuple[int, ...], sampling: protocol.Sampling
+) -> protocol.Generate:
+    """The command for a text or token ids."""
+    identity = process.next_id()
+    if isinstance(prompt, tuple):
+        return protocol.Generate(identity, (), prompt, sampling)
+    return protocol.Generate(identity, ({"role": "user", "content": prompt},), None, sampling)
+
+
+def last_error(events: list[protocol.Event]) -> protocol.Error:
+    """The Error at the end."""
+    assert isinstance(events[-1], protocol.Error), events[-1]
+    return events[-1]
+
+
+async def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+    """Whether it comes true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(0.01)
+    return True
+
+
+def is_gone(pid: int) -> bool:
+    """No process, and no zombie either."""
+    return not psutil.pid_exists(pid)
+
+
+def session_is_empty(pid: int) -> bool:
+    """Nothing runs in the session that the worker led."""
+    for other in psutil.pids():
+        with contextlib.suppress(OSError, psutil.Error):
+            if os.getsid(other) == pid and psutil.Process(other).status() != psutil.STATUS_ZOMBIE:
+                return False
+    return True

@@ -1,0 +1,181 @@
+"""What is shown is what is sent: chunks and Done agree whatever the tokens are."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer as FastTokenizer
+from tokenizers import decoders, models
+
+from engines.worker.answer import FLUSH_TOKENS, Answer, Decoder
+from engines.worker.protocol import Chunk
+from engines.worker.tokenizer import Tokenizer
+
+TEXTS = (
+    "plain words",
+    "naïve café — “quotes”",
+    "👩‍👩‍👧‍👦 🏳️‍🌈 family",
+    "中文和日本語のテキスト",
+    "a\n\n```python\nprint('x')\n```",
+    "\ufffd real replacement \ufffd",
+)
+
+
+class Metaspace:
+    """A tokenizer as Llama 2 has it: the first space of a text is dropped, bytes stand in for the unknown."""
+
+    BYTES = 256
+
+    def __init__(self) -> None:
+        pieces = [
+            "<unk>",
+            *(f"<0x{byte:02X}>" for byte in range(256)),
+            "▁",
+            "▁a",
+            "a",
+            "▁b",
+            "b",
+            "▁▁",
+            "END",
+        ]
+        self._tokenizer = FastTokenizer(models.BPE({piece: i for i, piece in enumerate(pieces)}, []))
+        self._tokenizer.decoder = decoders.Sequence(
+            [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+        )
+        self.size = len(pieces)
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The text of ids."""
+        return str(self._tokenizer.decode(list(token_ids), skip_special_tokens=True))
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_llama: Path) -> Tokenizer:
+    """Byte-level BPE."""
+    return Tokenizer(tiny_llama)
+
+
+def run(
+    decoder: Decoder, batches: Sequence[Sequence[int]], stop: tuple[str, ...] = (), step_ns: int = 10**6
+) -> tuple[list[Chunk], Answer]:
+    """Feed batches one by one, as a backend would, until a stop text is found."""
+    chunks: list[Chunk] = []
+    answer = Answer(1, decoder, stop, chunks.append)
+    for number, batch in enumerate(batches):
+        if answer.stop_text_found:
+            break
+        answer.add(batch, 10**9 + number * step_ns)
+    return chunks, answer
+
+
+def in_batches(ids: Sequence[int], chance: random.Random) -> list[list[int]]:
+    """Cut into batches of one to five, as speculative engines yield them."""
+    rest, batches = list(ids), []
+    while rest:
+        size = chance.randint(1, 5)
+        batches.append(rest[:size])
+        rest = rest[size:]
+    return batches
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_real_text_comes_out_whole(tokenizer: Tokenizer, text: str) -> None:
+    ids = tokenizer.plain_ids(text)
+    chunks, answer = run(tokenizer, [[token] for token in ids], step_ns=10**8)
+    done = answer.done("length", None)
+    assert done.text == text == "".join(chunk.text for chunk in chunks)
+    assert not any(chunk.text.endswith("\ufffd") for chunk in chunks) or "\ufffd" in text
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_tokens(tokenizer: Tokenizer, seed: int) -> None:
+    """Random weights talk like this: broken characters, special tokens, anything."""
+    chance = random.Random(seed)
+    decoder: Decoder = Metaspace() if seed % 2 else tokenizer
+    low, high = (Metaspace.BYTES + 1, decoder.size) if isinstance(decoder, Metaspace) else (0, 384)
+    ids = [chance.randrange(low, high) for _ in range(chance.randint(0, 200))]
+    stop = ("END", "a b", "��")[: chance.randint(0, 3)]
+    step_ns = chance.choice([0, 10**6, 10**8])
+    chunks, answer = run(decoder, in_batches(ids, chance), stop, step_ns)
+    found = answer.stop_text_found
+    done = answer.done("stopped" if found else "length", None)
+    assert "".join(chunk.text for chunk in chunks) == done.text
+    assert (
+        sum((chunk.token_ids for chunk in chunks), ()) == done.token_ids == tuple(ids[: len(done.token_ids)])
+    )
+    assert all(len(chunk.t_ns) == len(chunk.token_ids) <= FLUSH_TOKENS + 4 for chunk in chunks)
+    assert not any(text in done.text for text in stop)
+    full = decoder.decode(ids)
+    if not any(text in full for text in stop):
+        assert done.text == full
+        assert done.reason == "length"
+    elif done.reason == "stop":
+        assert full.startswith(done.text)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_bytes_that_change_what_was_before_them(seed: int) -> None:
+    """Byte fallback decodes a run of bytes as a whole: one broken byte breaks good ones before it.
+
+    What was shown cannot be taken back, so here the stream differs from a decode of everything.
+    """
+    chance = random.Random(seed)
+    decoder = Metaspace()
+    ids = [chance.randrange(decoder.size) for _ in range(200)]
+    chunks, answer = run(decoder, in_batches(ids, chance), ("a b",), 10**8)
+    assert answer.done("length", None).text == "".join(chunk.text for chunk in chunks)
+
+
+def test_a_long_run_of_broken_bytes_does_not_pile_up(tokenizer: Tokenizer) -> None:
+    half = tokenizer.plain_ids("é")[:1] * 5000
+    chunks, answer = run(tokenizer, [half])
+    assert answer.done("length", None).text == "\ufffd" * 5000
+    special = [0] * 5000
+    _, answer = run(tokenizer, [special])
+    assert answer.done("length", None).text == ""
+
+
+@pytest.mark.parametrize("stop", ["END", "E", "one END", "D two", "dEND"])
+def test_stop_text_across_every_border(tokenizer: Tokenizer, stop: str) -> None:
+    text = "said oneEND one END two"
+    ids = [token for letter in text for token in tokenizer.plain_ids(letter)]
+    chunks, answer = run(tokenizer, [[token] for token in ids], (stop,), step_ns=10**8)
+    done = answer.done("stopped" if answer.stop_text_found else "length", None)
+    expected = text.partition(stop)[0]
+    assert done.text == "".join(chunk.text for chunk in chunks) == expected
+    assert done.reason == ("stop" if stop in text else "length")
+
+
+def test_the_beginning_of_a_stop_text_is_held_back_until_it_is_none(tokenizer: Tokenizer) -> None:
+    chunks: list[Chunk] = []
+    answer = Answer(1, tokenizer, ("###",), chunks.append)
+    for number, letter in enumerate("a##b"):
+        answer.add(tokenizer.plain_ids(letter), number * 10**9 + 10**9)
+    assert [chunk.text for chunk in chunks] == ["a", "", "", "##b"]
+
+
+def test_a_stop_text_that_never_came_is_shown(tokenizer: Tokenizer) -> None:
+    chunks, answer = run(tokenizer, [tokenizer.plain_ids("a##")], ("###",))
+    assert answer.done("length", None).text == "a##" == "".join(chunk.text for chunk in chunks)
+
+
+def test_tokens_of_a_batch_after_the_stop_text_are_no_part_of_the_answer(tokenizer: Tokenizer) -> None:
+    ids = [token for letter in "aXbc" for token in tokenizer.plain_ids(letter)]
+    _, answer = run(tokenizer, [ids], ("X",))
+    done = answer.done("stopped", None)
+    assert (done.text, done.token_ids, done.reason) == ("a", tuple(ids[:2]), "stop")
+
+
+def test_the_earliest_of_several_stop_texts_counts(tokenizer: Tokenizer) -> None:
+    _, answer = run(tokenizer, [tokenizer.plain_ids("one two three")], ("three", "two", ""))
+    assert answer.done("stopped", None).text == "one "
+
+
+def test_the_first_token_leaves_at_once_and_later_ones_in_groups(tokenizer: Tokenizer) -> None:
+    ids = tokenizer.plain_ids("x") * 40
+    chunks, answer = run(tokenizer, [[token] for token in ids], step_ns=1000)
+    answer.done("length", None)
+    assert [len(chunk.token_ids) for chunk in chunks] == [1, 16, 16, 7]

@@ -1,0 +1,279 @@
+"""Bad days of a worker: whatever it does, the caller gets an Error event with words, and nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from engines.errors import EngineError
+from engines.worker import protocol
+from engines.worker.process import EngineProcess
+from tests.engines.worker.helpers import (
+    LONG,
+    MISBEHAVING,
+    answer,
+    eventually,
+    generate,
+    is_gone,
+    last_error,
+    load,
+    loaded,
+    pytorch_spec,
+    session_is_empty,
+)
+
+
+async def misbehave(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str, silence: float = 60.0
+) -> EngineProcess:
+    """Start the double."""
+    monkeypatch.setenv("MISBEHAVIOUR", how)
+    return await EngineProcess.start("pytorch", tmp_path / "log", str(MISBEHAVING), silence)
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "message"),
+    [
+        ("no_json", "worker-nonsense", "The worker sent what is no message: not JSON: 'Loading weights: 100%"),
+        ("wrong_types", "worker-nonsense", "The worker sent what is no message: done.reason: '5' is not str"),
+        ("long_line", "worker-nonsense", "The worker sent what is no message: Separator is not found"),
+        ("other_protocol", "worker-nonsense", "The worker sent what is no message: it speaks protocol 99, not 1"),
+        ("no_hello", "worker-nonsense", "The worker sent what is no message: it does not begin with hello"),
+        ("flood", "worker-nonsense", "The worker sent what is no message: more than 10,000 lines within a second"),
+        ("closed_output", "worker-nonsense", "The worker closed its output and ran on."),
+        ("silent", "worker-hung", "The worker has given no sign of life for 1.5 seconds."),
+        ("forked_child", "worker-died", "The worker ended: killed by SIGKILL."),
+        ("half_a_line", "worker-died", "The worker ended: killed by SIGKILL."),
+        ("no_such_function", "worker-died", "The worker ended: exit code 1."),
+    ],
+)  # fmt: skip
+async def test_misbehaviour(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str, code: str, message: str
+) -> None:
+    process = await misbehave(monkeypatch, tmp_path, how, 1.5 if how == "silent" else 60.0)
+    async with asyncio.timeout(20):
+        error = await process.ask(protocol.Describe(process.next_id()))
+    assert isinstance(error, protocol.Error)
+    assert (error.code, error.message[: len(message)]) == (code, message)
+    assert error.hint.startswith("Restart this side")
+    assert process.ended.is_set()
+    assert not process.alive
+    assert session_is_empty(process.pid)
+    assert await process.ask(protocol.Describe(process.next_id())) == protocol.Error(
+        2, error.code, error.message, error.hint, error.detail
+    )
+    await process.close()
+    await process.kill()
+
+
+async def test_the_log_tells_why_python_could_not_start_the_worker(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    process = await misbehave(monkeypatch, tmp_path, "no_such_function")
+    error = await process.ask(protocol.Describe(1))
+    assert isinstance(error, protocol.Error)
+    assert "KeyError: 'no_such_function'" in error.detail
+
+
+async def test_a_newer_worker_is_understood(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    process = await misbehave(monkeypatch, tmp_path, "unknown_event")
+    assert await process.ask(protocol.Describe(1)) == protocol.Described(1, True)
+    await process.kill()
+
+
+async def test_an_interpreter_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=r"The worker cannot be started: .*No such file") as caught:
+        await EngineProcess.start("pytorch", tmp_path / "log", "/nowhere/python")
+    assert caught.value.code == "no-worker"
+
+
+async def test_a_program_that_is_no_python(tmp_path: Path) -> None:
+    process = await EngineProcess.start("pytorch", tmp_path / "log", "/bin/cat")
+    error = await process.ask(protocol.Describe(1))
+    assert isinstance(error, protocol.Error)
+    assert error.message == "The worker ended: exit code 1."
+    assert "invalid option -- 'c'" in error.detail
+
+
+async def test_killed_while_idle(tmp_path: Path) -> None:
+    process = await EngineProcess.start("pytorch", tmp_path / "log")
+    assert isinstance(await process.ask(protocol.Describe(process.next_id())), protocol.Described)
+    os.kill(process.pid, signal.SIGKILL)
+    await asyncio.wait_for(process.ended.wait(), 5)
+    error = await process.ask(protocol.Describe(process.next_id()))
+    assert error == protocol.Error(
+        2,
+        "worker-died",
+        "The worker ended: killed by SIGKILL.",
+        "Restart this side; the conversation is kept."
+        " If the machine ran out of memory, choose a smaller precision or context.",
+        "",
+    )
+    assert is_gone(process.pid)
+
+
+async def test_killed_while_loading(tiny_llama: Path, tmp_path: Path) -> None:
+    process = await EngineProcess.start("pytorch", tmp_path / "log")
+    events = []
+    async for event in process.run(protocol.Load(1, pytorch_spec(tiny_llama).to_json())):
+        events.append(event)
+        if isinstance(event, protocol.Stage) and event.name == "load":
+            os.kill(process.pid, signal.SIGKILL)
+    assert last_error(events).message == "The worker ended: killed by SIGKILL."
+    assert is_gone(process.pid)
+
+
+async def test_killed_and_crashed_while_answering(tiny_llama: Path, tmp_path: Path) -> None:
+    """A native crash leaves its traceback in the log, and the log's tail in the error."""
+    process = await loaded(tiny_llama, tmp_path / "log", 1_000_000)
+    events = []
+    async for event in process.run(generate(process, "Hello", LONG)):
+        events.append(event)
+        if isinstance(event, protocol.Chunk):
+            os.kill(process.pid, signal.SIGSEGV)
+    error = last_error(events)
+    assert error.message == "The worker ended: killed by SIGSEGV."
+    assert "Fatal Python error: Segmentation fault" in process.log_tail(200)
+    assert error.detail == process.log_tail()
+    assert is_gone(process.pid)
+
+
+async def test_stopped_by_the_system_counts_as_hung_and_is_removed(tiny_llama: Path, tmp_path: Path) -> None:
+    process = await EngineProcess.start("pytorch", tmp_path / "log", silence=2.0)
+    await load(process, pytorch_spec(tiny_llama, 1_000_000))
+    events = []
+    async for event in process.run(generate(process, "Hello", LONG)):
+        events.append(event)
+        if isinstance(event, protocol.Chunk) and len(events) < 10:
+            os.kill(process.pid, signal.SIGSTOP)
+    error = last_error(events)
+    assert (error.code, error.message) == (
+        "worker-hung",
+        "The worker has given no sign of life for 2 seconds.",
+    )
+    assert is_gone(process.pid)
+
+
+async def test_close_ends_an_answer_within_a_step(tiny_llama: Path, tmp_path: Path) -> None:
+    process = await loaded(tiny_llama, tmp_path / "log", 1_000_000)
+    answering = asyncio.create_task(answer(process, "Hello", LONG))
+    await asyncio.sleep(0.3)
+    started = time.monotonic()
+    await asyncio.gather(process.close(), process.close())
+    assert time.monotonic() - started < 2.0
+    events = await answering
+    assert isinstance(events[-1], protocol.Done)
+    assert events[-1].reason == "stopped"
+    assert is_gone(process.pid)
+    error = await process.ask(protocol.Describe(process.next_id()))
+    assert isinstance(error, protocol.Error)
+    assert (error.code, error.message) == ("worker-closed", "The worker was closed.")
+
+
+async def test_close_does_not_wait_for_a_load(tiny_llama: Path, tmp_path: Path) -> None:
+    process = await EngineProcess.start("pytorch", tmp_path / "log")
+    loading = asyncio.create_task(process.ask(protocol.Load(1, pytorch_spec(tiny_llama).to_json())))
+    await asyncio.sleep(0.4)
+    started = time.monotonic()
+    await process.close()
+    assert time.monotonic() - started < 2.5
+    error = await loading
+    assert isinstance(error, protocol.Error)
+    assert error.code == "worker-closed"
+
+
+async def test_a_deaf_worker_is_closed_all_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    process = await misbehave(monkeypatch, tmp_path, "deaf")
+    for _ in range(40):  # more than a pipe holds
+        process._send(protocol.Score(0, tuple(range(10_000))))
+    started = time.monotonic()
+    await process.close(deadline=0.3)
+    assert time.monotonic() - started < 4.0
+    assert is_gone(process.pid)
+
+
+async def test_close_kills_when_its_caller_loses_patience(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    process = await misbehave(monkeypatch, tmp_path, "deaf")
+    await asyncio.sleep(0.2)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(process.close(), 0.2)
+    assert await eventually(lambda: is_gone(process.pid), 2)
+
+
+async def test_processes_of_the_worker_end_with_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    process = await misbehave(monkeypatch, tmp_path, "helpers")
+    assert await eventually(lambda: len(os.listdir("/proc")) > 0 and not session_has_one(process.pid))
+    await process.kill()
+    assert session_is_empty(process.pid)
+
+
+def session_has_one(pid: int) -> bool:
+    """Only the worker itself so far."""
+    members = [other for other in psutil.pids() if psutil.pid_exists(other) and sid(other) == pid]
+    return len(members) < 2
+
+
+def sid(pid: int) -> int:
+    """The session, or 0."""
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return 0
+
+
+async def test_cancelling_the_start_leaves_nothing(tmp_path: Path) -> None:
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    for pause in (0.0, 0.001, 0.01):
+        task = asyncio.create_task(EngineProcess.start("pytorch", tmp_path / "log"))
+        await asyncio.sleep(pause)
+        if not task.cancel():
+            await task.result().kill()
+        await asyncio.gather(task, return_exceptions=True)
+        if not task.cancelled():
+            await task.result().kill()
+
+    def left() -> set[int]:
+        return {child.pid for child in psutil.Process().children(recursive=True)} - before
+
+    assert await eventually(lambda: not left())
+
+
+async def test_fifty_workers_leak_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ours = psutil.Process()
+
+    async def cycle() -> None:
+        process = await EngineProcess.start("pytorch", tmp_path / "log")
+        await process.ask(protocol.Describe(1))
+        await process.close()
+
+    await cycle()
+    await asyncio.sleep(0.1)
+    before, tasks = ours.num_fds(), len(asyncio.all_tasks())
+    for _ in range(10):
+        await asyncio.gather(*(cycle() for _ in range(5)))
+    assert await eventually(lambda: ours.num_fds() <= before)
+    assert len(asyncio.all_tasks()) == tasks
+    assert not [child for child in ours.children() if child.status() == psutil.STATUS_ZOMBIE]
+
+
+async def test_leaving_an_answer_stops_it(tiny_llama: Path, tmp_path: Path) -> None:
+    """A caller that goes away in the middle must not leave the engine busy for the next one."""
+    process = await loaded(tiny_llama, tmp_path / "log", 1_000_000)
+    events = process.run(generate(process, "Hello", LONG))
+    async for event in events:
+        if isinstance(event, protocol.Chunk):
+            break
+    await events.aclose()
+    started = time.monotonic()
+    last = (await answer(process, "Hello", protocol.Sampling(max_tokens=2)))[-1]
+    assert isinstance(last, protocol.Done)
+    assert time.monotonic() - started < 2.0
+    await process.close()
