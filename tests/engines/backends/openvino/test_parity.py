@@ -1,0 +1,139 @@
+"""The engine says what transformers says, family by family and precision by precision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from engines.backends.openvino.weights import WeightReader, int4_group, quantise_int4, quantise_int8
+from engines.plan.decoder import Linear, read_decoder
+from engines.plan.tensors import tensor_entries
+from tests.engines.backends.openvino.conftest import Build, Checkpoint, Load
+from tests.engines.backends.openvino.measures import (
+    answer,
+    compiled,
+    divergence,
+    engine_logits,
+    layer_types,
+    reference_answer,
+    reference_logits,
+    tokens,
+)
+from tests.engines.tiny import FAMILIES
+
+LONG = 1300
+"""Past position 1024, where a bfloat16 angle would be off by a whole turn."""
+ALL = (*FAMILIES, "llama-biased")
+
+
+@pytest.mark.parametrize("family", ALL)
+def test_greedy_tokens_of_fp32_equal_transformers(
+    family: str, checkpoint: Checkpoint, load: Load, reference: Any
+) -> None:
+    folder, prompt = checkpoint(family), tokens(40)
+    assert answer(load(folder), prompt) == reference_answer(reference(folder), prompt)
+
+
+@pytest.mark.parametrize("family", ALL)
+def test_fp32_logits_equal_transformers_past_position_1024(
+    family: str, checkpoint: Checkpoint, build: Build, reference: Any
+) -> None:
+    folder, ids = checkpoint(family), tokens(LONG)
+    found = divergence(
+        reference_logits(reference(folder), ids), engine_logits(compiled(build(folder), "f32"), ids)
+    )
+    assert found.mean() < 1e-7
+    assert found[1024:].max() < 1e-6
+
+
+@pytest.mark.parametrize("options", [{"max_shard_size": "400KB"}, {"dtype": torch.bfloat16}], ids=str)
+def test_shards_and_16_bit_checkpoints_keep_every_digit(
+    options: dict[str, Any], checkpoint: Checkpoint, load: Load, build: Build, reference: Any
+) -> None:
+    folder, prompt = checkpoint("llama", **options), tokens(40)
+    assert answer(load(folder), prompt) == reference_answer(reference(folder), prompt)
+    ids = tokens(200)
+    found = divergence(
+        reference_logits(reference(folder), ids), engine_logits(compiled(build(folder), "f32"), ids)
+    )
+    assert found.max() < 1e-6
+    if "dtype" in options:  # 16-bit weights stay 16 bits wide on disk
+        entries = tensor_entries(folder).values()
+        assert (build(folder) / "openvino_model.bin").stat().st_size < 1.1 * sum(e.size for e in entries)
+    else:
+        assert len(list(folder.glob("*.safetensors"))) > 1
+
+
+@pytest.mark.parametrize("family", ["llama3", "qwen3", "phi3", "gpt2"])
+def test_bf16_is_as_near_as_pytorch_bf16(
+    family: str, checkpoint: Checkpoint, build: Build, reference: Any
+) -> None:
+    folder, ids = checkpoint(family, standard_deviation=0.06), tokens(LONG)
+    exact = reference_logits(reference(folder), ids)
+    torch_bf16 = divergence(exact, reference_logits(reference(folder, torch.bfloat16), ids))
+    engine_bf16 = divergence(exact, engine_logits(compiled(build(folder, "bf16"), "bf16"), ids))
+    assert engine_bf16.mean() < 1e-4
+    assert engine_bf16.mean() < 2 * torch_bf16.mean()
+    # Without the fused RoPE the angles drift with the position.
+    assert engine_bf16[1024:].mean() < 2 * engine_bf16[:128].mean() + 1e-6
+
+
+QUANTISED_BOUNDS = {"int8": 6e-4, "int4": 4e-2}
+"""Twice what was measured on random weights, whose quantisation errors nothing averages out."""
+
+
+@pytest.mark.parametrize("precision", QUANTISED_BOUNDS)
+@pytest.mark.parametrize("family", ["llama", "qwen3", "phi3", "gpt2"])
+def test_quantised_engines_stay_near(
+    family: str, precision: str, checkpoint: Checkpoint, build: Build, reference: Any
+) -> None:
+    folder, ids = checkpoint(family, standard_deviation=0.06), tokens(LONG)
+    exact = reference_logits(reference(folder), ids)
+    found = divergence(exact, engine_logits(compiled(build(folder, precision), "f32"), ids))
+    assert found.mean() < QUANTISED_BOUNDS[precision]
+    assert found[1024:].mean() < QUANTISED_BOUNDS[precision]
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+@pytest.mark.parametrize("family", ["llama-tied", "phi3", "gpt2"])
+def test_the_graph_computes_with_the_very_weights_that_were_quantised(
+    family: str, precision: str, checkpoint: Checkpoint, build: Build, reference: Any
+) -> None:
+    """transformers with the dequantised weights is the same model, to fp32's last digits."""
+    folder, ids = checkpoint(family), tokens(300)
+    decoder, reader = read_decoder(folder), WeightReader(tensor_entries(folder))
+    model = type(reference(folder)).from_pretrained(folder, dtype=torch.float32).eval()
+    state = model.state_dict()
+    for linear in (*decoder.linears, Linear(decoder.embedding, decoder.hidden, decoder.vocabulary)):
+        last = linear.weight in (decoder.embedding, decoder.head.weight)
+        weight = torch.tensor(_dequantised(reader, linear, "int8" if last else precision))
+        with torch.no_grad():
+            state[linear.weight].copy_(weight.T if linear.transposed else weight)
+    graph = compiled(build(folder, precision), "f32", DYNAMIC_QUANTIZATION_GROUP_SIZE=0)
+    assert divergence(reference_logits(model, ids), engine_logits(graph, ids)).max() < 1e-6
+
+
+def _dequantised(reader: WeightReader, linear: Linear, precision: str) -> np.ndarray:
+    if precision == "int8":
+        int8 = quantise_int8(reader, linear)
+        return int8.values.astype(np.float32) * int8.scales.astype(np.float32)
+    group = int4_group(linear.inputs)
+    assert group is not None
+    int4 = quantise_int4(reader, linear, group)
+    nibbles = np.stack([int4.packed & 15, int4.packed >> 4], 1).reshape(int4.shape).astype(np.int8)
+    signed = np.where(nibbles > 7, nibbles - 16, nibbles).astype(np.float32)
+    return (signed * int4.scales.astype(np.float32)).reshape(linear.outputs, linear.inputs)
+
+
+@pytest.mark.parametrize(("precision", "hint"), [("fp32", "f32"), ("bf16", "bf16"), ("int4", "f32")])
+@pytest.mark.parametrize("family", [family for family in ALL if family != "gpt2"])
+def test_rope_is_one_fused_node(
+    family: str, precision: str, hint: str, checkpoint: Checkpoint, build: Build
+) -> None:
+    folder = checkpoint(family)
+    rotating = sum(layer.rotates for layer in read_decoder(folder).layers)
+    types = layer_types(compiled(build(folder, precision), hint))
+    assert types.count("RoPE") == 2 * rotating
