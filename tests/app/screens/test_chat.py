@@ -19,7 +19,7 @@ from app.widgets.panel_strip import PanelStrip
 from app.widgets.prompt import Prompt
 from app.widgets.turn import FoldedTurn, TurnView
 from app.widgets.verdict import Verdict
-from tests.app.conftest import ask, until_answered, until_ready, wait_until
+from tests.app.driving import ask, until_answered, until_ready, wait_until
 
 
 def chat(app: Playground) -> ChatScreen:

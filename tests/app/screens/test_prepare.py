@@ -17,7 +17,7 @@ from app.state.settings import EngineChoice, Settings
 from app.widgets.build_progress import BuildProgress
 from app.widgets.checkpoint_picker import CheckpointPicker
 from app.widgets.engine_picker import EnginePicker
-from tests.app.conftest import until_ready, wait_until
+from tests.app.driving import until_ready, wait_until
 
 
 async def open_prepare(pilot: Pilot[None]) -> PrepareScreen:

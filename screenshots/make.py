@@ -1,0 +1,77 @@
+"""Take every picture of the README from the real app with real engines: `make screenshots`.
+
+Nothing is staged but the questions: the figures in the pictures are what this machine measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from app.playground import Playground
+from app.screens.chat import ChatScreen
+from app.screens.prepare import PrepareScreen
+from app.state.series import Phase
+from app.state.settings import Settings
+
+FOLDER = Path(__file__).parent
+QUESTIONS = ("What is a KV cache?", "Why is decode memory bound?", "Make a list of three precisions.")
+
+
+async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 120.0) -> None:
+    """Let the app run until `condition` holds."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await pilot.pause(0.1)
+
+
+async def ready(pilot: Pilot[None], app: Playground) -> None:
+    """Wait for both engines."""
+    await until(pilot, lambda: all(side.phase is Phase.READY for side in app.sides))
+
+
+async def ask(pilot: Pilot[None], app: Playground, question: str) -> None:
+    """Type a question and wait for both answers."""
+    await pilot.press(*question, "enter")
+    await until(pilot, lambda: app.left.phase is not Phase.READY)
+    await until(pilot, lambda: all(side.conversation.turns[-1].reason != "" for side in app.sides))
+    await ready(pilot, app)
+    await pilot.pause(0.6)  # the panels draw four times a second
+
+
+async def take(name: str, theme: str, size: tuple[int, int], questions: tuple[str, ...]) -> None:
+    """The way from the first screen to a chat; pictures of both screens."""
+    app = Playground(Settings(theme=theme))
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, PrepareScreen))
+        await pilot.pause(0.5)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ChatScreen))
+        await ready(pilot, app)
+        for question in questions:
+            await ask(pilot, app, question)
+        app.save_screenshot(f"chat-{name}.svg", str(FOLDER))
+        await pilot.press("f2")
+        await until(pilot, lambda: isinstance(app.screen, PrepareScreen))
+        await pilot.pause(1.0)
+        app.save_screenshot(f"prepare-{name}.svg", str(FOLDER))
+
+
+async def main() -> None:
+    """Every picture."""
+    await take("dark", "playground-dark", (160, 48), QUESTIONS)
+    await take("light", "playground-light", (160, 48), QUESTIONS)
+    await take("small", "playground-dark", (80, 24), QUESTIONS[:1])
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as home:
+        # The pictures show a newcomer's screen, not the settings of whoever takes them.
+        for variable in ("CONFIG", "CACHE", "DATA", "STATE"):
+            os.environ[f"XDG_{variable}_HOME"] = str(Path(home) / variable.lower())
+        asyncio.run(main())

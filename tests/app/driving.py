@@ -1,0 +1,46 @@
+"""Driving a Playground in a test: wait for engines, ask, wait for answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from textual.pilot import Pilot
+
+from app.playground import Playground
+from app.state.series import Phase
+
+
+async def wait_until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Let the app run until `condition` holds."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await pilot.pause(0.05)
+
+
+async def until_ready(pilot: Pilot[None]) -> Playground:
+    """Wait for both engines."""
+    app = pilot.app
+    assert isinstance(app, Playground)
+    await wait_until(pilot, lambda: all(side.phase is Phase.READY for side in app.sides))
+    return app
+
+
+async def ask(pilot: Pilot[None], text: str) -> None:
+    """Type a prompt, send it, and wait for both answers."""
+    app = pilot.app
+    assert isinstance(app, Playground)
+    before = len(app.left.conversation.turns)
+    await pilot.press(*("space" if letter == " " else letter for letter in text), "enter")
+    await wait_until(pilot, lambda: len(app.left.conversation.turns) > before)
+    await until_answered(pilot)
+
+
+async def until_answered(pilot: Pilot[None]) -> None:
+    """Wait until nothing is being answered any more."""
+    await pilot.pause()
+    await wait_until(
+        pilot, lambda: all(worker.is_finished for worker in pilot.app.workers if worker.group == "answer")
+    )
+    await until_ready(pilot)
+    await pilot.pause()

@@ -1,0 +1,51 @@
+"""The UI process stays light: what belongs in a worker is never imported, not even by a chat."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+CHAT = """
+import asyncio, json, sys
+from app.playground import Playground
+from app.state.settings import EngineChoice, SamplingSettings, Settings
+from tests.app.driving import ask, until_ready
+
+async def main(checkpoint):
+    app = Playground(Settings(
+        checkpoint=checkpoint, context=256, chosen=True, left=EngineChoice("openvino", "int8"),
+        right=EngineChoice("pytorch", "fp32"), sampling=SamplingSettings(max_tokens=8),
+    ))
+    async with app.run_test(size=(160, 48)) as pilot:
+        before = set(sys.modules)
+        await until_ready(pilot)
+        await ask(pilot, "Hello")
+        await pilot.press("f2")
+        await pilot.pause(0.5)
+        after = set(sys.modules)
+        print(json.dumps([sorted(before), sorted(after)]))
+
+asyncio.run(main(sys.argv[1]))
+"""
+WORKER_ONLY = {"torch", "transformers", "openvino", "openvino_genai", "tensorrt_llm", "tokenizers"}
+
+
+def run(code: str, *arguments: str) -> str:
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=100).stdout
+
+
+def test_the_ui_process_imports_no_engine(tiny: Path) -> None:
+    """Before and after a chat with both engines, `sys.modules` holds nothing of theirs."""
+    before, after = json.loads(run(CHAT, str(tiny)).splitlines()[-1])
+    assert not WORKER_ONLY & set(before)
+    assert not WORKER_ONLY & set(after)
+
+
+def test_version_imports_no_terminal() -> None:
+    """`--version` is asked for by scripts: it loads neither Textual nor Rich."""
+    code = "import sys; sys.argv=['x','--version']; from app.cli import main; main(); print(*sys.modules)"
+    modules = set(run(code).splitlines()[-1].split())
+    assert not {"textual", "rich", "numpy", *WORKER_ONLY} & modules

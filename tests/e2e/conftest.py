@@ -1,0 +1,28 @@
+"""Terminals that are closed after the test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.terminal import Terminal, playground
+
+StartApp = Callable[..., Terminal]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[StartApp]:
+    """Start the app in a terminal of its own with an empty home."""
+    terminals: list[Terminal] = []
+
+    def begin(*arguments: str, width: int = 120, height: int = 36) -> Terminal:
+        folder = tmp_path / f"home-{len(terminals)}" if terminals else tmp_path
+        folder.mkdir(exist_ok=True)
+        terminals.append(Terminal(folder, playground(*arguments), width, height))
+        return terminals[-1]
+
+    yield begin
+    for terminal in terminals:
+        terminal.close()

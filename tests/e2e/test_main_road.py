@@ -1,0 +1,125 @@
+"""What a newcomer does, in a real terminal, with real engines, on the checkpoint that ships."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+
+import psutil
+import pytest
+
+from tests.e2e.conftest import StartApp
+from tests.e2e.terminal import Terminal
+
+pytestmark = pytest.mark.e2e
+BOTH_READY = r"OpenVINO int8.*PyTorch fp32.* ready .* ready "
+ANSWERED = r"OpenVINO int8 [\d.]+× PyTorch fp32"
+
+
+def gone(processes: list[psutil.Process], seconds: float = 10.0) -> bool:
+    """Whether all of them have ended, or end within `seconds`."""
+    return not psutil.wait_procs(processes, timeout=seconds)[1]
+
+
+def build_defaults(terminal: Terminal) -> None:
+    """From the first screen to both engines ready: int8 is chosen by hand."""
+    terminal.wait_for("Checkpoint.*INT8.*weights", 30)
+    terminal.keys("Up")
+    terminal.wait_for("16-bit floats|BF16|SmoothQuant")
+    terminal.keys("Down")
+    terminal.wait_for("8-bit weights, one scale")
+    terminal.keys("Enter")
+    terminal.wait_for(BOTH_READY, 90)
+
+
+def used_blocks(screen: str) -> int:
+    """Blocks in use as the KV panel says."""
+    found = re.search(r"(\d+) of [\d,]+ blocks", screen)
+    assert found, screen
+    return int(found.group(1))
+
+
+def test_the_main_road(start: StartApp) -> None:
+    """Start, choose int8, build, ask two questions, see both answer and the panels move, quit."""
+    terminal = start(width=160, height=48)
+    build_defaults(terminal)
+    before = used_blocks(terminal.screen())
+    terminal.type("What is a KV cache?")
+    terminal.keys("Enter")
+    screen = terminal.wait_for(ANSWERED)
+    assert screen.count("TTFT") >= 2
+    assert "in turn" in screen
+    first = used_blocks(screen)
+    assert first > before
+    terminal.type("Thank you!")
+    terminal.keys("Enter")
+    terminal.wait_for(r"Thank you!.*Thank you!.*" + ANSWERED)
+    time.sleep(0.6)  # the panels draw four times a second
+    screen = terminal.screen()
+    assert used_blocks(screen) >= first
+    assert re.search(r"OpenVINO int8 ready, last [\d.]+ tok/s", screen)
+    running = terminal.processes()
+    assert len(running) == 3
+    terminal.keys("C-q")
+    terminal.wait_for_exit()
+    assert gone(running)
+    cache = terminal.folder / ".cache" / "trt-playground"
+    assert not list((cache / "building").glob("*"))
+    assert len(list((cache / "engines").glob("*/manifest.json"))) == 1
+
+
+def test_the_second_start_goes_straight_to_the_chat(start: StartApp) -> None:
+    """Nothing is built twice, and the settings are kept."""
+    terminal = start()
+    build_defaults(terminal)
+    terminal.keys("C-q")
+    terminal.wait_for_exit()
+    terminal.start_again()
+    terminal.wait_for("reused from the store", 60)
+    terminal.wait_for(BOTH_READY, 60)
+
+
+def test_a_sigkill_of_the_app_leaves_no_orphan(start: StartApp) -> None:
+    terminal = start()
+    build_defaults(terminal)
+    workers = [process for process in terminal.processes() if process.pid != terminal.pid]
+    assert len(workers) == 2
+    os.kill(terminal.pid, signal.SIGKILL)
+    assert gone(workers)
+
+
+def test_a_worker_killed_while_answering(start: StartApp) -> None:
+    """Its card says so, the other side answers, Restart goes on with the conversation."""
+    terminal = start()
+    build_defaults(terminal)
+    terminal.type("Tell me a story about a fox.")
+    terminal.keys("Enter")
+    terminal.wait_for("decode|prefill")
+    workers = [process for process in terminal.processes() if process.pid != terminal.pid]
+    reference = next(worker for worker in workers if "pytorch" in worker.cmdline())
+    reference.kill()
+    terminal.wait_for("SIGKILL")
+    terminal.wait_for("F9")
+    terminal.wait_for("TTFT", 60)
+    terminal.keys("F9")
+    terminal.wait_for(BOTH_READY, 60)
+    terminal.keys("C-r")
+    terminal.wait_for(ANSWERED)
+
+
+def test_small_terminal(start: StartApp) -> None:
+    """80x24 from the first screen to an answer; then smaller than anything, and back."""
+    terminal = start(width=80, height=24)
+    terminal.wait_for("Checkpoint", 30)
+    terminal.keys("Enter")
+    terminal.wait_for("Ask both sides.*", 90)
+    terminal.wait_for(" ready .* ready ", 90)
+    terminal.type("Hello")
+    terminal.keys("Enter")
+    terminal.wait_for("×", 60)
+    terminal.resize(30, 8)
+    time.sleep(0.5)
+    terminal.resize(80, 24)
+    terminal.wait_for("Hello.*×")
