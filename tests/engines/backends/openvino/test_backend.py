@@ -284,3 +284,13 @@ def test_an_engine_that_is_not_loaded_says_so() -> None:
     assert backend.kv_usage() is None
     assert backend.memory_usage() is None
     backend.close()
+
+
+def test_an_answer_that_outgrows_the_cache_ends_with_the_context(checkpoint: Checkpoint, load: Load) -> None:
+    """The worker cuts max_tokens to the room there is; without that the library gives up in the middle."""
+    backend, seen = load(checkpoint(), context=128), list[int]()
+    wanted = Sampling(max_tokens=500, ignore_eos=True)
+    result = backend.generate(tokens(100), wanted, NOTHING_ENDS, seen.extend, lambda: False)
+    assert result.reason == "context"
+    assert 28 <= len(seen) < 500
+    assert len(answer(backend, tokens(60))) == 24
