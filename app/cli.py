@@ -128,3 +128,35 @@ def paths() -> None:
 
     for name in ("settings_file", "engine_store", "log_folder", "conversation_folder"):
         typer.echo(f"{name.replace('_', ' '):<20} {getattr(places, name)()}")
+
+
+@cli.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="What to ask.")],
+    engine: Annotated[str, typer.Option(help="BACKEND:PRECISION.")] = "openvino:int8",
+    checkpoint: Annotated[
+        str, typer.Option("--checkpoint", "-m", help="`demo`, a model folder, or a hub id.")
+    ] = "demo",
+    tokens: Annotated[int, typer.Option("--context", help="Tokens of prompt and answer.")] = 2048,
+    max_tokens: Annotated[int, typer.Option(help="Tokens of the answer.")] = 512,
+) -> None:
+    """Ask once, without the screen: the answer on stdout, progress and figures on stderr.
+
+    Example:  trt-playground ask "What is a KV cache?" --engine openvino:int4
+    """
+    import asyncio
+
+    from app.plain import answer
+    from app.start import engine_spec
+    from engines.worker.protocol import Sampling
+
+    spec = engine_spec(checkpoint, engine, tokens)
+    raise typer.Exit(asyncio.run(answer(spec, question, Sampling(max_tokens=max_tokens))))
+
+
+@cli.command()
+def doctor() -> None:
+    """Print what this machine has and what can run on it: the first thing a bug report needs."""
+    from app.doctor import print_report
+
+    print_report()

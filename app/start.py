@@ -8,6 +8,8 @@ from app.playground import Playground
 from app.state.paths import settings_file
 from app.state.settings import EngineChoice, Settings, SettingsError, load_settings
 from engines.backends.registry import BACKENDS
+from engines.build.spec import EngineSpec
+from engines.plan.hardware import devices
 from engines.plan.precision import PRECISIONS
 
 
@@ -38,6 +40,17 @@ def start_playground(
     if changes:
         settings = _replace(settings, changes | {"chosen": True})
     Playground(settings, path).run()
+
+
+def engine_spec(checkpoint: str, engine: str, context: int) -> EngineSpec:
+    """A spec from the words of the command line, for the first device.
+
+    Raises:
+        typer.BadParameter: the engine is not written as BACKEND:PRECISION.
+    """
+    choice = parse_engine(engine)
+    path = Settings(checkpoint=checkpoint).checkpoint_path
+    return EngineSpec(path, choice.backend, choice.precision, devices()[0].name, choice.kv_precision, context)
 
 
 def parse_engine(text: str) -> EngineChoice:

@@ -1,0 +1,84 @@
+"""What this machine has, and what can run on it: for `trt-playground doctor`, and for bug reports."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import shutil
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from app.state import paths
+from app.units import bytes_text
+from engines.backends.registry import BACKENDS
+from engines.plan.hardware import Device, devices
+from engines.plan.precision import support_table
+from engines.worker import protocol
+from engines.worker.process import EngineProcess
+
+PACKAGES = ("trt-playground", "textual", "rich", "transformers", "torch", "openvino", "openvino-genai")
+
+
+async def report() -> list[str]:
+    """The lines of the report."""
+    found = devices()
+    lines = [*_machine(found), "", *_folders(), ""]
+    for name in BACKENDS:
+        lines += await _backend(name, found)
+    return lines
+
+
+def _machine(found: list[Device]) -> Iterator[str]:
+    yield f"{platform.system()} {platform.release()} {platform.machine()}, Python {platform.python_version()}"
+    yield ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
+    for device in found:
+        memory = f"{bytes_text(device.memory_available)} of {bytes_text(device.memory_total)} free"
+        capability = device.compute_capability
+        extra = f", compute capability {capability[0]}.{capability[1]}" if capability else ""
+        yield f"{device.name}: {device.title}, {memory}{extra}"
+    if len(found) == 1:
+        yield "no NVIDIA GPU found"
+
+
+def _folders() -> Iterator[str]:
+    yield f"settings: {paths.settings_file()}"
+    store = paths.engine_store()
+    existing = next(folder for folder in (store, *store.parents) if folder.exists())
+    yield f"engine store: {store}, {bytes_text(shutil.disk_usage(existing).free)} free on its disk"
+    yield f"logs: {paths.log_folder()}"
+
+
+async def _backend(name: str, found: list[Device]) -> list[str]:
+    """Ask a worker what the backend can do; whatever happens there becomes a line here."""
+    process = await EngineProcess.start(name, Path(paths.log_folder()) / "doctor.log")
+    try:
+        described = await process.ask(protocol.Describe(process.next_id()))
+    finally:
+        await process.close()
+    title = BACKENDS[name].title
+    if isinstance(described, protocol.Error):
+        return [f"{title}: {described.message} {described.hint}"]
+    assert isinstance(described, protocol.Described)
+    if not described.available:
+        return [f"{title}: {described.reason} {described.hint}"]
+    versions = ", ".join(f"{library} {number}" for library, number in described.versions.items())
+    return [f"{title}: {versions}", *(line for device in found for line in _precisions(name, device))]
+
+
+def _precisions(backend: str, device: Device) -> Iterator[str]:
+    for precision, support in support_table(backend, device).items():
+        yield f"  {device.name} {precision:<8} {support.state:<12} {support.reason}"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def print_report() -> None:
+    """Print the report."""
+    for line in asyncio.run(report()):
+        print(line)
