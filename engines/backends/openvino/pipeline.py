@@ -17,7 +17,7 @@ import openvino_genai as genai
 from engines.backends.base import Emit, Generated, Stopped
 from engines.backends.openvino.answer import Answer, generation_config, read_outputs
 from engines.backends.openvino.prefix import PrefixLedger
-from engines.backends.openvino.saving import MODEL
+from engines.backends.openvino.saving import whole_bytes
 from engines.errors import EngineError
 from engines.worker.protocol import KVUsage, Sampling
 
@@ -265,12 +265,12 @@ def _fallback(settings: Settings, error: str) -> Settings | None:
 
 
 def _weight_bytes(directory: Path) -> int:
-    try:
-        return (directory / MODEL).with_suffix(".bin").stat().st_size
-    except OSError as error:
+    size = whole_bytes(directory)
+    if size is None:
         raise EngineError(
-            "load-failed", f"The engine's files are gone: {error}.", "Build it again."
-        ) from error
+            "load-failed", f"The engine's files in {directory} are missing or cut off.", "Build it again."
+        )
+    return size
 
 
 def _first_line(error: RuntimeError) -> str:

@@ -29,11 +29,23 @@ def save(model: ov.Model, directory: Path) -> int:
         mark_widened(graph)
     except (OSError, RuntimeError) as error:
         raise _not_written(weights, error) from error
-    expected = _expected_bytes(graph.read_text("utf-8"))
     # save_model looks at no write: on a full disk it leaves a shorter file and says nothing.
-    if weights.stat().st_size < expected:
+    size = whole_bytes(directory)
+    if size is None:
         raise _not_written(weights, None)
-    return weights.stat().st_size
+    return size
+
+
+def whole_bytes(directory: Path) -> int | None:
+    """Bytes of a saved engine's weights; None where a file is missing, or shorter than the graph says.
+
+    OpenVINO maps the weights unseen, and reading past their end kills the process.
+    """
+    graph, weights = directory / MODEL, (directory / MODEL).with_suffix(".bin")
+    if not (graph.is_file() and weights.is_file()):
+        return None
+    size = weights.stat().st_size
+    return size if _expected_bytes(graph.read_text("utf-8", "replace")) <= size else None
 
 
 def mark_widened(graph: Path) -> None:
