@@ -1,0 +1,137 @@
+"""Conversations on disk, one JSON-lines file each: a line when a prompt is sent, a line when it is answered.
+
+A file is only ever appended to, so a crash costs the unfinished answer and nothing else. Later lines about
+the same turn replace earlier ones.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from app.state.conversation import Conversation, Turn
+
+
+class _Said(msgspec.Struct, tag="said", omit_defaults=True):
+    """A turn as it stands."""
+
+    side: str
+    index: int
+    turn: Turn
+
+
+class _Swapped(msgspec.Struct, tag="swapped"):
+    """The sides changed places."""
+
+
+_LINE: msgspec.json.Decoder[_Said | _Swapped] = msgspec.json.Decoder(_Said | _Swapped)
+_OTHER = {"left": "right", "right": "left"}
+
+
+@dataclass(frozen=True)
+class SavedConversation:
+    """One entry of the list."""
+
+    path: Path
+    title: str
+    """The first prompt."""
+    turns: int
+    """Of the side that has more."""
+    changed: float
+    """Seconds since 1970."""
+
+
+class ConversationFile:
+    """Where one conversation is written. The file begins with the first prompt."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.path: Path | None = None
+
+    def said(self, side: str, conversation: Conversation) -> None:
+        """Write the last turn of a side as it stands now.
+
+        Raises:
+            OSError: the disk is full, or the folder cannot be written.
+        """
+        if conversation.turns:
+            self._append(_Said(side, len(conversation.turns) - 1, conversation.turns[-1]))
+
+    def swapped(self) -> None:
+        """Note that the sides changed places.
+
+        Raises:
+            OSError: as `said`.
+        """
+        if self.path:
+            self._append(_Swapped())
+
+    def close(self) -> None:
+        """The next prompt begins another file."""
+        self.path = None
+
+    def reopen(self, path: Path) -> None:
+        """Go on with a file that is there."""
+        self.path = path
+
+    def _append(self, line: _Said | _Swapped) -> None:
+        if self.path is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self.path = _fresh(self._folder)
+        with self.path.open("ab+") as stream:
+            # A line of its own, also after one that a crash cut off.
+            stream.seek(max(0, stream.tell() - 1))
+            torn = stream.read(1) not in (b"", b"\n")
+            stream.write(b"\n" * torn + msgspec.json.encode(line) + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def read_conversation(path: Path) -> dict[str, Conversation]:
+    """Both sides of a saved conversation; lines that cannot be read are left out.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    sides = {"left": Conversation(), "right": Conversation()}
+    for line in _lines(path):
+        if isinstance(line, _Swapped):
+            sides = {name: sides[_OTHER[name]] for name in sides}
+        elif line.side in sides and 0 <= line.index <= len(sides[line.side].turns):
+            sides[line.side].turns[line.index :] = [line.turn]
+    return sides
+
+
+def saved_conversations(folder: Path) -> list[SavedConversation]:
+    """What is in the folder, newest first; files that hold no turn are left out."""
+    found = []
+    for path in folder.glob("*.jsonl"):
+        try:
+            sides, changed = read_conversation(path), path.stat().st_mtime
+        except OSError:
+            continue
+        longest = max(sides.values(), key=lambda conversation: len(conversation.turns))
+        if longest.turns:
+            found.append(SavedConversation(path, longest.turns[0].prompt, len(longest.turns), changed))
+    return sorted(found, key=lambda one: -one.changed)
+
+
+def _lines(path: Path) -> Iterator[_Said | _Swapped]:
+    for line in path.read_bytes().splitlines():
+        try:
+            yield _LINE.decode(line)
+        except ValueError:  # msgspec's errors are ValueErrors: a torn line, or another version's
+            continue
+
+
+def _fresh(folder: Path) -> Path:
+    name = time.strftime("%Y-%m-%d %H.%M.%S")
+    path, number = folder / f"{name}.jsonl", 2
+    while path.exists():
+        path, number = folder / f"{name} {number}.jsonl", number + 1
+    return path
