@@ -1,0 +1,72 @@
+"""`python -m tests.benchmarks [NAME ...] [--quick] [--json FILE]`: measure, and tell what was measured on."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.benchmarks import decode, event_loop, in_app, memory, prefix, reopen, start_up, stop
+from tests.benchmarks.machine import load_average, machine
+from tests.benchmarks.table import Result
+from tests.benchmarks.workshop import FULL, QUICK, BenchmarkError, Workshop
+
+BENCHMARKS: dict[str, Callable[[Workshop], Result]] = {
+    "start_up": start_up.run,
+    "decode": decode.run,
+    "in_app": in_app.run,
+    "event_loop": event_loop.run,
+    "memory": memory.run,
+    "stop": stop.run,
+    "reopen": reopen.run,
+    "prefix": prefix.run,
+}
+
+
+def main() -> None:
+    """Run the benchmarks that were named, or all."""
+    arguments = _arguments()
+    host, results, failed = machine(), [], list[str]()
+    print("\n".join(host.lines()), end="\n\n")
+    with tempfile.TemporaryDirectory(prefix="trt-playground-bench-") as folder:
+        workshop = Workshop(Path(folder), QUICK if arguments.quick else FULL)
+        for name in arguments.names or BENCHMARKS:
+            try:
+                results.append(_measured(name, workshop))
+            except BenchmarkError as error:
+                failed.append(name)
+                print(f"## {name}\n\nnot measured: {error}\n", flush=True)
+    if arguments.json:
+        document = {"machine": asdict(host), "quick": arguments.quick, "results": results}
+        arguments.json.write_text(json.dumps(document, indent=1), "utf-8")
+    raise SystemExit(1 if failed else 0)
+
+
+def _measured(name: str, workshop: Workshop) -> dict[str, object]:
+    """Run one and print it; what it found, and the load around it, for the JSON file."""
+    before, started = load_average(), time.monotonic()
+    result = BENCHMARKS[name](workshop)
+    after, seconds = load_average(), time.monotonic() - started
+    print("\n".join(result.lines()))
+    print(f"load average before {before}, after {after}; {seconds:.0f} s\n", flush=True)
+    return result.to_json() | {"load_before": before, "load_after": after, "seconds": round(seconds, 1)}
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    # A default of all names would not pass `choices` on Python 3.11.
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all if none")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds: a look, not a measurement")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured there as well")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(BENCHMARKS):
+        parser.error(f"no benchmark is named {', '.join(sorted(unknown))}")
+    return arguments
+
+
+if __name__ == "__main__":
+    main()

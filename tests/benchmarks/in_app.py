@@ -1,0 +1,121 @@
+"""Decode speed inside the app against the same engine in a bare script."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.measured_app import MeasuredApp, running
+from tests.benchmarks.sides import opened
+from tests.benchmarks.table import Budget, Result, number, ratios, spread
+from tests.benchmarks.workshop import PROJECT, Workshop
+
+METHOD = """\
+The app on a pseudo-terminal of 160×48 that is read as a terminal would, both engines loaded, every panel
+on, timing in turn; beside it, in a process of its own, the backend's class called directly. The same engine
+files, the same prompts (new words in each round, the conversation cleared before), the same {new} tokens.
+App and script take turns, and who begins changes from round to round. Medians of {rounds} rounds."""
+ENGINE, LIMIT = "openvino:int8", 0.97
+NEW_TOKENS_FACTOR = 4
+"""Longer answers than in `decode`: what is looked for is a few per cent."""
+PROMPT_WORDS = 60
+
+
+class BareEngine:
+    """The bare script, and a line to it."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._read()
+
+    def ask(self, text: str, max_tokens: int) -> dict[str, Any]:
+        """One answer's figures."""
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps({"text": text, "max_tokens": max_tokens}) + "\n")
+        self._process.stdin.flush()
+        return self._read()
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout
+        reply: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return reply
+
+
+@contextlib.contextmanager
+def bare_engine(workshop: Workshop, engine: str, checkpoint: Path, directory: str) -> Iterator[BareEngine]:
+    """Start the bare script; ended at the end."""
+    spec = json.dumps(workshop.spec(engine, checkpoint).to_json())
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.benchmarks.bare", spec, directory],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=PROJECT,
+        env=workshop.environment,
+    )
+    with process:
+        yield BareEngine(process)
+
+
+def engine_directory(workshop: Workshop, engine: str, checkpoint_name: str) -> str:
+    """Where an engine's files are; built if they are not there yet."""
+
+    async def prepared() -> None:
+        async with opened(workshop, engine, checkpoint_name):
+            pass
+
+    asyncio.run(prepared())
+    wanted = workshop.spec(engine, workshop.checkpoints[checkpoint_name])
+    entries = [e for e in workshop.store.entries() if e.spec.precision == wanted.precision]
+    return str(next(e.directory for e in entries if e.spec.checkpoint == wanted.checkpoint))
+
+
+def run(workshop: Workshop) -> Result:
+    """Measure on the demo and on the shape of the budgets."""
+    numbers = workshop.numbers
+    new_tokens = numbers.new_tokens * NEW_TOKENS_FACTOR
+    columns = ("checkpoint, engine", "in the app tok/s", "bare script tok/s", "app / script [range]")
+    result = Result("in_app", METHOD.format(new=new_tokens, rounds=numbers.rounds), columns)
+    for name, checkpoint in workshop.checkpoints.items():
+        directory = engine_directory(workshop, ENGINE, name)
+        with (
+            bare_engine(workshop, ENGINE, checkpoint, directory) as bare,
+            running(workshop, checkpoint, ENGINE, numbers.reference) as app,
+        ):
+            inside, outside = _rounds(workshop, app, bare, new_tokens)
+        quotients = ratios(inside, outside)
+        medians = number(statistics.median(inside)), number(statistics.median(outside))
+        result.rows.append((f"{name} {ENGINE}", *medians, spread(quotients, "{:.3f}".format)))
+        result.figures[name] = {"app tok/s": inside, "script tok/s": outside}
+        result.budgets.append(
+            Budget(f"app / script, {name}", statistics.median(quotients), LIMIT, at_least=True)
+        )
+    return result
+
+
+def _rounds(
+    workshop: Workshop, app: MeasuredApp, bare: BareEngine, new_tokens: int
+) -> tuple[list[float], list[float]]:
+    inside: list[float] = []
+    outside: list[float] = []
+    app.call("set", mode="in turn", max_tokens=new_tokens)
+    for turn in range(workshop.numbers.rounds + 1):
+        text = workshop.random_words(PROMPT_WORDS)
+        if turn % 2:
+            script, answer = bare.ask(text, new_tokens), app.ask(text)[0]
+        else:
+            answer, script = app.ask(text)[0], bare.ask(text, new_tokens)
+        assert answer["prompt_tokens"] == script["prompt_tokens"]
+        app.clear()
+        if turn:
+            inside.append(answer["decode_rate"])
+            outside.append(script["decode_rate"])
+    return inside, outside

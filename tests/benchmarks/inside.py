@@ -1,0 +1,195 @@
+"""The app with somebody looking in: `python -m tests.benchmarks.inside DESCRIPTOR SETTINGS [paced]`.
+
+The real app on the real terminal driver. Over the socket DESCRIPTOR come requests, one JSON object a line,
+for what cannot be seen from outside: the event loop's lag, the widgets, the engines' own time stamps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from app.playground import Playground
+from app.screens.chat import ChatScreen
+from app.state import paths
+from app.state.conversation import Turn
+from app.state.series import Phase
+from app.state.settings import SamplingSettings, Settings, TimingMode, load_settings
+from app.state.side import Side
+from app.widgets.prompt import Prompt
+from engines.build.prepare import StartWorker
+from engines.worker import protocol
+from engines.worker.process import EngineProcess
+from tests.benchmarks.workshop import PROJECT
+from tests.doubles.paced_worker import interpreter, register
+
+PROBE_SECONDS = 0.005
+LOOK_SECONDS = 0.01
+
+
+class WatchedSide(Side):
+    """Keeps the time stamps of the answer under way."""
+
+    stamps: tuple[int, ...] = ()
+
+    async def ask(
+        self, turn: Turn, messages: tuple[dict[str, str], ...], sampling: protocol.Sampling
+    ) -> AsyncGenerator[protocol.Event, None]:
+        """As the app's, with a look at each chunk."""
+        self.stamps = ()
+        async for event in super().ask(turn, messages, sampling):
+            if isinstance(event, protocol.Chunk):
+                self.stamps += event.t_ns
+            yield event
+
+
+class WatchedPlayground(Playground):
+    """Answers requests while it runs."""
+
+    CSS_PATH = str(PROJECT / "app" / Playground.CSS_PATH)
+
+    def __init__(self, settings: Settings, channel: socket.socket, paced: bool) -> None:
+        super().__init__(settings)
+        start: StartWorker = EngineProcess.start
+        if paced:
+            start = functools.partial(EngineProcess.start, python=interpreter(paths.log_folder()))
+        self.left, self.right = (
+            WatchedSide(name, self.store, paths.log_folder(), self._side_changed, start)
+            for name in ("left", "right")
+        )
+        self._channel = channel
+        self._lags: list[float] = []
+        self._probe: asyncio.Task[None] | None = None
+        self._server: asyncio.Task[None] | None = None
+
+    def on_ready(self) -> None:
+        """Listen."""
+        self._server = asyncio.create_task(self._serve())
+
+    async def _serve(self) -> None:
+        reader, writer = await asyncio.open_connection(sock=self._channel)
+        while line := await reader.readline():
+            request = json.loads(line)
+            handler: Callable[..., Awaitable[object]] = getattr(self, f"serve_{request.pop('name')}")
+            try:
+                reply = {"reply": await handler(**request)}
+            except Exception as error:
+                reply = {"error": f"{type(error).__name__}: {error}"}
+            writer.write(json.dumps(reply).encode() + b"\n")
+            await writer.drain()
+
+    @property
+    def chat(self) -> ChatScreen:
+        """The chat, also while another screen is above it."""
+        return next(screen for screen in self.screen_stack if isinstance(screen, ChatScreen))
+
+    async def serve_ready(self) -> None:
+        """Wait for both engines."""
+        while not all(side.phase is Phase.READY for side in self.sides):
+            for side in self.sides:
+                if side.phase is Phase.FAILED and side.error:
+                    raise RuntimeError(f"{side.title}: {side.error.message} {side.error.detail}")
+            for worker in self._opening.values():
+                if worker.error:
+                    raise worker.error
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def serve_write(self, text: str) -> None:
+        """Put a prompt into the box, as pasting does; Enter is pressed outside."""
+        self.chat.query_one(Prompt).load_text(text)
+
+    async def serve_set(self, mode: str, max_tokens: int, seed: int = 0) -> None:
+        """Choose the timing mode, the length of answers and the paced engine's rate."""
+        sampling = SamplingSettings(max_tokens=max_tokens, seed=seed, ignore_eos=True)
+        self.change_settings(timing=TimingMode(mode), sampling=sampling)
+
+    async def serve_answered(self, turns: int) -> list[dict[str, object]]:
+        """Wait until so many turns are answered and drawn; tell the last one of each side."""
+        await _until(lambda: all(len(side.conversation.turns) >= turns for side in self.sides))
+        await _until(lambda: all(w.is_finished for w in self.workers if w.group == "answer"))
+        return [_tell(side) for side in self.sides]
+
+    async def serve_cleared(self) -> None:
+        """Wait until the conversation is forgotten."""
+        await _until(lambda: not any(side.conversation.turns for side in self.sides))
+
+    async def serve_streaming(self, tokens: int) -> None:
+        """Wait until the left side has given so many tokens of its answer."""
+        side = self.left
+        assert isinstance(side, WatchedSide)
+        await _until(lambda: side.phase is Phase.DECODE and len(side.stamps) >= tokens)
+
+    async def serve_probe(self) -> None:
+        """Begin to watch the event loop."""
+        self._lags = []
+        self._probe = asyncio.create_task(self._watch_loop())
+
+    async def serve_lags(self) -> list[float]:
+        """Stop watching; the seconds by which each sleep was late."""
+        if self._probe:
+            self._probe.cancel()
+        return self._lags
+
+    async def serve_look(self) -> dict[str, object]:
+        """What the app is made of now."""
+        engines = [side.process.pid for side in self.sides if side.process]
+        return {
+            "widgets": sum(1 for _ in self.chat.walk_children()),
+            "resident": psutil.Process().memory_info().rss,
+            "engines": engines,
+            "panels": self.settings.panels,
+            "size": tuple(self.size),
+        }
+
+    async def _watch_loop(self) -> None:
+        while True:
+            asleep = time.perf_counter()
+            await asyncio.sleep(PROBE_SECONDS)
+            self._lags.append(time.perf_counter() - asleep - PROBE_SECONDS)
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    while True:
+        if condition():
+            return
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def _tell(side: Side) -> dict[str, Any]:
+    turn = side.conversation.turns[-1]
+    if turn.error:
+        raise RuntimeError(f"{side.title}: {turn.error.message} {turn.error.detail}")
+    assert isinstance(side, WatchedSide)
+    return {
+        "engine": side.title,
+        "reason": turn.reason,
+        "prompt_tokens": len(turn.prompt_ids),
+        "last_ns": side.stamps[-1] if side.stamps else None,
+        **(asdict(turn.timing) if turn.timing else {}),
+    }
+
+
+def main() -> None:
+    """Run until Ctrl+Q."""
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    os.set_inheritable(channel.fileno(), False)
+    channel.setblocking(False)
+    paced = "paced" in sys.argv[3:]
+    if paced:
+        register()
+    WatchedPlayground(load_settings(Path(sys.argv[2])), channel, paced).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Whether the tenth prompt of a conversation is answered as soon as the first."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+
+from tests.benchmarks.sides import Answer, generate, opened
+from tests.benchmarks.table import Budget, Result, number, spread
+from tests.benchmarks.workshop import Workshop
+
+METHOD = """\
+Conversations of ten turns in the worker, as token ids: each prompt is all that was said before and {new}
+new random tokens, each answer {answer} tokens. The ratio is TTFT of the last turn over the first of the
+same conversation; median of {conversations} conversations after one of warm-up, each with new tokens."""
+LIMIT = 1.5
+TURNS = 10
+ANSWER_TOKENS = 32
+ENGINES = ("openvino:int8", "openvino:fp32")
+
+
+def run(workshop: Workshop) -> Result:
+    """Measure on the demo and on the shape of the budgets."""
+    numbers = workshop.numbers
+    new = numbers.prompt_tokens // 2
+    method = METHOD.format(new=new, answer=ANSWER_TOKENS, conversations=numbers.conversations)
+    columns = (
+        "checkpoint, engine",
+        "turn 1 TTFT ms",
+        f"turn {TURNS} TTFT ms",
+        "prompt tokens, cached",
+        f"turn {TURNS} / turn 1 [range]",
+    )
+    result = Result("prefix", method, columns)
+    for name in workshop.checkpoints:
+        for engine in ENGINES:
+            if engine.partition(":")[2] in numbers.precisions:
+                conversations = asyncio.run(_conversations(workshop, name, engine, new))
+                _report(result, f"{name} {engine}", conversations, new)
+    return result
+
+
+async def _conversations(workshop: Workshop, name: str, engine: str, new: int) -> list[list[Answer]]:
+    conversations = []
+    async with opened(workshop, engine, name) as side:
+        for index in range(workshop.numbers.conversations + 1):
+            said: tuple[int, ...] = ()
+            answers = []
+            for _ in range(TURNS):
+                said += workshop.random_ids(workshop.checkpoints[name], new)
+                answers.append(await generate(side, said, ANSWER_TOKENS))
+                said += answers[-1].token_ids
+            if index:
+                conversations.append(answers)
+    return conversations
+
+
+def _report(result: Result, what: str, conversations: list[list[Answer]], new: int) -> None:
+    first = [answers[0].ttft * 1e3 for answers in conversations]
+    last = [answers[-1].ttft * 1e3 for answers in conversations]
+    quotients = [b / a for a, b in zip(first, last, strict=True)]
+    prompt = TURNS * new + (TURNS - 1) * ANSWER_TOKENS
+    result.rows.append(
+        (
+            what,
+            number(statistics.median(first)),
+            number(statistics.median(last)),
+            f"{prompt}, {conversations[-1][-1].cached}",
+            spread(quotients, "{:.2f}".format),
+        )
+    )
+    result.figures[what] = {"first ms": first, "last ms": last}
+    result.budgets.append(Budget(f"TTFT turn {TURNS} / turn 1, {what}", statistics.median(quotients), LIMIT))

@@ -1,0 +1,108 @@
+"""Opening an engine that is built already: the app's path against the library alone."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from app.state.side import Side
+from tests.benchmarks.in_app import engine_directory
+from tests.benchmarks.sides import generate, open_engine
+from tests.benchmarks.table import Budget, Result, spread
+from tests.benchmarks.workshop import PROJECT, BenchmarkError, Workshop
+
+METHOD = """\
+The app's path: look into the store, start the worker, load tokenizer and engine, warm up, until the side is
+ready. The library alone: a script that imports openvino_genai, opens a ContinuousBatchingPipeline on the
+same files with the same properties and generates {warm} tokens, its own start included. In turn, {rounds}
+rounds, after one round of warm-up; files of the engine are compared before and after, so that a rebuild is
+noticed."""
+LIMIT_SECONDS = 0.5
+ENGINE = "openvino:int8"
+WARM_UP_TOKENS = 4
+SCRIPT = """
+import os, sys
+import numpy, openvino, openvino_genai as genai
+scheduler = genai.SchedulerConfig()
+scheduler.num_kv_blocks = 66
+scheduler.enable_prefix_caching = True
+properties = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "u8"}
+pipeline = genai.ContinuousBatchingPipeline(sys.argv[1], scheduler, "CPU", properties)
+config = genai.GenerationConfig()
+config.max_new_tokens, config.ignore_eos = int(sys.argv[2]), True
+config.set_eos_token_id(0)
+pipeline.add_request(0, openvino.Tensor(numpy.array([[5]], numpy.int64)), config)
+while pipeline.has_non_finished_requests():
+    pipeline.step()
+os._exit(0)
+"""
+
+
+def run(workshop: Workshop) -> Result:
+    """Measure on the demo and on the shape of the budgets."""
+    rounds = workshop.numbers.rounds
+    columns = ("checkpoint, engine", "app s [range]", "library alone s [range]", "difference s [range]")
+    result = Result("reopen", METHOD.format(rounds=rounds, warm=WARM_UP_TOKENS), columns)
+    for name in workshop.checkpoints:
+        directory = Path(engine_directory(workshop, ENGINE, name))
+        before = _files(directory)
+        by_app, alone = asyncio.run(_rounds(workshop, name, directory))
+        if _files(directory) != before:
+            raise BenchmarkError(f"{name}: the engine's files changed: it was built again.")
+        more = [a - b for a, b in zip(by_app, alone, strict=True)]
+        seconds = (spread(values, "{:.2f}".format) for values in (by_app, alone, more))
+        result.rows.append((f"{name} {ENGINE}", *seconds))
+        result.figures[name] = {"app s": by_app, "library s": alone}
+        result.budgets.append(
+            Budget(f"reopen, app − library, {name}", statistics.median(more), LIMIT_SECONDS, " s")
+        )
+    return result
+
+
+async def _rounds(workshop: Workshop, name: str, directory: Path) -> tuple[list[float], list[float]]:
+    by_app: list[float] = []
+    alone: list[float] = []
+    for turn in range(workshop.numbers.rounds + 1):
+        app_seconds, library_seconds = (
+            await _app(workshop, name),
+            await asyncio.to_thread(_library, directory),
+        )
+        if turn:
+            by_app.append(app_seconds)
+            alone.append(library_seconds)
+    return by_app, alone
+
+
+async def _app(workshop: Workshop, name: str) -> float:
+    side = Side("reopen", workshop.store, workshop.logs)
+    started = time.monotonic()
+    try:
+        prepared = await open_engine(side, workshop, ENGINE, name)
+        seconds = time.monotonic() - started
+        if not prepared.reused:
+            raise BenchmarkError(f"{name}: the engine was not reused.")
+        await generate(side, [5], 1)
+    finally:
+        await side.close()
+    return seconds
+
+
+def _library(directory: Path) -> float:
+    started = time.monotonic()
+    subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(directory), str(WARM_UP_TOKENS)],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=PROJECT,
+    )
+    return time.monotonic() - started
+
+
+def _files(directory: Path) -> dict[str, tuple[int, int]]:
+    """Inode and time of the last change: a rebuild makes new files."""
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in directory.iterdir()}

@@ -1,0 +1,82 @@
+"""Engines in their workers, opened as the app opens them, without a screen."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from app.state.side import Side
+from engines.build.prepare import PreparedEngine
+from engines.measure.timing import Timing, timing
+from engines.worker import protocol
+from engines.worker.process import EngineProcess
+from tests.benchmarks.workshop import BenchmarkError, Workshop
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer and its figures."""
+
+    token_ids: tuple[int, ...]
+    timing: Timing
+    cached: int
+
+    @property
+    def ttft(self) -> float:
+        """Seconds; an answer always has a first token here."""
+        assert self.timing.ttft is not None
+        return self.timing.ttft
+
+    @property
+    def rate(self) -> float:
+        """Decode tok/s."""
+        assert self.timing.decode_rate is not None
+        return self.timing.decode_rate
+
+
+@contextlib.asynccontextmanager
+async def opened(workshop: Workshop, engine: str, checkpoint_name: str) -> AsyncIterator[Side]:
+    """A side with an engine; closed at the end."""
+    side = Side(f"{checkpoint_name}-{engine.replace(':', '-')}", workshop.store, workshop.logs)
+    try:
+        await open_engine(side, workshop, engine, checkpoint_name)
+        yield side
+    finally:
+        await side.close()
+
+
+async def open_engine(side: Side, workshop: Workshop, engine: str, checkpoint_name: str) -> PreparedEngine:
+    """Prepare and load, as the app does; returns what was prepared."""
+    prepared = None
+    spec = workshop.spec(engine, workshop.checkpoints[checkpoint_name])
+    async for step in side.open(spec):
+        if isinstance(step, protocol.Error):
+            raise BenchmarkError(f"{engine} on {checkpoint_name}: {step.message} {step.hint} {step.detail}")
+        if isinstance(step, PreparedEngine):
+            prepared = step
+    assert prepared is not None
+    return prepared
+
+
+async def generate(side: Side, token_ids: Sequence[int], new_tokens: int) -> Answer:
+    """Continue token ids by exactly so many tokens."""
+    process = side.process
+    assert isinstance(process, EngineProcess)
+    sampling = protocol.Sampling(max_tokens=new_tokens, ignore_eos=True)
+    command = protocol.Generate(process.next_id(), token_ids=tuple(token_ids), sampling=sampling)
+    start, stamps, done = 0, list[int](), None
+    async for event in process.run(command):
+        if isinstance(event, protocol.Prompt):
+            start = event.t_ns
+        elif isinstance(event, protocol.Chunk):
+            stamps += event.t_ns
+        elif isinstance(event, protocol.Error):
+            raise BenchmarkError(f"{side.name}: {event.message} {event.detail}")
+        elif isinstance(event, protocol.Done):
+            done = event
+    assert done is not None
+    if len(done.token_ids) != new_tokens:
+        raise BenchmarkError(f"{side.name} gave {len(done.token_ids)} tokens, not {new_tokens}.")
+    cached = done.cached or 0
+    return Answer(done.token_ids, timing(start, stamps, len(token_ids), cached), cached)

@@ -1,0 +1,152 @@
+"""A worker whose engine writes Markdown at a fixed rate.
+
+It is the real worker with one more backend, `paced`, started as if it were an interpreter: `interpreter`
+makes the file that `EngineProcess.start` takes for one. The request's seed says how many tokens a second it
+yields: nothing is random here, and so the rate can change from one prompt to the next.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from engines.backends.base import Availability, Backend, Emit, Generated, Report, Stopped
+from engines.backends.registry import BACKENDS, Entry
+from engines.build.spec import EngineSpec
+from engines.worker.protocol import KVUsage, MemoryUsage, Sampling
+
+NAME = "paced"
+PROJECT = Path(__file__).resolve().parents[2]
+DEFAULT_RATE = 100
+BLOCK_TOKENS = 32
+UNLIMITED = 1_000_000
+MARKDOWN = """\
+## How the cache is filled
+
+Every token that is **read or written** leaves a key and a value behind in each layer, and later tokens look \
+back at them. A cache in *blocks* hands out memory piece by piece, so that a short answer does not pay for a \
+long one, and two prompts that begin alike can share what they have in common.
+
+1. The prompt is computed in one go, and its blocks are filled.
+2. Each new token adds a row to the last block.
+   - When that block is full, `allocate()` takes a free one.
+   - When none is free, the youngest request has to wait.
+3. At the end the blocks return to the pool.
+
+```python
+def allocate(pool: list[int], needed: int) -> list[int]:
+    \"\"\"Take blocks from the pool, or none at all.\"\"\"
+    if needed > len(pool):
+        raise MemoryError(f"{needed} blocks wanted, {len(pool)} free")
+    return [pool.pop() for _ in range(needed)]
+```
+
+| precision | bytes a token | tokens in 1 GB |
+|---|---|---|
+| f32 | 16,384 | 61,035 |
+| f16 | 8,192 | 122,070 |
+| u8 | 5,120 | 195,312 |
+
+> A cache that is too small does not make answers wrong; it makes them wait.
+
+"""
+
+
+class PacedBackend(Backend):
+    """Writes MARKDOWN again and again, never faster than it was told."""
+
+    name: ClassVar[str] = NAME
+    title: ClassVar[str] = "Paced"
+
+    def __init__(self) -> None:
+        self._script: list[int] = []
+        self._context = 0
+        self._held = 0
+
+    @classmethod
+    def probe(cls) -> Availability:
+        """It runs everywhere."""
+        return Availability(True, {NAME: "1"}, devices=("cpu",))
+
+    def load(self, spec: EngineSpec, checkpoint: Path, directory: Path | None, report: Report) -> None:
+        """Turn the text into ids of the checkpoint's tokenizer."""
+        from tokenizers import Tokenizer
+
+        report.stage("load")
+        self._script = Tokenizer.from_file(str(checkpoint / "tokenizer.json")).encode(MARKDOWN).ids
+        self._context = spec.context
+
+    @property
+    def context_tokens(self) -> int:
+        """No conversation is too long for it."""
+        return UNLIMITED
+
+    def generate(
+        self,
+        token_ids: Sequence[int],
+        sampling: Sampling,
+        eos_token_ids: frozenset[int],
+        emit: Emit,
+        stopped: Stopped,
+    ) -> Generated:
+        """Yield one token each time one is due; one that is late does not delay the next."""
+        rate = sampling.seed or DEFAULT_RATE
+        started = time.monotonic()
+        for count in range(sampling.max_tokens):
+            if stopped():
+                return Generated("stopped", 0)
+            time.sleep(max(0.0, started + count / rate - time.monotonic()))
+            self._held = len(token_ids) + count + 1
+            emit([self._script[count % len(self._script)]])
+        return Generated("length", 0)
+
+    def kv_usage(self) -> KVUsage:
+        """Blocks as a paged cache would have them, so that the panel has something to draw."""
+        total = -(-self._context // BLOCK_TOKENS)
+        used = min(total, -(-self._held // BLOCK_TOKENS))
+        return KVUsage(
+            tokens=min(self._held, self._context),
+            capacity_tokens=self._context,
+            bytes_used=used * 163_840,
+            bytes_total=total * 163_840,
+            block_tokens=BLOCK_TOKENS,
+            used_blocks=used,
+            free_blocks=total - used,
+            total_blocks=total,
+            reused_blocks=0,
+        )
+
+    def memory_usage(self) -> MemoryUsage:
+        """Made up, for the panel."""
+        return MemoryUsage(weights=153_000_000, kv=self.kv_usage().bytes_total)
+
+
+def register() -> None:
+    """Make `paced` known in this process."""
+    BACKENDS[NAME] = Entry(PacedBackend.title, f"{__name__}:PacedBackend", builds=False)
+
+
+def interpreter(folder: Path) -> str:
+    """A program in `folder` that takes an interpreter's arguments and runs this worker."""
+    folder.mkdir(parents=True, exist_ok=True)
+    program = folder / "paced-python"
+    program.write_text(
+        f'#!/bin/sh\nPYTHONPATH="{PROJECT}" exec "{sys.executable}" -m tests.doubles.paced_worker "$@"\n',
+        "utf-8",
+    )
+    program.chmod(0o755)
+    return str(program)
+
+
+if __name__ == "__main__":
+    # `-m` runs this file as __main__: import it by its name, so that there is one PacedBackend.
+    from engines.worker.__main__ import main
+    from tests.doubles import paced_worker
+
+    paced_worker.register()
+    # What stands before the worker's own arguments is meant for an interpreter.
+    sys.argv[1:] = sys.argv[sys.argv.index("--backend") :]
+    main()

@@ -1,0 +1,45 @@
+"""Each benchmark runs, with numbers so small that its figures mean nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.benchmarks.__main__ import BENCHMARKS
+from tests.benchmarks.machine import machine
+from tests.benchmarks.table import Budget, Result, spread
+from tests.benchmarks.workshop import TINY, Workshop
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """One store and one checkpoint for all."""
+    return Workshop(tmp_path_factory.mktemp("bench"), TINY)
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_benchmark_runs(workshop: Workshop, name: str) -> None:
+    result = BENCHMARKS[name](workshop)
+    assert result.name == name
+    assert result.rows
+    assert result.figures
+    assert all(len(row) == len(result.columns) for row in result.rows)
+    assert not any(character in result.method for character in "{}")
+
+
+def test_machine_is_told() -> None:
+    assert all(machine().lines())
+
+
+def test_budgets_are_told_and_not_asserted() -> None:
+    missed = Budget("stop", 250.0, 200.0, " ms")
+    assert missed.line() == "MISSED   stop: 250 ms (budget ≤ 200 ms)"
+    assert Budget("decode", 4.0, 3.5, "×", at_least=True).met
+
+
+def test_spread_is_median_and_range() -> None:
+    assert spread([3.0, 1.0, 2.0]) == "2 [1–3]"
+
+
+def test_result_is_a_markdown_table() -> None:
+    result = Result("stop", "How.", ("engine", "ms"), [("PyTorch", "9")])
+    assert "| PyTorch |  9 |" in result.lines()
