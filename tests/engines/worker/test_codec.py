@@ -20,7 +20,12 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
     (p.Prepare(1, {"a": [1]}, "/x"), '{"type":"prepare","id":1,"spec":{"a":[1]},"directory":"/x"}'),
     (p.Load(1, {"a": None}), '{"type":"load","id":1,"spec":{"a":null},"directory":""}'),
     (
-        p.Generate(1, ({"role": "user", "content": "é"},), (1, 2), p.Sampling(5, 0.5, 0.9, 40, 0.1, 1.1, 7, ("END",), True)),
+        p.Generate(
+            1,
+            ({"role": "user", "content": "é"},),
+            (1, 2),
+            p.Sampling(5, 0.5, 0.9, 40, 0.1, 1.1, 7, ("END",), True),
+        ),
         '{"type":"generate","id":1,"messages":[{"role":"user","content":"\\u00e9"}],"token_ids":[1,2],"sampling":'
         + SAMPLING
         + "}",
@@ -28,7 +33,10 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
     (p.Stop(1), '{"type":"stop","id":1}'),
     (p.Score(1, (1, 2), 3), '{"type":"score","id":1,"token_ids":[1,2],"top_k":3}'),
     (p.Shutdown(), '{"type":"shutdown","id":0}'),
-    (p.Hello(1, 2, "3.11", "x"), '{"type":"hello","protocol":1,"pid":2,"python":"3.11","backend":"x","id":0}'),
+    (
+        p.Hello(1, 2, "3.11", "x"),
+        '{"type":"hello","protocol":1,"pid":2,"python":"3.11","backend":"x","id":0}',
+    ),
     (
         p.Described(1, True, {"torch": "2"}, "", "", ("cpu",)),
         '{"type":"described","id":1,"available":true,"versions":{"torch":"2"},"reason":"","hint":"","devices":["cpu"]}',
@@ -64,7 +72,7 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
         p.Error(1, "c", "m", "h", "d"),
         '{"type":"error","id":1,"code":"c","message":"m","hint":"h","detail":"d"}',
     ),
-]  # fmt: skip
+]
 
 
 def read(line: bytes) -> object:

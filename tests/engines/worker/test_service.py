@@ -158,8 +158,15 @@ async def test_sampling_that_no_library_takes(
     assert error.message.startswith(words)
 
 
-@pytest.mark.parametrize("sampling", [Sampling(8, 1e-3), Sampling(8, 1.0, top_p=0.01), Sampling(8, 5.0, 1.0, 1),
-                                      Sampling(8, 1.0, 0.9, 5, 0.5, 1.3, 2**63 - 1)])  # fmt: skip
+EDGES = (
+    Sampling(8, 1e-3),
+    Sampling(8, 1.0, top_p=0.01),
+    Sampling(8, 5.0, 1.0, 1),
+    Sampling(8, 1.0, 0.9, 5, 0.5, 1.3, 2**63 - 1),
+)
+
+
+@pytest.mark.parametrize("sampling", EDGES)
 async def test_sampling_at_its_edges(worker: EngineProcess, sampling: Sampling) -> None:
     assert done(await answer(worker, "Hello", replace(sampling, ignore_eos=True))).reason == "length"
 

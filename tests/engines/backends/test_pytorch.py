@@ -1,0 +1,164 @@
+"""The reference does what transformers does, and nothing that a checkpoint's settings slip in."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from engines.backends.pytorch import PyTorchBackend
+from engines.build.spec import EngineSpec
+from engines.errors import EngineError
+from engines.worker.protocol import Sampling
+from engines.worker.report import QuietReport
+
+PROMPT = list(range(10, 30))
+
+
+def opened(checkpoint: Path, precision: str = "fp32", **fields: Any) -> PyTorchBackend:
+    """Loaded."""
+    backend = PyTorchBackend()
+    spec = EngineSpec(str(checkpoint), "pytorch", precision, **fields)
+    backend.load(spec, checkpoint, None, QuietReport())
+    return backend
+
+
+@pytest.fixture(scope="module")
+def backend(tiny_llama: Path) -> Iterator[PyTorchBackend]:
+    """On the tiny Llama."""
+    backend = opened(tiny_llama)
+    yield backend
+    backend.close()
+    backend.close()
+
+
+@pytest.fixture(scope="module")
+def model(tiny_llama: Path) -> Any:
+    """The same, without us."""
+    return AutoModelForCausalLM.from_pretrained(tiny_llama, dtype=torch.float32).eval()
+
+
+def say(backend: PyTorchBackend, eos: frozenset[int] = frozenset(), **sampling: Any) -> tuple[list[int], str]:
+    """Tokens and reason."""
+    seen: list[int] = []
+    options = Sampling(**({"max_tokens": 24} | sampling))
+    return seen, backend.generate(PROMPT, options, eos, seen.extend, lambda: False).reason
+
+
+def by_hand(model: Any, tokens: int) -> list[int]:
+    """Greedy, one forward pass after the other."""
+    ids = list(PROMPT)
+    with torch.inference_mode():
+        for _ in range(tokens):
+            ids.append(int(model(torch.tensor([ids])).logits[0, -1].argmax()))
+    return ids[len(PROMPT) :]
+
+
+def test_greedy_is_the_argmax_of_forward_passes(backend: PyTorchBackend, model: Any) -> None:
+    assert say(backend) == (by_hand(model, 24), "length")
+
+
+def test_scores_are_those_of_a_forward_pass(backend: PyTorchBackend, model: Any) -> None:
+    ids = [int(n) for n in torch.randint(384, (700,), generator=torch.Generator().manual_seed(0))]
+    scores = backend.score(ids, 5)
+    with torch.inference_mode():
+        rows = model(torch.tensor([ids])).logits[0, :-1].log_softmax(-1)
+    wanted = rows.gather(1, torch.tensor(ids[1:])[:, None])[:, 0]
+    assert torch.allclose(torch.tensor(scores.logprobs), wanted, atol=1e-5)
+    assert torch.equal(torch.tensor(scores.top_ids), rows.topk(5).indices)
+    assert len(scores.top_logprobs) == 699
+
+
+def test_the_checkpoints_own_sampling_does_not_mix_in(tiny_llama: Path, tmp_path: Path, model: Any) -> None:
+    folder = shutil.copytree(tiny_llama, tmp_path / "checkpoint")
+    greedy = by_hand(model, 24)
+    (folder / "generation_config.json").write_text(
+        json.dumps(
+            {"do_sample": True, "temperature": 9.0, "repetition_penalty": 3.0, "no_repeat_ngram_size": 1,
+             "eos_token_id": greedy[3], "max_new_tokens": 2, "suppress_tokens": [greedy[0]]}
+        )
+    )  # fmt: skip
+    assert say(opened(folder)) == (greedy, "length")
+
+
+def test_the_end_of_an_answer(backend: PyTorchBackend, model: Any) -> None:
+    greedy = by_hand(model, 24)
+    end = greedy[5]
+    first = greedy.index(end)
+    assert say(backend, frozenset({end})) == (greedy[: first + 1], "stop")
+    assert say(backend, frozenset({end}), ignore_eos=True) == (greedy, "length")
+
+
+def test_stopped_within_a_step(backend: PyTorchBackend) -> None:
+    seen: list[int] = []
+    made = backend.generate(
+        PROMPT, Sampling(max_tokens=500), frozenset(), seen.extend, lambda: len(seen) >= 3
+    )
+    assert (made.reason, len(seen), made.cached) == ("stopped", 3, 0)
+
+
+@pytest.mark.parametrize(("precision", "size"), [("fp32", 4), ("bf16", 2), ("fp16", 2)])
+def test_bytes_of_weights_and_cache(tiny_llama: Path, precision: str, size: int) -> None:
+    backend = opened(tiny_llama, precision)
+    assert backend.kv_usage().bytes_used == 0
+    say(backend)
+    usage, memory = backend.kv_usage(), backend.memory_usage()
+    assert usage.tokens == len(PROMPT) + 24 - 1
+    assert usage.bytes_used == 2 * 2 * 2 * 32 * size * usage.tokens
+    assert memory.weights is not None
+    assert 0 <= memory.weights - 393_856 * size < 1000  # the tables of RoPE stay in fp32
+
+
+def test_the_context_is_no_longer_than_the_positions(tiny_llama: Path) -> None:
+    assert opened(tiny_llama, context=10**6).context_tokens == 2048
+    assert opened(tiny_llama, context=64).context_tokens == 64
+
+
+@pytest.mark.parametrize(
+    ("damage", "code", "words"),
+    [
+        ("tensor", "broken-weights", "The checkpoint lacks 1 of the model's tensors, such as model.norm.weight."),
+        ("file", "load-failed", "transformers cannot load this checkpoint: "),
+        ("family", "load-failed", "transformers cannot load this checkpoint: "),
+    ],
+)  # fmt: skip
+def test_a_checkpoint_that_cannot_be_loaded(
+    tiny_llama: Path, tmp_path: Path, damage: str, code: str, words: str
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = shutil.copytree(tiny_llama, tmp_path / "checkpoint")
+    file = folder / "model.safetensors"
+    if damage == "tensor":
+        tensors = load_file(file)
+        del tensors["model.norm.weight"]
+        save_file(tensors, file, {"format": "pt"})
+    elif damage == "file":
+        file.write_bytes(file.read_bytes()[:5000])
+    else:
+        config = (folder / "config.json").read_text().replace('"llama"', '"abacus"')
+        (folder / "config.json").write_text(config)
+    with pytest.raises(EngineError) as caught:
+        opened(folder)
+    assert caught.value.code == code
+    assert caught.value.message.startswith(words)
+
+
+def test_a_precision_and_a_device_that_it_does_not_have(tiny_llama: Path) -> None:
+    with pytest.raises(EngineError, match="PyTorch eager runs fp32, bf16, fp16, not int4"):
+        opened(tiny_llama, "int4")
+    if not torch.cuda.is_available():
+        with pytest.raises(EngineError, match="finds no NVIDIA GPU"):
+            opened(tiny_llama, device="cuda:0")
+
+
+def test_probing_tells_the_versions() -> None:
+    found = PyTorchBackend.probe()
+    assert found.available
+    assert set(found.versions) == {"torch", "transformers"}

@@ -1,0 +1,45 @@
+"""Stands in for the app, in a process of its own that a test can kill.
+
+`python -m tests.engines.worker.app_stand_in SCRATCH CHECKPOINT [BACKEND]` starts a worker, or a build of
+an engine where a backend is named, writes the worker's process id to SCRATCH/pid, and sleeps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from engines.build.prepare import prepare
+from engines.build.spec import EngineSpec
+from engines.build.store import EngineStore
+from engines.worker import protocol
+from engines.worker.process import EngineProcess
+
+
+async def main(scratch: Path, checkpoint: str, backend: str = "") -> None:
+    """Begin, tell the process id, and never end."""
+    workers: list[EngineProcess] = []
+
+    async def start(name: str, log: Path) -> EngineProcess:
+        workers.append(await EngineProcess.start(name, log))
+        return workers[-1]
+
+    if backend:
+        spec = EngineSpec(checkpoint, backend, "int8")
+        async for step in prepare(spec, EngineStore(scratch / "store"), scratch / "log", start):
+            if isinstance(step, protocol.Stage):
+                os.kill(workers[0].pid, signal.SIGSTOP)
+                break
+    else:
+        worker = await start("pytorch", scratch / "log")
+        await worker.ask(protocol.Describe(1))
+    (scratch / "pid.new").write_text(str(workers[0].pid))
+    (scratch / "pid.new").rename(scratch / "pid")
+    await asyncio.sleep(600)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), *sys.argv[2:]))

@@ -1,0 +1,99 @@
+"""Fetching without a network: told in words, and soon."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+from engines.worker import protocol
+from engines.worker.fetch import UNWANTED, WANTED
+from engines.worker.process import EngineProcess
+
+
+async def fetch(tmp_path: Path, checkpoint: str) -> tuple[protocol.Event, float]:
+    """The last event and the seconds it took."""
+    process = await EngineProcess.start("pytorch", tmp_path / "log")
+    started = time.monotonic()
+    event = await process.ask(protocol.Fetch(1, checkpoint))
+    seconds = time.monotonic() - started
+    await process.kill()
+    return event, seconds
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["https://nowhere.invalid", "http://127.0.0.1:9"], ids=["no name", "refused"]
+)
+async def test_no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, endpoint: str) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    error, seconds = await fetch(tmp_path, "org/name")
+    assert isinstance(error, protocol.Error)
+    assert error.code == "no-network"
+    assert (
+        error.message == "org/name is neither a folder nor in the hub cache, and the hub cannot be reached."
+    )
+    assert error.hint == "Check the network, or choose the demo checkpoint or a folder on this disk."
+    assert seconds < 15
+
+
+async def test_a_hub_that_never_answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("HF_HOME", str(tmp_path))
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
+        error, seconds = await fetch(tmp_path, "org/name")
+    assert isinstance(error, protocol.Error)
+    assert error.code == "no-network"
+    assert seconds < 15
+
+
+async def test_a_hub_that_knows_no_such_checkpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_refuse, args=(server,), daemon=True).start()
+        monkeypatch.setenv("HF_HOME", str(tmp_path))
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
+        error, _ = await fetch(tmp_path, "org/name")
+    assert isinstance(error, protocol.Error)
+    assert error.code == "unknown-checkpoint"
+    assert error.message == "The hub knows no checkpoint 'org/name'."
+    assert error.hint == "Check the spelling (org/name); private ones need `hf auth login`."
+
+
+def _refuse(server: socket.socket) -> None:
+    while True:
+        try:
+            connection, _ = server.accept()
+        except OSError:
+            return
+        with connection:
+            connection.recv(65_536)
+            connection.sendall(
+                b"HTTP/1.1 404 Not Found\r\nX-Error-Code: RepoNotFound\r\nContent-Length: 0\r\n"
+                b"Connection: close\r\n\r\n"
+            )
+
+
+async def test_an_impossible_name(tmp_path: Path) -> None:
+    error, _ = await fetch(tmp_path, "a/b/c")
+    assert isinstance(error, protocol.Error)
+    assert error.code == "unknown-checkpoint"
+
+
+def test_what_is_fetched() -> None:
+    files = {
+        "config.json", "model-00001-of-00002.safetensors", "model.safetensors.index.json", "tokenizer.json",
+        "tokenizer.model", "merges.txt", "chat_template.jinja", "README.md", "LICENSE",
+    }  # fmt: skip
+    others = {
+        "pytorch_model.bin", "model.pt", "weights.pkl", "modeling_own.py", "consolidated.safetensors",
+        "onnx/config.json", "original/params.json", "fp16/model.safetensors", "model.gguf",
+    }  # fmt: skip
+
+    def wanted(name: str) -> bool:
+        return any(fnmatch(name, p) for p in WANTED) and not any(fnmatch(name, p) for p in UNWANTED)
+
+    assert {name for name in files | others if wanted(name)} == files
