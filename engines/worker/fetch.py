@@ -14,6 +14,8 @@ WANTED = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model", "README.md",
 """Weights as safetensors only: pickled ones could run code."""
 UNWANTED = ["*/*", "consolidated*"]
 """Other formats in folders of their own, and Mistral's second copy of all the weights."""
+ANSWER_SECONDS = 8.0
+"""How long the hub may take to answer a first, small question."""
 DOWNLOADED = "Reconstructing"
 """How the hub's library begins the description of the one bar that counts bytes on this disk."""
 
@@ -28,6 +30,9 @@ def fetch(checkpoint: str, revision: str | None, report: Report) -> Path:
     from huggingface_hub import errors
 
     try:
+        # The download itself asks without any limit of time: a network that swallows packets would keep it
+        # waiting for ever.
+        huggingface_hub.HfApi().model_info(checkpoint, revision=revision, timeout=ANSWER_SECONDS)
         folder = huggingface_hub.snapshot_download(
             checkpoint,
             revision=revision,

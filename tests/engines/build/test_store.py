@@ -107,11 +107,10 @@ def test_what_only_loading_depends_on_is_no_part_of_the_fingerprint() -> None:
         assert fingerprint_inputs(changed, IDENTITY, {"openvino": "1"}) != INPUTS
 
 
-def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
+def test_an_unfinished_build_leaves_nothing(tmp_path: Path) -> None:
     store = EngineStore(tmp_path)
-    with pytest.raises(RuntimeError), store.building(INPUTS) as folder:
+    with store.building(INPUTS) as folder:
         (folder / "half").touch()
-        raise RuntimeError
     assert not list((tmp_path / "building").iterdir())
 
 

@@ -15,6 +15,13 @@ from engines.worker.fetch import UNWANTED, WANTED
 from engines.worker.process import EngineProcess
 
 
+@pytest.fixture(autouse=True)
+def online(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the machine says about the hub."""
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.delenv("TRANSFORMERS_OFFLINE", raising=False)
+
+
 async def fetch(tmp_path: Path, checkpoint: str) -> tuple[protocol.Event, float]:
     """The last event and the seconds it took."""
     process = await EngineProcess.start("pytorch", tmp_path / "log")
