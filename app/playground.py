@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
-from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -18,6 +15,7 @@ from textual.worker import Worker, WorkerState
 
 from app import themes
 from app.commands import commands
+from app.opening import close_sides, open_side
 from app.screens.chat import ChatScreen
 from app.screens.help import HelpScreen
 from app.screens.prepare import PrepareScreen
@@ -27,8 +25,7 @@ from app.state.progress import BuildState
 from app.state.sampler import Sampler
 from app.state.series import Phase, Snapshot
 from app.state.settings import EngineChoice, Settings, save_settings
-from app.state.side import Side, engine_title
-from engines.build.spec import EngineSpec
+from app.state.side import Side
 from engines.build.store import EngineStore
 from engines.plan.hardware import Device, devices
 
@@ -39,6 +36,7 @@ class Playground(App[None]):
     """Two engines and one prompt."""
 
     TITLE = "trt-playground"
+    NOTIFICATION_TIMEOUT = 3
     CSS_PATH = "styles/panels.tcss"
     HORIZONTAL_BREAKPOINTS = []  # noqa: RUF012 - the screens have theirs
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -62,11 +60,17 @@ class Playground(App[None]):
         self._settings_file = settings_file
         self._sampler = Sampler(lambda: self.sides)
         self._opening: dict[str, Worker[None]] = {}
+        self._quitting = False
 
     @property
     def sides(self) -> tuple[Side, Side]:
         """Left and right, as they stand on the screen."""
         return self.left, self.right
+
+    @property
+    def opening(self) -> tuple[Worker[None], ...]:
+        """The workers that prepare engines, and those that did."""
+        return tuple(self._opening.values())
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Colours of our widgets for themes that do not set them."""
@@ -113,7 +117,9 @@ class Playground(App[None]):
         """Prepare and load engines, each in a worker of its own."""
         for side in self.sides:
             if side.name in names:
-                self._opening[side.name] = self._open(side)
+                self._opening[side.name] = self.run_worker(
+                    open_side(self, side), group=f"open {side.name}", exit_on_error=False
+                )
 
     def restart_failed(self) -> None:
         """Start the engines of failed sides again."""
@@ -121,7 +127,7 @@ class Playground(App[None]):
 
     def cancel_builds(self) -> None:
         """Kill what is being prepared."""
-        for worker in self._opening.values():
+        for worker in self.opening:
             worker.cancel()
 
     def swap(self) -> None:
@@ -152,53 +158,17 @@ class Playground(App[None]):
             self.push_screen(HelpScreen())
 
     async def action_quit(self) -> None:
-        """Close both engines, then leave."""
-        self.cancel_builds()
-        await asyncio.gather(*(side.close() for side in self.sides))
-        self.exit()
+        """Close both engines beside the event loop, then leave; pressing it twice changes nothing."""
+        if not self._quitting:
+            self._quitting = True
+            self.notify("Closing the engines …")
+            self.run_worker(self._quit(), group="quit", exit_on_error=False)
 
-    @work(exit_on_error=False)
-    async def _open(self, side: Side) -> None:
-        spec = self._spec(side)
-        build = self.builds[side.name] = BuildState(engine_title(spec))
-        self.build_changed.publish(side.name)
+    async def _quit(self) -> None:
         try:
-            async with contextlib.aclosing(side.open(spec)) as steps:
-                async for step in steps:
-                    build.take(step)
-                    self.build_changed.publish(side.name)
-        except asyncio.CancelledError:
-            build.cancel()
-            self.build_changed.publish(side.name)
-            raise
-        self._tell(side, build)
-
-    def _spec(self, side: Side) -> EngineSpec:
-        choice = self.settings.left if side.name == "left" else self.settings.right
-        return EngineSpec(
-            self.settings.checkpoint_path,
-            choice.backend,
-            choice.precision,
-            self.device.name,
-            choice.kv_precision,
-            self.settings.context,
-        )
-
-    def _tell(self, side: Side, build: BuildState) -> None:
-        """Say how a preparation ended, and go to the chat once nothing else is under way."""
-        if build.error:
-            self.notify(
-                f"{build.error.message} {build.error.hint}", title=f"{side.name.capitalize()} failed",
-                severity="error", timeout=12, markup=False,
-            )  # fmt: skip
-            return
-        how = "reused from the store" if build.prepared and build.prepared.reused else "ready"
-        self.notify(
-            f"{build.title}: {how}, {build.elapsed:.1f} s", title=side.name.capitalize(), markup=False
-        )
-        others = [state for state in self.builds.values() if state is not build]
-        if isinstance(self.screen, PrepareScreen) and all(state.ready for state in others):
-            self.show_chat()
+            await close_sides(self)
+        finally:
+            self.exit()
 
     def _side_changed(self, side: Side) -> None:
         if self.is_running:
@@ -208,8 +178,5 @@ class Playground(App[None]):
         """A bug in a worker is told, and the app goes on."""
         if event.state is WorkerState.ERROR:
             self.log.error(event.worker.error)
-            self.notify(
-                f"Something went wrong: {event.worker.error}. Please report it.",
-                severity="error",
-                markup=False,
-            )
+            words = f"Something went wrong: {event.worker.error!r}. Please report it."
+            self.notify(words, severity="error", timeout=8, markup=False)

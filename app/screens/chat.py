@@ -11,6 +11,7 @@ from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widgets import Footer, Header
+from textual.worker import Worker
 
 from app.state.conversation import Turn
 from app.state.series import Phase
@@ -35,16 +36,17 @@ class ChatScreen(Screen[None]):
     VERTICAL_BREAKPOINTS = VERTICAL_BREAKPOINTS
     AUTO_FOCUS = "Prompt"
     BINDINGS = [  # noqa: RUF012
+        # The footer shows them in this order, and cuts what has no room.
         Binding("escape", "stop", "Stop", id="chat.stop"),
+        Binding("f9", "restart", "Restart", id="chat.restart"),
+        Binding("f2", "app.prepare", "Prepare", id="chat.prepare"),
+        Binding("f1", "app.help", "Help", id="chat.help"),
         Binding("ctrl+r", "regenerate", "Regenerate", id="chat.regenerate"),
         Binding("ctrl+l", "clear", "Clear", id="chat.clear", priority=True),
         Binding("ctrl+t", "timing", "Timing", id="chat.timing", show=False),
         Binding("ctrl+x", "swap", "Swap", id="chat.swap", show=False, priority=True),
         Binding("ctrl+y", "copy", "Copy", id="chat.copy", show=False, priority=True),
         Binding("ctrl+g", "panels", "Panels", id="chat.panels", show=False),
-        Binding("f9", "restart", "Restart", id="chat.restart"),
-        Binding("f2", "app.prepare", "Prepare", id="chat.prepare"),
-        Binding("f1", "app.help", "Help", id="chat.help"),
     ]
     app: Playground
 
@@ -57,18 +59,25 @@ class ChatScreen(Screen[None]):
         yield Verdict(id="verdict")
         yield Prompt(id="prompt")
         yield PanelStrip(self.app.snapshots, id="panels")
-        yield Footer()
+        yield Footer(compact=True)
 
     def on_mount(self) -> None:
         """Follow the sides."""
         self.query_one(PanelStrip).shown = self.app.settings.panels
         self.app.side_changed.subscribe(self, self.show_side)
+        self.app.build_changed.subscribe(self, self.show_build)
         self.show_mode()
 
     def show_side(self, side: Side) -> None:
         """A side entered another phase."""
         self.pane(side).show_phase()
         self.refresh_bindings()
+
+    def show_build(self, _: str) -> None:
+        """An engine is one step nearer."""
+        for pane in self.query(Pane):
+            pane.build = self.app.builds.get(pane.side.name)
+            pane.show_phase()
 
     def show_mode(self) -> None:
         """The timing mode belongs to every figure, so it stands in the header."""
@@ -86,23 +95,32 @@ class ChatScreen(Screen[None]):
     @on(Prompt.Sent)
     def send(self, event: Prompt.Sent) -> None:
         """One prompt to every side that has an engine."""
-        if self.answering:
-            self.notify("Still answering. Esc stops it.")
-            return
-        if not any(side.can_answer for side in self.app.sides):
-            preparing = any(side.phase in (Phase.PREPARING, Phase.LOADING) for side in self.app.sides)
-            wait = "The engine is not ready yet." if preparing else "There is no engine: choose one with F2."
-            self.notify(wait, severity="warning")
+        if self._must_wait():
             return
         self.query_one(Prompt).accept()
-        self.answer(
-            {side: side.conversation.begin(event.text, side.title) for side in self._present()}, False
-        )
+        mode = self.app.settings.timing
+        turns = {side: side.conversation.begin(event.text, side.title) for side in self._present()}
+        self.answer(turns, False, mode)
+
+    def _must_wait(self, *, to_ask: bool = True) -> bool:
+        """Whether a side is busy, or nobody is there to answer; says so, and that the prompt is kept."""
+        opening = [side.name for side in self.app.sides if side.phase in (Phase.PREPARING, Phase.LOADING)]
+        if self.answering:
+            why = "Still answering. Esc stops it."
+        elif opening:
+            late = "Both engines are" if len(opening) == 2 else f"The {opening[0]} engine is"
+            why = f"{late} not ready yet.{' Your prompt is kept.' if to_ask else ''}"
+        elif to_ask and not any(side.can_answer for side in self.app.sides):
+            failed = any(side.phase is Phase.FAILED for side in self.app.sides)
+            why = "There is no engine: " + ("F9 restarts it." if failed else "F2 chooses one.")
+        else:
+            return False
+        self.notify(why, severity="warning")
+        return True
 
     def action_regenerate(self) -> None:
         """Answer the last prompt again: on the sides that failed, or else on both."""
-        if self.answering:
-            self.notify("Still answering. Esc stops it.")
+        if self._must_wait():
             return
         present = [side for side in self._present() if side.conversation.turns]
         failed = [side for side in present if side.conversation.turns[-1].error]
@@ -110,18 +128,18 @@ class ChatScreen(Screen[None]):
             side: turn for side in failed or present if (turn := side.conversation.begin_again(side.title))
         }
         if turns:
-            self.answer(turns, True)
+            self.answer(turns, True, self.app.settings.timing)
         else:
             self.notify("Nothing has been asked yet.")
 
     @work(group="answer", exclusive=True, exit_on_error=False)
-    async def answer(self, turns: dict[Side, Turn], again: bool) -> None:
+    async def answer(self, turns: dict[Side, Turn], again: bool, mode: TimingMode) -> None:
         """Let each side answer its turn, together or in turn."""
-        mode = self.app.settings.timing
         self.query_one(Verdict).display = False
         for side, turn in turns.items():
+            turn.mode = mode.value
             show = self.pane(side).replace_last if again else self.pane(side).begin
-            await show(turn, mode.value)
+            await show(turn)
             side.queue()
         try:
             if mode is TimingMode.TOGETHER:
@@ -132,22 +150,24 @@ class ChatScreen(Screen[None]):
         finally:
             for side in turns:
                 side.unqueue()
-        self._show_verdict(mode)
+        self._show_verdict()
 
     async def _answer(self, side: Side, turn: Turn) -> None:
         pane = self.pane(side)
-        if side.unqueue():
-            sampling = self.app.settings.sampling.to_sampling(turn.attempt)
-            async for event in side.ask(turn, side.conversation.messages(), sampling):
-                if isinstance(event, protocol.Chunk):
-                    pane.add_text(event.text)
-        else:
-            turn.reason = "stopped"
-        await pane.finish()
+        try:
+            if side.unqueue():
+                sampling = self.app.settings.sampling.to_sampling(turn.attempt)
+                async for event in side.ask(turn, side.conversation.messages(), sampling):
+                    if isinstance(event, protocol.Chunk):
+                        pane.add_text(event.text)
+            else:
+                turn.reason = "stopped"
+        finally:
+            await pane.finish()
 
-    def _show_verdict(self, mode: TimingMode) -> None:
+    def _show_verdict(self) -> None:
         last = [side.conversation.turns[-1] if side.conversation.turns else None for side in self.app.sides]
-        self.query_one(Verdict).compare(last[0], last[1], mode)
+        self.query_one(Verdict).compare(last[0], last[1])
 
     async def action_stop(self) -> None:
         """End the answers within one step."""
@@ -157,7 +177,7 @@ class ChatScreen(Screen[None]):
     async def action_clear(self) -> None:
         """Forget the conversation on both sides."""
         if self.answering:
-            self.notify("Still answering. Esc stops it.")
+            self.notify("Still answering. Esc stops it.", severity="warning")
             return
         for side in self.app.sides:
             side.conversation.clear()
@@ -166,14 +186,16 @@ class ChatScreen(Screen[None]):
 
     async def action_swap(self) -> None:
         """Let the sides change places."""
-        if self.answering:
-            self.notify("Still answering. Esc stops it.")
+        if self._must_wait(to_ask=False):
             return
         self.app.swap()
-        for pane, side in zip(self.query(Pane), self.app.sides, strict=True):
+        panes = list(self.query(Pane))
+        for pane, side in zip(panes, self.app.sides, strict=True):
             pane.side = side
+        self.show_build("")
+        for pane in panes:
             await pane.show_conversation()
-        self._show_verdict(self.app.settings.timing)
+        self._show_verdict()
 
     def action_timing(self) -> None:
         """Together, or in turn."""
@@ -181,11 +203,11 @@ class ChatScreen(Screen[None]):
         self.app.change_settings(timing=TimingMode.TOGETHER if together else TimingMode.IN_TURN)
         self.show_mode()
         why = (
-            "Both engines answer at once and share the machine."
+            "both engines at once, sharing the machine."
             if together
-            else "One engine after the other: each figure is that engine's own."
+            else "one engine after the other, each at its own speed."
         )
-        self.notify(why, title=f"Timing {self.app.settings.timing.value}")
+        self.notify(f"Timing {self.app.settings.timing.value}: {why}")
 
     def action_panels(self) -> None:
         """Show or hide the panels."""
@@ -207,10 +229,14 @@ class ChatScreen(Screen[None]):
         """Start the engines of failed sides again."""
         self.app.restart_failed()
 
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Workers tell the node that started them, and nobody else."""
+        self.app.on_worker_state_changed(event)
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Show keys only when they do something; Ctrl+X stays *cut* while text is selected in the prompt."""
         if action == "stop":
-            return True if self.answering else None
+            return self.answering
         if action == "restart":
             return any(side.phase is Phase.FAILED for side in self.app.sides)
         if action == "swap":

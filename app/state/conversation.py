@@ -26,6 +26,8 @@ class Turn:
     """How often it was regenerated."""
     engine: str = ""
     """Title of the engine that answered."""
+    mode: str = ""
+    """Timing mode in which it was answered: figures mean nothing without it."""
 
     @property
     def answered(self) -> bool:

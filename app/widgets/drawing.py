@@ -93,6 +93,17 @@ def fit_pieces(pieces: Iterable[Content], width: int, gap: str = "  ") -> Conten
     return line
 
 
+def flow(parts: Iterable[str], width: int, gap: str = " · ") -> str:
+    """Join the parts, and start a new line where the next one does not fit: none is broken inside."""
+    rows: list[str] = []
+    for part in parts:
+        if rows and cell_len(rows[-1]) + cell_len(gap) + cell_len(part) <= width:
+            rows[-1] += gap + part
+        else:
+            rows.append(part)
+    return "\n".join(rows)
+
+
 def lines(rows: Iterable[Content], height: int) -> Content:
     """Rows below each other, as many as there is room for."""
     return Content("\n").join(list(rows)[: max(0, height)])

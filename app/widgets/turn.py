@@ -1,38 +1,41 @@
-"""One turn in a pane: the prompt, the answer as it streams, and the answer's figures."""
+"""A live turn in a pane: the prompt, the answer as it streams, and the answer's figures."""
 
 from __future__ import annotations
 
-from rich.console import Group, RenderableType
-from rich.markdown import Markdown as RichMarkdown
-from rich.text import Text
+from math import ceil
+
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
+from textual.geometry import Size
 from textual.widgets import Markdown, Static
 from textual.widgets.markdown import MarkdownStream
 
 from app.state.conversation import Turn
 from app.state.stream import TextBuffer, displayable
 from app.units import count_text, rate_text, seconds_text
+from app.widgets.drawing import flow
 
 REASONS = {"stop": "ended", "length": "max tokens", "stopped": "stopped", "context": "context full"}
+PROMPT_LINES, PROMPT_CHARACTERS = 8, 800
+"""More of a prompt is not shown again: a pasted file would push both answers off the screen."""
 
 
 class TurnView(Vertical):
     """A live turn: Markdown that grows."""
 
-    def __init__(self, turn: Turn, timing_mode: str) -> None:
+    def __init__(self, turn: Turn) -> None:
         super().__init__(classes="turn")
         self.turn = turn
         self.buffer = TextBuffer()
-        self._timing_mode = timing_mode
         self._stream: MarkdownStream | None = None
 
     def compose(self) -> ComposeResult:
         """Prompt, answer, figures."""
-        yield Static(Content(displayable(self.turn.prompt)), classes="turn-prompt")
+        yield Static(Content(shown_prompt(self.turn.prompt)), classes="turn-prompt")
         yield Markdown(classes="turn-answer", open_links=False)
-        yield Static(classes="turn-figures")
+        yield Figures(classes="turn-figures")
 
     async def flush(self) -> None:
         """Draw what has come since the last flush."""
@@ -52,48 +55,58 @@ class TurnView(Vertical):
             self._stream = None
         self.buffer.finish(self.turn.answer)
         await self.query_one(Markdown).update(displayable(self.turn.answer))
-        self.query_one(".turn-figures", Static).update(figures(self.turn, self._timing_mode))
-
-    def folded(self) -> FoldedTurn:
-        """The same turn as a single widget: Textual's layout pays for every widget on the screen."""
-        return FoldedTurn(self.turn, self._timing_mode)
+        self.query_one(Figures).show(self.turn)
 
 
-class FoldedTurn(Static):
-    """A finished turn in one widget."""
+class Figures(Static):
+    """The line under an answer; where it needs several, none breaks inside a figure."""
 
-    def __init__(self, turn: Turn, timing_mode: str) -> None:
-        super().__init__(classes="turn folded")
-        self.turn = turn
-        self._timing_mode = timing_mode
+    def __init__(self, *, classes: str | None = None) -> None:
+        super().__init__(classes=classes)
+        self._turn: Turn | None = None
 
-    def render(self) -> RenderableType:
-        """Prompt, Markdown and figures, one below the other."""
-        accent, muted = self.get_visual_style("turn--prompt"), self.get_visual_style("turn--figures")
-        return Group(
-            Text(displayable(self.turn.prompt), style=accent.rich_style),
-            RichMarkdown(displayable(self.turn.answer), hyperlinks=False),
-            Text(figures(self.turn, self._timing_mode).plain, style=muted.rich_style),
-        )
+    def show(self, turn: Turn) -> None:
+        """Show the figures of an answer that has ended."""
+        self._turn = turn
+        self.set_class(turn.error is not None, "-failed")
+        self.refresh(layout=True)
 
-    COMPONENT_CLASSES = {"turn--prompt", "turn--figures"}  # noqa: RUF012 - Textual's declaration
+    def render(self) -> Content:
+        """As many lines as the present width asks for."""
+        return Content(self._text(self.content_size.width))
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """The lines at `width`."""
+        return sum(max(1, ceil(cell_len(line) / max(1, width))) for line in self._text(width).split("\n"))
+
+    def _text(self, width: int) -> str:
+        return figures(self._turn, width) if self._turn else ""
 
 
-def figures(turn: Turn, timing_mode: str) -> Content:
-    """The line under an answer: TTFT, decode tok/s, ITL p50/p95, tokens, finish reason, timing mode."""
+def figures(turn: Turn, width: int) -> str:
+    """Decode tok/s, TTFT, ITL, tokens, finish reason, timing mode; or what went wrong."""
     if turn.error:
-        hint = f" {turn.error.hint}" if turn.error.hint else ""
-        return Content.assemble((f"✗ {turn.error.message}{hint}", "$text-error"))
+        words = f"✗ {turn.error.message} {turn.error.hint}".split()
+        return flow([displayable(word) for word in words], width, " ")
     timing = turn.timing
     if timing is None:
-        return Content("no answer")
+        return "stopped before it began" if turn.reason == "stopped" else "no answer"
     parts = [
+        rate_text(timing.decode_rate),
         f"TTFT {seconds_text(timing.ttft)}",
-        f"{rate_text(timing.decode_rate)}",
         f"ITL p50 {seconds_text(timing.itl_p50)} p95 {seconds_text(timing.itl_p95)}",
-        f"{count_text(timing.tokens)} tokens",
+        f"{count_text(timing.tokens)} token{'' if timing.tokens == 1 else 's'}",
         REASONS.get(turn.reason, turn.reason),
+        turn.mode,
     ]
     if turn.cached:
         parts.append(f"{count_text(turn.cached)} of {count_text(len(turn.prompt_ids))} prompt tokens cached")
-    return Content(" · ".join([*parts, timing_mode]))
+    return flow([part for part in parts if part], width)
+
+
+def shown_prompt(prompt: str) -> str:
+    """The prompt, or the beginning of a long one and how long it is."""
+    start = "\n".join(prompt[:PROMPT_CHARACTERS].splitlines()[:PROMPT_LINES])
+    if len(start) < len(prompt.rstrip()):
+        start += f" … ({count_text(len(prompt))} characters)"
+    return displayable(start)

@@ -22,9 +22,9 @@ Decode speed of one engine divided by the other's, prefill left out. In mode *to
 share the machine, so only *in turn* gives either one's own speed.
 """
 
-    def compare(self, left: Turn | None, right: Turn | None, mode: TimingMode) -> None:
+    def compare(self, left: Turn | None, right: Turn | None) -> None:
         """Show the verdict on two turns with the same prompt."""
-        self.say(verdict(left, right, mode) if left and right else Content(""))
+        self.say(verdict(left, right) if left and right else Content(""))
 
     def say(self, sentence: Content) -> None:
         """Show a sentence; an empty one takes no room."""
@@ -36,25 +36,29 @@ share the machine, so only *in turn* gives either one's own speed.
         self.display = False
 
 
-def verdict(left: Turn, right: Turn, mode: TimingMode) -> Content:
-    """The sentence; empty where a figure is missing.
+def verdict(left: Turn, right: Turn) -> Content:
+    """The sentence; empty where a figure is missing, or where the sides were not asked the same.
 
     The quotient is taken against PyTorch where one of the sides is PyTorch, else against the right side.
     """
     engine, reference = (right, left) if left.engine.startswith(REFERENCE) else (left, right)
-    if not (engine.timing and reference.timing):
+    if not (engine.timing and reference.timing) or engine.error or reference.error:
         return Content("")
     fast, slow = engine.timing.decode_rate, reference.timing.decode_rate
-    if not (fast and slow) or engine.error or reference.error:
+    if not (fast and slow) or (left.prompt, left.mode) != (right.prompt, right.mode):
         return Content("")
-    if engine.prompt_ids != reference.prompt_ids:
-        return Content(
-            f"Not compared: the sides saw different prompts "
-            f"({len(engine.prompt_ids)} and {len(reference.prompt_ids)} tokens)."
-        )
-    first = f", first token {seconds_text(engine.timing.ttft)} vs {seconds_text(reference.timing.ttft)}"
     return Content.assemble(
         (f"{engine.engine} {fast / slow:.2f}× {reference.engine}", "bold"),
-        f": {rate_text(fast)} vs {rate_text(slow)}{first} · {mode.value}",
-        "" if mode is TimingMode.IN_TURN else ", so both shared the machine",
+        f": {rate_text(fast)} vs {rate_text(slow)}, {_first_token(engine, reference)} · {left.mode}",
+        ", so both shared the machine" if left.mode == TimingMode.TOGETHER else "",
     )
+
+
+def _first_token(engine: Turn, reference: Turn) -> str:
+    """TTFT of both; once earlier answers differ, so do the prompts, and their TTFTs tell little."""
+    assert engine.timing
+    assert reference.timing
+    if engine.prompt_ids == reference.prompt_ids:
+        return f"first token {seconds_text(engine.timing.ttft)} vs {seconds_text(reference.timing.ttft)}"
+    lengths = f"{len(engine.prompt_ids)} vs {len(reference.prompt_ids)} tokens"
+    return f"prompts differ since the answers did ({lengths})"

@@ -14,10 +14,11 @@ from app.playground import Playground
 from app.screens.chat import ChatScreen
 from app.state.series import Phase
 from app.state.settings import EngineChoice, SamplingSettings, Settings, TimingMode
-from app.widgets.pane import Pane
+from app.widgets.folded import FoldedTurn
+from app.widgets.pane import FailureCard, Pane
 from app.widgets.panel_strip import PanelStrip
 from app.widgets.prompt import Prompt
-from app.widgets.turn import FoldedTurn, TurnView
+from app.widgets.turn import Figures, TurnView
 from app.widgets.verdict import Verdict
 from tests.app.driving import ask, until_answered, until_ready, wait_until
 
@@ -28,6 +29,12 @@ def chat(app: Playground) -> ChatScreen:
 
 def notice(app: Playground, side: str) -> str:
     return str(chat(app).query_one(f"#pane-{side} .notice", Static).content)
+
+
+def failure(app: Playground, side: str) -> str:
+    """What the card on a side says; empty while there is none."""
+    card = chat(app).query_one(f"#pane-{side}", Pane).query_one(FailureCard)
+    return str(card.query_one(Static).content) if card.display else ""
 
 
 async def test_both_sides_answer_and_keep_their_history(settings: Settings) -> None:
@@ -56,7 +63,7 @@ async def test_shown_is_what_was_sent(settings: Settings) -> None:
         for side in app.sides:
             view = chat(app).query_one(f"#pane-{side.name}", Pane).query_one(TurnView)
             assert view.buffer.text == side.conversation.turns[-1].answer
-            figures = str(view.query_one(".turn-figures", Static).content)
+            figures = str(view.query_one(Figures).render())
             assert all(word in figures for word in ("TTFT", "tok/s", "p50", "p95", "tokens", "in turn"))
 
 
@@ -208,7 +215,7 @@ async def test_a_killed_worker_costs_its_side_alone(settings: Settings) -> None:
         os.kill(app.left.process.pid, signal.SIGKILL)
         await wait_until(pilot, lambda: app.left.phase is Phase.FAILED)
         await pilot.pause(0.3)
-        assert "SIGKILL" in notice(app, "left")
+        assert "SIGKILL" in failure(app, "left")
         await pilot.press(*"More", "enter")
         await wait_until(pilot, lambda: bool(app.right.conversation.turns[-1].reason))
         await pilot.pause()
