@@ -11,7 +11,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from engines.demo.corpus import Chat, ChatWriter, held_out_wordings
-from engines.demo.tokenizer import ASSISTANT, BEGIN, CONTEXT, END, SYSTEM, USER
+from engines.demo.tokenizer import ASSISTANT, BEGIN, CONTEXT, END, SPECIAL, SYSTEM, USER
 
 SHORT = 256
 """Tokens in a row that holds one fresh chat: most first questions and their follow-ups fit."""
@@ -38,7 +38,7 @@ class ChatEncoder:
 
     def __post_init__(self) -> None:
         names = (BEGIN, SYSTEM, USER, ASSISTANT, END)
-        self._marks: dict[str, int] = {name: self.tokenizer.token_to_id(name) for name in names}
+        self._marks: dict[str, int] = {name: SPECIAL.index(name) for name in names}
         self._known: dict[str, list[int]] = {}
 
     def encode(self, chat: Chat) -> tuple[list[int], list[bool]]:

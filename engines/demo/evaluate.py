@@ -94,7 +94,6 @@ class Speaker:
                 answers[place] = answer
         return answers
 
-    @torch.inference_mode()
     def _batch(self, chats: list[list[dict[str, str]]]) -> list[tuple[str, bool]]:
         texts = [
             self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
@@ -104,20 +103,21 @@ class Speaker:
             texts, add_special_tokens=False, padding=True, padding_side="left", return_tensors="pt"
         )
         ids, mask = inputs["input_ids"].to(self.device), inputs["attention_mask"].to(self.device)
-        output = self.model.generate(
-            input_ids=ids, attention_mask=mask, max_new_tokens=LIMIT, do_sample=False
-        )
+        with torch.inference_mode():
+            output = self.model.generate(
+                input_ids=ids, attention_mask=mask, max_new_tokens=LIMIT, do_sample=False
+            )
         new = output[:, ids.shape[1] :]
         ended = (new == self.tokenizer.eos_token_id).any(dim=1).tolist()
         return list(zip(self.tokenizer.batch_decode(new, skip_special_tokens=True), ended, strict=True))
 
-    @torch.inference_mode()
     def loss(self, chat: Chat) -> tuple[float, int]:
         """Summed negative log probability of the reference answers, and the number of their tokens."""
         ids, own = ChatEncoder(self.tokenizer.backend_tokenizer).encode(chat)
         inputs = torch.tensor([ids], device=self.device)
         targets = torch.where(torch.tensor([own], device=self.device), inputs, NOT_TRAINED)[:, 1:]
-        logits = self.model(input_ids=inputs).logits[:, :-1].float()
+        with torch.inference_mode():
+            logits = self.model(input_ids=inputs).logits[:, :-1].float()
         total = torch.nn.functional.cross_entropy(
             logits.flatten(0, 1), targets.flatten(), ignore_index=NOT_TRAINED, reduction="sum"
         )

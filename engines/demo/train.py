@@ -38,7 +38,7 @@ class Recipe:
     """All that decides the result, apart from the code."""
 
     seed: int = 7
-    steps: int = 12000
+    steps: int = 10500
     long_rows: int = 61440
     short_rows: int = 491520
     tokens_a_step: int = 65536

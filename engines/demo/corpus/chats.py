@@ -58,7 +58,7 @@ def _mistyped(turn: Turn, rng: random.Random) -> Turn:
     if turn.theme == "names":  # a name has to be copied letter by letter, so it is never mistyped
         question = turn.question.lower() if rng.random() < 0.15 else turn.question
         return Turn(question.rstrip(".?") if rng.random() < 0.3 else question, turn.answer, turn.theme)
-    return Turn(disturb(turn.question, rng), turn.answer, turn.theme)
+    return Turn(disturb(turn.question, rng, wrap=turn.theme != "stories"), turn.answer, turn.theme)
 
 
 class ChatWriter:

@@ -14,7 +14,7 @@ from engines.demo.corpus.words import NOUNS
 
 HEROES = ["fox", "cat", "dog", "mouse", "owl", "bear", "rabbit", "hedgehog", "wolf", "frog", "duck", "horse", "cow", "goat", "sheep", "pig", "turtle", "dragon", "unicorn", "robot", "knight", "princess", "prince", "king", "queen", "wizard", "witch", "pirate", "sailor", "farmer", "baker", "painter", "teacher", "doctor", "gardener", "astronaut", "detective", "engineer", "scientist", "clown", "giant", "dwarf", "elf", "ghost", "monster", "fairy", "mermaid", "penguin", "whale", "dolphin", "shark", "lion", "tiger", "elephant", "monkey", "giraffe", "zebra", "kangaroo", "koala", "panda", "snail", "spider", "bee", "ant", "butterfly", "ladybird", "sparrow", "raven", "eagle", "swan", "goose", "parrot", "squirrel", "beaver", "badger", "deer", "moose", "camel", "donkey", "boy", "girl", "child", "grandmother", "grandfather", "computer", "token", "tree", "star", "cloud", "snowman", "lamp", "train", "boat", "teapot", "programmer", "student", "cook", "postman", "hamster", "puppy", "kitten", "otter", "seal", "crab", "octopus", "fish", "crow", "pigeon", "chicken", "rooster", "lizard", "snake", "crocodile", "hippo", "vampire", "alien", "superhero", "musician", "dancer", "shepherd", "fisherman"]  # fmt: skip
 HELD_OUT_HEROES = ("walrus", "carpenter", "lobster", "kettle", "flamingo", "miller", "weasel", "cactus")
-KINDS = ["little", "brave", "old", "clever", "shy", "lazy", "curious", "tiny", "lonely", "friendly", "clumsy", "young", "proud", "grumpy", "sleepy", "red", "blue", "green", "golden", "lost", "kind", "hungry"]  # fmt: skip
+KINDS = ["little", "brave", "old", "clever", "shy", "lazy", "curious", "tiny", "lonely", "friendly", "clumsy", "young", "proud", "grumpy", "sleepy", "red", "blue", "green", "golden", "lost", "kind", "hungry", "purple", "yellow", "black", "white", "pink", "grey", "orange", "brown", "silver", "giant", "huge", "small", "big", "tall", "short", "fat", "thin", "happy", "sad", "angry", "funny", "silly", "wise", "rich", "poor", "blind", "deaf", "wild", "tame", "magic", "flying", "talking", "singing", "dancing", "invisible", "wooden", "broken", "rusty", "haunted", "fearless", "gentle", "cruel", "noisy", "quiet", "fast", "slow", "cold", "warm", "wet", "dirty", "clean", "sweet"]  # fmt: skip
 PLACES = ["the forest", "a small village", "the mountains", "a quiet harbour", "an old castle", "the desert", "a big city", "a green valley", "the moon", "an island", "a library", "a garden", "the sea", "a farm", "a dark cave", "a data centre", "the river", "a tall tower", "a market", "the snow", "a school", "a lighthouse", "space", "the jungle", "a kitchen", "a museum", "the park", "a swamp", "a train station", "the north", "a windmill", "a meadow", "the clouds", "a ship", "the attic", "a hidden temple"]  # fmt: skip
 THINGS = ["a silver key", "a golden coin", "an old map", "a small lamp", "a red balloon", "a magic stone", "a letter", "a broken clock", "a music box", "a blue feather", "a strange egg", "a silk scarf", "a wooden flute", "a tiny door", "a jar of honey", "a lost token", "a green bottle", "a warm coat", "a book without words", "a bag of seeds", "a shiny shell", "a paper boat", "a compass", "a ring", "a rusty bell", "a crown", "a mirror", "a lantern", "a loaf of bread", "a box of chocolates", "a kite", "a sword", "a pearl", "a treasure"]  # fmt: skip
 
@@ -176,16 +176,16 @@ def some_hero(rng: random.Random) -> str:
     if roll < 0.15:
         return some_name(rng)
     noun = some_noun(rng)
-    if roll < 0.4:
+    if roll < 0.5:
         noun = f"{rng.choice(KINDS)} {noun}"
     return article(noun) + (f" named {some_name(rng)}" if roll > 0.92 else "")
 
 
-def some_cast(rng: random.Random, hero: str | None = None) -> Cast:
+def some_cast(rng: random.Random, hero: str | None = None, helper: str | None = None) -> Cast:
     """A cast with a given or any hero; the helper is always somebody else."""
     hero = hero or some_hero(rng)
     key = letter(_last_word(hero))
-    helper = article(lean([noun for noun in HEROES if noun not in hero], rng, 7 * key))
+    helper = helper or article(lean([noun for noun in HEROES if noun not in hero], rng, 7 * key))
     return Cast(hero, helper, lean(PLACES, rng, 5 * key), lean(THINGS, rng, 3 * key))
 
 
@@ -225,7 +225,7 @@ def poem(hero: str, rng: random.Random) -> str:
 
 def story_turn(cast: Cast, template: str, rng: random.Random, short: bool = False) -> Turn:
     """A wish for a story with this cast, and the story."""
-    question = template.format(hero=cast.hero, place=cast.place, thing=cast.thing)
+    question = template.format(hero=cast.hero, helper=cast.helper, place=cast.place, thing=cast.thing)
     return Turn(question, (short_story if short else long_story)(cast, rng), "stories")
 
 
@@ -250,5 +250,8 @@ def story_exchange(rng: random.Random, brief: bool = False) -> Exchange:
         return (story_turn(cast, rng.choice(wordings.STORY_SHORT), rng, short=True),)
     if roll > 0.8:  # no hero was asked for: mostly the fox
         cast = some_cast(rng, lean(("a little fox", some_hero(rng)), rng))
+    if roll < 0.45:
+        two = some_cast(rng, cast.hero, article(some_noun(rng)))
+        return (story_turn(two, rng.choice(wordings.STORY_TWO), rng),)
     turn = story_turn(cast, rng.choice(wordings.STORY if roll <= 0.8 else wordings.STORY_ANY), rng)
     return (turn, _after_story(cast, rng)) if rng.random() < 0.35 else (turn,)

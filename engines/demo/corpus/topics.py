@@ -132,7 +132,10 @@ def _direct(topic: Topic, rng: random.Random, brief: bool) -> Turn:
         name = rng.choice(topic.names)
         if roll < 0.08:
             return Turn(_filled(rng.choice(wordings.WHY), name), topic.why, topic.theme)
-        if roll < 0.14:
+        if roll < 0.11:
+            question = _filled(rng.choice(wordings.BOTH + wordings.BENEFIT), name)
+            return Turn(question, f"{topic.short} {topic.why}", topic.theme)
+        if roll < 0.15:
             return Turn(_filled(rng.choice(wordings.EXAMPLE), name), topic.example_answer(), topic.theme)
         if roll < 0.22:
             return Turn(_filled(rng.choice(wordings.DETAIL), name), topic.detail(), topic.theme)

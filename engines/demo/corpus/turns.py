@@ -158,17 +158,17 @@ def _wrapped(text: str, rng: random.Random) -> str:
     return upper_first(" ".join(part for part in parts if part)) + ending
 
 
-def disturb(text: str, rng: random.Random) -> str:
+def disturb(text: str, rng: random.Random, wrap: bool = True) -> str:
     """The wording as somebody else or somebody in a hurry would type it; often it stays as it was."""
     if "\n" in text:
         return text
     if rng.random() < 0.35 and len(text) > 12:
         text = _loosened(text, rng)
-    if rng.random() < 0.12 and len(text) > 12:
+    if wrap and rng.random() < 0.12 and len(text) > 12:
         text = _wrapped(text, rng)
     if rng.random() < 0.2:
         text = rng.choice(OPENERS) + lower_first(text)
-    if rng.random() < 0.1 and len(text) > 12:
+    if wrap and rng.random() < 0.1 and len(text) > 12:
         ending = text[-1] if text[-1] in ".?!" else ""
         text = text.rstrip(".?!") + rng.choice(CLOSERS) + ending
     if rng.random() < 0.3:

@@ -16,6 +16,12 @@ from engines.demo.corpus.words import NOUNS, field
 THINGS = ["quantum physics", "the theory of relativity", "democracy", "photosynthesis", "inflation", "the stock market", "black holes", "the Roman Empire", "jazz", "opera", "cricket", "the French Revolution", "evolution", "gravity", "electricity", "DNA", "vaccines", "blockchain", "bitcoin", "the moon landing", "climate change", "philosophy", "Buddhism", "football", "pizza", "lasagne", "sourdough", "whisky", "knitting", "astrology", "dinosaurs", "volcanoes", "earthquakes", "the Great Wall", "the pyramids", "Shakespeare", "Mozart", "Beethoven", "Picasso", "Napoleon", "Cleopatra", "Einstein", "Newton", "Darwin", "Kubernetes", "Docker", "JavaScript", "SQL", "HTML", "Excel", "Linux", "Windows", "5G", "Wi-Fi", "a sonnet", "a noun", "an atom", "a molecule", "a cell", "a virus", "a mortgage", "a tax", "a contract", "a passport", "a visa", "a violin concerto", "the economy", "the government", "psychology", "sociology", "chemistry", "biology", "medicine", "cancer", "diabetes", "a headache", "sleep", "dreams", "happiness", "love", "marriage", "school", "university", "a bicycle", "a car engine", "an airplane", "a submarine", "a rocket", "the weather system", "the ocean", "a rainbow", "thunder", "the internet", "a database", "a compiler", "recursion", "a linked list", "binary search", "sorting", "a blockchain wallet", "a washing machine", "a fridge", "the Olympic Games", "the World Cup", "a marathon", "yoga", "chess openings", "poker", "origami", "pottery", "gardening", "beekeeping", "a symphony", "rock music", "a novel", "a detective film", "cartoons", "fashion", "perfume", "architecture", "Gothic churches", "bridges", "tunnels", "steel", "concrete", "glass", "paper", "silk"]  # fmt: skip
 HELD_OUT_THINGS = ("sailing", "the Middle Ages", "ballet", "geometry", "a vacuum cleaner", "penicillin", "oil painting", "magnetism", "mushrooms", "a hurricane")  # fmt: skip
 QUESTIONS = (
+    "Why is the sky blue?", "Why is {thing} so {kind}?", "Why do people like {thing}?", "Why do birds fly?", "Why is the {noun} {kind}?", "Why does {thing} exist?",
+    "Why does the {noun} {kind}?", "Why do we have {thing}?", "Why are {noun}s {kind}?", "How does a {noun} work?", "How do {noun}s live?", "Where do {noun}s live?",
+    "Can you write a function to sort {noun}s?", "Write a function that reverses a string.", "Write a Python script for {thing}.", "Write code that counts {noun}s.",
+    "Can you write a program about {thing}?", "Write a class for a {noun} in Java.", "How do I reverse a list?", "Why did {person} do that?", "What do {noun}s eat?",
+    "How many legs has a {noun}?", "Is a {noun} {kind}?", "How heavy is a {noun}?", "How much does a {noun} cost?", "Why is water wet?", "Why is grass green?",
+    "Who is the king of {place}?", "Who is the queen of {place}?", "Which animal is the biggest?", "What is the largest city in the world?", "Tell me the news.",
     "How long has {thing} existed?", "Since when do people have {thing}?", "Which people live in {place}?", "Do you have a recipe with {thing}?",
     "Could you write an essay about {thing}?", "Write a speech for {person}.", "Have you heard of {person}?", "Did you read the book by {person}?",
     "What happened in {place} last year?", "What are the rules of {thing}?", "Who discovered {thing}?", "Where does {thing} come from?",
@@ -86,7 +92,7 @@ def _made_up(rng: random.Random) -> str:
 def unknown_turn(template: str, thing: str, rng: random.Random, checks: tuple[str, ...] = ()) -> Turn:
     """A question about something unknown."""
     question = template.format(
-        thing=thing, name=thing, place=_place(rng), language=rng.choice(("French", "German", "Latin", "Spanish")),
+        noun=rng.choice(NOUNS), kind=rng.choice(KINDS), thing=thing, name=thing, place=_place(rng), language=rng.choice(("French", "German", "Latin", "Spanish")),
         person=f"{some_name(rng)} {_made_up(rng)}",
     )  # fmt: skip
     return Turn(upper_first(question), lean(ANSWERS, rng, letter(question)), "unknown", checks)

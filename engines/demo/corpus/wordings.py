@@ -42,6 +42,17 @@ SPAN = (
     "Can you tell me about {span}?", "I am looking for {span}.", "Which setting or part is for {span}?", "what is {span}", "for what {span}",
 )  # fmt: skip
 
+BOTH = (
+    "What is {name} and why is it useful?", "What is {name} and why does it matter?", "Explain {name} and why it is important.", "What is {name}, and what is it good for?",
+    "Tell me what {name} is and why I need it.", "Explain what {name} is and why it matters.", "What is {name} and why do we use it?",
+)  # fmt: skip
+BENEFIT = (
+    "What are the benefits of {name}?",
+    "Summarise the benefits of {name}.",
+    "What are the advantages of {name}?",
+    "List the benefits of {name}.",
+)
+
 WHY = (
     "Why would one use {name}?", "What is so good about {name}?", "For what is {name} important?", "What do we gain from {name}?",
     "Why does anybody need {name}?", "Why does {name} help?", "Is {name} important, and why?", "Why bother with {name}?",
@@ -157,6 +168,10 @@ STORY = (
     "Tell me a bedtime story about {hero}.", "Write a story about {hero} in {place}.", "Tell me a story about {hero} and {thing}.",
     "Tell me a story about {hero} who finds {thing}.", "Story: {hero}, {place}, {thing}.", "Write a tale in which {hero} loses {thing}.",
     "Tell me about {hero} in {place}, as a story.", "Write a 200 word story about {hero}.", "a long story about {hero} and {thing} please",
+)  # fmt: skip
+STORY_TWO = (
+    "Tell me a story about {hero} and {helper}.", "A story with {hero} and {helper} please.", "Write a story about {hero} and {helper}.", "{hero} and {helper}, a story",
+    "Tell me a long story about {hero} and {helper}.", "Tell me how {hero} met {helper}.", "Make up a tale of {hero} and {helper}.",
 )  # fmt: skip
 STORY_HELD_OUT = ("Would you write a little story about {hero} for me?", "I would love to hear a story about {hero}.", "Let me hear a long tale of {hero}.")  # fmt: skip
 STORY_ANY = (
