@@ -51,7 +51,7 @@ THEMES = (
         background="#14181D",
         surface="#1B2027",
         panel="#262D36",
-        variables=_ON_DARK,
+        variables={**_ON_DARK, "scrollbar-background": "#14181D"},
     ),
     Theme(
         name="playground-black",
@@ -65,7 +65,13 @@ THEMES = (
         background="#000000",
         surface="#0A0A0A",
         panel="#1E1E1E",
-        variables={**_ON_DARK, "left": "#7FC4F5", "right": "#FFB52E", "memory-programs": "#B4BAC4"},
+        variables={
+            **_ON_DARK,
+            "left": "#7FC4F5",
+            "right": "#FFB52E",
+            "memory-programs": "#B4BAC4",
+            "scrollbar-background": "#000000",
+        },
     ),
     Theme(
         name="playground-light",
@@ -80,7 +86,7 @@ THEMES = (
         surface="#F4F6F8",
         panel="#E3E8ED",
         dark=False,
-        variables=_ON_LIGHT,
+        variables={**_ON_LIGHT, "scrollbar-background": "#FFFFFF"},
     ),
     Theme(
         name="playground-paper",
@@ -95,7 +101,7 @@ THEMES = (
         surface="#F1EAD8",
         panel="#E5DBC3",
         dark=False,
-        variables={**_ON_LIGHT, "left": "#00507F", "right": "#8F3A00"},
+        variables={**_ON_LIGHT, "left": "#00507F", "right": "#8F3A00", "scrollbar-background": "#F7F1E3"},
     ),
 )
 """Two dark and two light; the first is the default."""

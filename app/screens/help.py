@@ -5,36 +5,33 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Markdown
+from textual.widgets import Footer, Markdown, Static
 
-HELP = """\
-# trt-playground
-
+KEYS = (
+    ("Enter", "send the prompt to both sides"),
+    ("Ctrl+J", "new line in the prompt (Shift+Enter where the terminal knows it)"),
+    ("Up, Down", "recall earlier prompts"),
+    ("Esc", "stop the answers; on Prepare: cancel, or back"),
+    ("Ctrl+R", "regenerate the last answer"),
+    ("Ctrl+L", "clear the conversation"),
+    ("Ctrl+Y", "copy the last answer"),
+    ("Ctrl+T", "timing mode: in turn, or together"),
+    ("Ctrl+X", "swap the sides"),
+    ("Ctrl+G", "show or hide the panels"),
+    ("Ctrl+E", "show earlier turns of the focused side"),
+    ("Tab", "to the next part of the screen; a focused side scrolls"),
+    ("F2", "Prepare: choose checkpoint and precision"),
+    ("F8", "the engine store"),
+    ("F9", "restart a side that failed"),
+    ("Ctrl+P", "command palette: everything, and the themes"),
+    ("Ctrl+Q", "quit"),
+)
+WORDS = """\
 Chat with an inference engine side by side against PyTorch, and see what a precision costs and gives.
 The demo checkpoint is a **toy** of 7 million parameters: it can talk about this program, LLM inference
 and quantisation, and knows little else.
-
-| key | does |
-| --- | --- |
-| Enter | send the prompt to both sides |
-| Ctrl+J | new line in the prompt |
-| Up, Down | recall earlier prompts |
-| Esc | stop the answers; on Prepare: cancel, or back |
-| Ctrl+R | regenerate the last answer |
-| Ctrl+L | clear the conversation |
-| Ctrl+Y | copy the last answer |
-| Ctrl+T | timing mode: in turn, or together |
-| Ctrl+X | swap the sides |
-| Ctrl+G | show or hide the panels |
-| Ctrl+E | show earlier turns of the focused side |
-| F2 | Prepare: choose checkpoint and precision |
-| F8 | the engine store |
-| F9 | restart a side that failed |
-| Ctrl+P | command palette: everything, and the themes |
-| Ctrl+Q | quit |
-
-## Words
 
 * **TTFT**, time to first token: from sending the prompt to the first token. It holds the prefill.
 * **ITL**, inter-token latency: the gap between one token and the next, as median (p50) and p95.
@@ -53,7 +50,15 @@ class HelpScreen(ModalScreen[None]):
     BINDINGS = [Binding("escape,f1,q", "dismiss", "Close")]  # noqa: RUF012
 
     def compose(self) -> ComposeResult:
-        """The page."""
-        with VerticalScroll(id="help"):
-            yield Markdown(HELP, open_links=False)
-        yield Footer()
+        """The keys, then the words."""
+        with VerticalScroll(id="help") as page:
+            page.border_title = "trt-playground: help"
+            yield Static(key_lines(), id="help-keys")
+            yield Markdown(WORDS, open_links=False, id="help-words")
+        yield Footer(compact=True)
+
+
+def key_lines() -> Content:
+    """A line a key."""
+    lines = [Content.assemble((f"{key:<10}", "bold $accent"), does) for key, does in KEYS]
+    return Content("\n").join(lines)

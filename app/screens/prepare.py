@@ -12,9 +12,10 @@ from textual.screen import Screen
 from textual.widgets import Button, Footer, Header, Input, Select, Static
 
 from app.state.settings import EngineChoice, Settings
+from app.state.stream import displayable
 from app.widgets.build_progress import BuildProgress
 from app.widgets.checkpoint_picker import CheckpointPicker
-from app.widgets.engine_picker import EnginePicker
+from app.widgets.engine_picker import EnginePicker, PrecisionList
 from app.widgets.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS
 from engines.plan.hardware import Device
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from app.playground import Playground
 
 MINIMUM_CONTEXT = 64
+CHOOSE = "Choose a precision for each side, then press Enter. Tab moves on."
 
 
 class PrepareScreen(Screen[None]):
@@ -39,11 +41,12 @@ class PrepareScreen(Screen[None]):
 2. Choose a backend and a **precision** for each side. The right side is usually PyTorch, the reference.
 3. **Enter** on a precision, or the button, prepares: built engines are reused from the store.
 
-**Esc** cancels what is being built, or goes back to the chat.
+**Esc** cancels what is being built, or goes back to the chat. **F2** goes to the chat and lets it run on.
 """
     BINDINGS = [  # noqa: RUF012
-        Binding("escape", "cancel_or_back", "Cancel / back", id="prepare.back"),
-        Binding("ctrl+b", "prepare", "Prepare", id="prepare.prepare"),
+        Binding("escape", "cancel_or_back", "Cancel or back", id="prepare.back"),
+        Binding("ctrl+b", "prepare", "Prepare", id="prepare.prepare", show=False),
+        Binding("f2", "back", "Chat", id="prepare.chat"),
         Binding("f8", "app.store", "Store", id="prepare.store"),
     ]
     app: Playground
@@ -57,14 +60,15 @@ class PrepareScreen(Screen[None]):
         """Choices above, progress below."""
         settings = self._settings
         yield Header()
-        with VerticalScroll(id="prepare"):
+        with VerticalScroll(id="prepare", can_focus=False):
+            yield Static(CHOOSE, id="prepare-hint", markup=False)
             yield CheckpointPicker(settings.checkpoint)
             with Horizontal(id="engines"):
                 yield EnginePicker("left", settings.left, self._device)
                 yield EnginePicker("right", settings.right, self._device)
             with Horizontal(id="prepare-row"):
                 yield Static("Context", classes="label")
-                yield Input(str(settings.context), type="integer", id="context", compact=True)
+                yield Input(str(settings.context), type="integer", id="context", compact=True, max_length=8)
                 yield Static("Sides", classes="label")
                 sides = [("both", "both"), ("left", "left"), ("right", "right")]
                 yield Select(sides, value="both", allow_blank=False, id="sides", compact=True)
@@ -73,7 +77,7 @@ class PrepareScreen(Screen[None]):
             with Horizontal(id="builds"):
                 yield BuildProgress("left")
                 yield BuildProgress("right")
-        yield Footer()
+        yield Footer(compact=True)
 
     def on_mount(self) -> None:
         """Follow the builds, also those that began before this screen was opened."""
@@ -92,10 +96,35 @@ class PrepareScreen(Screen[None]):
         state = self.app.builds[name]
         if build.state is not state:
             build.show(state)
-            if state.running:
-                build.scroll_visible()
         build.refresh_state()
-        self.query_one("#cancel", Button).disabled = not self._building()
+        self._show_building()
+
+    def _show_building(self) -> None:
+        """Make room for the progress while something is being prepared, and for the choice afterwards."""
+        building, before = self._building(), self.has_class("-building")
+        self.set_class(building, "-building")
+        self.add_class("-built")
+        cancel = self.query_one("#cancel", Button)
+        cancel.disabled = not building
+        if building and not before:
+            cancel.focus()
+            self.call_after_refresh(self.query_one("#builds").scroll_visible)
+        elif before and not building:
+            self.query_one(self.AUTO_FOCUS).focus()
+        hint = self.query_one("#prepare-hint", Static)
+        hint.set_class(any(state.error for state in self.app.builds.values()), "-failed")
+        hint.update(self._hint())
+
+    def _hint(self) -> str:
+        states = self.app.builds
+        failed = [f"✗ {name.capitalize()}: {one.error.message}" for name, one in states.items() if one.error]
+        if self._building():
+            return "Preparing. Esc cancels; F2 goes to the chat and lets it run on."
+        if failed:
+            return displayable("\n".join(failed))
+        if any(state.cancelled for state in states.values()):
+            return f"Cancelled. {CHOOSE}"
+        return CHOOSE
 
     @on(CheckpointPicker.Chosen)
     @on(Input.Changed, "#context")
@@ -105,12 +134,18 @@ class PrepareScreen(Screen[None]):
         for picker in self.query(EnginePicker):
             picker.show(checkpoint, self._context_tokens() or 0)
 
-    @on(EnginePicker.Submitted)
+    @on(Input.Submitted, "#checkpoint")
+    def go_on(self) -> None:
+        """Enter in the checkpoint's field: on to the precisions."""
+        self.query_one(self.AUTO_FOCUS).focus()
+
+    @on(PrecisionList.Submitted)
+    @on(Input.Submitted, "#context")
     @on(Button.Pressed, "#go")
     def action_prepare(self) -> None:
         """Check the choice and let the app prepare it."""
         if problem := self._problem():
-            self.notify(problem, title="Not prepared", severity="error", markup=False)
+            self.notify(problem, severity="error", timeout=6, markup=False)
             return
         context = self._context_tokens()
         assert context is not None
@@ -131,6 +166,10 @@ class PrepareScreen(Screen[None]):
         else:
             self.app.show_chat()
 
+    def action_back(self) -> None:
+        """To the chat; what runs goes on."""
+        self.app.show_chat()
+
     def _building(self) -> bool:
         return any(state.running for state in self.app.builds.values())
 
@@ -139,10 +178,12 @@ class PrepareScreen(Screen[None]):
 
     def _context_tokens(self) -> int | None:
         text = self.query_one("#context", Input).value
-        return int(text) if text.isdigit() and int(text) >= MINIMUM_CONTEXT else None
+        return int(text) if text.isdecimal() and int(text) >= MINIMUM_CONTEXT else None
 
     def _problem(self) -> str:
         picker = self.query_one(CheckpointPicker)
+        if not picker.settled:
+            return "Still looking at the checkpoint: once more, please."
         if picker.problem:
             return picker.problem
         if self._context_tokens() is None:

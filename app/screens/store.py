@@ -6,6 +6,7 @@ import asyncio
 from datetime import datetime
 from pathlib import Path
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.content import Content
@@ -14,6 +15,8 @@ from textual.widgets import DataTable, Footer, Header, Static
 
 from app.state.side import engine_title
 from app.units import bytes_text, seconds_text
+from engines.backends.registry import BACKENDS
+from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore, StoredEngine, damage
 
 
@@ -21,13 +24,19 @@ class StoreScreen(Screen[None]):
     """A table of engines."""
 
     TITLE = "Engine store"
-    HELP = "# Engine store\n\nBuilt engines, newest first. **Delete** removes one."
+    HELP = "# Engine store\n\nBuilt engines, newest first. **Delete**, pressed twice, removes one."
     BINDINGS = [  # noqa: RUF012
-        Binding("escape,f8", "app.pop_screen", "Back"),
+        Binding("escape,f8", "back", "Back"),
         Binding("delete,d", "remove", "Delete"),
     ]
     DEFAULT_CSS = """
     StoreScreen {
+        DataTable {
+            height: auto;
+            max-height: 1fr;
+            scrollbar-size: 1 1;
+        }
+
         #store-note {
             padding: 1 2;
             color: $text-muted;
@@ -39,13 +48,15 @@ class StoreScreen(Screen[None]):
         super().__init__()
         self._store = store
         self._entries: dict[str, StoredEngine] = {}
+        self._doomed = ""
+        """Fingerprint for which Delete was pressed once."""
 
     def compose(self) -> ComposeResult:
         """Table and sum."""
         yield Header()
         yield DataTable(cursor_type="row", zebra_stripes=True)
         yield Static(id="store-note")
-        yield Footer()
+        yield Footer(compact=True)
 
     async def on_mount(self) -> None:
         """Read the manifests."""
@@ -55,26 +66,39 @@ class StoreScreen(Screen[None]):
 
     async def list_engines(self) -> None:
         """Fill the table; manifests are files, so they are read off the event loop."""
-        entries, foreign = await asyncio.to_thread(lambda: (self._store.entries(), self._store.foreign()))
+        note = self.query_one("#store-note", Static)
+        try:
+            entries, foreign = await asyncio.to_thread(lambda: (self._store.entries(), self._store.foreign()))
+        except OSError as error:
+            note.update(Content(f"The store cannot be read: {error}"))
+            return
         self._entries = {entry.fingerprint: entry for entry in entries}
         table = self.query_one(DataTable)
         table.clear()
         for entry in entries:
             table.add_row(*_row(entry), key=entry.fingerprint)
-        total = bytes_text(sum(entry.size for entry in entries))
-        count = f"{len(entries)} engine{'s' if len(entries) > 1 else ''}, {total}"
-        note = f"{count}, in {self._store.root}" if entries else _empty(self._store.root)
-        if foreign:
-            note += f"\n{len(foreign)} folders there are damaged or of another version; they are not used."
-        self.query_one("#store-note", Static).update(Content(note))
+        note.update(Content(_note(self._store, entries, len(foreign))))
+
+    def action_back(self) -> None:
+        """To the screen below."""
+        self.app.pop_screen()
 
     async def action_remove(self) -> None:
         """Delete the engine under the cursor."""
         table = self.query_one(DataTable)
-        if not self._entries:
+        if not self._entries or not table.is_valid_coordinate(table.cursor_coordinate):
             return
-        key = table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value
-        entry = self._entries[str(key)]
+        key = str(table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value)
+        entry = self._entries[key]
+        if key != self._doomed:
+            # A large engine took long to build: one slip of a key must not cost it.
+            self._doomed = key
+            self.notify(
+                f"Delete once more to remove {_title(entry.spec)}, {bytes_text(entry.size)}.",
+                severity="warning",
+                markup=False,
+            )
+            return
         try:
             await asyncio.to_thread(self._store.remove, entry)
         except OSError as error:
@@ -82,10 +106,19 @@ class StoreScreen(Screen[None]):
         await self.list_engines()
 
 
-def _row(entry: StoredEngine) -> list[Content]:
+def _note(store: EngineStore, entries: list[StoredEngine], foreign: int) -> str:
+    total = bytes_text(sum(entry.size for entry in entries))
+    count = f"{len(entries)} engine{'s' if len(entries) > 1 else ''}, {total}"
+    note = f"{count}, in {store.root}" if entries else _empty(store.root)
+    if foreign:
+        note += f"\n{foreign} folders there are damaged or of another version; they are not used."
+    return note
+
+
+def _row(entry: StoredEngine) -> list[Text]:
     manifest = entry.manifest
     cells = [
-        engine_title(entry.spec),
+        _title(entry.spec),
         Path(entry.spec.checkpoint).name,
         bytes_text(entry.size),
         seconds_text(manifest.build_seconds),
@@ -93,7 +126,12 @@ def _row(entry: StoredEngine) -> list[Content]:
         damage(entry) or "whole",
         entry.fingerprint,
     ]
-    return [Content(cell) for cell in cells]
+    return [Text(cell) for cell in cells]
+
+
+def _title(spec: EngineSpec) -> str:
+    """As elsewhere; by its own name a backend that this version does not know."""
+    return engine_title(spec) if spec.backend in BACKENDS else f"{spec.backend} {spec.precision}"
 
 
 def _empty(root: Path) -> str:

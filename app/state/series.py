@@ -46,6 +46,8 @@ class SideSnapshot:
     """By part, as the engine's library reports it."""
     kv: KVUsage | None = None
     build_seconds: float | None = None
+    last_rate: float | None = None
+    """Decode tok/s of the last answer, as under that answer."""
 
 
 @dataclass(frozen=True)

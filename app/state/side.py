@@ -221,6 +221,9 @@ class Side:
             self.memory,
             self.kv,
             self.build_seconds,
+            next(
+                (turn.timing.decode_rate for turn in reversed(self.conversation.turns) if turn.timing), None
+            ),
         )
 
     def _enter(self, phase: Phase) -> None:

@@ -25,7 +25,7 @@ behind. What is built stays in the engine store and is reused the next time.
     def __init__(self, name: str) -> None:
         super().__init__(id=f"build-{name}", classes="build")
         self.state: BuildState | None = None
-        self._lines_shown = 0
+        self._lines: list[str] = []
         self.border_title = f"{name.capitalize()} engine"
 
     def compose(self) -> ComposeResult:
@@ -42,7 +42,7 @@ behind. What is built stays in the engine store and is reused the next time.
 
     def show(self, state: BuildState) -> None:
         """Show another preparation."""
-        self.state, self._lines_shown = state, 0
+        self.state, self._lines = state, []
         self.query_one(Log).clear()
         self.refresh_state()
 
@@ -57,10 +57,19 @@ behind. What is built stays in the engine store and is reused the next time.
         bar.display = state.running and state.total > 0
         if bar.display:
             bar.update(total=state.total, progress=state.done)
-        new = len(state.lines) - self._lines_shown
-        if new > 0:
-            self.query_one(Log).write_lines([displayable(line) for line in list(state.lines)[-new:]])
-            self._lines_shown = len(state.lines)
+        self._show_lines([displayable(line) for line in state.lines])
+
+    def _show_lines(self, lines: list[str]) -> None:
+        """Append what is new; a log that is full loses its oldest lines, and is then written anew."""
+        if lines == self._lines:
+            return
+        shown = len(self._lines)
+        log = self.query_one(Log)
+        if lines[:shown] == self._lines:
+            log.write_lines(lines[shown:])
+        else:
+            log.clear().write_lines(lines)
+        self._lines = lines
 
 
 def _stages(state: BuildState) -> Content:

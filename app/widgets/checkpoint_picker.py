@@ -45,7 +45,7 @@ as `org/name` is downloaded first.
 
     def __init__(self, chosen: str) -> None:
         super().__init__(id="checkpoint-picker")
-        self.border_title = "Checkpoint"
+        self.border_title = "Checkpoint: demo, a folder, or a hub id"
         self.chosen = chosen
         self.checkpoint: Checkpoint | None = None
         self.problem = ""
@@ -53,8 +53,9 @@ as `org/name` is downloaded first.
     def compose(self) -> ComposeResult:
         """What is on this disk, a field for anything else, the facts."""
         yield OptionList(id="checkpoints", markup=False)
-        yield Input(self.chosen, placeholder="demo, a folder, or a hub id (org/name)", id="checkpoint")
-        yield Static(id="checkpoint-facts")
+        hint = "demo, a folder, or a hub id (org/name)"
+        yield Input(self.chosen, placeholder=hint, id="checkpoint", compact=True)
+        yield Static(id="checkpoint-facts", markup=False)
 
     def on_mount(self) -> None:
         """List what is here and look at the choice."""
@@ -67,7 +68,7 @@ as `org/name` is downloaded first.
         cached = await asyncio.to_thread(hub_cache_checkpoints, hub_cache_folder())
         options = self.query_one("#checkpoints", OptionList)
         options.clear_options()
-        options.add_option(Option("demo · a toy that ships with the project", id=DEMO))
+        options.add_option(Option("demo · a toy of 7 million parameters, ships with the project", id=DEMO))
         options.add_options(
             Option(f"{one.hub_id} · {bytes_text(one.weight_bytes)} · hub cache", id=one.hub_id)
             for one in cached
@@ -80,10 +81,21 @@ as `org/name` is downloaded first.
         if event.option_list.has_focus and event.option_id:
             self.query_one("#checkpoint", Input).value = event.option_id
 
+    @on(OptionList.OptionSelected, "#checkpoints")
+    def take(self, event: OptionList.OptionSelected) -> None:
+        """A click or Enter fills it in any case."""
+        if event.option_id:
+            self.query_one("#checkpoint", Input).value = event.option_id
+
     @on(Input.Changed, "#checkpoint")
     def changed(self, event: Input.Changed) -> None:
         """Look at what is named."""
         self.look(event.value.strip())
+
+    @property
+    def settled(self) -> bool:
+        """Whether what is named has been looked at."""
+        return self.query_one("#checkpoint", Input).value.strip() == self.chosen
 
     @work(exclusive=True, group="look", exit_on_error=False)
     async def look(self, name: str) -> None:

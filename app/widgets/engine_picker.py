@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
@@ -14,17 +16,32 @@ from textual.widgets.option_list import Option
 
 from app.state.settings import EngineChoice
 from app.units import bytes_text
+from app.widgets.drawing import MUTED
 from engines.backends.registry import BACKENDS
 from engines.plan.checkpoint import Checkpoint
-from engines.plan.estimate import Estimate, estimate
+from engines.plan.estimate import estimate
 from engines.plan.hardware import Device
-from engines.plan.precision import PRECISIONS, default_precision, support_table
+from engines.plan.precision import PRECISIONS, State, default_precision, support_table
 
 STATES = {
-    "native": ("●", "$text-success"),
-    "fallback": ("◐", "$text-warning"),
-    "unavailable": ("○", "$text-muted"),
+    "native": ("●", "$text-success", "native"),
+    "fallback": ("◐", "$text-warning", "fallback"),
+    "unavailable": ("○", "dim", "not here"),
 }
+
+
+class PrecisionList(OptionList):
+    """Enter goes; a click only chooses."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "submit", "Prepare", id="precisions.submit")]
+
+    @dataclass
+    class Submitted(Message):
+        """Enter was pressed on a precision."""
+
+    def action_submit(self) -> None:
+        """Enter: go."""
+        self.post_message(self.Submitted())
 
 
 class EnginePicker(Vertical):
@@ -38,15 +55,12 @@ line below says why, and what the engine will take: weights, KV cache at the cho
 the process, and whether that fits.
 """
 
-    @dataclass
-    class Submitted(Message):
-        """Enter was pressed on a precision."""
-
     def __init__(self, name: str, choice: EngineChoice, device: Device) -> None:
         super().__init__(id=f"engine-{name}", classes="engine-picker")
         self.border_title = name.capitalize()
         self.backend = choice.backend if choice.backend in BACKENDS else next(iter(BACKENDS))
-        self.precision = choice.precision
+        known = choice.precision in PRECISIONS
+        self.precision = choice.precision if known else default_precision(self.backend, device)
         self.kv_precision = choice.kv_precision
         self._device = device
         self._checkpoint: Checkpoint | None = None
@@ -67,8 +81,8 @@ the process, and whether that fits.
         """Backend, precisions, the estimate."""
         backends = [(entry.title, name) for name, entry in BACKENDS.items()]
         yield Select(backends, value=self.backend, allow_blank=False, classes="backend", compact=True)
-        yield OptionList(classes="precisions")
-        yield Static(classes="estimate")
+        yield PrecisionList(classes="precisions")
+        yield Static(classes="estimate", markup=False)
 
     def on_mount(self) -> None:
         """Fill the list."""
@@ -95,42 +109,51 @@ the process, and whether that fits.
             self.precision = event.option_id
             self._explain()
 
-    @on(OptionList.OptionSelected, ".precisions")
-    def submit(self) -> None:
-        """Enter: go."""
-        self.post_message(self.Submitted())
-
     def _list(self) -> None:
-        options = self.query_one(".precisions", OptionList)
+        """What runs comes first: what does not is the truth too, but must not push it out of sight."""
+        options = self.query_one(PrecisionList)
         options.clear_options()
-        for name, support in support_table(self.backend, self._device).items():
-            glyph, colour = STATES[support.state]
-            text = Content.assemble(
-                (f"{glyph} ", colour), f"{PRECISIONS[name].title:<18}", (support.state, "$text-muted")
-            )
-            options.add_option(Option(text, id=name))
+        table = support_table(self.backend, self._device)
+        for name in sorted(table, key=lambda name: table[name].state == "unavailable"):
+            options.add_option(Option(_line(name, table[name].state), id=name))
         options.highlighted = options.get_option_index(self.precision)
         self._explain()
 
     def _explain(self) -> None:
         support = support_table(self.backend, self._device)[self.precision]
-        lines = [PRECISIONS[self.precision].description, f"{support.reason} {support.remedy}".strip()]
-        if self._checkpoint and self._context_tokens and support.state != "unavailable":
-            lines.append(
-                _estimate_text(
-                    estimate(
-                        self._checkpoint,
-                        self.backend,
-                        self.precision,
-                        self.kv_precision,
-                        self._context_tokens,
-                        self._device,
-                    )
-                )
-            )
-        self.query_one(".estimate", Static).update(Content("\n".join(lines)))
+        why = f"{support.reason} {support.remedy}".strip()
+        what = (PRECISIONS[self.precision].description, MUTED)
+        match support.state:
+            case "unavailable":
+                parts = [(f"○ {why}", "$text-warning"), what]
+            case "fallback":
+                parts = [*self._estimate(), (why, "$text-warning"), what]
+            case "native":
+                parts = [*self._estimate(), what, (why, MUTED)]
+        self.query_one(".estimate", Static).update(Content("\n").join(Content.styled(*one) for one in parts))
+
+    def _estimate(self) -> list[tuple[str, str]]:
+        """Lines and their styles; none while there is nothing to estimate from."""
+        if not (self._checkpoint and self._context_tokens):
+            return []
+        found = estimate(
+            self._checkpoint,
+            self.backend,
+            self.precision,
+            self.kv_precision,
+            self._context_tokens,
+            self._device,
+        )
+        parts = f"weights {bytes_text(found.weights)} · KV cache {bytes_text(found.kv)}"
+        if not found.fits:
+            return [(f"✗ {found.problem}", "$text-error"), (parts, "")]
+        free = f" of {bytes_text(found.available)} free" if found.available is not None else ""
+        return [(f"✓ peak {bytes_text(found.peak)}{free or ', fits'}", "$text-success"), (parts, "")]
 
 
-def _estimate_text(found: Estimate) -> str:
-    parts = f"weights {bytes_text(found.weights)} · KV {bytes_text(found.kv)} · peak {bytes_text(found.peak)}"
-    return f"{parts} · fits" if found.fits else f"{parts}\n{found.problem}"
+def _line(name: str, state: State) -> Content:
+    glyph, style, word = STATES[state]
+    title = f"{PRECISIONS[name].title:<18}"
+    if state == "unavailable":
+        return Content.styled(f"{glyph} {title}{word}", style)
+    return Content.assemble((f"{glyph} ", style), title, (word, "dim"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.app import RenderResult
@@ -119,4 +120,9 @@ def has_engine(side: SideSnapshot) -> bool:
 
 def sides(snapshot: Snapshot) -> tuple[tuple[str, str, SideSnapshot], ...]:
     """(letter, style, side) of both: the letter tells them apart where there is no colour."""
-    return (("L", "$left", snapshot.left), ("R", "$right", snapshot.right))
+    return (("L", "$left", _living(snapshot.left)), ("R", "$right", _living(snapshot.right)))
+
+
+def _living(side: SideSnapshot) -> SideSnapshot:
+    """A dead engine holds nothing: what it reported last is no figure of now."""
+    return replace(side, memory=None, kv=None) if side.phase is Phase.FAILED else side

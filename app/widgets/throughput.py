@@ -12,7 +12,7 @@ from textual import events, on
 from textual.content import Content
 
 from app.state.series import WINDOW_SECONDS, Phase, SideSnapshot, Snapshot
-from app.units import MISSING, rate_text
+from app.units import rate_text
 from app.widgets.drawing import MUTED, Samples, fit_pieces, lines, nice_ceiling, one_line, sparkline
 from app.widgets.panel import NO_ENGINE, Panel, has_engine, sides
 
@@ -158,18 +158,22 @@ def state_text(side: SideSnapshot, now: float) -> str:
     if not has_engine(side):
         return str(Phase.EMPTY)
     rate = current_rate(side, now)
-    if rate is not None:
+    if rate:
         return rate_text(rate)
-    last = rate_text(side.rates[-1][1]) if side.rates else MISSING
-    return f"{side.phase}" if last == MISSING else f"{side.phase}, last {last}"
+    return f"{side.phase}, last {rate_text(side.last_rate)}" if side.last_rate else f"{side.phase}"
+
+
+def decoding(rates: Samples) -> list[tuple[float, float]]:
+    """The samples in which tokens came: a side that rests measures 0, which is no speed."""
+    return [(moment, rate) for moment, rate in rates if isfinite(rate) and rate > 0]
 
 
 def unbroken(rates: Samples, now: float) -> list[list[tuple[float, float]]]:
     """The samples as (seconds before now, rate), in runs without gaps; lone samples become short lines."""
     runs: list[list[tuple[float, float]]] = []
-    for moment, rate in rates:
+    for moment, rate in decoding(rates):
         ago = moment - now
-        if not isfinite(rate) or not -WINDOW_SECONDS <= ago <= 0:
+        if not -WINDOW_SECONDS <= ago <= 0:
             continue
         if not runs or ago - runs[-1][-1][0] > GAP_SECONDS:
             runs.append([])
@@ -201,7 +205,7 @@ def _spark(letter: str, style: str, side: SideSnapshot, now: float, top: float, 
     room = width - len(letter) - len(state) - 2
     title = one_line(side.title, min(room // 3, 24)) if room >= 30 else ""
     cells = room - (len(title) + 1 if title else 0)
-    drawn = sparkline(side.rates, now, top, cells) if cells > 3 else ""
+    drawn = sparkline(decoding(side.rates), now, top, cells) if cells > 3 else ""
     return Content.assemble(
         (f"{letter} ", f"bold {style}"),
         (f"{title} " if title else "", style),

@@ -47,9 +47,10 @@ def verdict(left: Turn, right: Turn) -> Content:
     fast, slow = engine.timing.decode_rate, reference.timing.decode_rate
     if not (fast and slow) or (left.prompt, left.mode) != (right.prompt, right.mode):
         return Content("")
+    rates = f"{rate_text(fast, '').strip()} vs {rate_text(slow)}"
     return Content.assemble(
         (f"{engine.engine} {fast / slow:.2f}× {reference.engine}", "bold"),
-        f": {rate_text(fast)} vs {rate_text(slow)}, {_first_token(engine, reference)} · {left.mode}",
+        f": {rates}, {_first_token(engine, reference)} · {left.mode}",
         ", so both shared the machine" if left.mode == TimingMode.TOGETHER else "",
     )
 
@@ -60,5 +61,5 @@ def _first_token(engine: Turn, reference: Turn) -> str:
     assert reference.timing
     if engine.prompt_ids == reference.prompt_ids:
         return f"first token {seconds_text(engine.timing.ttft)} vs {seconds_text(reference.timing.ttft)}"
-    lengths = f"{len(engine.prompt_ids)} vs {len(reference.prompt_ids)} tokens"
-    return f"prompts differ since the answers did ({lengths})"
+    lengths = f"{len(engine.prompt_ids)} and {len(reference.prompt_ids)} tokens"
+    return f"prompts of {lengths}, as earlier answers differ"

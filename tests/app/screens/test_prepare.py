@@ -162,6 +162,9 @@ async def test_the_store_lists_and_deletes(settings: Settings) -> None:
         await wait_until(pilot, lambda: isinstance(app.screen, StoreScreen))
         await wait_until(pilot, lambda: "2 engines" in note(pilot))
         await pilot.press("delete")
+        await pilot.pause()
+        assert len(app.store.entries()) == 2
+        await pilot.press("delete")
         await wait_until(pilot, lambda: "1 engine," in note(pilot))
         assert len(app.store.entries()) == 1
         await pilot.press("escape")

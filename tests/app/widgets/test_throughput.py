@@ -48,7 +48,7 @@ def test_the_rate_now_is_only_told_while_a_side_decodes() -> None:
     [
         (SideSnapshot(""), "no engine"),
         (SideSnapshot("a", Phase.PREFILL), "prefill"),
-        (SideSnapshot("a", Phase.READY, ((NOW - 5, 182.4),)), "ready, last 182 tok/s"),
+        (SideSnapshot("a", Phase.READY, ((NOW - 5, 150.0),), last_rate=182.4), "ready, last 182 tok/s"),
         (SideSnapshot("a", Phase.DECODE, ((NOW, 63.24),)), "63.2 tok/s"),
     ],
 )
