@@ -7,6 +7,7 @@ import contextlib
 import statistics
 
 from app.state.side import Side
+from tests.benchmarks.quiet import QuietRounds
 from tests.benchmarks.sides import Answer, generate, opened
 from tests.benchmarks.table import Budget, Result, number, ratios, spread
 from tests.benchmarks.workshop import Workshop
@@ -18,7 +19,7 @@ moves on by one, after one round of warm-up. Medians of {rounds} rounds; × is t
 ratios to the reference, with their range."""
 COLUMNS = ("engine", "decode tok/s", "× [range]", "TTFT ms", "× sooner [range]")
 LIMITS = {"openvino:int8": 3.5, "openvino:int4": 5.0}
-Rounds = dict[str, list[Answer]]
+Round = dict[str, Answer]
 
 
 def run(workshop: Workshop) -> Result:
@@ -27,35 +28,38 @@ def run(workshop: Workshop) -> Result:
     method = METHOD.format(prompt=numbers.prompt_tokens, new=numbers.new_tokens, rounds=numbers.rounds)
     result = Result("decode", method, COLUMNS)
     for name in workshop.checkpoints:
-        rounds = asyncio.run(_measure(workshop, name))
+        measured = asyncio.run(_measure(workshop, name))
+        rounds = measured.best
+        result.notes.append(f"{name}: {measured.summary()}")
         _report(result, name, rounds, numbers.reference)
         if name == numbers.shape:
             _judge(result, rounds, numbers.reference)
     return result
 
 
-async def _measure(workshop: Workshop, checkpoint_name: str) -> Rounds:
+async def _measure(workshop: Workshop, checkpoint_name: str) -> QuietRounds[Round]:
     numbers = workshop.numbers
     engines = [numbers.reference, *(f"openvino:{precision}" for precision in numbers.precisions)]
     checkpoint = workshop.checkpoints[checkpoint_name]
-    rounds: Rounds = {engine: [] for engine in engines}
+    rounds = QuietRounds[Round](numbers)
     async with contextlib.AsyncExitStack() as stack:
         sides: dict[str, Side] = {}
         for engine in engines:
             sides[engine] = await stack.enter_async_context(opened(workshop, engine, checkpoint_name))
-        for turn in range(numbers.rounds + 1):
+        for turn in rounds:
+            answers: Round = {}
             first = turn % len(engines)
             for engine in engines[first:] + engines[:first]:
                 prompt = workshop.random_ids(checkpoint, numbers.prompt_tokens)
-                answer = await generate(sides[engine], prompt, numbers.new_tokens)
-                if turn:
-                    rounds[engine].append(answer)
+                answers[engine] = await generate(sides[engine], prompt, numbers.new_tokens)
+            rounds.keep({engine: answers[engine] for engine in engines})
     return rounds
 
 
-def _report(result: Result, checkpoint: str, rounds: Rounds, reference: str) -> None:
-    base = rounds[reference]
-    for engine, answers in rounds.items():
+def _report(result: Result, checkpoint: str, rounds: list[Round], reference: str) -> None:
+    base = [answers[reference] for answers in rounds]
+    for engine in rounds[0]:
+        answers = [each[engine] for each in rounds]
         rates, firsts = [a.rate for a in answers], [a.ttft for a in answers]
         result.rows.append(
             (
@@ -69,9 +73,9 @@ def _report(result: Result, checkpoint: str, rounds: Rounds, reference: str) -> 
         result.figures[f"{checkpoint} {engine}"] = {"decode tok/s": rates, "ttft s": firsts}
 
 
-def _judge(result: Result, rounds: Rounds, reference: str) -> None:
-    base = [answer.rate for answer in rounds[reference]]
+def _judge(result: Result, rounds: list[Round], reference: str) -> None:
+    base = [answers[reference].rate for answers in rounds]
     for engine, limit in LIMITS.items():
-        if engine in rounds and engine != reference:
-            ratio = statistics.median(ratios([answer.rate for answer in rounds[engine]], base))
+        if engine in rounds[0] and engine != reference:
+            ratio = statistics.median(ratios([answers[engine].rate for answers in rounds], base))
             result.budgets.append(Budget(f"decode {engine} / {reference}", ratio, limit, "×", at_least=True))

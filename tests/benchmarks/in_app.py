@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.measured_app import MeasuredApp, running
+from tests.benchmarks.quiet import QuietRounds
 from tests.benchmarks.sides import opened
 from tests.benchmarks.table import Budget, Result, number, ratios, spread
 from tests.benchmarks.workshop import PROJECT, Workshop
@@ -90,8 +91,10 @@ def run(workshop: Workshop) -> Result:
             bare_engine(workshop, ENGINE, checkpoint, directory) as bare,
             running(workshop, checkpoint, ENGINE, numbers.reference) as app,
         ):
-            inside, outside = _rounds(workshop, app, bare, new_tokens)
+            rounds = _rounds(workshop, app, bare, new_tokens)
+        inside, outside = [app_rate for app_rate, _ in rounds.best], [rate for _, rate in rounds.best]
         quotients = ratios(inside, outside)
+        result.notes.append(f"{name}: {rounds.summary()}")
         medians = number(statistics.median(inside)), number(statistics.median(outside))
         result.rows.append((f"{name} {ENGINE}", *medians, spread(quotients, "{:.3f}".format)))
         result.figures[name] = {"app tok/s": inside, "script tok/s": outside}
@@ -103,11 +106,10 @@ def run(workshop: Workshop) -> Result:
 
 def _rounds(
     workshop: Workshop, app: MeasuredApp, bare: BareEngine, new_tokens: int
-) -> tuple[list[float], list[float]]:
-    inside: list[float] = []
-    outside: list[float] = []
+) -> QuietRounds[tuple[float, float]]:
+    rounds = QuietRounds[tuple[float, float]](workshop.numbers)
     app.call("set", mode="in turn", max_tokens=new_tokens)
-    for turn in range(workshop.numbers.rounds + 1):
+    for turn in rounds:
         text = workshop.random_words(PROMPT_WORDS)
         if turn % 2:
             script, answer = bare.ask(text, new_tokens), app.ask(text)[0]
@@ -115,7 +117,5 @@ def _rounds(
             answer, script = app.ask(text)[0], bare.ask(text, new_tokens)
         assert answer["prompt_tokens"] == script["prompt_tokens"]
         app.clear()
-        if turn:
-            inside.append(answer["decode_rate"])
-            outside.append(script["decode_rate"])
-    return inside, outside
+        rounds.keep((answer["decode_rate"], script["decode_rate"]))
+    return rounds

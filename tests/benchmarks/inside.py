@@ -126,9 +126,12 @@ class WatchedPlayground(Playground):
 
     async def serve_streaming(self, tokens: int) -> None:
         """Wait until the left side has given so many tokens of its answer."""
-        side = self.left
-        assert isinstance(side, WatchedSide)
-        await _until(lambda: side.phase is Phase.DECODE and len(side.stamps) >= tokens)
+
+        def streams() -> bool:
+            side = self.left  # looked up each time: the sides may be changing places just now
+            return isinstance(side, WatchedSide) and side.phase is Phase.DECODE and len(side.stamps) >= tokens
+
+        await _until(streams)
 
     async def serve_probe(self) -> None:
         """Begin to watch the event loop."""

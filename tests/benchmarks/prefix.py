@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 
+from tests.benchmarks.quiet import QuietRounds
 from tests.benchmarks.sides import Answer, generate, opened
 from tests.benchmarks.table import Budget, Result, number, spread
 from tests.benchmarks.workshop import Workshop
@@ -36,22 +37,22 @@ def run(workshop: Workshop) -> Result:
         for engine in ENGINES:
             if engine.partition(":")[2] in numbers.precisions:
                 conversations = asyncio.run(_conversations(workshop, name, engine, new))
-                _report(result, f"{name} {engine}", conversations, new)
+                _report(result, f"{name} {engine}", conversations.best, new)
+                result.notes.append(f"{name} {engine}: {conversations.summary()}")
     return result
 
 
-async def _conversations(workshop: Workshop, name: str, engine: str, new: int) -> list[list[Answer]]:
-    conversations = []
+async def _conversations(workshop: Workshop, name: str, engine: str, new: int) -> QuietRounds[list[Answer]]:
+    conversations = QuietRounds[list[Answer]](workshop.numbers, workshop.numbers.conversations)
     async with opened(workshop, engine, name) as side:
-        for index in range(workshop.numbers.conversations + 1):
+        for _ in conversations:
             said: tuple[int, ...] = ()
             answers = []
             for _ in range(TURNS):
                 said += workshop.random_ids(workshop.checkpoints[name], new)
                 answers.append(await generate(side, said, ANSWER_TOKENS))
                 said += answers[-1].token_ids
-            if index:
-                conversations.append(answers)
+            conversations.keep(answers)
     return conversations
 
 

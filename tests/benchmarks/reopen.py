@@ -11,6 +11,7 @@ from pathlib import Path
 
 from app.state.side import Side
 from tests.benchmarks.in_app import engine_directory
+from tests.benchmarks.quiet import QuietRounds
 from tests.benchmarks.sides import generate, open_engine
 from tests.benchmarks.table import Budget, Result, spread
 from tests.benchmarks.workshop import PROJECT, BenchmarkError, Workshop
@@ -50,7 +51,9 @@ def run(workshop: Workshop) -> Result:
     for name in workshop.checkpoints:
         directory = Path(engine_directory(workshop, ENGINE, name))
         before = _files(directory)
-        by_app, alone = asyncio.run(_rounds(workshop, name, directory))
+        measured = asyncio.run(_rounds(workshop, name, directory))
+        by_app, alone = [app for app, _ in measured.best], [bare for _, bare in measured.best]
+        result.notes.append(f"{name}: {measured.summary()}")
         if _files(directory) != before:
             raise BenchmarkError(f"{name}: the engine's files changed: it was built again.")
         more = [a - b for a, b in zip(by_app, alone, strict=True)]
@@ -63,18 +66,15 @@ def run(workshop: Workshop) -> Result:
     return result
 
 
-async def _rounds(workshop: Workshop, name: str, directory: Path) -> tuple[list[float], list[float]]:
-    by_app: list[float] = []
-    alone: list[float] = []
-    for turn in range(workshop.numbers.rounds + 1):
+async def _rounds(workshop: Workshop, name: str, directory: Path) -> QuietRounds[tuple[float, float]]:
+    rounds = QuietRounds[tuple[float, float]](workshop.numbers)
+    for _ in rounds:
         app_seconds, library_seconds = (
             await _app(workshop, name),
             await asyncio.to_thread(_library, directory),
         )
-        if turn:
-            by_app.append(app_seconds)
-            alone.append(library_seconds)
-    return by_app, alone
+        rounds.keep((app_seconds, library_seconds))
+    return rounds
 
 
 async def _app(workshop: Workshop, name: str) -> float:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.state.settings import EngineChoice, Settings, save_settings
+from tests.benchmarks.quiet import QuietRounds
 from tests.benchmarks.table import Budget, Result, spread
 from tests.benchmarks.terminal import Terminal
 from tests.benchmarks.workshop import PROJECT, Workshop
@@ -38,13 +39,12 @@ def run(workshop: Workshop) -> Result:
         "first frame, first start": lambda: _frame(workshop, program, False),
         "first frame, engines chosen": lambda: _frame(workshop, program, True),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in measures}
-    for turn in range(starts + 1):
-        for name, measure in measures.items():
-            value = measure()
-            if turn:
-                seconds[name].append(value)
-    for name, values in seconds.items():
+    rounds = QuietRounds[dict[str, float]](workshop.numbers, starts)
+    for _ in rounds:
+        rounds.keep({name: measure() for name, measure in measures.items()})
+    result.notes.append(rounds.summary())
+    for name in measures:
+        values = [seconds[name] for seconds in rounds.best]
         result.rows.append((name, spread(values, "{:.3f}".format)))
         result.figures[name] = values
         limit = VERSION_LIMIT if name.endswith("--version") else FRAME_LIMIT

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 
 from tests.benchmarks.measured_app import ESCAPE, SWAP, MeasuredApp, running
+from tests.benchmarks.quiet import QuietRounds
 from tests.benchmarks.table import Budget, Result, spread
 from tests.benchmarks.workshop import Workshop
 
@@ -22,15 +23,20 @@ def run(workshop: Workshop) -> Result:
     numbers = workshop.numbers
     rounds = numbers.rounds
     result = Result("stop", METHOD.format(rounds=rounds), ("engine", "ms [range]"))
-    seen: dict[str, list[float]] = {}
+    quiet = QuietRounds[dict[str, float]](numbers)
     with running(workshop, workshop.shape, "openvino:int8", numbers.reference, context=CONTEXT) as app:
         app.call("set", mode="in turn", max_tokens=LONG_ANSWER)
-        for _ in range(2 * rounds):
-            engine, milliseconds = _stop_left(app, workshop.random_words(10))
-            seen.setdefault(engine, []).append(milliseconds)
-            app.clear()
-            app.terminal.press(SWAP)
-    for engine, values in seen.items():
+        for _ in quiet:
+            seen: dict[str, float] = {}
+            for _ in range(2):
+                engine, milliseconds = _stop_left(app, workshop.random_words(10))
+                seen[engine] = milliseconds
+                app.clear()
+                app.terminal.press(SWAP)
+            quiet.keep(seen)
+    result.notes.append(quiet.summary())
+    for engine in quiet.best[0]:
+        values = [each[engine] for each in quiet.best]
         result.rows.append((f"{numbers.shape} {engine}", spread(values)))
         result.figures[engine] = values
         result.budgets.append(Budget(f"stop {engine}", statistics.median(values), LIMIT_MS, " ms"))

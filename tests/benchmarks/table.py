@@ -43,6 +43,8 @@ class Result:
     budgets: list[Budget] = field(default_factory=list)
     figures: dict[str, object] = field(default_factory=dict)
     """Everything measured, for whoever wants to compute something else of it."""
+    notes: list[str] = field(default_factory=list)
+    """How quiet the machine was."""
 
     def lines(self) -> list[str]:
         """For people."""
@@ -55,6 +57,7 @@ class Result:
             "",
             *(budget.line() for budget in self.budgets),
             "",
+            *self.notes,
         ]
 
     def to_json(self) -> dict[str, object]:
@@ -63,7 +66,13 @@ class Result:
             {"what": b.what, "measured": b.measured, "limit": b.limit, "unit": b.unit.strip(), "met": b.met}
             for b in self.budgets
         ]
-        return {"name": self.name, "method": self.method, "figures": self.figures, "budgets": budgets}
+        return {
+            "name": self.name,
+            "method": self.method,
+            "figures": self.figures,
+            "budgets": budgets,
+            "notes": self.notes,
+        }
 
 
 def _table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
