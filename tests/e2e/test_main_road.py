@@ -14,7 +14,8 @@ from tests.e2e.conftest import StartApp
 from tests.e2e.terminal import Terminal
 
 pytestmark = pytest.mark.e2e
-BOTH_READY = r"OpenVINO int8.*PyTorch fp32.* ready .* ready "
+BOTH_READY = r"OpenVINO int8.*PyTorch fp32.* ready ─╯╰─+ ready ─╯"
+"""Titles in the upper borders of the panes, phases in the lower ones."""
 ANSWERED = r"OpenVINO int8 [\d.]+× PyTorch fp32"
 
 
@@ -59,7 +60,7 @@ def test_the_main_road(start: StartApp) -> None:
     time.sleep(0.6)  # the panels draw four times a second
     screen = terminal.screen()
     assert used_blocks(screen) >= first
-    assert re.search(r"OpenVINO int8 ready, last [\d.]+ tok/s", screen)
+    assert re.search(r"[┫┃][^┃\n]*[⠁-⣿]", screen), f"no curve in the plot:\n{screen}"
     running = terminal.processes()
     assert len(running) == 3
     terminal.keys("C-q")
@@ -115,7 +116,7 @@ def test_small_terminal(start: StartApp) -> None:
     terminal.wait_for("Checkpoint", 30)
     terminal.keys("Enter")
     terminal.wait_for("Ask both sides.*", 90)
-    terminal.wait_for(" ready .* ready ", 90)
+    terminal.wait_for(" ready ─╯╰─+ ready ─╯", 90)
     terminal.type("Hello")
     terminal.keys("Enter")
     terminal.wait_for("×", 60)
