@@ -11,7 +11,7 @@ from textual.widgets import Footer, Markdown, Static
 
 KEYS = (
     ("Enter", "send the prompt to both sides"),
-    ("Ctrl+J", "new line in the prompt (Shift+Enter where the terminal knows it)"),
+    ("Ctrl+J", "new line in the prompt"),
     ("Up, Down", "recall earlier prompts"),
     ("Esc", "stop the answers; on Prepare: cancel, or back"),
     ("Ctrl+R", "regenerate the last answer"),

@@ -34,7 +34,7 @@ class StoreScreen(Screen[None]):
         DataTable {
             height: auto;
             max-height: 1fr;
-            scrollbar-size: 1 1;
+            scrollbar-size: 0 1;
         }
 
         #store-note {

@@ -144,7 +144,7 @@ the process, and whether that fits.
             self._context_tokens,
             self._device,
         )
-        parts = f"weights {bytes_text(found.weights)} · KV cache {bytes_text(found.kv)}"
+        parts = f"weights {bytes_text(found.weights)} · KV {bytes_text(found.kv)}"
         if not found.fits:
             return [(f"✗ {found.problem}", "$text-error"), (parts, "")]
         free = f" of {bytes_text(found.available)} free" if found.available is not None else ""

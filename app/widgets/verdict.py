@@ -41,7 +41,7 @@ def verdict(left: Turn, right: Turn) -> Content:
 
     The quotient is taken against PyTorch where one of the sides is PyTorch, else against the right side.
     """
-    engine, reference = (right, left) if left.engine.startswith(REFERENCE) else (left, right)
+    engine, reference = (right, left) if _is_reference(left) and not _is_reference(right) else (left, right)
     if not (engine.timing and reference.timing) or engine.error or reference.error:
         return Content("")
     fast, slow = engine.timing.decode_rate, reference.timing.decode_rate
@@ -53,6 +53,10 @@ def verdict(left: Turn, right: Turn) -> Content:
         f": {rates}, {_first_token(engine, reference)} · {left.mode}",
         ", so both shared the machine" if left.mode == TimingMode.TOGETHER else "",
     )
+
+
+def _is_reference(turn: Turn) -> bool:
+    return turn.engine.rpartition(" ")[0] == REFERENCE
 
 
 def _first_token(engine: Turn, reference: Turn) -> str:

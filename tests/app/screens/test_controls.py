@@ -1,0 +1,276 @@
+"""Mouse, palette, help, themes, quitting: what the key-by-key tests leave."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from msgspec.structs import replace
+from textual.pilot import Pilot
+from textual.widgets import Button, Input, OptionList, Static
+
+from app.commands import COMMANDS
+from app.playground import Playground
+from app.screens.chat import ChatScreen
+from app.screens.help import HelpScreen
+from app.screens.prepare import PrepareScreen
+from app.screens.store import StoreScreen
+from app.state.series import Phase
+from app.state.settings import EngineChoice, SamplingSettings, Settings, load_settings
+from app.widgets.engine_picker import EnginePicker
+from app.widgets.pane import FailureCard, Pane
+from app.widgets.prompt import Prompt
+from app.widgets.turn import shown_prompt
+from tests.app.driving import ask, until_answered, until_ready, wait_until
+from tests.app.still import StillPlayground, chat_answered
+
+
+def toasts(app: Playground) -> str:
+    """What the app has told."""
+    return " ".join(str(one.message) for one in app._notifications)
+
+
+async def chat_without_engines(pilot: Pilot[None]) -> None:
+    await wait_until(pilot, lambda: isinstance(pilot.app.screen, PrepareScreen))
+    await pilot.press("f2")
+    await wait_until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+
+
+async def test_with_the_mouse_alone(settings: Settings) -> None:
+    """A click on a precision chooses, the buttons prepare and restart."""
+    app = Playground(replace(settings, chosen=False))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
+        picker = app.screen.query_one("#engine-left", EnginePicker)
+        await wait_until(pilot, lambda: picker._checkpoint is not None)
+        await pilot.click("#engine-left .precisions", offset=(2, 3))
+        await pilot.pause()
+        assert picker.precision == "int4"
+        assert app.left.phase is Phase.EMPTY
+        await pilot.click("#go")
+        await until_ready(pilot)
+        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+        assert app.left.title == "OpenVINO int4"
+        assert app.left.process
+        os.kill(app.left.process.pid, signal.SIGKILL)
+        await wait_until(pilot, lambda: app.left.phase is Phase.FAILED)
+        card = app.screen.query_one("#pane-left", Pane).query_one(FailureCard)
+        await wait_until(pilot, lambda: card.display and card.region.height > 3)
+        assert await pilot.click(card.query(Button).first())
+        await until_ready(pilot)
+        await wait_until(pilot, lambda: not card.display)
+
+
+async def test_cancel_with_the_mouse(settings: Settings) -> None:
+    """In a small terminal the progress takes the place of the choice; Cancel brings it back."""
+    app = Playground(replace(settings, chosen=False))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
+        screen = app.screen
+        await pilot.pause(0.2)
+        assert screen.query_one("#go").region.bottom <= 23
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: screen.has_class("-building"))
+        await pilot.pause(0.1)
+        assert not screen.query_one("#engines").display
+        assert await pilot.click("#cancel")
+        await wait_until(pilot, lambda: not screen.has_class("-building"))
+        assert "Cancelled" in str(screen.query_one("#prepare-hint", Static).content)
+        assert screen.query_one("#engine-left .precisions").has_focus
+
+
+async def test_prompts_wait_for_engines_and_sides_are_not_swapped_meanwhile(settings: Settings) -> None:
+    app = Playground(settings)
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await wait_until(pilot, lambda: app.left.phase in (Phase.PREPARING, Phase.LOADING))
+        left = app.left
+        await pilot.press(*"Hi", "enter", "ctrl+x")
+        assert app.left is left
+        assert "Your prompt is kept" in toasts(app)
+        assert app.screen.query_one(Prompt).text == "Hi"
+        await until_ready(pilot)
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: bool(app.right.conversation.turns))
+        await until_answered(pilot)
+        assert app.right.conversation.turns[0].answer
+
+
+@pytest.mark.parametrize("moment", ["building", "answering"])
+async def test_quitting_is_prompt_and_leaves_nothing(settings: Settings, moment: str) -> None:
+    """Ctrl+Q, twice, while an engine is being built or answers."""
+    long = SamplingSettings(max_tokens=400, ignore_eos=True)
+    settings = replace(settings, sampling=long, left=EngineChoice("pytorch", "fp32"))
+    app = Playground(settings if moment == "answering" else replace(settings, left=settings.right))
+    async with app.run_test(size=(100, 30)) as pilot:
+        if moment == "building":
+            await wait_until(pilot, lambda: "left" in app.builds and bool(app.builds["left"].stages))
+        else:
+            await until_ready(pilot)
+            await pilot.press(*"Hi", "enter")
+            await wait_until(pilot, lambda: app.left.phase is Phase.DECODE)
+        children = psutil.Process().children(recursive=True)
+        started = time.monotonic()
+        await pilot.press("ctrl+q", "ctrl+q")
+        await wait_until(pilot, lambda: app._exit, 10)
+        assert time.monotonic() - started < 3
+    assert not psutil.wait_procs(children, timeout=1)[1]
+    assert not list(app.store.root.glob("building/*"))
+
+
+async def test_every_command_of_the_palette(settings: Settings) -> None:
+    """Each is offered where it works, and none breaks where it has nothing to do."""
+    app = StillPlayground("playground-dark", chosen=True)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await chat_answered(pilot)
+        for command in COMMANDS:
+            offered = {one.title for one in app.get_system_commands(app.screen)}
+            assert command.title in offered
+            await app.run_action(command.action, app.screen)
+            await pilot.pause()
+            while not isinstance(app.screen, ChatScreen):
+                app.pop_screen()
+                await pilot.pause()
+        await pilot.press("f8")
+        await wait_until(pilot, lambda: isinstance(app.screen, StoreScreen))
+        assert "chat: Clear" not in {one.title for one in app.get_system_commands(app.screen)}
+
+
+async def test_palette_by_keys() -> None:
+    app = StillPlayground("playground-dark", chosen=True)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("ctrl+p", *"timing")
+        await pilot.pause(0.5)
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: app.settings.timing.value == "together")
+
+
+async def test_help_opens_over_every_screen_and_closes() -> None:
+    app = StillPlayground("playground-dark", chosen=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        for key in ("", "f2", "f8"):
+            if key:
+                await pilot.press(key)
+            below = app.screen
+            await pilot.press("f1")
+            await wait_until(pilot, lambda: isinstance(app.screen, HelpScreen))
+            await pilot.press("escape")
+            await wait_until(pilot, lambda below=below: app.screen is below)  # type: ignore[misc]
+
+
+async def test_tab_goes_round_the_chat() -> None:
+    """Prompt, panels, sides, and back to the prompt."""
+    app = StillPlayground("playground-dark", chosen=True)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await chat_answered(pilot)
+        seen = []
+        for _ in range(8):
+            await pilot.press("tab")
+            assert app.focused
+            seen.append(app.focused.id or type(app.focused).__name__)
+        assert {"pane-left", "pane-right", "prompt"} <= set(seen)
+
+
+async def test_a_theme_is_remembered_and_an_unknown_one_forgiven(own_folders: Path) -> None:
+    path = own_folders / "settings.toml"
+    app = Playground(Settings(theme="no-such-theme"), path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        assert app.theme in app.available_themes
+        app.theme = "nord"
+        await pilot.pause()
+    assert load_settings(path).theme == "nord"
+
+
+async def test_settings_that_name_what_does_not_exist() -> None:
+    """A backend and a precision of another version: Prepare offers what there is."""
+    odd = EngineChoice("no-such-backend", "int3")
+    app = Playground(Settings(left=odd, right=odd))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
+        picker = app.screen.query_one("#engine-left", EnginePicker)
+        assert picker.choice.precision in ("fp32", "bf16", "int8", "int4")
+
+
+async def test_odd_prompts() -> None:
+    """Nothing, blanks, and a pasted file."""
+    app = StillPlayground("playground-dark", chosen=False)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await chat_without_engines(pilot)
+        await pilot.press("enter", "space", "enter")
+        assert not toasts(app)
+        pasted = "line\n" * 4000
+        app.screen.query_one(Prompt).load_text(pasted)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "F2" in toasts(app)
+        assert app.screen.query_one(Prompt).text == pasted
+    assert shown_prompt(pasted).count("\n") < 10
+    assert "20,000 characters" in shown_prompt(pasted)
+
+
+async def test_odd_contexts() -> None:
+    """Digits that are no number, and numbers that are none: refused in words."""
+    app = StillPlayground("playground-dark", chosen=False)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
+        for text in ("²", "", "-5", "63"):
+            app.screen.query_one("#context", Input).value = text
+            await pilot.press("ctrl+b")
+        await pilot.pause()
+        assert isinstance(app.screen, PrepareScreen)
+        assert not app.settings.chosen
+
+
+async def test_scrolled_up_the_border_says_how_to_come_back() -> None:
+    app = StillPlayground("playground-dark", chosen=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await chat_answered(pilot)
+        pane = app.screen.query_one("#pane-left", Pane)
+        assert "End" not in str(pane.border_subtitle)
+        pane.focus()
+        await pilot.press("home")
+        await wait_until(pilot, lambda: "End" in str(pane.border_subtitle))
+        await pilot.press("end")
+        await wait_until(pilot, lambda: "End" not in str(pane.border_subtitle))
+
+
+async def test_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NO_COLOR: every screen draws."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = StillPlayground("playground-dark", chosen=True)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await chat_answered(pilot)
+        for key in ("f2", "f1", "escape", "f8", "escape"):
+            await pilot.press(key)
+            await pilot.pause(0.1)
+        assert app.is_running
+
+
+async def test_a_click_fills_in_the_demo() -> None:
+    app = StillPlayground("playground-dark", chosen=False)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
+        await wait_until(pilot, lambda: app.screen.query_one("#checkpoints", OptionList).option_count > 0)
+        field = app.screen.query_one("#checkpoint", Input)
+        field.value = "/elsewhere"
+        await pilot.click("#checkpoints", offset=(1, 0))
+        await wait_until(pilot, lambda: field.value == "demo")
+
+
+async def test_earlier_turns_come_back(settings: Settings) -> None:
+    """Turns beyond the window are unmounted; Ctrl+E brings them back."""
+    app = Playground(replace(settings, sampling=SamplingSettings(max_tokens=2, ignore_eos=True)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until_ready(pilot)
+        await ask(pilot, "Hi")
+        first = app.left.conversation.turns[0]
+        app.left.conversation.turns[:0] = [first] * 40
+        pane = app.screen.query_one("#pane-left", Pane)
+        await pane.show_conversation()
+        assert len(pane._views()) == 30
+        pane.focus()
+        await pilot.press("ctrl+e")
+        await wait_until(pilot, lambda: len(pane._views()) == 41)
