@@ -86,7 +86,9 @@ class Figures(Static):
 def figures(turn: Turn, width: int) -> str:
     """Decode tok/s, TTFT, ITL, tokens, finish reason, timing mode; or what went wrong."""
     if turn.error:
-        words = f"✗ {turn.error.message} {turn.error.hint}".split()
+        # A dead worker's hint stands on the side's card, with the buttons that do what it says.
+        hint = "" if turn.error.code.startswith("worker-") else turn.error.hint
+        words = f"✗ {turn.error.message} {hint}".split()
         return flow([displayable(word) for word in words], width, " ")
     timing = turn.timing
     if timing is None:

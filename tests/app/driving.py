@@ -9,6 +9,7 @@ from textual.pilot import Pilot
 
 from app.playground import Playground
 from app.state.series import Phase
+from app.widgets.prompt import Prompt
 
 
 async def wait_until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 60.0) -> None:
@@ -27,11 +28,13 @@ async def until_ready(pilot: Pilot[None]) -> Playground:
 
 
 async def ask(pilot: Pilot[None], text: str) -> None:
-    """Type a prompt, send it, and wait for both answers."""
+    """Put a prompt into the box, send it, and wait for both answers."""
     app = pilot.app
     assert isinstance(app, Playground)
     before = len(app.left.conversation.turns)
-    await pilot.press(*("space" if letter == " " else letter for letter in text), "enter")
+    # Pasted: a key pressed takes some 50 ms here, and other tests type.
+    app.screen.query_one(Prompt).load_text(text)
+    await pilot.press("enter")
     await wait_until(pilot, lambda: len(app.left.conversation.turns) > before)
     await until_answered(pilot)
 

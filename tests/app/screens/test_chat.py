@@ -278,10 +278,10 @@ async def test_keys_mashed(settings: Settings) -> None:
             "f1",
             "up",
         ]
-        for _ in range(4):
+        for _ in range(2):
             await pilot.press(*keys)
         await until_ready(pilot)
-        for _ in range(4):
+        for _ in range(2):
             await pilot.press(*keys)
         await pilot.press("ctrl+l")
         await until_answered(pilot)
