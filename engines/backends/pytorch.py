@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.backends.base import Availability, Backend, Emit, Generated, Report, Scores, Stopped
+from engines.backends.random_weights import is_random, random_model
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 from engines.worker.checks import check_ids
@@ -68,7 +69,11 @@ class PyTorchBackend(Backend):
                 "Choose the CPU, or install a build of PyTorch for CUDA.",
             )
         report.stage("load")
-        self._model = _read_model(spec, checkpoint).to(spec.device).eval()
+        dtype = getattr(torch, DTYPES[spec.precision])
+        if is_random(checkpoint):
+            self._model = random_model(checkpoint, dtype, spec.device).eval()
+        else:
+            self._model = read_model(spec, checkpoint, dtype).to(spec.device).eval()
         # What a request leaves open, `generate` takes from here: the checkpoint's own sampling, or its
         # end-of-answer tokens, would mix into every answer.
         self._model.generation_config = GenerationConfig()
@@ -169,18 +174,26 @@ class PyTorchBackend(Backend):
             torch.cuda.empty_cache()
 
 
-def _read_model(spec: EngineSpec, checkpoint: Path) -> Any:
-    import torch
+def read_model(spec: EngineSpec, checkpoint: Path, dtype: Any, **options: Any) -> Any:
+    """The checkpoint's model on the CPU, with all of its weights.
+
+    Args:
+        options: for `from_pretrained`, such as `attn_implementation`.
+
+    Raises:
+        EngineError: transformers cannot read it, or weights are missing.
+    """
     from transformers import AutoModelForCausalLM
 
     try:
         model, found = AutoModelForCausalLM.from_pretrained(
             checkpoint,
-            dtype=getattr(torch, DTYPES[spec.precision]),
+            dtype=dtype,
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=spec.trust_remote_code,
             output_loading_info=True,
+            **options,
         )
     except Exception as error:  # OSError, ValueError, KeyError, SafetensorError, RuntimeError of a shape …
         words = str(error).strip().splitlines() or [type(error).__name__]

@@ -22,10 +22,18 @@ class Entry:
     """`module:class`."""
     builds: bool
     """Whether prepare writes an engine to the store."""
+    runs_shapes: bool = False
+    """Whether it makes the random weights of a shape that has none."""
 
 
 BACKENDS: dict[str, Entry] = {
-    "pytorch": Entry("PyTorch", "engines.backends.pytorch:PyTorchBackend", builds=False),
+    "pytorch": Entry("PyTorch", "engines.backends.pytorch:PyTorchBackend", builds=False, runs_shapes=True),
+    "compiled": Entry(
+        "PyTorch compiled",
+        "engines.backends.compiled.backend:CompiledBackend",
+        builds=True,
+        runs_shapes=True,
+    ),
     "openvino": Entry("OpenVINO", "engines.backends.openvino.backend:OpenVINOBackend", builds=True),
 }
 

@@ -16,6 +16,7 @@ from engines.errors import EngineError
 from engines.plan.checkpoint import Checkpoint, read_checkpoint
 from engines.plan.estimate import estimate_weight_bytes
 from engines.plan.hub_cache import hub_cache_checkpoints, hub_cache_folder, looks_like_hub_id
+from engines.plan.random_shape import PREFIX, random_seed, shape_folder
 from engines.worker import protocol
 from engines.worker.failure import DISK_FULL_HINT, is_disk_full
 from engines.worker.process import EngineProcess
@@ -107,6 +108,8 @@ class _Preparation:
         if not BACKENDS[self._spec.backend].builds:
             yield self._prepared(checkpoint, None, reused=False)
             return
+        if random_seed(folder) is not None and not BACKENDS[self._spec.backend].runs_shapes:
+            raise _no_weights(self._spec)
         inputs = fingerprint_inputs(self._spec, checkpoint.identity, described.versions)
         async with aclosing(self._find_or_build(checkpoint, inputs)) as steps:
             async for step in steps:
@@ -174,6 +177,14 @@ class _Preparation:
             await asyncio.shield(process.kill())
 
 
+def _no_weights(spec: EngineSpec) -> EngineError:
+    return EngineError(
+        "random-weights",
+        f"{BACKENDS[spec.backend].title} builds from a checkpoint's files, and a shape has none.",
+        "Its random weights are made by the PyTorch backends, on the device.",
+    )
+
+
 def _as_step(error: EngineError | OSError, store: EngineStore) -> protocol.Error:
     if isinstance(error, EngineError):
         return protocol.Error(0, error.code, error.message, error.hint)
@@ -189,6 +200,8 @@ def local_folder(spec: EngineSpec) -> Path | None:
     Raises:
         EngineError: it is neither a folder nor a hub id.
     """
+    if spec.checkpoint.startswith(PREFIX):
+        return shape_folder(spec.checkpoint)
     # OSError: a name that is too long; RuntimeError: a home folder that nobody has.
     with suppress(OSError, RuntimeError):
         folder = Path(spec.checkpoint).expanduser()

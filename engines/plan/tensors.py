@@ -14,6 +14,7 @@ from pathlib import Path
 
 from engines.errors import EngineError
 from engines.plan.json_file import broken, read_json_object
+from engines.plan.random_shape import MARKER, random_seed, random_tensors
 
 DTYPE_BITS = {
     "F64": 64, "F32": 32, "F16": 16, "BF16": 16, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F4": 4,
@@ -52,18 +53,31 @@ def tensor_entries(folder: Path) -> dict[str, TensorEntry]:
     Raises:
         EngineError: there are no safetensors files, one is missing, or a header is broken.
     """
+    if random_seed(folder) is not None:
+        return _random_entries(folder)
     entries: dict[str, TensorEntry] = {}
     for file in weight_files(folder):
         entries |= _entries_of(file)
     return entries
 
 
+def _random_entries(folder: Path) -> dict[str, TensorEntry]:
+    """What the weights of a shape without weights would be: nothing of it lies in a file."""
+    tensors = random_tensors(dict(read_json_object(folder / "config.json")))
+    marker = folder / MARKER
+    return {name: TensorEntry(marker, "BF16", shape, 0, 2 * prod(shape)) for name, shape in tensors.items()}
+
+
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a checkpoint: those its index names, or every one in the folder.
+
+    A shape whose weights are random has none.
 
     Raises:
         EngineError: there are none, the index is broken, or a file that it names is missing.
     """
+    if random_seed(folder) is not None:
+        return []
     index = folder / "model.safetensors.index.json"
     names = _indexed_names(index) if index.is_file() else sorted(p.name for p in folder.glob("*.safetensors"))
     missing = [name for name in names if not (folder / name).is_file()]

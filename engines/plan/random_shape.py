@@ -1,0 +1,150 @@
+"""Shapes without weights: `shape:llama-2-7b` is that model's config, with random weights from a seed.
+
+Speed and memory can be shown and measured with nothing downloaded; what such a model says means nothing.
+The weights are made on the device when an engine is loaded, and never written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from engines.demo import CHECKPOINT
+from engines.errors import EngineError
+
+PREFIX = "shape:"
+MARKER = "random_weights.json"
+"""In the folder of a shape: that its weights are random, and their seed."""
+_COMMON: dict[str, Any] = {"hidden_act": "silu", "initializer_range": 0.02, "dtype": "bfloat16"}
+_LLAMA = _COMMON | {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
+SHAPES: dict[str, dict[str, Any]] = {
+    "llama-2-7b": _LLAMA
+    | {
+        "hidden_size": 4096,
+        "intermediate_size": 11008,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 32,
+        "vocab_size": 32000,
+        "max_position_embeddings": 4096,
+        "rms_norm_eps": 1e-5,
+        "tie_word_embeddings": False,
+    },
+    "llama-3.1-8b": _LLAMA
+    | {
+        "hidden_size": 4096,
+        "intermediate_size": 14336,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "vocab_size": 128256,
+        "max_position_embeddings": 131072,
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 500000.0,
+        "rope_scaling": {
+            "rope_type": "llama3",
+            "factor": 8.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 8192,
+        },
+        "tie_word_embeddings": False,
+    },
+    "qwen3-4b": _COMMON
+    | {
+        "architectures": ["Qwen3ForCausalLM"],
+        "model_type": "qwen3",
+        "hidden_size": 2560,
+        "intermediate_size": 9728,
+        "num_hidden_layers": 36,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "vocab_size": 151936,
+        "max_position_embeddings": 40960,
+        "rms_norm_eps": 1e-6,
+        "rope_theta": 1000000.0,
+        "tie_word_embeddings": True,
+    },
+}
+"""config.json of each, as its makers publish it, without what only concerns its text."""
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
+
+
+def shape_folder(name: str, root: Path | None = None, seed: int = 0) -> Path:
+    """Make the folder of the shape that `name` (with its prefix) names; returns it.
+
+    The tokenizer is the demo checkpoint's: its ids are below every vocabulary here.
+
+    Args:
+        root: where it goes; None for this user's cache.
+
+    Raises:
+        EngineError: there is no such shape.
+    """
+    shape = name.removeprefix(PREFIX)
+    if shape not in SHAPES:
+        raise EngineError(
+            "no-checkpoint",
+            f"There is no shape {shape!r}.",
+            f"Known: {', '.join(PREFIX + known for known in SHAPES)}.",
+        )
+    folder = (root or _cache()) / f"random-{shape}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in TOKENIZER_FILES:
+        if (CHECKPOINT / file).is_file():
+            shutil.copyfile(CHECKPOINT / file, folder / file)
+    eos = json.loads((CHECKPOINT / "config.json").read_text("utf-8")).get("eos_token_id", 0)
+    _write(folder / "config.json", SHAPES[shape] | {"eos_token_id": eos})
+    _write(folder / MARKER, {"seed": seed})
+    return folder
+
+
+def random_seed(folder: Path) -> int | None:
+    """The seed of a folder whose weights are random; None for a checkpoint."""
+    try:
+        return int(json.loads((folder / MARKER).read_text("utf-8"))["seed"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def random_tensors(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the weights that a config of SHAPES asks for."""
+    hidden, inner = config["hidden_size"], config["intermediate_size"]
+    width = config.get("head_dim") or hidden // config["num_attention_heads"]
+    queries, pairs = config["num_attention_heads"] * width, config["num_key_value_heads"] * width
+    parts: dict[str, tuple[int, ...]] = {
+        "self_attn.q_proj": (queries, hidden),
+        "self_attn.k_proj": (pairs, hidden),
+        "self_attn.v_proj": (pairs, hidden),
+        "self_attn.o_proj": (hidden, queries),
+        "mlp.gate_proj": (inner, hidden),
+        "mlp.up_proj": (inner, hidden),
+        "mlp.down_proj": (hidden, inner),
+        "input_layernorm": (hidden,),
+        "post_attention_layernorm": (hidden,),
+    }
+    if config["model_type"] == "qwen3":
+        parts |= {"self_attn.q_norm": (width,), "self_attn.k_norm": (width,)}
+    tensors: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (config["vocab_size"], hidden)}
+    for layer in range(config["num_hidden_layers"]):
+        tensors |= {f"model.layers.{layer}.{part}.weight": shape for part, shape in parts.items()}
+    tensors["model.norm.weight"] = (hidden,)
+    if not config["tie_word_embeddings"]:
+        tensors["lm_head.weight"] = (config["vocab_size"], hidden)
+    return tensors
+
+
+def _cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(home).expanduser() / "trt-playground" / "shapes"
+
+
+def _write(file: Path, content: dict[str, Any]) -> None:
+    """Only what changed: the time of change is part of what an engine depends on elsewhere."""
+    text = json.dumps(content, indent=2)
+    if not file.is_file() or file.read_text("utf-8") != text:
+        file.write_text(text, "utf-8")
