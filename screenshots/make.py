@@ -37,8 +37,9 @@ async def ready(pilot: Pilot[None], app: Playground) -> None:
 
 async def ask(pilot: Pilot[None], app: Playground, question: str) -> None:
     """Type a question and wait for both answers."""
+    asked = len(app.right.conversation.turns)
     await pilot.press(*question, "enter")
-    await until(pilot, lambda: app.left.phase is not Phase.READY)
+    await until(pilot, lambda: len(app.right.conversation.turns) > asked)
     await until(pilot, lambda: all(side.conversation.turns[-1].reason != "" for side in app.sides))
     await ready(pilot, app)
     await pilot.pause(0.6)  # the panels draw four times a second

@@ -43,14 +43,20 @@ tells it apart) starts a new line, **Up** and **Down** recall earlier prompts.
         self._history: list[str] = []
         self._recalled = 0
 
+    # Priority bindings run at once, ahead of the keys that still wait in this widget's queue. The two
+    # below join the queue, so that what was typed before Enter is there when Enter sends it.
+
     def action_send(self) -> None:
         """Send the text, unless there is none."""
-        if text := self.text.strip():
-            self.post_message(self.Sent(text))
+        self.call_later(self._send)
 
     def action_newline(self) -> None:
         """Start a new line."""
-        self.insert("\n")
+        self.call_later(self.insert, "\n")
+
+    def _send(self) -> None:
+        if text := self.text.strip():
+            self.post_message(self.Sent(text))
 
     def accept(self) -> None:
         """The prompt was taken: remember it and empty the box."""

@@ -60,7 +60,7 @@ def test_the_main_road(start: StartApp) -> None:
     time.sleep(0.6)  # the panels draw four times a second
     screen = terminal.screen()
     assert used_blocks(screen) >= first
-    assert re.search(r"[┫┃][^┃\n]*[⠁-⣿]", screen), f"no curve in the plot:\n{screen}"
+    assert re.search(r"[┫┃][^┃\n]*[⠁-⣿▀-▟]", screen), f"no curve in the plot:\n{screen}"
     running = terminal.processes()
     assert len(running) == 3
     terminal.keys("C-q")
