@@ -41,6 +41,9 @@ def open_playground(
     ] = None,
     right: Annotated[str | None, typer.Option(help="Engine on the right, such as pytorch:fp32.")] = None,
     tokens: Annotated[int | None, typer.Option("--context", help="Tokens of prompt and answer.")] = None,
+    go_on: Annotated[
+        bool, typer.Option("--continue", "-c", help="Go on with the newest saved conversation.")
+    ] = False,
     show_version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
 ) -> None:
     """Open the playground, or run a command.
@@ -53,7 +56,7 @@ def open_playground(
     if context.invoked_subcommand is None:
         from app.start import start_playground
 
-        start_playground(checkpoint, left, right, tokens)
+        start_playground(checkpoint, left, right, tokens, go_on)
 
 
 @engines.command("ls")
@@ -160,3 +163,18 @@ def doctor() -> None:
     from app.doctor import print_report
 
     print_report()
+
+
+@cli.command()
+def conversations() -> None:
+    """List the saved conversations, newest first; `trt-playground --continue` goes on with the first."""
+    from datetime import datetime
+
+    from app.state.history import saved_conversations
+    from app.state.paths import conversation_folder
+    from app.state.stream import displayable
+
+    for saved in saved_conversations(conversation_folder()):
+        changed = datetime.fromtimestamp(saved.changed).astimezone().strftime("%Y-%m-%d %H:%M")
+        first = displayable(" ".join(saved.title.split())[:60])
+        typer.echo(f"{changed}  {saved.turns:>3} turns  {first}\n  {saved.path}")

@@ -21,6 +21,7 @@ from app.screens.help import HelpScreen
 from app.screens.prepare import PrepareScreen
 from app.screens.store import StoreScreen
 from app.state import paths
+from app.state.history import ConversationFile, read_conversation
 from app.state.progress import BuildState
 from app.state.sampler import Sampler
 from app.state.series import Phase, Snapshot
@@ -46,12 +47,19 @@ class Playground(App[None]):
         Binding("ctrl+q", "quit", "Quit", id="app.quit", priority=True),
     ]
 
-    def __init__(self, settings: Settings, settings_file: Path | None = None) -> None:
+    def __init__(
+        self, settings: Settings, settings_file: Path | None = None, conversation: Path | None = None
+    ) -> None:
+        """Create the app; `conversation` is a saved one to go on with."""
         super().__init__()
         self.settings = settings
         self.store = EngineStore(paths.engine_store())
         self.left = Side("left", self.store, paths.log_folder(), self._side_changed)
         self.right = Side("right", self.store, paths.log_folder(), self._side_changed)
+        self.history = ConversationFile(paths.conversation_folder())
+        if conversation:
+            self.history.reopen(conversation)
+            self.left.conversation, self.right.conversation = read_conversation(conversation).values()
         self.builds: dict[str, BuildState] = {}
         self.snapshots: Signal[Snapshot] = Signal(self, "snapshot")
         self.side_changed: Signal[Side] = Signal(self, "side changed")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import typer
 
 from app.playground import Playground
-from app.state.paths import settings_file
+from app.state.history import saved_conversations
+from app.state.paths import conversation_folder, settings_file
 from app.state.settings import EngineChoice, Settings, SettingsError, load_settings
 from engines.backends.registry import BACKENDS
 from engines.build.spec import EngineSpec
@@ -14,7 +15,7 @@ from engines.plan.precision import PRECISIONS
 
 
 def start_playground(
-    checkpoint: str | None, left: str | None, right: str | None, context: int | None
+    checkpoint: str | None, left: str | None, right: str | None, context: int | None, go_on: bool
 ) -> None:
     """Read the settings, apply what was said on the command line, and run until the user quits.
 
@@ -39,7 +40,8 @@ def start_playground(
         changes["right"] = parse_engine(right)
     if changes:
         settings = _replace(settings, changes | {"chosen": True})
-    Playground(settings, path).run()
+    saved = saved_conversations(conversation_folder()) if go_on else []
+    Playground(settings, path, saved[0].path if saved else None).run()
 
 
 def engine_spec(checkpoint: str, engine: str, context: int) -> EngineSpec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 from textual import on, work
@@ -61,8 +62,11 @@ class ChatScreen(Screen[None]):
         yield PanelStrip(self.app.snapshots, id="panels")
         yield Footer(compact=True)
 
-    def on_mount(self) -> None:
-        """Follow the sides."""
+    async def on_mount(self) -> None:
+        """Follow the sides; show what a saved conversation holds."""
+        for pane in self.query(Pane):
+            if pane.side.conversation.turns:
+                await pane.show_conversation()
         self.query_one(PanelStrip).shown = self.app.settings.panels
         self.app.side_changed.subscribe(self, self.show_side)
         self.app.build_changed.subscribe(self, self.show_build)
@@ -141,6 +145,7 @@ class ChatScreen(Screen[None]):
             show = self.pane(side).replace_last if again else self.pane(side).begin
             await show(turn)
             side.queue()
+            await self._write(side)
         try:
             if mode is TimingMode.TOGETHER:
                 await asyncio.gather(*(self._answer(side, turn) for side, turn in turns.items()))
@@ -164,6 +169,14 @@ class ChatScreen(Screen[None]):
                 turn.reason = "stopped"
         finally:
             await pane.finish()
+            await self._write(side)
+
+    async def _write(self, side: Side) -> None:
+        """Save the last turn as it stands; a disk that refuses costs the copy, not the chat."""
+        try:
+            await asyncio.to_thread(self.app.history.said, side.name, side.conversation)
+        except OSError as error:
+            self.notify(f"The conversation cannot be saved: {error}", severity="warning", markup=False)
 
     def _show_verdict(self) -> None:
         last = [side.conversation.turns[-1] if side.conversation.turns else None for side in self.app.sides]
@@ -179,6 +192,7 @@ class ChatScreen(Screen[None]):
         if self.answering:
             self.notify("Still answering. Esc stops it.", severity="warning")
             return
+        self.app.history.close()
         for side in self.app.sides:
             side.conversation.clear()
             await self.pane(side).show_conversation()
@@ -189,6 +203,8 @@ class ChatScreen(Screen[None]):
         if self._must_wait(to_ask=False):
             return
         self.app.swap()
+        with contextlib.suppress(OSError):  # said when a turn is written
+            self.app.history.swapped()
         panes = list(self.query(Pane))
         for pane, side in zip(panes, self.app.sides, strict=True):
             pane.side = side

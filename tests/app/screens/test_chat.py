@@ -12,6 +12,8 @@ from textual.widgets import Markdown, Static
 
 from app.playground import Playground
 from app.screens.chat import ChatScreen
+from app.state.history import saved_conversations
+from app.state.paths import conversation_folder
 from app.state.series import Phase
 from app.state.settings import EngineChoice, SamplingSettings, Settings, TimingMode
 from app.widgets.folded import FoldedTurn
@@ -287,3 +289,24 @@ async def test_keys_mashed(settings: Settings) -> None:
         await until_answered(pilot)
         await ask(pilot, "Fine?")
         assert app.left.conversation.turns[-1].answer
+
+
+async def test_conversations_are_saved_and_go_on(settings: Settings) -> None:
+    """What was said is on disk as it happens; another start shows it and builds on it; clear begins anew."""
+    app = Playground(settings)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until_ready(pilot)
+        await ask(pilot, "Hello")
+        [saved] = saved_conversations(conversation_folder())
+        said = [turn.answer for turn in app.left.conversation.turns]
+        await pilot.press("ctrl+l")
+    again = Playground(settings, conversation=saved.path)
+    async with again.run_test(size=(120, 36)) as pilot:
+        await until_ready(pilot)
+        assert [turn.answer for turn in again.left.conversation.turns] == said
+        assert len(chat(again).query(FoldedTurn)) == 2
+        await ask(pilot, "More")
+        assert len(again.left.conversation.turns) == 2
+        await pilot.press("ctrl+l")
+        await ask(pilot, "Anew")
+    assert [one.turns for one in saved_conversations(conversation_folder())] in ([1, 2], [2, 1])

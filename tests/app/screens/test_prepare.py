@@ -18,6 +18,7 @@ from app.widgets.build_progress import BuildProgress
 from app.widgets.checkpoint_picker import CheckpointPicker
 from app.widgets.engine_picker import EnginePicker
 from tests.app.driving import until_ready, wait_until
+from tests.engines.tiny import make_checkpoint
 
 
 async def open_prepare(pilot: Pilot[None]) -> PrepareScreen:
@@ -124,8 +125,10 @@ async def test_an_unknown_hub_id_without_network(settings: Settings) -> None:
         assert "network" in shown
 
 
-async def test_escape_cancels_a_build_and_leaves_nothing(settings: Settings) -> None:
-    app = Playground(replace(settings, chosen=False))
+async def test_escape_cancels_a_build_and_leaves_nothing(settings: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "slow"  # large enough that its build is still under way when Esc comes
+    make_checkpoint(folder, "llama", hidden_size=512, intermediate_size=2048, num_hidden_layers=16)
+    app = Playground(replace(settings, checkpoint=str(folder), chosen=False))
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await open_prepare(pilot)
         await pilot.press("enter")
