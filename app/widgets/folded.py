@@ -35,7 +35,7 @@ class FoldedTurn(Static):
         """Prompt, Markdown and figures, one below the other."""
         colours = Colours(self.app.theme_variables)
         parts: list[RenderableType] = [
-            Text(shown_prompt(self.turn.prompt), style=colours.style("accent", bold=True))
+            Text(shown_prompt(self.turn.prompt), style=colours.style("foreground", bold=True))
         ]
         if self.turn.answer:
             parts += [ThemedMarkdown(displayable(self.turn.answer), colours), Text()]
