@@ -20,7 +20,7 @@ From the start of the process. The first frame is there when the title, the last
 screen's own words have been read from the pseudo-terminal (160×48): the first start opens on Prepare, later
 ones on Chat, where both engines' workers start at the same time. Everything {starts} times, in turn, after
 one round of warm-up; medians."""
-PREPARE_WORDS = ("Prepare", "Left engine", "native", "palette")
+PREPARE_WORDS = ("Choose a precision", "Right", "native", "palette")
 CHAT_WORDS = ("Chat", "sk both sides", "Decode tok/s", "KV cache", "Device", "palette")
 VERSION_LIMIT, FRAME_LIMIT = 0.15, 0.6
 
