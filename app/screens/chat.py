@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import time
 from typing import TYPE_CHECKING
 
 from textual import on, work
@@ -18,6 +20,7 @@ from app.state.conversation import Turn
 from app.state.series import Phase
 from app.state.settings import TimingMode
 from app.state.side import ANSWERING, Side
+from app.state.stream import FlushPolicy
 from app.widgets.pane import Pane
 from app.widgets.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS, PanelStrip
 from app.widgets.prompt import Prompt
@@ -50,6 +53,8 @@ class ChatScreen(Screen[None]):
         Binding("ctrl+g", "panels", "Panels", id="chat.panels", show=False),
     ]
     app: Playground
+    _keys: tuple[bool, bool] = False, False
+    """What the footer's keys depend on: whether a side answers, and whether one has failed."""
 
     def compose(self) -> ComposeResult:
         """Two panes, the verdict, the prompt, the panels."""
@@ -71,11 +76,15 @@ class ChatScreen(Screen[None]):
         self.app.side_changed.subscribe(self, self.show_side)
         self.app.build_changed.subscribe(self, self.show_build)
         self.show_mode()
+        self.call_after_refresh(_settle)
 
     def show_side(self, side: Side) -> None:
         """A side entered another phase."""
         self.pane(side).show_phase()
-        self.refresh_bindings()
+        keys = self.answering, any(one.phase is Phase.FAILED for one in self.app.sides)
+        if keys != self._keys:  # the footer mounts its keys anew: 30 ms that a change of phase is not worth
+            self._keys = keys
+            self.refresh_bindings()
 
     def show_build(self, _: str) -> None:
         """An engine is one step nearer."""
@@ -146,6 +155,7 @@ class ChatScreen(Screen[None]):
             await show(turn)
             side.queue()
             await self._write(side)
+        flusher = asyncio.create_task(self._flush_panes())
         try:
             if mode is TimingMode.TOGETHER:
                 await asyncio.gather(*(self._answer(side, turn) for side, turn in turns.items()))
@@ -153,9 +163,21 @@ class ChatScreen(Screen[None]):
                 for side, turn in turns.items():
                     await self._answer(side, turn)
         finally:
+            flusher.cancel()
             for side in turns:
                 side.unqueue()
         self._show_verdict()
+        self.call_after_refresh(_settle)
+
+    async def _flush_panes(self) -> None:
+        """Draw new text on both sides at once: they share one layout pass, which is what drawing costs."""
+        policy = FlushPolicy()
+        while True:
+            await asyncio.sleep(policy.interval)
+            started = time.perf_counter()
+            for pane in self.query(Pane):
+                await pane.flush()
+            policy.after_flush(sum(side.rate() for side in self.app.sides), time.perf_counter() - started)
 
     async def _answer(self, side: Side, turn: Turn) -> None:
         pane = self.pane(side)
@@ -261,3 +283,13 @@ class ChatScreen(Screen[None]):
 
     def _present(self) -> list[Side]:
         return [side for side in self.app.sides if side.phase is not Phase.EMPTY]
+
+
+def _settle() -> None:
+    """Collect garbage between answers and leave what is left out of later collections.
+
+    A full collection over all widgets would take up to half a second in the middle of an answer.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()

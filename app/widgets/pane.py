@@ -8,14 +8,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.timer import Timer
 from textual.widgets import Button, Static
 
 from app.state.conversation import Turn
 from app.state.progress import BuildState
 from app.state.series import Phase
 from app.state.side import Side
-from app.state.stream import FlushPolicy, displayable
+from app.state.stream import displayable
 from app.units import rate_text, seconds_text
 from app.widgets.folded import FoldedTurn
 from app.widgets.turn import TurnView
@@ -45,9 +44,6 @@ reference. The border says what the side is doing and for how long. Under each a
     def __init__(self, side: Side) -> None:
         super().__init__(id=f"pane-{side.name}", classes="pane")
         self.side = side
-        self._policy = FlushPolicy()
-        self._flusher: Timer | None = None
-        self._flushing = False
         self._live: TurnView | None = None
         self.build: BuildState | None = None
         """How the side's engine came to be, or is coming."""
@@ -68,13 +64,10 @@ reference. The border says what the side is doing and for how long. Under each a
         """Mount a new turn and fold the one before."""
         with self.app.batch_update():
             await self._fold()
-            if self._flusher:
-                self._flusher.stop()
             self._live = TurnView(turn)
             await self._turns.mount(self._live, before=self.query_one(FailureCard))
             await self._drop_old()
         self.anchor()
-        self._flusher = self.set_timer(self._policy.interval, self._flush)
 
     async def replace_last(self, turn: Turn) -> None:
         """Mount a new attempt in the place of the last turn."""
@@ -88,11 +81,13 @@ reference. The border says what the side is doing and for how long. Under each a
         if self._live:
             self._live.buffer.add(text)
 
+    async def flush(self) -> None:
+        """Draw what has come since the last flush."""
+        if self._live:
+            await self._live.flush()
+
     async def finish(self) -> None:
         """The answer ended, one way or the other: draw it whole."""
-        if self._flusher:
-            self._flusher.stop()
-            self._flusher = None
         if self._live:
             with self.app.batch_update():
                 await self._live.finish()
@@ -148,16 +143,6 @@ reference. The border says what the side is doing and for how long. Under each a
             case Phase.READY:
                 return f"{_ready_text(self.build)}\n\nAsk something below."
         return ""
-
-    async def _flush(self) -> None:
-        live = self._live
-        if live is None:
-            return
-        started = time.perf_counter()
-        await live.flush()
-        pause = self._policy.after_flush(2 * self.side.rate(), time.perf_counter() - started)
-        if self._flusher:  # not finished meanwhile
-            self._flusher = self.set_timer(pause, self._flush)
 
     async def _fold(self) -> None:
         live, self._live = self._live, None
