@@ -99,8 +99,8 @@ class Playground(App[None]):
         self.set_interval(SNAPSHOT_SECONDS, lambda: self.snapshots.publish(self._sampler.snapshot()))
         self.run_worker(self._sampler.run(), group="sampler", exit_on_error=False)
         await self.push_screen(ChatScreen())
-        if self.settings.chosen:
-            self.open_engines(("left", "right"))
+        if self.settings.chosen:  # after the first frame: the workers' own start takes every core
+            self.call_after_refresh(self.open_engines, ("left", "right"))
         else:
             self.action_prepare()
 
