@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from textual import on, work
@@ -183,7 +184,8 @@ class ChatScreen(Screen[None]):
         pane = self.pane(side)
         try:
             if side.unqueue():
-                sampling = self.app.settings.sampling.to_sampling(turn.attempt)
+                chosen = self.app.settings.sampling
+                sampling = replace(chosen, seed=chosen.seed + turn.attempt)  # so that it can differ
                 async for event in side.ask(turn, side.conversation.messages(), sampling):
                     if isinstance(event, protocol.Chunk):
                         pane.add_text(event.text)

@@ -35,25 +35,6 @@ class EngineChoice(msgspec.Struct, frozen=True):
     kv_precision: str = "auto"
 
 
-class SamplingSettings(msgspec.Struct, frozen=True):
-    """Sampling as the protocol names it, without what one request adds."""
-
-    max_tokens: int = 512
-    temperature: float = 0.0
-    top_p: float = 1.0
-    top_k: int = 0
-    min_p: float = 0.0
-    repetition_penalty: float = 1.0
-    seed: int = 0
-    stop: tuple[str, ...] = ()
-    ignore_eos: bool = False
-
-    def to_sampling(self, seed_offset: int = 0) -> Sampling:
-        """For one request; regenerating adds to the seed so that the answer can differ."""
-        fields = msgspec.structs.asdict(self)
-        return Sampling(**(fields | {"seed": self.seed + seed_offset}))
-
-
 class Settings(msgspec.Struct, frozen=True):
     """Everything the app remembers. Replaced as a whole, never changed in place."""
 
@@ -68,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True):
     """Whether the user has picked engines once; before that the app opens on Prepare."""
     left: EngineChoice = EngineChoice("openvino", "int8")
     right: EngineChoice = EngineChoice("pytorch", "fp32")
-    sampling: SamplingSettings = SamplingSettings()
+    sampling: Sampling = Sampling()
 
     @property
     def checkpoint_path(self) -> str:

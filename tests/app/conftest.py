@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.state.settings import EngineChoice, SamplingSettings, Settings
+from app.state.settings import EngineChoice, Settings
+from engines.worker.protocol import Sampling
 from tests.engines.tiny import make_checkpoint
 
 OPENVINO = EngineChoice("openvino", "int8")
@@ -30,5 +31,5 @@ def settings(tiny: Path) -> Settings:
         chosen=True,
         left=OPENVINO,
         right=OPENVINO,
-        sampling=SamplingSettings(max_tokens=24, ignore_eos=True),
+        sampling=Sampling(max_tokens=24, ignore_eos=True),
     )

@@ -25,12 +25,13 @@ from app.screens.chat import ChatScreen
 from app.state import paths
 from app.state.conversation import Turn
 from app.state.series import Phase
-from app.state.settings import SamplingSettings, Settings, TimingMode, load_settings
+from app.state.settings import Settings, TimingMode, load_settings
 from app.state.side import Side
 from app.widgets.prompt import Prompt
 from engines.build.prepare import StartWorker
 from engines.worker import protocol
 from engines.worker.process import EngineProcess
+from engines.worker.protocol import Sampling
 from tests.benchmarks.workshop import PROJECT
 from tests.doubles.paced_worker import interpreter, register
 
@@ -111,7 +112,7 @@ class WatchedPlayground(Playground):
 
     async def serve_set(self, mode: str, max_tokens: int, seed: int = 0) -> None:
         """Choose the timing mode, the length of answers and the paced engine's rate."""
-        sampling = SamplingSettings(max_tokens=max_tokens, seed=seed, ignore_eos=True)
+        sampling = Sampling(max_tokens=max_tokens, seed=seed, ignore_eos=True)
         self.change_settings(timing=TimingMode(mode), sampling=sampling)
 
     async def serve_answered(self, turns: int) -> list[dict[str, object]]:

@@ -15,13 +15,14 @@ from app.screens.chat import ChatScreen
 from app.state.history import saved_conversations
 from app.state.paths import conversation_folder
 from app.state.series import Phase
-from app.state.settings import EngineChoice, SamplingSettings, Settings, TimingMode
+from app.state.settings import EngineChoice, Settings, TimingMode
 from app.widgets.folded import FoldedTurn
 from app.widgets.pane import FailureCard, Pane
 from app.widgets.panel_strip import PanelStrip
 from app.widgets.prompt import Prompt
 from app.widgets.turn import Figures, TurnView
 from app.widgets.verdict import Verdict
+from engines.worker.protocol import Sampling
 from tests.app.driving import ask, until_answered, until_ready, wait_until
 
 
@@ -70,7 +71,7 @@ async def test_shown_is_what_was_sent(settings: Settings) -> None:
 
 
 async def test_older_turns_become_one_widget(settings: Settings) -> None:
-    app = Playground(replace(settings, sampling=SamplingSettings(max_tokens=4, ignore_eos=True)))
+    app = Playground(replace(settings, sampling=Sampling(max_tokens=4, ignore_eos=True)))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         for _ in range(3):
@@ -82,7 +83,7 @@ async def test_older_turns_become_one_widget(settings: Settings) -> None:
 
 async def test_escape_stops_and_the_side_goes_on(settings: Settings) -> None:
     """Esc while the left side answers: it stops, and the right one, still waiting, does not begin."""
-    long = SamplingSettings(max_tokens=400, ignore_eos=True)
+    long = Sampling(max_tokens=400, ignore_eos=True)
     app = Playground(replace(settings, sampling=long, left=EngineChoice("pytorch", "fp32")))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
@@ -180,7 +181,7 @@ async def test_panels_fold_away(settings: Settings) -> None:
 
 
 async def test_prompt_recalls_and_breaks_lines(settings: Settings) -> None:
-    app = Playground(replace(settings, sampling=SamplingSettings(max_tokens=2)))
+    app = Playground(replace(settings, sampling=Sampling(max_tokens=2)))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await ask(pilot, "one")
@@ -232,7 +233,7 @@ async def test_a_killed_worker_costs_its_side_alone(settings: Settings) -> None:
 
 
 async def test_a_worker_killed_while_answering_keeps_what_was_said(settings: Settings) -> None:
-    long = SamplingSettings(max_tokens=400, ignore_eos=True)
+    long = Sampling(max_tokens=400, ignore_eos=True)
     app = Playground(replace(settings, sampling=long, left=EngineChoice("pytorch", "fp32")))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)

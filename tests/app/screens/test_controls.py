@@ -20,11 +20,12 @@ from app.screens.help import HelpScreen
 from app.screens.prepare import PrepareScreen
 from app.screens.store import StoreScreen
 from app.state.series import Phase
-from app.state.settings import EngineChoice, SamplingSettings, Settings, load_settings
+from app.state.settings import EngineChoice, Settings, load_settings
 from app.widgets.engine_picker import EnginePicker
 from app.widgets.pane import FailureCard, Pane
 from app.widgets.prompt import Prompt
 from app.widgets.turn import shown_prompt
+from engines.worker.protocol import Sampling
 from tests.app.driving import ask, until_answered, until_ready, wait_until
 from tests.app.still import StillPlayground, chat_answered
 
@@ -102,7 +103,7 @@ async def test_prompts_wait_for_engines_and_sides_are_not_swapped_meanwhile(sett
 @pytest.mark.parametrize("moment", ["building", "answering"])
 async def test_quitting_is_prompt_and_leaves_nothing(settings: Settings, moment: str) -> None:
     """Ctrl+Q, twice, while an engine is being built or answers."""
-    long = SamplingSettings(max_tokens=400, ignore_eos=True)
+    long = Sampling(max_tokens=400, ignore_eos=True)
     settings = replace(settings, sampling=long, left=EngineChoice("pytorch", "fp32"))
     app = Playground(settings if moment == "answering" else replace(settings, left=settings.right))
     async with app.run_test(size=(100, 30)) as pilot:
@@ -262,7 +263,7 @@ async def test_a_click_fills_in_the_demo() -> None:
 
 async def test_earlier_turns_come_back(settings: Settings) -> None:
     """Turns beyond the window are unmounted; Ctrl+E brings them back."""
-    app = Playground(replace(settings, sampling=SamplingSettings(max_tokens=2, ignore_eos=True)))
+    app = Playground(replace(settings, sampling=Sampling(max_tokens=2, ignore_eos=True)))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await ask(pilot, "Hi")

@@ -51,8 +51,3 @@ def test_unknown_keys_are_ignored(tmp_path: Path) -> None:
 def test_demo_is_a_folder_of_the_package() -> None:
     assert Settings().checkpoint_path == str(CHECKPOINT)
     assert msgspec.structs.replace(Settings(), checkpoint="org/name").checkpoint_path == "org/name"
-
-
-def test_regenerating_changes_the_seed() -> None:
-    sampling = Settings().sampling
-    assert sampling.to_sampling(0).seed != sampling.to_sampling(1).seed
