@@ -23,7 +23,6 @@ from engines.plan.hub_cache import (
 from engines.plan.json_file import read_json_object
 from engines.plan.model_card import ModelCard, read_model_card
 from engines.plan.quantisation import Quantisation, find_quantisation
-from engines.plan.random_shape import random_seed
 from engines.plan.shape import DecoderShape, causal_architecture, read_shape
 from engines.plan.tensors import header_digest, tensor_entries, weight_files
 from engines.plan.weights import Weights, add_up
@@ -290,8 +289,6 @@ def _identity(folder: Path) -> dict[str, str]:
     """
     snapshot = hub_snapshot(folder)
     facts = {"config.json": hashlib.sha256((folder / "config.json").read_bytes()).hexdigest()}
-    if (seed := random_seed(folder)) is not None:
-        facts["seed of random weights"] = str(seed)
     if snapshot:
         facts |= {"hub id": snapshot[0], "hub revision": snapshot[1]}
     for file in weight_files(folder):

@@ -59,6 +59,10 @@ RUNTIMES: dict[tuple[str, str], Runtime] = {
     ("pytorch", "cpu"): Runtime(331 * MB, 1.0, None, None, 1),
     # CUDA context and cuBLAS: a process took 614 MB more of an H200 than torch had reserved.
     ("pytorch", "cuda"): Runtime(650 * MB, 1.0, None, None, 1),
+    # As PyTorch, and the graphs and workspaces of the compiled steps: 0.7 GB were reserved beside weights and
+    # cache of a 7B shape on one H200.
+    ("compiled", "cpu"): Runtime(400 * MB, 1.0, 512, 400 * MB, 128, spare_blocks=4, quantised_kv="bf16"),
+    ("compiled", "cuda"): Runtime(1350 * MB, 1.0, 2048, 1000 * MB, 128, spare_blocks=4, quantised_kv="bf16"),
     # Resident with 612, 306, 153 and 104 MB of weights: 1343, 709, 470 and 387 MB. The line through them is
     # 190 MB + 1.88 a byte (repacked weights and the mapped file), within 10 % of each. Builds of the same
     # four peaked at 1238, 1290, 972 and 929 MB: tensors + 250 MB is within 20 % of each.

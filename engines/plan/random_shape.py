@@ -98,7 +98,7 @@ def shape_folder(name: str, root: Path | None = None, seed: int = 0) -> Path:
         if (CHECKPOINT / file).is_file():
             shutil.copyfile(CHECKPOINT / file, folder / file)
     eos = json.loads((CHECKPOINT / "config.json").read_text("utf-8")).get("eos_token_id", 0)
-    _write(folder / "config.json", SHAPES[shape] | {"eos_token_id": eos})
+    _write(folder / "config.json", SHAPES[shape] | {"eos_token_id": eos, "random_seed": seed})
     _write(folder / MARKER, {"seed": seed})
     return folder
 

@@ -54,7 +54,12 @@ class Rule:
 _BF16_X86 = frozenset({"amx_bf16", "avx512_bf16"})
 _BF16_CPU = _BF16_X86 | {"arm_bf16"}
 _MEASURED = "measured on a 2-core Xeon with AMX, openvino-genai 2026.4.1, torch 2.13"
+_MEASURED_GPU = "measured on one H200, torch 2.11, transformers 5.17, torchao 0.18"
 _WEIGHT_ONLY = "a quantised engine is what the other backends build"
+
+_EMULATED_BF16 = Support(
+    "fallback", "BF16 is emulated before compute capability 8.0 (Ampere).", "Choose FP16 on this GPU."
+)
 
 RULES: tuple[Rule, ...] = (
     # PyTorch is the reference: plain floats, run by transformers as they are.
@@ -92,11 +97,7 @@ RULES: tuple[Rule, ...] = (
         "pytorch",
         "bf16",
         "cuda",
-        Support(
-            "fallback",
-            "BF16 is emulated before compute capability 8.0 (Ampere).",
-            "Choose FP16 on this GPU.",
-        ),
+        _EMULATED_BF16,
         "https://docs.pytorch.org/docs/stable/generated/torch.cuda.is_bf16_supported.html",
     ),
     Rule("pytorch", "fp16", "cuda", Support("native", "Computed in FP16 by the GPU."), "PyTorch"),
@@ -117,6 +118,91 @@ RULES: tuple[Rule, ...] = (
             "unavailable",
             f"The PyTorch side is the reference and runs plain floats: {_WEIGHT_ONLY}.",
             "Choose FP32 or BF16 here, and the quantised precision on the other side.",
+        ),
+        "design",
+    ),
+    # transformers with a static cache, compiled; torchao quantises weights only.
+    Rule("compiled", "fp32", "*", Support("native", "Computed in 32-bit floats, compiled."), _MEASURED_GPU),
+    Rule(
+        "compiled",
+        "bf16",
+        "cuda",
+        Support("native", "Computed in BF16, compiled."),
+        _MEASURED_GPU,
+        compute_capability=(8, 0),
+    ),
+    Rule(
+        "compiled",
+        "bf16",
+        "cuda",
+        _EMULATED_BF16,
+        "https://docs.pytorch.org/docs/stable/generated/torch.cuda.is_bf16_supported.html",
+    ),
+    Rule(
+        "compiled",
+        "bf16",
+        "cpu",
+        Support("native", "Computed in BF16, compiled."),
+        _MEASURED,
+        any_feature=_BF16_CPU,
+    ),
+    Rule(
+        "compiled",
+        "bf16",
+        "cpu",
+        Support("fallback", "This CPU has no BF16 instructions: PyTorch converts.", "Choose FP32 for speed."),
+        "oneDNN, developer guide, data types: hardware limitations of bf16",
+    ),
+    Rule("compiled", "fp16", "cuda", Support("native", "Computed in FP16, compiled."), "PyTorch"),
+    Rule(
+        "compiled",
+        "int8",
+        "*",
+        Support(
+            "fallback",
+            "8-bit weights by torchao, computed in BF16.",
+            "Choose BF16 for the accuracy of the checkpoint.",
+        ),
+        _MEASURED_GPU,
+    ),
+    Rule(
+        "compiled",
+        "int4",
+        "*",
+        Support(
+            "fallback",
+            "4-bit weights in groups of 128, computed in BF16; the head stays 8-bit.",
+            "Choose BF16 for the accuracy of the checkpoint.",
+        ),
+        _MEASURED_GPU,
+    ),
+    Rule(
+        "compiled",
+        "fp8",
+        "cuda",
+        Support(
+            "fallback",
+            "8-bit float weights by torchao, computed in BF16; the head stays 16-bit.",
+            "Choose BF16 for the accuracy of the checkpoint.",
+        ),
+        _MEASURED_GPU,
+        compute_capability=(8, 9),
+    ),
+    Rule(
+        "compiled",
+        "fp8",
+        "cuda",
+        Support("unavailable", "FP8 conversions need compute capability 8.9 (Ada).", "Choose INT8."),
+        "https://docs.nvidia.com/cuda/cuda-c-programming-guide/#compute-capabilities",
+    ),
+    Rule(
+        "compiled",
+        "*",
+        "*",
+        Support(
+            "unavailable",
+            "This device or backend lacks kernels or calibration for it.",
+            "Choose INT8 or INT4.",
         ),
         "design",
     ),
@@ -207,5 +293,9 @@ DEFAULTS: tuple[tuple[str, str, str], ...] = (
     ("pytorch", "cpu", "fp32"),
     ("pytorch", "cuda", "bf16"),
     ("pytorch", "cuda", "fp16"),
+    ("compiled", "cuda", "bf16"),
+    ("compiled", "cuda", "fp16"),
+    ("compiled", "cpu", "bf16"),
+    ("compiled", "cpu", "fp32"),
 )
 """(backend, kind of device, precision), best first: the first native one is chosen until the user chooses."""

@@ -41,9 +41,10 @@ class AnswerLoop:
         """Emit the tokens; says why they ended and how much of the prompt was still cached."""
         cached = self._runner.kept.common(self._prompt)
         logits = None
-        for logits in self._runner.prefill(self._prompt, cached):
+        for part in self._runner.prefill(self._prompt, cached):
             if self._stopped():
                 return Generated("stopped", cached)
+            logits = part
         token = self._sampler.choose(logits)
         self._runner.begin(token, self._next_position)
         answer: list[int] = []

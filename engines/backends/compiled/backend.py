@@ -58,11 +58,7 @@ class CompiledBackend(Backend):
                 "PyTorch compiles with a C++ compiler, and none is found here.",
                 "Install one, such as g++ (apt install g++), or name it in CXX.",
             )
-        for name in ("torchao", "triton"):
-            try:
-                versions[name] = version(name)
-            except PackageNotFoundError:
-                versions[name] = "none"
+        versions |= {name: _version(name) for name in ("torchao", "triton")}
         if found := sorted({f"{one.name} {one.compute_capability}" for one in gpus()}):
             versions["GPU"] = ", ".join(found)  # kernels are tuned for it
         return Availability(True, versions, devices=("cpu", "cuda"))
@@ -252,6 +248,13 @@ class CompiledBackend(Backend):
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
 
 
 def _compiler_on_path() -> bool:

@@ -17,6 +17,8 @@ DECODE_OPTIONS = {
     # With it Inductor turns products of one row into fused reductions, which unpack quantised weights on
     # the way and read at the speed of memory; without it, they are library calls that cannot.
     "coordinate_descent_tuning": True,
+    # Kernels that were saved for a static launch are tuned again at every load (torch 2.11).
+    "use_static_cuda_launcher": False,
 }
 
 
@@ -48,6 +50,8 @@ class Runner:
         self._compute([0] * TRACED_PART, 0)
         for size in self._part_sizes() if self.on_gpu else ():
             self._compute([0] * size, 0)  # libraries choose their kernels when a size is first seen
+        for length in self._columns if self.on_gpu else ():
+            self._compute([0] * SMALLEST_PART, length - SMALLEST_PART)
         progress(1, count)
         self._position.fill_(TRACED_PART)
         self._step_now(SHORTEST)

@@ -1,0 +1,112 @@
+"""The process of one engine for `gpu_decode`: loads it, then answers one JSON line with another."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from tempfile import mkdtemp
+from typing import Any
+
+from engines.backends.base import Backend
+from engines.backends.registry import BACKENDS, backend_class
+from engines.build.spec import EngineSpec
+from engines.worker.protocol import Sampling
+from engines.worker.report import QuietReport
+
+VOCABULARY = 30_000
+"""Below every shape's own; the demo's is smaller and is asked for less."""
+
+
+class Logged(QuietReport):
+    """Says on stderr what the engine says of itself."""
+
+    def stage(self, name: str) -> None:
+        """With the time, so that a slow stage is seen."""
+        print(f"{time.monotonic():.1f} {' '.join(sys.argv[1:2])} {name}", file=sys.stderr, flush=True)
+
+    def log(self, line: str) -> None:
+        """As it is."""
+        print(f"{time.monotonic():.1f} {' '.join(sys.argv[1:2])} {line}", file=sys.stderr, flush=True)
+
+
+def copy_bandwidth() -> float:
+    """Bytes per second of a copy of 4 GiB on the device, read and written; 0 without a GPU."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return 0.0
+    source = torch.empty(2**32, dtype=torch.uint8, device="cuda")
+    target = torch.empty_like(source)
+    seconds = []
+    for _ in range(12):
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        target.copy_(source)
+        end.record()
+        torch.cuda.synchronize()
+        seconds.append(begin.elapsed_time(end) / 1000)
+    return 2 * 2**32 / median(seconds[2:])
+
+
+def load(name: str, folder: Path, context: int, warm: bool) -> tuple[Backend, dict[str, Any]]:
+    """The engine, and how long it took: from nothing, and again from what `prepare` kept."""
+    import torch
+
+    backend_name, _, precision = name.partition(":")
+    device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    spec = EngineSpec(str(folder), backend_name, precision, device=device, context=context)
+    told: dict[str, Any] = {}
+    directory: Path | None = None
+    begun = time.monotonic()
+    if warm and BACKENDS[backend_name].builds:
+        directory = Path(mkdtemp())
+    if directory is not None:
+        told["facts"] = backend_class(backend_name)().prepare(spec, folder, directory, Logged())
+        told["first_s"] = time.monotonic() - begun
+        begun = time.monotonic()
+    backend = backend_class(backend_name)()
+    backend.load(spec, folder, directory, Logged())
+    told["again_s" if directory is not None else "first_s"] = time.monotonic() - begun
+    memory = backend.memory_usage()
+    told |= {"weights": memory.weights if memory else None, "kv": memory.kv if memory else None}
+    if device != "cpu":
+        torch.cuda.reset_peak_memory_stats()
+    return backend, told
+
+
+def answer(backend: Backend, request: dict[str, Any]) -> dict[str, Any]:
+    """One answer to random ids: time stamps at the moment the tokens are there."""
+    chooser = random.Random(request["seed"])
+    top = min(VOCABULARY, getattr(backend, "_vocabulary", VOCABULARY))
+    prompt = [chooser.randrange(top) for _ in range(request["tokens"])]
+    stamps: list[float] = []
+    sampling = Sampling(max_tokens=request["new"], ignore_eos=True)
+    begun = time.perf_counter()
+    backend.generate(
+        prompt, sampling, frozenset(), lambda new: stamps.append(time.perf_counter()), lambda: False
+    )
+    memory = backend.memory_usage()
+    return {
+        "ttft_ms": (stamps[0] - begun) * 1000,
+        "gaps": [(after - before) * 1000 for before, after in pairwise(stamps)],
+        "peak": (memory.peak if memory else None) or 0,
+    }
+
+
+def main() -> None:
+    """Serve until stdin ends."""
+    name, folder, context, warm = sys.argv[1:]
+    backend, told = load(name, Path(folder), int(context), warm == "1")
+    print(json.dumps(told), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(answer(backend, json.loads(line))), flush=True)
+    backend.close()
+
+
+if __name__ == "__main__":
+    main()
