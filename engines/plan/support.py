@@ -60,7 +60,6 @@ _WEIGHT_ONLY = "a quantised engine is what the other backends build"
 _EMULATED_BF16 = Support(
     "fallback", "BF16 is emulated before compute capability 8.0 (Ampere).", "Choose FP16 on this GPU."
 )
-
 RULES: tuple[Rule, ...] = (
     # PyTorch is the reference: plain floats, run by transformers as they are.
     Rule("pytorch", "fp32", "*", Support("native", "Computed in 32-bit floats: the reference."), _MEASURED),

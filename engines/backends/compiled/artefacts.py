@@ -11,6 +11,7 @@ import torch
 from torch._dynamo.utils import counters
 
 FILE = "compiled.bin"
+LIBRARIES = "libraries"
 VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 
 
@@ -31,6 +32,9 @@ class CompilerCache:
         file = directory / FILE
         if not file.is_file():
             return False
+        # The artefacts hold graphs and sources; the libraries that g++ made of them lie beside.
+        if (directory / LIBRARIES).is_dir():
+            shutil.copytree(directory / LIBRARIES, self._folder, dirs_exist_ok=True)
         return torch.compiler.load_cache_artifacts(file.read_bytes()) is not None
 
     def save(self, directory: Path) -> int:
@@ -38,6 +42,10 @@ class CompilerCache:
         saved = torch.compiler.save_cache_artifacts()
         if saved is None:
             return 0
+        for library in self._folder.rglob("*.so"):
+            target = directory / LIBRARIES / library.relative_to(self._folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(library, target)
         return (directory / FILE).write_bytes(saved[0])
 
     @property
