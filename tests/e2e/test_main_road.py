@@ -20,8 +20,21 @@ ANSWERED = r"OpenVINO int8 [\d.]+× PyTorch fp32"
 
 
 def gone(processes: list[psutil.Process], seconds: float = 10.0) -> bool:
-    """Whether all of them have ended, or end within `seconds`."""
-    return not psutil.wait_procs(processes, timeout=seconds)[1]
+    """Whether all of them end within `seconds`; one that only waits for tmux to collect it has ended."""
+    deadline = time.monotonic() + seconds
+    while any(map(runs, processes)):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def runs(process: psutil.Process) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def build_defaults(terminal: Terminal) -> None:
