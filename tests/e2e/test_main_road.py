@@ -45,13 +45,13 @@ def build_defaults(terminal: Terminal) -> None:
     terminal.keys("Down")
     terminal.wait_for("8-bit weights, one scale")
     terminal.keys("Enter")
-    terminal.wait_for(BOTH_READY, 90)
+    terminal.wait_for(BOTH_READY + r".*Ask both sides.*KV.*Send.*Regenerate", 90)
 
 
-def used_blocks(screen: str) -> int:
-    """Blocks in use as the KV panel says."""
-    found = re.search(r"(\d+) of [\d,]+ blocks", screen)
-    assert found, screen
+def used_blocks(terminal: Terminal) -> int:
+    """Blocks in use as the KV panel says, once it is drawn."""
+    found = re.search(r"(\d+) of [\d,]+ blocks", terminal.wait_for(r"\d+ of [\d,]+ blocks", 10))
+    assert found
     return int(found.group(1))
 
 
@@ -59,20 +59,20 @@ def test_the_main_road(start: StartApp) -> None:
     """Start, choose int8, build, ask two questions, see both answer and the panels move, quit."""
     terminal = start(width=160, height=48)
     build_defaults(terminal)
-    before = used_blocks(terminal.screen())
+    before = used_blocks(terminal)
     terminal.type("What is a KV cache?")
     terminal.keys("Enter")
     screen = terminal.wait_for(ANSWERED)
     assert screen.count("TTFT") >= 2
     assert "in turn" in screen
-    first = used_blocks(screen)
+    first = used_blocks(terminal)
     assert first > before
     terminal.type("Thank you!")
     terminal.keys("Enter")
     terminal.wait_for(r"Thank you!.*Thank you!.*" + ANSWERED)
     time.sleep(0.6)  # the panels draw four times a second
     screen = terminal.screen()
-    assert used_blocks(screen) >= first
+    assert used_blocks(terminal) >= first
     assert re.search(r"[┫┃][^┃\n]*[⠁-⣿▀-▟]", screen), f"no curve in the plot:\n{screen}"
     running = terminal.processes()
     assert len(running) == 3
@@ -129,7 +129,7 @@ def test_small_terminal(start: StartApp) -> None:
     terminal.wait_for("Checkpoint", 30)
     terminal.keys("Enter")
     terminal.wait_for("Ask both sides.*", 90)
-    terminal.wait_for(" ready ─╯╰─+ ready ─╯", 90)
+    terminal.wait_for(" ready ─╯╰─+ ready ─╯.*Ask both sides.*Send.*Regenerate", 90)
     terminal.type("Hello")
     terminal.keys("Enter")
     terminal.wait_for("×", 60)
