@@ -20,7 +20,6 @@ from engines.plan.checkpoint import Checkpoint
 from engines.worker import protocol
 from engines.worker.process import EngineProcess
 
-BUSY = frozenset({Phase.PREPARING, Phase.LOADING, Phase.QUEUED, Phase.PREFILL, Phase.DECODE, Phase.STOPPING})
 ANSWERING = frozenset({Phase.QUEUED, Phase.PREFILL, Phase.DECODE, Phase.STOPPING})
 
 

@@ -65,12 +65,6 @@ tells it apart) starts a new line, **Up** and **Down** recall earlier prompts.
         self._recalled = len(self._history)
         self.clear()
 
-    def restore(self, text: str) -> None:
-        """Put a prompt back that could not be answered, unless something new was typed."""
-        if not self.text.strip():
-            self.load_text(text)
-            self.move_cursor(self.document.end)
-
     def on_key(self, event: events.Key) -> None:
         """Recall at the edges of the text, so that arrows still move inside it."""
         row, last = self.cursor_location[0], self.document.line_count - 1
