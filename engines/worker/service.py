@@ -130,12 +130,15 @@ class Service:
             protocol.Score: self._score,
         }
         try:
-            self.send(handlers[type(command)](command))
+            self._end(command, handlers[type(command)](command))
         except BaseException as error:
             traceback.print_exc()  # into the log
-            self.send(as_error(command.id, error))
-        finally:
-            self._stops.pop(command.id, None)
+            self._end(command, as_error(command.id, error))
+
+    def _end(self, command: protocol.Command, event: protocol.Event) -> None:
+        """Send a command's last event; whoever reads it may use the number again at once."""
+        self._stops.pop(command.id, None)
+        self.send(event)
 
     def _describe(self, command: protocol.Describe) -> protocol.Described:
         backend = backend_class(self.backend_name)
