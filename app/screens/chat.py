@@ -18,6 +18,7 @@ from textual.widgets import Footer, Header
 from textual.worker import Worker
 
 from app.state.conversation import Turn
+from app.state.pairing import counterpart, index_of
 from app.state.series import Phase
 from app.state.settings import TimingMode
 from app.state.side import ANSWERING, Side
@@ -25,8 +26,8 @@ from app.state.stream import FlushPolicy
 from app.widgets.pane import Pane
 from app.widgets.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS, PanelStrip
 from app.widgets.prompt import Prompt
+from app.widgets.transcript.transcript import Transcript
 from app.widgets.verdict import Verdict
-from engines.worker import protocol
 
 if TYPE_CHECKING:
     from app.playground import Playground
@@ -56,6 +57,8 @@ class ChatScreen(Screen[None]):
     app: Playground
     _keys: tuple[bool, bool] = False, False
     """What the footer's keys depend on: whether a side answers, and whether one has failed."""
+    _edited: Turn | None = None
+    """The turn whose prompt is being edited."""
 
     def compose(self) -> ComposeResult:
         """Two panes, the verdict, the prompt, the panels."""
@@ -71,8 +74,7 @@ class ChatScreen(Screen[None]):
     async def on_mount(self) -> None:
         """Follow the sides; show what a saved conversation holds."""
         for pane in self.query(Pane):
-            if pane.side.conversation.turns:
-                await pane.show_conversation()
+            pane.show_conversation()
         self.query_one(PanelStrip).shown = self.app.settings.panels
         self.app.side_changed.subscribe(self, self.show_side)
         self.app.build_changed.subscribe(self, self.show_build)
@@ -112,9 +114,16 @@ class ChatScreen(Screen[None]):
         if self._must_wait():
             return
         self.query_one(Prompt).accept()
-        mode = self.app.settings.timing
-        turns = {side: side.conversation.begin(event.text, side.title) for side in self._present()}
-        self.answer(turns, False, mode)
+        edited = self._end_edit()
+        places = self._places(edited) if edited else {}
+        self.answer(
+            {
+                side: side.conversation.begin_again(side.title, places[side], event.text)
+                if side in places
+                else side.conversation.begin(event.text, side.title)
+                for side in (places or self._present())
+            }
+        )
 
     def _must_wait(self, *, to_ask: bool = True) -> bool:
         """Whether a side is busy, or nobody is there to answer; says so, and that the prompt is kept."""
@@ -136,24 +145,77 @@ class ChatScreen(Screen[None]):
         """Answer the last prompt again: on the sides that failed, or else on both."""
         if self._must_wait():
             return
-        present = [side for side in self._present() if side.conversation.turns]
-        failed = [side for side in present if side.conversation.turns[-1].error]
-        turns = {
-            side: turn for side in failed or present if (turn := side.conversation.begin_again(side.title))
-        }
-        if turns:
-            self.answer(turns, True, self.app.settings.timing)
+        present = {side: -1 for side in self._present() if side.conversation.turns}
+        failed = {side: -1 for side in present if side.conversation.turns[-1].error}
+        self._again(failed or present)
+
+    @on(Transcript.AgainWanted)
+    def again(self, event: Transcript.AgainWanted) -> None:
+        """Answer an earlier prompt again, on every side that was asked it."""
+        if not self._must_wait():
+            self._again(self._places(event.turn))
+
+    def _again(self, places: dict[Side, int]) -> None:
+        turns = {side: side.conversation.begin_again(side.title, index) for side, index in places.items()}
+        if begun := {side: turn for side, turn in turns.items() if turn}:
+            self.answer(begun)
         else:
             self.notify("Nothing has been asked yet.")
 
+    def _places(self, turn: Turn) -> dict[Side, int]:
+        """Where a turn stands on the sides that have an engine and were asked the same."""
+        source = self._side_of(turn).conversation
+        places = {side: counterpart(turn, source, side.conversation) for side in self._present()}
+        return {side: index for side, index in places.items() if index is not None}
+
+    def _side_of(self, turn: Turn) -> Side:
+        return next(side for side in self.app.sides if index_of(turn, side.conversation) is not None)
+
+    @on(Transcript.EditWanted)
+    def edit(self, event: Transcript.EditWanted) -> None:
+        """Put an earlier prompt back into the box."""
+        if self._must_wait(to_ask=False):
+            return
+        self._edited = event.turn
+        prompt = self.query_one(Prompt)
+        prompt.load_text(event.turn.prompt)
+        prompt.move_cursor(prompt.document.end)
+        prompt.border_title = "Edit: Enter asks again from here, Esc leaves it"
+        prompt.focus()
+        self.refresh_bindings()
+
+    def _end_edit(self) -> Turn | None:
+        edited, self._edited = self._edited, None
+        self.query_one(Prompt).border_title = ""
+        self.refresh_bindings()
+        return edited
+
+    @on(Transcript.VersionWanted)
+    async def show_version(self, event: Transcript.VersionWanted) -> None:
+        """Show an older or newer version of a turn, on the side where it was asked for."""
+        if self._must_wait(to_ask=False):
+            return
+        side = self._side_of(event.turn)
+        index = index_of(event.turn, side.conversation)
+        assert index is not None
+        versions = side.conversation.versions(index)
+        wanted = next(place for place, one in enumerate(versions) if one is event.turn) + event.step
+        if 0 <= wanted < len(versions):
+            number = side.conversation.number(versions[wanted])
+            side.conversation.choose(number)
+            with contextlib.suppress(OSError):  # said when a turn is written
+                await asyncio.to_thread(self.app.history.chose, side.name, number)
+            self.pane(side).show_again()
+            self._show_verdict()
+
     @work(group="answer", exclusive=True, exit_on_error=False)
-    async def answer(self, turns: dict[Side, Turn], again: bool, mode: TimingMode) -> None:
+    async def answer(self, turns: dict[Side, Turn]) -> None:
         """Let each side answer its turn, together or in turn."""
+        mode = self.app.settings.timing
         self.query_one(Verdict).display = False
         for side, turn in turns.items():
             turn.mode = mode.value
-            show = self.pane(side).replace_last if again else self.pane(side).begin
-            await show(turn)
+            self.pane(side).begin()
             side.queue()
             await self._write(side)
         flusher = asyncio.create_task(self._flush_panes())
@@ -177,7 +239,7 @@ class ChatScreen(Screen[None]):
             await asyncio.sleep(policy.interval)
             started = time.perf_counter()
             for pane in self.query(Pane):
-                await pane.flush()
+                pane.flush()
             policy.after_flush(sum(side.rate() for side in self.app.sides), time.perf_counter() - started)
 
     async def _answer(self, side: Side, turn: Turn) -> None:
@@ -186,13 +248,12 @@ class ChatScreen(Screen[None]):
             if side.unqueue():
                 chosen = self.app.settings.sampling
                 sampling = replace(chosen, seed=chosen.seed + turn.attempt)  # so that it can differ
-                async for event in side.ask(turn, side.conversation.messages(), sampling):
-                    if isinstance(event, protocol.Chunk):
-                        pane.add_text(event.text)
+                async for _ in side.ask(turn, side.conversation.messages(), sampling):
+                    pass
             else:
                 turn.reason = "stopped"
         finally:
-            await pane.finish()
+            pane.finish()
             await self._write(side)
 
     async def _write(self, side: Side) -> None:
@@ -207,7 +268,10 @@ class ChatScreen(Screen[None]):
         self.query_one(Verdict).compare(last[0], last[1])
 
     async def action_stop(self) -> None:
-        """End the answers within one step."""
+        """End the answers within one step; or leave an edit."""
+        if self._edited and not self.answering:
+            self._end_edit()
+            self.query_one(Prompt).clear()
         for side in self.app.sides:
             await side.stop()
 
@@ -219,7 +283,7 @@ class ChatScreen(Screen[None]):
         self.app.history.close()
         for side in self.app.sides:
             side.conversation.clear()
-            await self.pane(side).show_conversation()
+            self.pane(side).show_conversation()
         self.query_one(Verdict).display = False
 
     async def action_swap(self) -> None:
@@ -234,7 +298,7 @@ class ChatScreen(Screen[None]):
             pane.side = side
         self.show_build("")
         for pane in panes:
-            await pane.show_conversation()
+            pane.show_conversation()
         self._show_verdict()
 
     def action_timing(self) -> None:
@@ -276,7 +340,7 @@ class ChatScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Show keys only when they do something; Ctrl+X stays *cut* while text is selected in the prompt."""
         if action == "stop":
-            return self.answering
+            return self.answering or self._edited is not None
         if action == "restart":
             return any(side.phase is Phase.FAILED for side in self.app.sides)
         if action == "swap":

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from engines.measure.timing import Timing
 from engines.worker.protocol import Error
+
+ROOT = -1
+"""Stands for what is above the first turn."""
 
 
 @dataclass
@@ -23,7 +26,7 @@ class Turn:
     """Why the answer ended; empty while it goes on, and for one that failed."""
     error: Error | None = None
     attempt: int = 0
-    """How often it was regenerated."""
+    """How many versions came before it."""
     engine: str = ""
     """Title of the engine that answered."""
     mode: str = ""
@@ -35,26 +38,106 @@ class Turn:
         return bool(self.answer)
 
 
-@dataclass
 class Conversation:
-    """All turns of one side, oldest first. It outlives the engine that answered."""
+    """What was said on one side, versions included. It outlives the engine that answered.
 
-    system_prompt: str = ""
-    turns: list[Turn] = field(default_factory=list)
+    Turns are a tree: each stands below the one it goes on from, and turns below the same one are versions
+    of each other. One path of it is shown, and built on.
+    """
+
+    def __init__(self, system_prompt: str = "") -> None:
+        self.system_prompt = system_prompt
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget every turn."""
+        self.turns: list[Turn] = []
+        """The path that is shown, oldest first. To be read only."""
+        self._path: list[int] = []
+        self._all: list[Turn] = []
+        self._parents: list[int] = []
+        self._below: dict[int, list[int]] = {}
 
     def begin(self, prompt: str, engine: str) -> Turn:
-        """Start a turn."""
-        turn = Turn(prompt, engine=engine)
-        self.turns.append(turn)
+        """Start a turn below the last one."""
+        return self.add(Turn(prompt, engine=engine))
+
+    def add(self, turn: Turn) -> Turn:
+        """Put a turn below the last one."""
+        self.record(len(self._all), self._path[-1] if self._path else ROOT, turn)
         return turn
 
-    def begin_again(self, engine: str) -> Turn | None:
-        """Replace the last turn by a new attempt at it; None when nothing was said."""
+    def begin_again(self, engine: str, index: int = -1, prompt: str | None = None) -> Turn | None:
+        """Start another version of a turn, with another prompt if there is one; None when nothing was said.
+
+        The path ends there. What followed the version before stays below that one.
+        """
         if not self.turns:
             return None
-        last = self.turns[-1]
-        self.turns[-1] = Turn(last.prompt, engine=engine, attempt=last.attempt + 1)
-        return self.turns[-1]
+        turn = Turn(
+            self.turns[index].prompt if prompt is None else prompt,
+            engine=engine,
+            attempt=len(self.versions(index)),
+        )
+        self.record(len(self._all), self._parents[self._path[index]], turn)
+        return turn
+
+    def versions(self, index: int) -> tuple[Turn, ...]:
+        """The versions of the turn at `index` of the path, that one included, oldest first."""
+        parent = self._parents[self._path[index]]
+        return tuple(self._all[number] for number in self._below[parent])
+
+    def choose(self, number: int) -> None:
+        """Show the turn of that number, and below it the newest of everything.
+
+        Raises:
+            IndexError: there is no such turn.
+        """
+        self._show(self._path_to(range(len(self._all))[number]))
+        while below := self._below.get(self._path[-1]):
+            self._extend(below[-1])
+
+    def number(self, turn: Turn) -> int:
+        """Which turn of the conversation it is, counted from 0 as they began."""
+        return next(number for number, one in enumerate(self._all) if one is turn)
+
+    def parent(self, number: int) -> int:
+        """Number of the turn above, or ROOT."""
+        return self._parents[number]
+
+    def record(self, number: int, parent: int, turn: Turn) -> None:
+        """Put a turn in its place: a new one, which ends the path, or the newer state of one that is there.
+
+        Raises:
+            IndexError: there is no place for such a number or below such a parent.
+        """
+        if not (ROOT <= parent < number <= len(self._all)):
+            raise IndexError(number)
+        if number < len(self._all):
+            self._all[number] = turn
+            self._show(self._path)
+            return
+        self._all.append(turn)
+        self._parents.append(parent)
+        self._below.setdefault(parent, []).append(number)
+        if parent != (self._path[-1] if self._path else ROOT):
+            self._show(self._path_to(parent))
+        self._extend(number)
+
+    def _extend(self, number: int) -> None:
+        self._path.append(number)
+        self.turns.append(self._all[number])
+
+    def _show(self, path: list[int]) -> None:
+        self._path = path
+        self.turns = [self._all[number] for number in path]
+
+    def _path_to(self, number: int) -> list[int]:
+        path = []
+        while number != ROOT:
+            path.append(number)
+            number = self._parents[number]
+        return path[::-1]
 
     def messages(self) -> tuple[dict[str, str], ...]:
         """What the engine is asked: the answered turns, then the last prompt.
@@ -68,10 +151,6 @@ class Conversation:
         if self.turns:
             messages.append(_user(self.turns[-1].prompt))
         return tuple(messages)
-
-    def clear(self) -> None:
-        """Forget every turn."""
-        self.turns.clear()
 
 
 def _user(text: str) -> dict[str, str]:

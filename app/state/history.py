@@ -6,6 +6,7 @@ the same turn replace earlier ones.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -22,14 +23,24 @@ class _Said(msgspec.Struct, tag="said", omit_defaults=True):
 
     side: str
     index: int
+    """Number of the turn in its conversation, as they began."""
     turn: Turn
+    parent: int | None = None
+    """Number of the turn above. Files from before there were versions have none: it is the one before."""
+
+
+class _Chosen(msgspec.Struct, tag="chosen"):
+    """Another version of a turn is shown."""
+
+    side: str
+    index: int
 
 
 class _Swapped(msgspec.Struct, tag="swapped"):
     """The sides changed places."""
 
 
-_LINE: msgspec.json.Decoder[_Said | _Swapped] = msgspec.json.Decoder(_Said | _Swapped)
+_LINE: msgspec.json.Decoder[_Said | _Chosen | _Swapped] = msgspec.json.Decoder(_Said | _Chosen | _Swapped)
 _OTHER = {"left": "right", "right": "left"}
 
 
@@ -60,7 +71,18 @@ class ConversationFile:
             OSError: the disk is full, or the folder cannot be written.
         """
         if conversation.turns:
-            self._append(_Said(side, len(conversation.turns) - 1, conversation.turns[-1]))
+            turn = conversation.turns[-1]
+            number = conversation.number(turn)
+            self._append(_Said(side, number, turn, conversation.parent(number)))
+
+    def chose(self, side: str, number: int) -> None:
+        """Note which version of a turn is shown now.
+
+        Raises:
+            OSError: as `said`.
+        """
+        if self.path:
+            self._append(_Chosen(side, number))
 
     def swapped(self) -> None:
         """Note that the sides changed places.
@@ -79,7 +101,7 @@ class ConversationFile:
         """Go on with a file that is there."""
         self.path = path
 
-    def _append(self, line: _Said | _Swapped) -> None:
+    def _append(self, line: _Said | _Chosen | _Swapped) -> None:
         if self.path is None:
             self._folder.mkdir(parents=True, exist_ok=True)
             self.path = _fresh(self._folder)
@@ -102,9 +124,18 @@ def read_conversation(path: Path) -> dict[str, Conversation]:
     for line in _lines(path):
         if isinstance(line, _Swapped):
             sides = {name: sides[_OTHER[name]] for name in sides}
-        elif line.side in sides and 0 <= line.index <= len(sides[line.side].turns):
-            sides[line.side].turns[line.index :] = [line.turn]
+        elif line.side in sides:
+            with contextlib.suppress(IndexError):  # what it belongs to is on a line that cannot be read
+                _replay(line, sides[line.side])
     return sides
+
+
+def _replay(line: _Said | _Chosen, conversation: Conversation) -> None:
+    if isinstance(line, _Chosen):
+        conversation.choose(line.index)
+    else:
+        parent = line.index - 1 if line.parent is None else line.parent
+        conversation.record(line.index, parent, line.turn)
 
 
 def saved_conversations(folder: Path) -> list[SavedConversation]:
@@ -121,7 +152,7 @@ def saved_conversations(folder: Path) -> list[SavedConversation]:
     return sorted(found, key=lambda one: -one.changed)
 
 
-def _lines(path: Path) -> Iterator[_Said | _Swapped]:
+def _lines(path: Path) -> Iterator[_Said | _Chosen | _Swapped]:
     for line in path.read_bytes().splitlines():
         try:
             yield _LINE.decode(line)

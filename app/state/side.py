@@ -20,6 +20,8 @@ from engines.plan.checkpoint import Checkpoint
 from engines.worker import protocol
 from engines.worker.process import EngineProcess
 
+STALL_SECONDS = 2.0
+"""Without a token for so long, a side that decodes is called stalled."""
 ANSWERING = frozenset({Phase.QUEUED, Phase.PREFILL, Phase.DECODE, Phase.STOPPING})
 
 
@@ -58,6 +60,7 @@ class Side:
         self._on_change = on_change
         self._start_worker = start_worker
         self._answering: int | None = None
+        self._token_at = 0.0
         self._watch: asyncio.Task[None] | None = None
 
     @property
@@ -78,6 +81,12 @@ class Side:
     def rate(self) -> float:
         """Decode tok/s of the last second."""
         return self._rate.rate(time.monotonic_ns())
+
+    @property
+    def stalled_seconds(self) -> float:
+        """How long no token has come though the side decodes; 0 where that is no cause for worry."""
+        silent = time.monotonic() - self._token_at
+        return silent if self.phase is Phase.DECODE and silent > STALL_SECONDS else 0.0
 
     async def open(self, spec: EngineSpec) -> AsyncGenerator[Step, None]:
         """Replace this side's engine. Yields the steps; the last is a Ready or an Error.
@@ -161,6 +170,7 @@ class Side:
                 if self.phase is Phase.PREFILL:
                     self._enter(Phase.DECODE)
                 recorder.chunk(event)
+                self._token_at = time.monotonic()
                 # The worker's clock is this machine's monotonic clock, so the stamps can be used as they are.
                 self._rate.add(event.t_ns)
             case protocol.KV():

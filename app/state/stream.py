@@ -1,4 +1,4 @@
-"""Between an engine's rate and the screen's: text waits here until the next flush."""
+"""Between an engine's text and the screen: how often it is drawn, and what of it a terminal may see."""
 
 from __future__ import annotations
 
@@ -16,30 +16,8 @@ def displayable(text: str) -> str:
 CALM_SECONDS = 0.1
 BUSY_SECONDS = 0.25
 BUSY_RATE = 300.0
-"""Tok/s of both sides together above which two Markdown panes cost more than a frame at 10 Hz."""
+"""Tok/s of both sides together above which nobody reads along, and drawing less often leaves the engines more."""
 SLOW_FLUSH_SECONDS = 0.04
-
-
-@dataclass
-class TextBuffer:
-    """The text of one answer as it grows. Nothing that came in is ever lost."""
-
-    text: str = ""
-    """Everything so far."""
-    _shown: int = 0
-
-    def add(self, text: str) -> None:
-        """Take text from the engine."""
-        self.text += text
-
-    def take(self) -> str:
-        """What has come since the last call."""
-        new, self._shown = self.text[self._shown :], len(self.text)
-        return new
-
-    def finish(self, text: str) -> None:
-        """The whole answer, as the engine said it at the end."""
-        self.text, self._shown = text, len(text)
 
 
 @dataclass

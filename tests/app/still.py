@@ -175,7 +175,7 @@ async def chat_empty(pilot: Pilot[None]) -> None:
 
 
 async def chat_answered(pilot: Pilot[None]) -> None:
-    """A folded turn, a live one, and the verdict."""
+    """Two turns and the verdict."""
     app = pilot.app
     assert isinstance(app, StillPlayground)
     assert isinstance(app.screen, ChatScreen)
@@ -183,9 +183,9 @@ async def chat_answered(pilot: Pilot[None]) -> None:
         stand(side, Phase.READY)
         pane = app.screen.query_one(f"#pane-{side.name}", Pane)
         for one in (turn(side.name, "Hello!"), turn(side.name)):
-            side.conversation.turns.append(one)
-            await pane.begin(one)
-            await pane.finish()
+            side.conversation.add(one)
+            pane.begin()
+            pane.finish()
     app.screen._show_verdict()
     await settle(pilot)
 
@@ -199,10 +199,10 @@ async def chat_failed(pilot: Pilot[None]) -> None:
         one = turn(side.name)
         if side.name == "left":
             one = replace(one, answer="A KV cache keeps", timing=None, reason="", error=KILLED)
-        side.conversation.turns.append(one)
+        side.conversation.add(one)
         pane = app.screen.query_one(f"#pane-{side.name}", Pane)
-        await pane.begin(one)
-        await pane.finish()
+        pane.begin()
+        pane.finish()
     stand(app.left, Phase.FAILED, KILLED)
     stand(app.right, Phase.READY)
     app._sampler = StillSampler(replace(FULL, left=replace(FULL.left, phase=Phase.FAILED)))  # type: ignore[assignment]

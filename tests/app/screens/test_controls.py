@@ -22,11 +22,12 @@ from app.screens.store import StoreScreen
 from app.state.series import Phase
 from app.state.settings import EngineChoice, Settings, load_settings
 from app.widgets.engine_picker import EnginePicker
-from app.widgets.pane import FailureCard, Pane
+from app.widgets.failure_card import FailureCard
+from app.widgets.pane import Pane
 from app.widgets.prompt import Prompt
-from app.widgets.turn import shown_prompt
+from app.widgets.transcript.figures import shown_prompt
 from engines.worker.protocol import Sampling
-from tests.app.driving import ask, until_answered, until_ready, wait_until
+from tests.app.driving import until_answered, until_ready, wait_until
 from tests.app.still import StillPlayground, chat_answered
 
 
@@ -172,7 +173,7 @@ async def test_tab_goes_round_the_chat() -> None:
             await pilot.press("tab")
             assert app.focused
             seen.append(app.focused.id or type(app.focused).__name__)
-        assert {"pane-left", "pane-right", "prompt"} <= set(seen)
+        assert {"turns-left", "turns-right", "prompt"} <= set(seen)
 
 
 async def test_a_theme_is_remembered_and_an_unknown_one_forgiven(own_folders: Path) -> None:
@@ -231,7 +232,7 @@ async def test_scrolled_up_the_border_says_how_to_come_back() -> None:
         await chat_answered(pilot)
         pane = app.screen.query_one("#pane-left", Pane)
         assert "End" not in str(pane.border_subtitle)
-        pane.focus()
+        pane.transcript.focus()
         await pilot.press("home")
         await wait_until(pilot, lambda: "End" in str(pane.border_subtitle))
         await pilot.press("end")
@@ -262,16 +263,20 @@ async def test_a_click_fills_in_the_demo() -> None:
 
 
 async def test_earlier_turns_come_back(settings: Settings) -> None:
-    """Turns beyond the window are unmounted; Ctrl+E brings them back."""
-    app = Playground(replace(settings, sampling=Sampling(max_tokens=2, ignore_eos=True)))
+    """Turns beyond the window are not drawn; Ctrl+E, or scrolling up to the top, brings them back."""
+    app = Playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 36)) as pilot:
-        await until_ready(pilot)
-        await ask(pilot, "Hi")
-        first = app.left.conversation.turns[0]
-        app.left.conversation.turns[:0] = [first] * 40
+        await pilot.pause()
+        await pilot.press("escape")
+        for number in range(65):
+            app.left.conversation.begin(f"Question {number}", "").answer = "Yes."
         pane = app.screen.query_one("#pane-left", Pane)
-        await pane.show_conversation()
-        assert len(pane._views()) == 30
-        pane.focus()
+        pane.show_conversation()
+        assert len(pane.transcript.turns) == 20
+        pane.transcript.focus()
         await pilot.press("ctrl+e")
-        await wait_until(pilot, lambda: len(pane._views()) == 41)
+        await wait_until(pilot, lambda: len(pane.transcript.turns) == 40)
+        await pilot.press("home")
+        await wait_until(pilot, lambda: len(pane.transcript.turns) == 60)
+        await pilot.press("end")
+        await wait_until(pilot, lambda: pane.transcript.follows)

@@ -2,25 +2,7 @@
 
 from __future__ import annotations
 
-from app.state.stream import BUSY_SECONDS, CALM_SECONDS, FlushPolicy, TextBuffer, displayable
-
-
-def test_nothing_is_lost() -> None:
-    buffer, shown = TextBuffer(), ""
-    for piece in ("a", "", "bc", "d" * 100):
-        buffer.add(piece)
-        if piece != "bc":
-            shown += buffer.take()
-    assert shown == buffer.text == "abc" + "d" * 100
-    assert buffer.take() == ""
-
-
-def test_finish_takes_the_engines_word() -> None:
-    buffer = TextBuffer()
-    buffer.add("half")
-    buffer.finish("the whole answer")
-    assert buffer.text == "the whole answer"
-    assert buffer.take() == ""
+from app.state.stream import BUSY_SECONDS, CALM_SECONDS, FlushPolicy, displayable
 
 
 def test_flushes_slow_down_and_recover() -> None:

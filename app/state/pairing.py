@@ -1,0 +1,24 @@
+"""Which turns of the two sides belong together: one prompt went to both, but a side may have missed some."""
+
+from __future__ import annotations
+
+from app.state.conversation import Conversation, Turn
+
+
+def index_of(turn: Turn, conversation: Conversation) -> int | None:
+    """Where a turn stands in a conversation; None where it is not on its path."""
+    return next((index for index, one in enumerate(conversation.turns) if one is turn), None)
+
+
+def counterpart(turn: Turn, source: Conversation, other: Conversation) -> int | None:
+    """Where `other` was asked what `turn` of `source` was asked.
+
+    The same prompt may have been sent several times: the n-th on one side is the n-th on the other.
+    """
+    if (index := index_of(turn, source)) is None:
+        return None
+    if other is source:
+        return index
+    before = sum(one.prompt == turn.prompt for one in source.turns[:index])
+    places = [place for place, one in enumerate(other.turns) if one.prompt == turn.prompt]
+    return places[before] if before < len(places) else None
