@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from enum import StrEnum
 from pathlib import Path
 
@@ -35,6 +36,13 @@ class EngineChoice(msgspec.Struct, frozen=True):
     kv_precision: str = "auto"
 
 
+class ChatOptions(msgspec.Struct, frozen=True):
+    """How an engine is asked: what a side has, and what a preset gives it."""
+
+    system_prompt: str = ""
+    sampling: Sampling = Sampling()
+
+
 class Settings(msgspec.Struct, frozen=True):
     """Everything the app remembers. Replaced as a whole, never changed in place."""
 
@@ -44,12 +52,20 @@ class Settings(msgspec.Struct, frozen=True):
     checkpoint: str = DEMO
     """`demo`, a folder, or a hub id."""
     context: int = 2048
-    system_prompt: str = ""
     chosen: bool = False
     """Whether the user has picked engines once; before that the app opens on Prepare."""
+    welcomed: bool = False
+    """Whether the first-run hint has been shown."""
     left: EngineChoice = EngineChoice("openvino", "int8")
     right: EngineChoice = EngineChoice("pytorch", "fp32")
-    sampling: Sampling = Sampling()
+    left_chat: ChatOptions = ChatOptions()
+    right_chat: ChatOptions = ChatOptions()
+    presets: dict[str, ChatOptions] = {}
+    """Those that the user has saved, by name; ours are in `presets.py`."""
+
+    def chat(self, side: str) -> ChatOptions:
+        """How the left or the right side is asked."""
+        return self.left_chat if side == "left" else self.right_chat
 
     @property
     def checkpoint_path(self) -> str:
@@ -64,11 +80,18 @@ def load_settings(path: Path) -> Settings:
         SettingsError: the file cannot be read or holds a value of the wrong kind.
     """
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=Settings)
+        found = msgspec.toml.decode(path.read_bytes())
+        return msgspec.convert(_of_today(found), Settings)
     except FileNotFoundError:
         return Settings()
     except (OSError, ValueError) as error:  # msgspec's errors and TOML's are ValueErrors
         raise SettingsError(f"{path} cannot be used: {error}") from error
+
+
+def _of_today(found: dict[str, object]) -> dict[str, object]:
+    """An earlier version had one system prompt and one way of sampling for both sides."""
+    shared = {name: found.pop(name) for name in ("system_prompt", "sampling") if name in found}
+    return {"left_chat": shared, "right_chat": shared} | found if shared else found
 
 
 def save_settings(path: Path, settings: Settings) -> None:
@@ -88,3 +111,28 @@ def save_settings(path: Path, settings: Settings) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+class SettingsFile:
+    """Saves settings from threads: of several that were wanted, the latest is what ends up on the disk."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        """None: nothing is ever saved."""
+        self._wanted: Settings | None = None
+        self._lock = threading.Lock()
+
+    def want(self, settings: Settings) -> None:
+        """Let the next `write` save these."""
+        self._wanted = settings
+
+    def write(self) -> None:
+        """Save what was wanted last, unless that has been done.
+
+        Raises:
+            OSError: as `save_settings`.
+        """
+        with self._lock:
+            wanted, self._wanted = self._wanted, None
+            if wanted and self.path:
+                save_settings(self.path, wanted)

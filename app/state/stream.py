@@ -16,7 +16,7 @@ def displayable(text: str) -> str:
 CALM_SECONDS = 0.1
 BUSY_SECONDS = 0.25
 BUSY_RATE = 300.0
-"""Tok/s of both sides together above which nobody reads along, and drawing less often leaves the engines more."""
+"""Tok/s of both sides together that nobody reads along: drawn less often, to leave the engines more."""
 SLOW_FLUSH_SECONDS = 0.04
 
 

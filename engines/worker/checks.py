@@ -13,6 +13,7 @@ from engines.errors import EngineError
 from engines.worker.protocol import Sampling
 from engines.worker.report import QuietReport, StageReport
 from engines.worker.tokenizer import Tokenizer
+from engines.worker.values import SAMPLING_LIMITS
 
 WARM_UP_TOKENS = 4
 """The first answers pay for lazy allocation and kernel selection; four steps are past it."""
@@ -41,16 +42,7 @@ def fit(sampling: Sampling, prompt_tokens: int, context: int) -> tuple[Sampling,
 
 def sampling_problem(sampling: Sampling) -> str:
     """What no library would accept, in words; empty when all is well."""
-    limits = {
-        "max_tokens": (1, math.inf),
-        "temperature": (0.0, 100.0),
-        "top_p": (1e-6, 1.0),
-        "top_k": (0, math.inf),
-        "min_p": (0.0, 1.0),
-        "repetition_penalty": (0.01, 100.0),
-        "seed": (0, 2**63 - 1),
-    }
-    for name, (low, high) in limits.items():
+    for name, (low, high) in SAMPLING_LIMITS.items():
         value = getattr(sampling, name)
         if not low <= value <= high:  # also when it is not a number
             span = f"at least {low}" if high == math.inf else f"from {low} to {high}"

@@ -5,6 +5,7 @@ Standard library only, Python 3.10 and newer.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -25,6 +26,18 @@ class Sampling:
     """Texts that end the answer; they are not part of it."""
     ignore_eos: bool = False
     """Generate max_tokens whatever the model says: for measurements."""
+
+
+SAMPLING_LIMITS: dict[str, tuple[float, float]] = {
+    "max_tokens": (1, math.inf),
+    "temperature": (0.0, 100.0),
+    "top_p": (1e-6, 1.0),
+    "top_k": (0, math.inf),
+    "min_p": (0.0, 1.0),
+    "repetition_penalty": (0.01, 100.0),
+    "seed": (0, 2**63 - 1),
+}
+"""Least and most of each number: what no library would accept lies outside."""
 
 
 @dataclass(frozen=True)
