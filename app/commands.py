@@ -38,6 +38,8 @@ COMMANDS = (
     Command(
         "view: Show or hide panels", "Speed, memory, KV cache, device (Ctrl+G)", "screen.panels", "ChatScreen"
     ),
+    Command("chat: Sampling", "System prompt, sampling and presets of each side (F4)", "app.sampling"),
+    Command("view: Settings", "Theme, timing, panels, context (F6)", "app.settings"),
     Command("engine: Engine store", "See and delete built engines (F8)", "app.store"),
     Command("help: Help", "Keys and words (F1)", "app.help"),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,13 +21,15 @@ from app.opening import close_sides, open_side
 from app.screens.chat import ChatScreen
 from app.screens.help import HelpScreen
 from app.screens.prepare import PrepareScreen
+from app.screens.sampling import SamplingScreen
+from app.screens.settings import SettingsScreen
 from app.screens.store import StoreScreen
 from app.state import paths
 from app.state.history import ConversationFile, read_conversation
 from app.state.progress import BuildState
 from app.state.sampler import Sampler
 from app.state.series import Phase, Snapshot
-from app.state.settings import EngineChoice, Settings, save_settings
+from app.state.settings import EngineChoice, Settings, SettingsFile, swapped
 from app.state.side import Side
 from engines.build.store import EngineStore
 from engines.plan.hardware import Device, devices
@@ -43,6 +47,8 @@ class Playground(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "help", "Help", id="app.help"),
         Binding("f2", "prepare", "Prepare", id="app.prepare"),
+        Binding("f4", "sampling", "Sampling", id="app.sampling"),
+        Binding("f6", "settings", "Settings", id="app.settings", priority=True),  # text areas have F6 too
         Binding("f8", "store", "Engine store", id="app.store", show=False),
         Binding("ctrl+q", "quit", "Quit", id="app.quit", priority=True),
     ]
@@ -64,8 +70,9 @@ class Playground(App[None]):
         self.snapshots: Signal[Snapshot] = Signal(self, "snapshot")
         self.side_changed: Signal[Side] = Signal(self, "side changed")
         self.build_changed: Signal[str] = Signal(self, "build changed")
+        self.settings_changed: Signal[Settings] = Signal(self, "settings changed")
         self.device: Device = devices()[0]
-        self._settings_file = settings_file
+        self._settings_file = SettingsFile(settings_file)
         self._sampler = Sampler(lambda: self.sides)
         self._opening: dict[str, Worker[None]] = {}
         self._quitting = False
@@ -106,13 +113,30 @@ class Playground(App[None]):
 
     def change_settings(self, **changes: object) -> None:
         """Replace the settings and save them; a disk that refuses costs the memory of it, nothing more."""
-        self.settings = msgspec.structs.replace(self.settings, **changes)
-        if self._settings_file is None:
+        settings = msgspec.structs.replace(self.settings, **changes)
+        if settings == self.settings:
             return
+        self.settings = settings
+        self._settings_file.want(settings)
+        if self.is_running:
+            self.settings_changed.publish(settings)
+            self.run_worker(self._save_settings(), group="settings", exit_on_error=False)
+
+    async def _save_settings(self) -> None:
         try:
-            save_settings(self._settings_file, self.settings)
+            await asyncio.to_thread(self._settings_file.write)
         except OSError as error:
             self.notify(f"The settings cannot be saved: {error}", severity="warning", markup=False)
+
+    def on_unmount(self) -> None:
+        """Save what was changed last, if the worker that should do it did not come to it."""
+        with contextlib.suppress(OSError):  # there is no screen any more to say it on
+            self._settings_file.write()
+
+    @property
+    def settings_path(self) -> Path | None:
+        """Where the settings are kept."""
+        return self._settings_file.path
 
     def choose(
         self, checkpoint: str, context: int, left: EngineChoice, right: EngineChoice, names: tuple[str, ...]
@@ -143,7 +167,7 @@ class Playground(App[None]):
         self.left, self.right = self.right, self.left
         self.left.name, self.right.name = "left", "right"
         self.builds = {{"left": "right", "right": "left"}[name]: state for name, state in self.builds.items()}
-        self.change_settings(left=self.settings.right, right=self.settings.left)
+        self.change_settings(**swapped(self.settings))
 
     def show_chat(self) -> None:
         """Go back to the chat."""
@@ -154,6 +178,18 @@ class Playground(App[None]):
         """Open Prepare."""
         if not isinstance(self.screen, PrepareScreen):
             self.push_screen(PrepareScreen(self.settings, self.device))
+
+    def action_sampling(self) -> None:
+        """Open Sampling."""
+        if not isinstance(self.screen, SamplingScreen) and not self.screen.is_modal:
+            self.push_screen(SamplingScreen())
+
+    def action_settings(self) -> None:
+        """Open the settings, or close them."""
+        if isinstance(self.screen, SettingsScreen):
+            self.pop_screen()
+        elif not self.screen.is_modal:
+            self.push_screen(SettingsScreen())
 
     def action_store(self) -> None:
         """Open the engine store."""

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gc
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from textual import on, work
@@ -19,8 +18,9 @@ from textual.worker import Worker
 
 from app.state.conversation import Turn
 from app.state.pairing import counterpart, index_of
+from app.state.presets import sampling_words
 from app.state.series import Phase
-from app.state.settings import TimingMode
+from app.state.settings import Settings, TimingMode
 from app.state.side import ANSWERING, Side
 from app.state.stream import FlushPolicy
 from app.widgets.pane import Pane
@@ -75,10 +75,10 @@ class ChatScreen(Screen[None]):
         """Follow the sides; show what a saved conversation holds."""
         for pane in self.query(Pane):
             pane.show_conversation()
-        self.query_one(PanelStrip).shown = self.app.settings.panels
         self.app.side_changed.subscribe(self, self.show_side)
         self.app.build_changed.subscribe(self, self.show_build)
-        self.show_mode()
+        self.app.settings_changed.subscribe(self, self.show_settings)
+        self.show_settings(self.app.settings)
         self.call_after_refresh(_settle)
 
     def show_side(self, side: Side) -> None:
@@ -95,9 +95,12 @@ class ChatScreen(Screen[None]):
             pane.build = self.app.builds.get(pane.side.name)
             pane.show_phase()
 
-    def show_mode(self) -> None:
-        """The timing mode belongs to every figure, so it stands in the header."""
-        self.sub_title = f"timing {self.app.settings.timing.value}"
+    def show_settings(self, settings: Settings) -> None:
+        """Timing mode and sampling belong to every figure, so they stand in the header."""
+        self.sub_title = " · ".join(
+            filter(None, (f"timing {settings.timing.value}", sampling_words(settings)))
+        )
+        self.query_one(PanelStrip).shown = settings.panels
 
     def pane(self, side: Side) -> Pane:
         """The pane that shows `side`."""
@@ -215,6 +218,9 @@ class ChatScreen(Screen[None]):
         self.query_one(Verdict).display = False
         for side, turn in turns.items():
             turn.mode = mode.value
+            options = self.app.settings.chat(side.name)
+            side.conversation.system_prompt = options.system_prompt
+            turn.sampling = options.for_attempt(turn.attempt)
             self.pane(side).begin()
             side.queue()
             await self._write(side)
@@ -246,9 +252,8 @@ class ChatScreen(Screen[None]):
         pane = self.pane(side)
         try:
             if side.unqueue():
-                chosen = self.app.settings.sampling
-                sampling = replace(chosen, seed=chosen.seed + turn.attempt)  # so that it can differ
-                async for _ in side.ask(turn, side.conversation.messages(), sampling):
+                assert turn.sampling
+                async for _ in side.ask(turn, side.conversation.messages(), turn.sampling):
                     pass
             else:
                 turn.reason = "stopped"
@@ -305,7 +310,6 @@ class ChatScreen(Screen[None]):
         """Together, or in turn."""
         together = self.app.settings.timing is TimingMode.IN_TURN
         self.app.change_settings(timing=TimingMode.TOGETHER if together else TimingMode.IN_TURN)
-        self.show_mode()
         why = (
             "both engines at once, sharing the machine."
             if together

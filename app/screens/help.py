@@ -23,6 +23,8 @@ KEYS = (
     ("Ctrl+E", "show earlier turns of the focused side"),
     ("Tab", "to the next part of the screen; a focused side scrolls"),
     ("F2", "Prepare: choose checkpoint and precision"),
+    ("F4", "Sampling: system prompt, sampling and presets of each side"),
+    ("F6", "settings: theme, timing, panels, context"),
     ("F8", "the engine store"),
     ("F9", "restart a side that failed"),
     ("Ctrl+P", "command palette: everything, and the themes"),

@@ -11,7 +11,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.screen import Screen
 from textual.widgets import Button, Footer, Header, Input, Select, Static
 
-from app.state.settings import EngineChoice, Settings
+from app.state.settings import MINIMUM_CONTEXT, EngineChoice, Settings
 from app.state.stream import displayable
 from app.widgets.build_progress import BuildProgress
 from app.widgets.checkpoint_picker import CheckpointPicker
@@ -22,7 +22,6 @@ from engines.plan.hardware import Device
 if TYPE_CHECKING:
     from app.playground import Playground
 
-MINIMUM_CONTEXT = 64
 CHOOSE = "Choose a precision for each side, then press Enter. Tab moves on."
 
 
@@ -82,6 +81,7 @@ class PrepareScreen(Screen[None]):
     def on_mount(self) -> None:
         """Follow the builds, also those that began before this screen was opened."""
         self.app.build_changed.subscribe(self, self.show_build)
+        self.app.settings_changed.subscribe(self, self.show_context)
         for name in self.app.builds:
             self.show_build(name)
 
@@ -89,6 +89,12 @@ class PrepareScreen(Screen[None]):
         """Show builds that went on meanwhile."""
         for name in self.app.builds:
             self.show_build(name)
+
+    def show_context(self, settings: Settings) -> None:
+        """Another context was chosen on the settings screen, which is above this one."""
+        if settings.context != self._settings.context:
+            self._settings = settings
+            self.query_one("#context", Input).value = str(settings.context)
 
     def show_build(self, name: str) -> None:
         """Show the build of one side."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engines.measure.timing import Timing
-from engines.worker.protocol import Error
+from engines.worker.protocol import Error, Sampling
 
 ROOT = -1
 """Stands for what is above the first turn."""
@@ -31,6 +31,8 @@ class Turn:
     """Title of the engine that answered."""
     mode: str = ""
     """Timing mode in which it was answered: figures mean nothing without it."""
+    sampling: Sampling | None = None
+    """How the tokens were chosen, its own seed included."""
 
     @property
     def answered(self) -> bool:

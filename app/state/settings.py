@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from engines.worker.protocol import Sampling
 
 DEMO = "demo"
 """How the settings name the checkpoint that ships with the project."""
+SEEDS = 2**63
+"""Their number: no library takes larger ones."""
+MINIMUM_CONTEXT = 64
+"""Tokens: less holds no conversation."""
 
 
 class SettingsError(Exception):
@@ -41,6 +46,10 @@ class ChatOptions(msgspec.Struct, frozen=True):
 
     system_prompt: str = ""
     sampling: Sampling = Sampling()
+
+    def for_attempt(self, attempt: int) -> Sampling:
+        """For another version of an answer: with a seed of its own, so that it can differ."""
+        return replace(self.sampling, seed=(self.sampling.seed + attempt) % SEEDS)
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -111,6 +120,16 @@ def save_settings(path: Path, settings: Settings) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def swapped(settings: Settings) -> dict[str, object]:
+    """What changes when the sides change places."""
+    return {
+        "left": settings.right,
+        "right": settings.left,
+        "left_chat": settings.right_chat,
+        "right_chat": settings.left_chat,
+    }
 
 
 class SettingsFile:

@@ -8,6 +8,7 @@ import pytest
 
 from app.state.settings import EngineChoice, Settings
 from engines.worker.protocol import Sampling
+from tests.app.driving import sampled
 from tests.engines.tiny import make_checkpoint
 
 OPENVINO = EngineChoice("openvino", "int8")
@@ -25,11 +26,5 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def settings(tiny: Path) -> Settings:
     """Engines chosen, short answers."""
-    return Settings(
-        checkpoint=str(tiny),
-        context=512,
-        chosen=True,
-        left=OPENVINO,
-        right=OPENVINO,
-        sampling=Sampling(max_tokens=24, ignore_eos=True),
-    )
+    settings = Settings(checkpoint=str(tiny), context=512, chosen=True, left=OPENVINO, right=OPENVINO)
+    return sampled(settings, Sampling(max_tokens=24, ignore_eos=True))

@@ -5,11 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from app.playground import Playground
 from app.state.series import Phase
+from app.state.settings import ChatOptions, Settings
 from app.widgets.prompt import Prompt
+from engines.worker.protocol import Sampling
+
+
+def sampled(settings: Settings, sampling: Sampling) -> Settings:
+    """The settings with both sides sampled like this."""
+    chat = ChatOptions(sampling=sampling)
+    return replace(settings, left_chat=chat, right_chat=chat)
 
 
 async def wait_until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 60.0) -> None:

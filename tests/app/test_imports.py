@@ -12,13 +12,14 @@ import asyncio, json, sys
 from app.playground import Playground
 from engines.worker.protocol import Sampling
 from app.state.settings import EngineChoice, Settings
-from tests.app.driving import ask, until_ready
+from tests.app.driving import ask, sampled, until_ready
 
 async def main(checkpoint):
-    app = Playground(Settings(
+    settings = Settings(
         checkpoint=checkpoint, context=256, chosen=True, left=EngineChoice("openvino", "int8"),
-        right=EngineChoice("pytorch", "fp32"), sampling=Sampling(max_tokens=8),
-    ))
+        right=EngineChoice("pytorch", "fp32"),
+    )
+    app = Playground(sampled(settings, Sampling(max_tokens=8)))
     async with app.run_test(size=(160, 48)) as pilot:
         before = set(sys.modules)
         await until_ready(pilot)

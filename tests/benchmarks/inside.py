@@ -25,7 +25,7 @@ from app.screens.chat import ChatScreen
 from app.state import paths
 from app.state.conversation import Turn
 from app.state.series import Phase
-from app.state.settings import Settings, TimingMode, load_settings
+from app.state.settings import ChatOptions, Settings, TimingMode, load_settings
 from app.state.side import Side
 from app.widgets.prompt import Prompt
 from engines.build.prepare import StartWorker
@@ -112,8 +112,8 @@ class WatchedPlayground(Playground):
 
     async def serve_set(self, mode: str, max_tokens: int, seed: int = 0) -> None:
         """Choose the timing mode, the length of answers and the paced engine's rate."""
-        sampling = Sampling(max_tokens=max_tokens, seed=seed, ignore_eos=True)
-        self.change_settings(timing=TimingMode(mode), sampling=sampling)
+        chat = ChatOptions(sampling=Sampling(max_tokens=max_tokens, seed=seed, ignore_eos=True))
+        self.change_settings(timing=TimingMode(mode), left_chat=chat, right_chat=chat)
 
     async def serve_answered(self, turns: int) -> list[dict[str, object]]:
         """Wait until so many turns are answered and drawn; tell the last one of each side."""

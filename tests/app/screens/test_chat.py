@@ -24,7 +24,7 @@ from app.widgets.panel_strip import PanelStrip
 from app.widgets.prompt import Prompt
 from app.widgets.verdict import Verdict
 from engines.worker.protocol import Sampling
-from tests.app.driving import ask, until_answered, until_ready, wait_until
+from tests.app.driving import ask, sampled, until_answered, until_ready, wait_until
 
 
 def chat(app: Playground) -> ChatScreen:
@@ -80,7 +80,7 @@ async def test_shown_is_what_was_sent(settings: Settings) -> None:
 
 
 async def test_turns_cost_no_widgets(settings: Settings) -> None:
-    app = Playground(replace(settings, sampling=Sampling(max_tokens=4, ignore_eos=True)))
+    app = Playground(sampled(settings, Sampling(max_tokens=4, ignore_eos=True)))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await ask(pilot, "Hi")
@@ -93,7 +93,7 @@ async def test_turns_cost_no_widgets(settings: Settings) -> None:
 async def test_escape_stops_and_the_side_goes_on(settings: Settings) -> None:
     """Esc while the left side answers: it stops, and the right one, still waiting, does not begin."""
     long = Sampling(max_tokens=400, ignore_eos=True)
-    app = Playground(replace(settings, sampling=long, left=EngineChoice("pytorch", "fp32")))
+    app = Playground(sampled(replace(settings, left=EngineChoice("pytorch", "fp32")), long))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await pilot.press(*"Hello", "enter")
@@ -190,7 +190,7 @@ async def test_panels_fold_away(settings: Settings) -> None:
 
 
 async def test_prompt_recalls_and_breaks_lines(settings: Settings) -> None:
-    app = Playground(replace(settings, sampling=Sampling(max_tokens=2)))
+    app = Playground(sampled(settings, Sampling(max_tokens=2)))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await ask(pilot, "one")
@@ -243,7 +243,7 @@ async def test_a_killed_worker_costs_its_side_alone(settings: Settings) -> None:
 
 async def test_a_worker_killed_while_answering_keeps_what_was_said(settings: Settings) -> None:
     long = Sampling(max_tokens=400, ignore_eos=True)
-    app = Playground(replace(settings, sampling=long, left=EngineChoice("pytorch", "fp32")))
+    app = Playground(sampled(replace(settings, left=EngineChoice("pytorch", "fp32")), long))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await pilot.press(*"Hello", "enter")
@@ -324,7 +324,7 @@ async def test_conversations_are_saved_and_go_on(settings: Settings) -> None:
 
 async def test_an_earlier_prompt_is_edited_and_sent_again(settings: Settings) -> None:
     """Both sides go on from the edited prompt; the versions before are kept, shown with Left, and on disk."""
-    app = Playground(replace(settings, sampling=Sampling(max_tokens=4, ignore_eos=True)))
+    app = Playground(sampled(settings, Sampling(max_tokens=4, ignore_eos=True)))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         for prompt in ("one", "two", "three"):
@@ -357,7 +357,7 @@ async def test_an_earlier_prompt_is_edited_and_sent_again(settings: Settings) ->
 
 async def test_regenerate_keeps_the_versions(settings: Settings) -> None:
     """R on an earlier turn asks it again on both sides, with another seed."""
-    app = Playground(replace(settings, sampling=Sampling(max_tokens=8, temperature=2.0, ignore_eos=True)))
+    app = Playground(sampled(settings, Sampling(max_tokens=8, temperature=2.0, ignore_eos=True)))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await ask(pilot, "one")

@@ -27,7 +27,7 @@ from app.widgets.pane import Pane
 from app.widgets.prompt import Prompt
 from app.widgets.transcript.figures import shown_prompt
 from engines.worker.protocol import Sampling
-from tests.app.driving import until_answered, until_ready, wait_until
+from tests.app.driving import sampled, until_answered, until_ready, wait_until
 from tests.app.still import StillPlayground, chat_answered
 
 
@@ -105,7 +105,7 @@ async def test_prompts_wait_for_engines_and_sides_are_not_swapped_meanwhile(sett
 async def test_quitting_is_prompt_and_leaves_nothing(settings: Settings, moment: str) -> None:
     """Ctrl+Q, twice, while an engine is being built or answers."""
     long = Sampling(max_tokens=400, ignore_eos=True)
-    settings = replace(settings, sampling=long, left=EngineChoice("pytorch", "fp32"))
+    settings = sampled(replace(settings, left=EngineChoice("pytorch", "fp32")), long)
     app = Playground(settings if moment == "answering" else replace(settings, left=settings.right))
     async with app.run_test(size=(100, 30)) as pilot:
         if moment == "building":

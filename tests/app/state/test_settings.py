@@ -7,8 +7,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from app.state.settings import EngineChoice, Settings, SettingsError, TimingMode, load_settings, save_settings
+from app.state.settings import (
+    ChatOptions,
+    EngineChoice,
+    Settings,
+    SettingsError,
+    TimingMode,
+    load_settings,
+    save_settings,
+)
 from engines.demo import CHECKPOINT
+from engines.worker.protocol import Sampling
 
 
 def test_defaults_without_a_file(tmp_path: Path) -> None:
@@ -17,8 +26,12 @@ def test_defaults_without_a_file(tmp_path: Path) -> None:
 
 def test_round_trip(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "settings.toml"
+    chat = ChatOptions("“hi”\n", Sampling(temperature=0.7, stop=("\n\n", "<|end|>")))
     settings = Settings(
-        timing=TimingMode.TOGETHER, left=EngineChoice("pytorch", "bf16"), system_prompt="“hi”\n"
+        timing=TimingMode.TOGETHER,
+        left=EngineChoice("pytorch", "bf16"),
+        right_chat=chat,
+        presets={"a name with = and “”": chat},
     )
     save_settings(path, settings)
     assert load_settings(path) == settings

@@ -1,0 +1,163 @@
+"""Sampling: how each side is asked, in two columns."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from textual import events, on, work
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import Screen
+from textual.widgets import Footer, Header, Static
+
+from app.screens.name import NameScreen
+from app.state.presets import deleted, name_problem, renamed, saved
+from app.state.settings import ChatOptions
+from app.widgets.options_form import MEANINGS, OptionsForm
+
+if TYPE_CHECKING:
+    from app.playground import Playground
+
+SIDES = ("left", "right")
+WHEN = "Changes are saved at once. They apply from the next prompt on."
+
+
+class SamplingScreen(Screen[None]):
+    """A form for each side."""
+
+    TITLE = "Sampling"
+    CSS_PATH = "../styles/sampling.tcss"
+    AUTO_FOCUS = "#options-left .preset"
+    HELP = """\
+# Sampling
+
+System prompt and sampling of each side. A **preset** is both under a name; ours cannot be changed, yours
+can be renamed and deleted. Two engines are compared fairly only when both sides are asked the same.
+"""
+    BINDINGS = [  # noqa: RUF012
+        Binding("escape,f4", "back", "Back", id="sampling.back"),
+        Binding("ctrl+b", "same", "Same on both sides", id="sampling.same"),
+        Binding("ctrl+s", "save", "Save as preset", id="sampling.save"),
+        Binding("ctrl+r", "reset", "Reset", id="sampling.reset"),
+    ]
+    app: Playground
+    _doomed = ""
+    """The preset for which Delete was pressed once."""
+
+    def compose(self) -> ComposeResult:
+        """Two forms, and what there is to know about the focused field."""
+        yield Header()
+        with VerticalScroll(id="sampling", can_focus=False), Horizontal(id="forms"):
+            for side in SIDES:
+                yield OptionsForm(side, self.app.settings)
+        with Vertical(id="sampling-notes"):
+            yield Static(id="sampling-meaning", markup=False)
+            yield Static(id="sampling-state", markup=False)
+        yield Footer(compact=True)
+
+    def on_mount(self) -> None:
+        """Say which engines these are, and how the sides differ."""
+        for side in self.app.sides:
+            if side.title:
+                self.form(side.name).border_title = f"{side.name.capitalize()} · {side.title}"
+        self._show_state()
+
+    def form(self, side: str) -> OptionsForm:
+        """The form of the left or the right side."""
+        return self.query_one(f"#options-{side}", OptionsForm)
+
+    @property
+    def focused_side(self) -> str:
+        """The side where the focus is; else the left one."""
+        return "right" if self.form("right").has_focus_within else "left"
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Explain the focused field."""
+        meanings = [MEANINGS[name] for name in event.widget.classes if name in MEANINGS]
+        self.query_one("#sampling-meaning", Static).update(meanings[0] if meanings else WHEN)
+
+    @on(OptionsForm.Changed)
+    def change(self, event: OptionsForm.Changed) -> None:
+        """Keep what was changed."""
+        self.app.change_settings(**{f"{event.side}_chat": event.options})
+        self._show_state()
+
+    def action_same(self) -> None:
+        """Let the other side have what the focused side has."""
+        options = self.form(self.focused_side).options
+        self._set(dict.fromkeys(SIDES, options))
+        self.notify(f"Both sides are asked as the {self.focused_side} side was.")
+
+    def action_reset(self) -> None:
+        """Let the focused side have the defaults: no system prompt, greedy."""
+        self._set({self.focused_side: ChatOptions()})
+        self.notify(f"The {self.focused_side} side has the defaults: no system prompt, greedy.")
+
+    def action_save(self) -> None:
+        """Make a preset of the focused side."""
+        self.save(OptionsForm.SaveWanted(self.focused_side))
+
+    @on(OptionsForm.SaveWanted)
+    @work(group="name", exclusive=True, exit_on_error=False)
+    async def save(self, event: OptionsForm.SaveWanted) -> None:
+        """Ask for a name, then keep the side's options under it."""
+        settings = self.app.settings
+        question = NameScreen("Save as preset", lambda name: name_problem(name, settings))
+        if name := await self.app.push_screen_wait(question):
+            self._change_presets(saved(settings, name, settings.chat(event.side)))
+            self.notify(f"Saved the preset {name}.", markup=False)
+
+    @on(OptionsForm.RenameWanted)
+    @work(group="name", exclusive=True, exit_on_error=False)
+    async def rename(self, event: OptionsForm.RenameWanted) -> None:
+        """Ask for another name."""
+        settings, old = self.app.settings, event.preset
+        question = NameScreen("Rename the preset", lambda name: name_problem(name, settings, before=old), old)
+        if name := await self.app.push_screen_wait(question):
+            self._change_presets(renamed(settings, old, name))
+
+    @on(OptionsForm.DeleteWanted)
+    def delete(self, event: OptionsForm.DeleteWanted) -> None:
+        """Delete a preset when it is wanted twice: it cannot be brought back."""
+        if event.preset != self._doomed:
+            self._doomed = event.preset
+            self.notify(f"Delete once more to remove {event.preset}.", severity="warning", markup=False)
+            return
+        self._doomed = ""
+        self._change_presets(deleted(self.app.settings, event.preset))
+        self.notify(f"Deleted the preset {event.preset}.", markup=False)
+
+    def action_back(self) -> None:
+        """To the screen below."""
+        self.dismiss()
+
+    def _set(self, options: dict[str, ChatOptions]) -> None:
+        self.app.change_settings(**{f"{side}_chat": one for side, one in options.items()})
+        self._show_all()
+
+    def _change_presets(self, presets: dict[str, ChatOptions]) -> None:
+        self.app.change_settings(presets=presets)
+        self._show_all()
+
+    def _show_all(self) -> None:
+        for side in SIDES:
+            self.form(side).show(self.app.settings.chat(side), self.app.settings)
+        self._show_state()
+
+    def _show_state(self) -> None:
+        settings = self.app.settings
+        unlike = differences(settings.left_chat, settings.right_chat)
+        state = self.query_one("#sampling-state", Static)
+        state.set_class(bool(unlike), "-unlike")
+        state.update(
+            f"The sides differ in {', '.join(unlike)}." if unlike else "Both sides are asked the same."
+        )
+
+
+def differences(left: ChatOptions, right: ChatOptions) -> list[str]:
+    """Names of what is not the same on both sides."""
+    names = [] if left.system_prompt == right.system_prompt else ["system prompt"]
+    mine, theirs = dataclasses.asdict(left.sampling), dataclasses.asdict(right.sampling)
+    return names + [name.replace("_", " ") for name in mine if mine[name] != theirs[name]]

@@ -1,0 +1,79 @@
+"""The fields of Sampling as people read and write them: a table, and the words for what is wrong."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from engines.worker.values import SAMPLING_LIMITS, Sampling
+
+_ESCAPES = {"\\\\": "\\", "\\n": "\n", "\\t": "\t"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """A number of Sampling."""
+
+    name: str
+    """As in Sampling."""
+    title: str
+    meaning: str
+    """One line, shown while the field has the focus."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is a whole number."""
+        return isinstance(getattr(Sampling(), self.name), int)
+
+    def text(self, sampling: Sampling) -> str:
+        """The value as it is shown."""
+        value = getattr(sampling, self.name)
+        return f"{value:g}" if not self.whole and float(f"{value:g}") == value else str(value)
+
+    def value(self, text: str) -> float | None:
+        """What was written; None where it is no such number."""
+        try:
+            value = int(text) if self.whole else float(text)
+        except ValueError:
+            return None
+        low, high = SAMPLING_LIMITS[self.name]
+        return value if low <= value <= high else None
+
+    def problem(self, text: str) -> str:
+        """What is wrong with what was written, in words; empty when all is well."""
+        if self.value(text) is not None:
+            return ""
+        low, high = SAMPLING_LIMITS[self.name]
+        kind = "a whole number" if self.whole else "a number"
+        span = f"of at least {low:g}" if math.isinf(high) or high > 1e9 else f"from {low:g} to {high:g}"
+        return f"{self.title}: write {kind} {span}."
+
+
+FIELDS = (
+    Field("temperature", "Temperature", "0 is greedy: always the likeliest token. Higher is more varied."),
+    Field("top_p", "Top-p", "The likeliest tokens that make up this share of probability; 1: all."),
+    Field("top_k", "Top-k", "Keep this many of the likeliest tokens; 0 keeps all."),
+    Field("min_p", "Min-p", "Drop what is less likely than this share of the likeliest; 0: nothing."),
+    Field("repetition_penalty", "Repetition penalty", "Above 1, tokens that were there become less likely."),
+    Field("seed", "Seed", "The same seed gives the same answer; Regenerate goes on to the next seed."),
+    Field("max_tokens", "Max tokens", "The answer ends there; it also ends where the context does."),
+)
+
+
+def stop_lines(stop: tuple[str, ...]) -> str:
+    r"""Stop texts as they are edited: one a line, a line break in one written as \n."""
+    return "\n".join(text.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t") for text in stop)
+
+
+def stop_texts(lines: str) -> tuple[str, ...]:
+    """What was meant by the lines; empty ones are none."""
+    return tuple(_unescaped(line) for line in lines.split("\n") if line)
+
+
+def _unescaped(line: str) -> str:
+    text, rest = "", line
+    while rest:
+        taken = rest[:2] if rest[:2] in _ESCAPES else rest[0]
+        text += _ESCAPES.get(taken, taken)
+        rest = rest[len(taken) :]
+    return text
