@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from app.background import tell_opened
 from app.screens.prepare import PrepareScreen
 from app.state.progress import BuildState
 from app.state.side import Side, engine_title
@@ -36,7 +37,9 @@ async def open_side(app: Playground, side: Side) -> None:
         if build.running:  # a bug in a stage: the worker tells it, and the clock must not go on
             build.end()
             app.build_changed.publish(side.name)
-    _tell(app, side, build)
+    tell_opened(app, side, build)
+    if isinstance(app.screen, PrepareScreen) and all(state.ready for state in app.builds.values()):
+        app.show_chat()
 
 
 def wanted_engine(app: Playground, side: Side) -> EngineSpec:
@@ -61,18 +64,3 @@ async def close_sides(app: Playground) -> None:
     with contextlib.suppress(asyncio.TimeoutError):
         async with asyncio.timeout(CLOSE_SECONDS):
             await asyncio.gather(*ends, *builds, return_exceptions=True)
-
-
-def _tell(app: Playground, side: Side, build: BuildState) -> None:
-    """Say what failed; go to the chat once every engine is there."""
-    if build.error:
-        # The hint stands on the side's card: a toast must not hide the prompt for long.
-        app.notify(
-            build.error.message,
-            title=f"{side.name.capitalize()}: not prepared",
-            severity="error",
-            timeout=6,
-            markup=False,
-        )
-    elif isinstance(app.screen, PrepareScreen) and all(state.ready for state in app.builds.values()):
-        app.show_chat()

@@ -16,6 +16,7 @@ from textual.signal import Signal
 from textual.worker import Worker, WorkerState
 
 from app import themes
+from app.background import tell_death
 from app.commands import commands
 from app.opening import close_sides, open_side
 from app.screens.chat import ChatScreen
@@ -217,6 +218,7 @@ class Playground(App[None]):
     def _side_changed(self, side: Side) -> None:
         if self.is_running:
             self.side_changed.publish(side)
+            tell_death(self, side)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """A bug in a worker is told, and the app goes on."""

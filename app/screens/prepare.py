@@ -17,6 +17,7 @@ from app.widgets.build_progress import BuildProgress
 from app.widgets.checkpoint_picker import CheckpointPicker
 from app.widgets.engine_picker import EnginePicker, PrecisionList
 from app.widgets.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS
+from app.widgets.welcome import Welcome
 from engines.plan.hardware import Device
 
 if TYPE_CHECKING:
@@ -76,10 +77,13 @@ class PrepareScreen(Screen[None]):
             with Horizontal(id="builds"):
                 yield BuildProgress("left")
                 yield BuildProgress("right")
+        if not (settings.chosen or settings.welcomed):
+            yield Welcome()
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
         """Follow the builds, also those that began before this screen was opened."""
+        self.app.change_settings(welcomed=True)  # once: it is on this screen, if it ever was to be
         self.app.build_changed.subscribe(self, self.show_build)
         self.app.settings_changed.subscribe(self, self.show_context)
         for name in self.app.builds:
@@ -155,6 +159,7 @@ class PrepareScreen(Screen[None]):
             return
         context = self._context_tokens()
         assert context is not None
+        self.query(Welcome).remove()
         left, right = (self._choice(name) for name in ("left", "right"))
         chosen = str(self.query_one("#sides", Select).value)
         names = ("left", "right") if chosen == "both" else (chosen,)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from app.playground import Playground
 
 SIDES = ("left", "right")
-WHEN = "Changes are saved at once. They apply from the next prompt on."
+WHEN = "Changes apply from the next prompt on."
 
 
 class SamplingScreen(Screen[None]):
@@ -38,8 +38,8 @@ can be renamed and deleted. Two engines are compared fairly only when both sides
 """
     BINDINGS = [  # noqa: RUF012
         Binding("escape,f4", "back", "Back", id="sampling.back"),
-        Binding("ctrl+b", "same", "Same on both sides", id="sampling.same"),
-        Binding("ctrl+s", "save", "Save as preset", id="sampling.save"),
+        Binding("ctrl+b", "same", "Same on both", id="sampling.same"),
+        Binding("ctrl+s", "save", "Save preset", id="sampling.save"),
         Binding("ctrl+r", "reset", "Reset", id="sampling.reset"),
     ]
     app: Playground
@@ -76,7 +76,7 @@ can be renamed and deleted. Two engines are compared fairly only when both sides
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Explain the focused field."""
         meanings = [MEANINGS[name] for name in event.widget.classes if name in MEANINGS]
-        self.query_one("#sampling-meaning", Static).update(meanings[0] if meanings else WHEN)
+        self.query_one("#sampling-meaning", Static).update(meanings[0] if meanings else "")
 
     @on(OptionsForm.Changed)
     def change(self, event: OptionsForm.Changed) -> None:
@@ -151,9 +151,8 @@ can be renamed and deleted. Two engines are compared fairly only when both sides
         unlike = differences(settings.left_chat, settings.right_chat)
         state = self.query_one("#sampling-state", Static)
         state.set_class(bool(unlike), "-unlike")
-        state.update(
-            f"The sides differ in {', '.join(unlike)}." if unlike else "Both sides are asked the same."
-        )
+        alike = f"The sides differ in {', '.join(unlike)}." if unlike else "Both sides are asked alike."
+        state.update(f"{alike} {WHEN}")
 
 
 def differences(left: ChatOptions, right: ChatOptions) -> list[str]:

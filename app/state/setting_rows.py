@@ -45,12 +45,7 @@ class Row:
 
 
 ROWS = (
-    Row("timing", "Timing", "In turn: each engine at its own speed. Together: both share the machine."),
+    Row("timing", "Timing", "In turn: each at its own speed. Together: sharing it."),
     Row("panels", "Panels", "Speed, memory, KV cache and device under the chat."),
-    Row(
-        "context",
-        "Context tokens",
-        "Prompt and answer together, for engines prepared from now on.",
-        MINIMUM_CONTEXT,
-    ),
+    Row("context", "Context tokens", "Prompt and answer, for engines prepared from now on.", MINIMUM_CONTEXT),
 )

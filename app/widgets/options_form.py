@@ -16,6 +16,7 @@ from app.state.presets import all_presets, applied, preset_of
 from app.state.sampling_fields import FIELDS, Field, stop_lines, stop_texts
 from app.state.settings import ChatOptions, Settings
 from app.state.stream import displayable
+from app.widgets.tick import Tick
 
 MEANINGS: Final = {
     "preset": "System prompt and fields at once. One without a system prompt keeps yours.",
@@ -90,9 +91,7 @@ class OptionsForm(Vertical):
                 yield Input(
                     field.text(options.sampling), compact=True, max_length=19, classes=f"field {field.name}"
                 )
-        yield Checkbox(
-            "Ignore end of answer", options.sampling.ignore_eos, compact=True, classes="ignore-eos"
-        )
+        yield Tick("Ignore end of answer", options.sampling.ignore_eos, compact=True, classes="ignore-eos")
         yield Static("Stop texts")
         yield TextArea(stop_lines(options.sampling.stop), compact=True, placeholder="None.", classes="stop")
         yield Static(classes="form-problems", markup=False)

@@ -13,6 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Checkbox, Input, Select, Static
 
 from app.state.setting_rows import Row
+from app.widgets.tick import Tick
 
 
 class Setting(Vertical):
@@ -38,7 +39,7 @@ class Setting(Vertical):
 
     def _control(self) -> Widget:
         if self.row.type is bool:
-            return Checkbox("on", self._first, compact=True)
+            return Tick("on", self._first, compact=True)
         if choices := self.row.choices:
             pairs = [(choice, choice) for choice in choices]
             return Select(pairs, value=str(self._first), allow_blank=False, compact=True)

@@ -14,7 +14,7 @@ from app.screens.chat import ChatScreen
 from app.state.conversation import Turn
 from app.state.progress import BuildState
 from app.state.series import Phase, Snapshot
-from app.state.settings import EngineChoice, Settings
+from app.state.settings import Settings
 from app.state.side import Side
 from app.widgets.pane import Pane
 from app.widgets.throughput import ThroughputPanel
@@ -68,8 +68,10 @@ class StillPlayground(Playground):
 
     CSS_PATH = str(Path(__file__).parents[2] / "app" / "styles" / "panels.tcss")
 
-    def __init__(self, theme: str, *, chosen: bool, snapshot: Snapshot = EMPTY) -> None:
-        super().__init__(Settings(theme=theme, chosen=chosen, right=EngineChoice("pytorch", "fp32")))
+    def __init__(
+        self, theme: str, *, chosen: bool, welcomed: bool = True, snapshot: Snapshot = EMPTY
+    ) -> None:
+        super().__init__(Settings(theme=theme, chosen=chosen, welcomed=welcomed))
         self.device = DEVICE
         self.animation_level = "none"
         self._sampler = StillSampler(snapshot)  # type: ignore[assignment]
