@@ -141,20 +141,25 @@ def ask(
         str, typer.Option("--checkpoint", "-m", help="`demo`, a model folder, or a hub id.")
     ] = "demo",
     tokens: Annotated[int, typer.Option("--context", help="Tokens of prompt and answer.")] = 2048,
-    max_tokens: Annotated[int, typer.Option(help="Tokens of the answer.")] = 512,
+    max_tokens: Annotated[int | None, typer.Option(help="Tokens of the answer: 512.", min=1)] = None,
+    preset: Annotated[str, typer.Option(help="Of the Sampling screen, such as Balanced.")] = "Greedy",
+    system: Annotated[str | None, typer.Option(help="System prompt.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="0 is greedy.", min=0, max=100)] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same answer.", min=0)] = None,
 ) -> None:
     """Ask once, without the screen: the answer on stdout, progress and figures on stderr.
 
-    Example:  trt-playground ask "What is a KV cache?" --engine openvino:int4
+    Examples:  trt-playground ask "What is a KV cache?" --engine openvino:int4
+    ·  trt-playground ask "Tell me a story." --preset Creative --seed 7
     """
     import asyncio
 
     from app.plain import answer
-    from app.start import engine_spec
-    from engines.worker.protocol import Sampling
+    from app.start import chat_options, engine_spec
 
     spec = engine_spec(checkpoint, engine, tokens)
-    raise typer.Exit(asyncio.run(answer(spec, question, Sampling(max_tokens=max_tokens))))
+    options = chat_options(preset, system, max_tokens=max_tokens, temperature=temperature, seed=seed)
+    raise typer.Exit(asyncio.run(answer(spec, question, options)))
 
 
 @cli.command()

@@ -6,6 +6,7 @@ import contextlib
 import sys
 
 from app.state.paths import engine_store, log_folder
+from app.state.settings import ChatOptions
 from app.state.side import Side
 from app.state.stream import displayable
 from app.units import rate_text, seconds_text
@@ -15,7 +16,7 @@ from engines.build.store import EngineStore
 from engines.worker import protocol
 
 
-async def answer(spec: EngineSpec, question: str, sampling: protocol.Sampling) -> int:
+async def answer(spec: EngineSpec, question: str, options: ChatOptions) -> int:
     """Open the engine, ask, print; returns the exit code."""
     side = Side("plain", EngineStore(engine_store()), log_folder())
     try:
@@ -24,8 +25,9 @@ async def answer(spec: EngineSpec, question: str, sampling: protocol.Sampling) -
                 _tell(step)
         if not side.can_answer:
             return 1
+        side.conversation.system_prompt = options.system_prompt
         turn = side.conversation.begin(question, side.title)
-        async for event in side.ask(turn, side.conversation.messages(), sampling):
+        async for event in side.ask(turn, side.conversation.messages(), options.sampling):
             if isinstance(event, protocol.Chunk):
                 print(displayable(event.text), end="", flush=True)
             elif isinstance(event, protocol.Error):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import typer
 
 from app.playground import Playground
 from app.state.history import saved_conversations
 from app.state.paths import conversation_folder, settings_file
-from app.state.settings import EngineChoice, Settings, SettingsError, load_settings
+from app.state.presets import PRESETS, all_presets
+from app.state.settings import ChatOptions, EngineChoice, Settings, SettingsError, load_settings
 from engines.backends.registry import BACKENDS
 from engines.build.spec import EngineSpec
 from engines.plan.hardware import devices
@@ -23,12 +26,7 @@ def start_playground(
         typer.BadParameter: an engine is not written as BACKEND:PRECISION.
         typer.Exit: the settings file cannot be used.
     """
-    path = settings_file()
-    try:
-        settings = load_settings(path)
-    except SettingsError as error:
-        typer.echo(f"{error}\nCorrect the file or delete it, then start again.", err=True)
-        raise typer.Exit(2) from error
+    settings = saved_settings()
     changes: dict[str, object] = {}
     if checkpoint:
         changes["checkpoint"] = checkpoint
@@ -41,7 +39,37 @@ def start_playground(
     if changes:
         settings = _replace(settings, changes | {"chosen": True})
     saved = saved_conversations(conversation_folder()) if go_on else []
-    Playground(settings, path, saved[0].path if saved else None).run()
+    Playground(settings, settings_file(), saved[0].path if saved else None).run()
+
+
+def saved_settings() -> Settings:
+    """What is in the settings file.
+
+    Raises:
+        typer.Exit: it cannot be used; where and why has been printed.
+    """
+    try:
+        return load_settings(settings_file())
+    except SettingsError as error:
+        typer.echo(f"{error}\nCorrect the file or delete it, then start again.", err=True)
+        raise typer.Exit(2) from error
+
+
+def chat_options(preset: str, system: str | None, **changes: float | None) -> ChatOptions:
+    """A preset by its name, with what was said beside it.
+
+    Raises:
+        typer.BadParameter: there is no such preset.
+    """
+    presets = PRESETS if preset in PRESETS else all_presets(saved_settings())
+    if preset not in presets:
+        raise typer.BadParameter(f"There is no preset {preset!r}. There are: {', '.join(presets)}.")
+    options = presets[preset]
+    said = {name: value for name, value in changes.items() if value is not None}
+    return ChatOptions(
+        options.system_prompt if system is None else system,
+        replace(options.sampling, **said),  # type: ignore[arg-type]
+    )
 
 
 def engine_spec(checkpoint: str, engine: str, context: int) -> EngineSpec:
