@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import time
 from typing import TYPE_CHECKING
 
 from textual import on, work
@@ -19,10 +18,10 @@ from textual.worker import Worker
 from app.state.conversation import Turn
 from app.state.pairing import counterpart, index_of
 from app.state.presets import sampling_words
-from app.state.series import Phase
+from app.state.series import Phase, Snapshot
 from app.state.settings import Settings, TimingMode
 from app.state.side import ANSWERING, Side
-from app.state.stream import FlushPolicy
+from app.state.stream import BUSY_RATE, CALM_SECONDS
 from app.widgets.pane import Pane
 from app.widgets.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS, PanelStrip
 from app.widgets.prompt import Prompt
@@ -75,6 +74,8 @@ class ChatScreen(Screen[None]):
         """Follow the sides; show what a saved conversation holds."""
         for pane in self.query(Pane):
             pane.show_conversation()
+        self._beat = asyncio.Event()
+        self.app.snapshots.subscribe(self, self._on_beat)
         self.app.side_changed.subscribe(self, self.show_side)
         self.app.build_changed.subscribe(self, self.show_build)
         self.app.settings_changed.subscribe(self, self.show_settings)
@@ -239,14 +240,24 @@ class ChatScreen(Screen[None]):
         self.call_after_refresh(_settle)
 
     async def _flush_panes(self) -> None:
-        """Draw new text on both sides at once: they share one layout pass, which is what drawing costs."""
-        policy = FlushPolicy()
+        """Draw new text: ten times a second, or with the panels when tokens come fast.
+
+        What is drawn in the same moment costs the screen, and so the engines, one update.
+        """
+        panes = list(self.query(Pane))
         while True:
-            await asyncio.sleep(policy.interval)
-            started = time.perf_counter()
-            for pane in self.query(Pane):
+            if sum(side.rate() for side in self.app.sides) > BUSY_RATE:
+                await self._beat.wait()
+            else:
+                await asyncio.sleep(CALM_SECONDS)
+            for pane in panes:
                 pane.flush()
-            policy.after_flush(sum(side.rate() for side in self.app.sides), time.perf_counter() - started)
+
+    def _on_beat(self, _: Snapshot) -> None:
+        for pane in self.query(Pane):
+            pane.show_phase()
+        self._beat.set()
+        self._beat.clear()
 
     async def _answer(self, side: Side, turn: Turn) -> None:
         pane = self.pane(side)

@@ -57,8 +57,7 @@ reference. The border says what the side is doing and for how long: *queued* beh
         yield FailureCard()
 
     def on_mount(self) -> None:
-        """Keep the border's clock going."""
-        self.set_interval(0.25, self.show_phase)
+        """Say what the side is doing; the screen calls again with every beat of its clock."""
         self.show_phase()
 
     @property

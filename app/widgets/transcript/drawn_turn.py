@@ -31,8 +31,6 @@ class DrawnTurn:
         """The text of its code blocks."""
         self.thinks = False
         """Whether there is a thought to unfold."""
-        self.unchanged = 0
-        """How many of the lines at the top are as they were when it was drawn before."""
         self._growing = GrowingMarkdown()
         self._lines: list[Line] | None = None
         self._brush: Brush | None = None
@@ -61,7 +59,6 @@ class DrawnTurn:
         said = split_thought(displayable(self.turn.answer))
         thought = self._thought(said.thought, said.thinking and not self.ended, brush)
         answer = self._answer(said.answer, brush)
-        self.unchanged = 0 if self.ended or thought else len(prompt) + self._growing.finished
         return [*prompt, *thought, *answer, *self._below(brush), BLANK]
 
     def _thought(self, thought: str, thinking: bool, brush: Brush) -> list[Line]:

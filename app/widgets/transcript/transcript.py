@@ -15,7 +15,7 @@ from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.cache import LRUCache
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import Reactive
 from textual.scroll_view import ScrollView
@@ -28,6 +28,8 @@ from app.widgets.transcript.brush import Brush, Line
 from app.widgets.transcript.drawn_turn import DrawnTurn, tops
 from app.widgets.transcript.markdown import Colours
 
+MARGIN = " "
+
 
 class Transcript(ScrollView, can_focus=True):
     """Lines of turns; the last one may be growing. It follows the newest text while its end is in view."""
@@ -38,7 +40,6 @@ class Transcript(ScrollView, can_focus=True):
         overflow-x: hidden;
         overflow-y: scroll;
         scrollbar-size-vertical: 1;
-        padding: 0 0 0 1;
         background: transparent;
     }
     """
@@ -128,8 +129,9 @@ class Transcript(ScrollView, can_focus=True):
         top, turn = self._tops[-2], self.turns[-1]
         turn.change()
         lines = turn.lines(self._brush)
-        first = top + turn.unchanged
-        self._lines[first:] = lines[turn.unchanged :]
+        # One long paragraph is drawn anew each time, but most of its lines come out as they were.
+        first = top + _same(self._lines[top:], lines)
+        self._lines[first:] = lines[first - top :]
         self._tops[-1] = len(self._lines)
         self._forget(first)
         self._resize_content()
@@ -163,7 +165,7 @@ class Transcript(ScrollView, can_focus=True):
 
     @property
     def _text_width(self) -> int:
-        return self.scrollable_content_region.width
+        return self.scrollable_content_region.width - len(MARGIN)
 
     def _measure(self) -> None:
         if self._brush is None:
@@ -190,6 +192,15 @@ class Transcript(ScrollView, can_focus=True):
 
     # Drawing
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The lines in view as they were made; the usual way would make each anew, border or no border."""
+        strips = [self.render_line(y) for y in crop.line_range]
+        for line_filter in self.get_line_filters():
+            strips = [strip.apply_filter(line_filter, self.background_colors[1]) for strip in strips]
+        if crop.column_span != (0, self.size.width):
+            strips = [strip.crop(*crop.column_span) for strip in strips]
+        return strips
+
     def render_line(self, y: int) -> Strip:
         """The line at `y` of what is in view."""
         row = self.scroll_offset.y + y
@@ -201,11 +212,12 @@ class Transcript(ScrollView, can_focus=True):
         return self._strips[row]
 
     def _strip(self, row: int, selection: Selection | None) -> Strip:
-        style, width = self.rich_style, self.size.width
+        style, width = self.rich_style, self.size.width - len(MARGIN)
         line = Strip(self._lines[row] if 0 <= row < len(self._lines) else [])
         if selection is not None and (span := selection.get_span(row)) is not None:
             line = _selected(line, span, self.screen.get_component_rich_style("screen--selection"))
-        return line.apply_style(style).adjust_cell_length(width, style).apply_offsets(0, row)
+        line = line.apply_style(style).adjust_cell_length(width, style).apply_offsets(0, row)
+        return Strip([Segment(MARGIN, style), *line], width + len(MARGIN))
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """The selected text, as it is on the screen."""
@@ -310,6 +322,12 @@ class Transcript(ScrollView, can_focus=True):
         if (chosen := self._chosen) and chosen.thinks:
             chosen.shows_thought = not chosen.shows_thought
             self.redraw(chosen)
+
+
+def _same(before: list[Line], after: list[Line]) -> int:
+    """How many lines at the top are the same."""
+    pairs = zip(before, after, strict=False)
+    return next((row for row, (old, new) in enumerate(pairs) if old != new), min(len(before), len(after)))
 
 
 def _selected(line: Strip, span: tuple[int, int], style: Style) -> Strip:

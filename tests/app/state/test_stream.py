@@ -1,16 +1,8 @@
-"""Text between the engine's rate and the screen's."""
+"""What of a text a terminal may see."""
 
 from __future__ import annotations
 
-from app.state.stream import BUSY_SECONDS, CALM_SECONDS, FlushPolicy, displayable
-
-
-def test_flushes_slow_down_and_recover() -> None:
-    policy = FlushPolicy()
-    assert policy.after_flush(rate=100, seconds=0.01) == CALM_SECONDS
-    assert policy.after_flush(rate=800, seconds=0.01) == BUSY_SECONDS
-    assert policy.after_flush(rate=100, seconds=0.09) == BUSY_SECONDS
-    assert policy.after_flush(rate=100, seconds=0.01) == CALM_SECONDS
+from app.state.stream import displayable
 
 
 def test_terminal_commands_are_not_obeyed() -> None:

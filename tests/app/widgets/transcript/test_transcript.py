@@ -61,7 +61,7 @@ async def transcript(*turns: DrawnTurn) -> AsyncGenerator[tuple[Pilot[None], Tra
 
 def screen(pilot: Pilot[None]) -> list[str]:
     shown = pilot.app.query_one(Transcript)
-    return [shown.render_line(y).text.rstrip() for y in range(shown.size.height)]
+    return [shown.render_line(y).text.strip() for y in range(shown.size.height)]
 
 
 def live(answer: str = "") -> DrawnTurn:
@@ -144,23 +144,23 @@ async def test_marks_by_key_and_click() -> None:
 
 
 async def test_copying() -> None:
-    async with transcript(drawn("Code?", CODE)) as (pilot, _shown):
+    async with transcript(drawn("Code?", CODE)) as (pilot, shown):
         await pilot.press("c")
         assert pilot.app.clipboard == CODE
         await pilot.press("b")
         assert pilot.app.clipboard == "print(2)"
         row = next(y for y, line in enumerate(screen(pilot)) if line.endswith("copy"))
-        await pilot.click(Transcript, offset=(screen(pilot)[row].index("copy") + 2, row))
+        await pilot.click(Transcript, offset=(shown.render_line(row).text.index("copy") + 1, row))
         assert pilot.app.clipboard == "print(1)"
 
 
 async def test_the_line_of_actions_is_clicked() -> None:
-    async with transcript(drawn("Question?", versions=3)) as (pilot, _shown):
+    async with transcript(drawn("Question?", versions=3)) as (pilot, shown):
         assert any("version 1 of 3" in line for line in screen(pilot))
         await pilot.press("p")
         for word in ("edit", "again", "→"):
             row = next(y for y, line in enumerate(screen(pilot)) if "e edit" in line)
-            await pilot.click(Transcript, offset=(screen(pilot)[row].index(word) + 1, row))
+            await pilot.click(Transcript, offset=(shown.render_line(row).text.index(word), row))
         names = [type(message).__name__ for message in pilot.app.got]  # type: ignore[attr-defined]
         assert names == ["EditWanted", "AgainWanted", "VersionWanted"]
 
