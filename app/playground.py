@@ -49,7 +49,8 @@ class Playground(App[None]):
         Binding("f1", "help", "Help", id="app.help"),
         Binding("f2", "prepare", "Prepare", id="app.prepare"),
         Binding("f4", "sampling", "Sampling", id="app.sampling"),
-        Binding("f6", "settings", "Settings", id="app.settings", priority=True),  # text areas have F6 too
+        # Text areas have F6 too.
+        Binding("f6", "settings", "Settings", id="app.settings", show=False, priority=True),
         Binding("f8", "store", "Engine store", id="app.store", show=False),
         Binding("ctrl+q", "quit", "Quit", id="app.quit", priority=True),
     ]
@@ -101,8 +102,8 @@ class Playground(App[None]):
         """Show the chat, and Prepare above it until engines have been chosen once."""
         for theme in themes.THEMES:
             self.register_theme(theme)
-        if self.settings.theme in self.available_themes:
-            self.theme = self.settings.theme
+        known = self.settings.theme in self.available_themes
+        self.theme = self.settings.theme if known else themes.THEMES[0].name
         self.theme_changed_signal.subscribe(self, lambda theme: self.change_settings(theme=theme.name))
         self.set_interval(SNAPSHOT_SECONDS, lambda: self.snapshots.publish(self._sampler.snapshot()))
         self.run_worker(self._sampler.run(), group="sampler", exit_on_error=False)

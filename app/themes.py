@@ -86,7 +86,7 @@ THEMES = (
         surface="#F4F6F8",
         panel="#E3E8ED",
         dark=False,
-        variables={**_ON_LIGHT, "scrollbar-background": "#FFFFFF"},
+        variables={**_ON_LIGHT, "foreground-muted": "#565D68", "scrollbar-background": "#FFFFFF"},
     ),
     Theme(
         name="playground-paper",
@@ -101,7 +101,13 @@ THEMES = (
         surface="#F1EAD8",
         panel="#E5DBC3",
         dark=False,
-        variables={**_ON_LIGHT, "left": "#00507F", "right": "#8F3A00", "scrollbar-background": "#F7F1E3"},
+        variables={
+            **_ON_LIGHT,
+            "left": "#00507F",
+            "right": "#8F3A00",
+            "foreground-muted": "#5F5746",
+            "scrollbar-background": "#F7F1E3",
+        },
     ),
 )
 """Two dark and two light; the first is the default."""

@@ -9,6 +9,15 @@ from textual.widgets import Checkbox
 class Tick(Checkbox):
     """On or off, to be told apart without colours."""
 
+    DEFAULT_CSS = """
+    Tick {
+        & > .toggle--button, &.-on > .toggle--button, &:focus > .toggle--button {
+            color: $foreground;
+            background: $surface;
+        }
+    }
+    """
+
     def render(self) -> Content:
         """Draw the mark that belongs to the value."""
         self.BUTTON_INNER = "[X]" if self.value else "[ ]"

@@ -12,6 +12,8 @@ from textual.theme import BUILTIN_THEMES, Theme
 from app.themes import THEMES, variable_defaults
 
 OURS = tuple(variable_defaults())
+BACKGROUNDS = ("background", "surface", "panel")
+TEXTS = ("foreground", "foreground-muted", "primary", "error", "text-error", "text-warning", "text-success")
 SOLID = [theme for theme in (*THEMES, *BUILTIN_THEMES.values()) if not theme.ansi]
 # Machado et al. 2009, complete dichromacy, for linear RGB.
 BLIND = {
@@ -42,7 +44,7 @@ def colours(theme: Theme) -> dict[str, Color]:
     """What an app with our defaults resolves under a theme."""
     system = replace(theme).to_color_system().generate()
     variables = {**variable_defaults(theme.dark), **system, **theme.variables}
-    return {name: Color.parse(variables[name]) for name in (*OURS, "background")}
+    return {name: Color.parse(variables[name]) for name in (*OURS, *BACKGROUNDS, *TEXTS)}
 
 
 def test_two_themes_are_dark_and_two_are_light() -> None:
@@ -58,6 +60,15 @@ def test_our_themes_set_every_variable_and_their_text_can_be_read(theme: Theme) 
         assert contrast(shown[name], shown["background"]) >= 4.5, name
     for colour in (theme.primary, theme.error, theme.warning, theme.success, theme.foreground):
         assert contrast(Color.parse(colour or ""), shown["background"]) >= 4.5, colour
+
+
+@pytest.mark.parametrize("background", BACKGROUNDS)
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+def test_text_can_be_read_on_every_background(theme: Theme, background: str) -> None:
+    shown = colours(theme)
+    below = shown[background]
+    for name in (*TEXTS, "left", "right"):
+        assert contrast(below.blend(shown[name], shown[name].a, alpha=1), below) >= 4.5, name
 
 
 @pytest.mark.parametrize("theme", SOLID, ids=lambda theme: theme.name)
