@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import msgspec
@@ -12,9 +13,11 @@ from app.state.settings import (
     EngineChoice,
     Settings,
     SettingsError,
+    SettingsFile,
     TimingMode,
     load_settings,
     save_settings,
+    swapped,
 )
 from engines.demo import CHECKPOINT
 from engines.worker.protocol import Sampling
@@ -64,3 +67,55 @@ def test_unknown_keys_are_ignored(tmp_path: Path) -> None:
 def test_demo_is_a_folder_of_the_package() -> None:
     assert Settings().checkpoint_path == str(CHECKPOINT)
     assert msgspec.structs.replace(Settings(), checkpoint="org/name").checkpoint_path == "org/name"
+
+
+def test_an_earlier_file_gives_both_sides_what_it_said(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text("context = 99\nsystem_prompt = 'Be short.'\n[sampling]\ntemperature = 1\nstop = ['x']\n")
+    settings = load_settings(path)
+    assert settings.left_chat == settings.right_chat
+    assert settings.left_chat == ChatOptions("Be short.", Sampling(temperature=1.0, stop=("x",)))
+    assert settings.context == 99
+    save_settings(path, settings)
+    assert load_settings(path) == settings
+
+
+def test_what_a_newer_file_says_of_a_side_counts_more(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text("system_prompt = 'old'\n[left_chat]\nsystem_prompt = 'new'\n")
+    settings = load_settings(path)
+    assert (settings.left_chat.system_prompt, settings.right_chat.system_prompt) == ("new", "old")
+
+
+def test_a_wrong_value_of_a_side_says_where(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text("[left_chat.sampling]\ntemperature = 'hot'\n")
+    with pytest.raises(SettingsError, match=r"left_chat\.sampling\.temperature"):
+        load_settings(path)
+
+
+def test_swapping_takes_everything_of_a_side() -> None:
+    settings = Settings(left_chat=ChatOptions("left"), right=EngineChoice("pytorch", "bf16"))
+    once = msgspec.structs.replace(settings, **swapped(settings))
+    assert once.right_chat == ChatOptions("left")
+    assert once.left == EngineChoice("pytorch", "bf16")
+    assert msgspec.structs.replace(once, **swapped(once)) == settings
+
+
+def test_of_several_that_were_wanted_the_latest_is_saved(tmp_path: Path) -> None:
+    file = SettingsFile(tmp_path / "settings.toml")
+    for context in range(100, 150):
+        file.want(Settings(context=context))
+        if context % 10 == 0:
+            threading.Thread(target=file.write).start()
+    file.write()
+    assert load_settings(tmp_path / "settings.toml").context == 149
+    (tmp_path / "settings.toml").unlink()
+    file.write()
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_file_nothing_is_saved() -> None:
+    file = SettingsFile(None)
+    file.want(Settings())
+    file.write()
