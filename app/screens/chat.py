@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import time
 from typing import TYPE_CHECKING
 
 from textual import on, work
@@ -222,6 +223,8 @@ class ChatScreen(Screen[None]):
             options = self.app.settings.chat(side.name)
             side.conversation.system_prompt = options.system_prompt
             turn.sampling = options.for_attempt(turn.attempt)
+            turn.system_prompt, turn.asked_at = options.system_prompt, time.time()
+            turn.checkpoint = side.checkpoint_name
             self.pane(side).begin()
             side.queue()
             await self._write(side)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
 from engines.measure.timing import Timing
@@ -33,6 +34,11 @@ class Turn:
     """Timing mode in which it was answered: figures mean nothing without it."""
     sampling: Sampling | None = None
     """How the tokens were chosen, its own seed included."""
+    checkpoint: str = ""
+    """Name of the checkpoint that answered."""
+    system_prompt: str = ""
+    asked_at: float | None = None
+    """Seconds since 1970."""
 
     @property
     def answered(self) -> bool:
@@ -101,7 +107,13 @@ class Conversation:
 
     def number(self, turn: Turn) -> int:
         """Which turn of the conversation it is, counted from 0 as they began."""
-        return next(number for number, one in enumerate(self._all) if one is turn)
+        numbers = range(len(self._all) - 1, -1, -1)  # backwards: it is mostly the last
+        return next(number for number in numbers if self._all[number] is turn)
+
+    @property
+    def all_turns(self) -> tuple[Turn, ...]:
+        """Every version of every turn, as they began."""
+        return tuple(self._all)
 
     def parent(self, number: int) -> int:
         """Number of the turn above, or ROOT."""
@@ -117,7 +129,9 @@ class Conversation:
             raise IndexError(number)
         if number < len(self._all):
             self._all[number] = turn
-            self._show(self._path)
+            place = bisect_left(self._path, number)  # numbers rise along a path
+            if self._path[place : place + 1] == [number]:
+                self.turns[place] = turn
             return
         self._all.append(turn)
         self._parents.append(parent)

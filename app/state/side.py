@@ -10,10 +10,12 @@ from pathlib import Path
 
 from app.state.conversation import Conversation, Turn
 from app.state.series import Phase, RateSeries, SideSnapshot
+from app.state.settings import DEMO
 from engines.backends.registry import BACKENDS
 from engines.build.prepare import PreparedEngine, StartWorker, Step, prepare
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
+from engines.demo import CHECKPOINT
 from engines.errors import EngineError
 from engines.measure.timing import RateWindow, timing
 from engines.plan.checkpoint import Checkpoint
@@ -67,6 +69,13 @@ class Side:
     def title(self) -> str:
         """`OpenVINO int8`; empty while there is no engine."""
         return engine_title(self.spec) if self.spec else ""
+
+    @property
+    def checkpoint_name(self) -> str:
+        """`demo`, a hub id or a folder's name; empty while there is no engine."""
+        if self.spec is None or self.checkpoint is None:
+            return ""
+        return DEMO if self.spec.checkpoint == str(CHECKPOINT) else self.checkpoint.name
 
     @property
     def log_path(self) -> Path:
