@@ -73,14 +73,14 @@ class OptionsForm(Vertical):
         options = self.options
         with Horizontal(classes="form-row"):
             yield Static("Preset", classes="form-label")
-            yield Select[str]([], prompt="own", compact=True, classes="preset")
+            yield Select[str]([], prompt="your own", compact=True, classes="preset")
         with Horizontal(classes="form-buttons"):
             yield Button("Save as …", compact=True, classes="save")
             yield Button("Rename", compact=True, classes="rename")
             yield Button("Delete", compact=True, classes="delete")
         yield Static("System prompt")
         yield TextArea(
-            options.system_prompt,
+            displayable(options.system_prompt),
             compact=True,
             placeholder="None: the model is told nothing.",
             classes="system-prompt",
@@ -93,7 +93,8 @@ class OptionsForm(Vertical):
                 )
         yield Tick("Ignore end of answer", options.sampling.ignore_eos, compact=True, classes="ignore-eos")
         yield Static("Stop texts")
-        yield TextArea(stop_lines(options.sampling.stop), compact=True, placeholder="None.", classes="stop")
+        stop = displayable(stop_lines(options.sampling.stop))
+        yield TextArea(stop, compact=True, placeholder="None.", classes="stop")
         yield Static(classes="form-problems", markup=False)
 
     def on_mount(self) -> None:
@@ -107,8 +108,8 @@ class OptionsForm(Vertical):
         with self.prevent(Input.Changed, TextArea.Changed, Checkbox.Changed):
             for entry in self.query(Input):
                 entry.value = _field(entry).text(sampling)
-            _load(self.query_one(".system-prompt", TextArea), options.system_prompt)
-            _load(self.query_one(".stop", TextArea), stop_lines(sampling.stop))
+            _load(self.query_one(".system-prompt", TextArea), displayable(options.system_prompt))
+            _load(self.query_one(".stop", TextArea), displayable(stop_lines(sampling.stop)))
             self.query_one(Checkbox).value = sampling.ignore_eos
         self._show_presets()
         self._show_problems()
@@ -127,10 +128,20 @@ class OptionsForm(Vertical):
         sampling = replace(
             self.options.sampling,
             **values,  # type: ignore[arg-type]
-            stop=stop_texts(self.query_one(".stop", TextArea).text),
+            stop=self._stop(),
             ignore_eos=self.query_one(Checkbox).value,
         )
-        self._take(ChatOptions(self.query_one(".system-prompt", TextArea).text, sampling))
+        self._take(ChatOptions(self._system_prompt(), sampling))
+
+    # What cannot be shown is shown as something else: it stays as it is until somebody writes there.
+
+    def _system_prompt(self) -> str:
+        text, now = self.query_one(".system-prompt", TextArea).text, self.options.system_prompt
+        return now if text == displayable(now) else text
+
+    def _stop(self) -> tuple[str, ...]:
+        lines, now = self.query_one(".stop", TextArea).text, self.options.sampling.stop
+        return now if lines == displayable(stop_lines(now)) else stop_texts(lines)
 
     @on(Select.Changed)
     def follow(self, event: Select.Changed) -> None:
