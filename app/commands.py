@@ -27,6 +27,18 @@ COMMANDS = (
         "engine: Prepare engines", "Choose a checkpoint and a precision for each side (F2)", "app.prepare"
     ),
     Command(
+        "engine: What runs here",
+        "Every precision with every backend, and why not (F12)",
+        "screen.support",
+        "PrepareScreen",
+    ),
+    Command(
+        "engine: Measure memory bandwidth",
+        "For the ceiling of decode speed (F5)",
+        "screen.measure",
+        "PrepareScreen",
+    ),
+    Command(
         "engine: Restart failed engines", "Start dead engines again (F9)", "screen.restart", "ChatScreen"
     ),
     Command("engine: Swap sides", "Let left and right change places (Ctrl+X)", "screen.swap", "ChatScreen"),

@@ -10,10 +10,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from app.state import paths
+from app.state.surroundings import read_bandwidth
 from app.units import bytes_text
 from engines.backends.registry import BACKENDS
 from engines.plan.hardware import Device, devices
-from engines.plan.precision import support_table
+from engines.plan.precision import PRECISIONS, rule, support
 from engines.worker import protocol
 from engines.worker.process import EngineProcess
 
@@ -36,7 +37,9 @@ def _machine(found: list[Device]) -> Iterator[str]:
         memory = f"{bytes_text(device.memory_available)} of {bytes_text(device.memory_total)} free"
         capability = device.compute_capability
         extra = f", compute capability {capability[0]}.{capability[1]}" if capability else ""
-        yield f"{device.name}: {device.title}, {memory}{extra}"
+        speed = device.bandwidth or read_bandwidth(device)
+        reads = f", reads {speed / 1e9:.3g} GB/s" if speed else ", bandwidth not measured (F5 on Prepare)"
+        yield f"{device.name}: {device.title}, {memory}{extra}{reads}"
     if len(found) == 1:
         yield "no NVIDIA GPU found"
 
@@ -57,18 +60,23 @@ async def _backend(name: str, found: list[Device]) -> list[str]:
     finally:
         await process.close()
     title = BACKENDS[name].title
+    precisions = [line for device in found for line in _precisions(name, device)]
     if isinstance(described, protocol.Error):
-        return [f"{title}: {described.message} {described.hint}"]
+        return [f"{title}: {described.message} {described.hint}", *precisions]
     assert isinstance(described, protocol.Described)
     if not described.available:
-        return [f"{title}: {described.reason} {described.hint}"]
+        return [f"{title}: {described.reason} {described.hint}", *precisions]
     versions = ", ".join(f"{library} {number}" for library, number in described.versions.items())
-    return [f"{title}: {versions}", *(line for device in found for line in _precisions(name, device))]
+    return [f"{title}: {versions}", *precisions]
 
 
 def _precisions(backend: str, device: Device) -> Iterator[str]:
-    for precision, support in support_table(backend, device).items():
-        yield f"  {device.name} {precision:<8} {support.state:<12} {support.reason}"
+    """The table of *What runs here*, with its sources."""
+    for precision in PRECISIONS:
+        found, row = support(backend, precision, device), rule(backend, precision, device)
+        reason = f"{found.reason} {found.remedy}".strip()
+        source = f" [{row.source}]" if row else ""
+        yield f"  {device.name} {precision:<8} {found.state:<12} {reason}{source}"
 
 
 def _version(package: str) -> str:

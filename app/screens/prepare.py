@@ -15,6 +15,7 @@ from app.state.settings import MINIMUM_CONTEXT, EngineChoice, Settings
 from app.state.stream import displayable
 from app.widgets.build_progress import BuildProgress
 from app.widgets.checkpoint_picker import CheckpointPicker
+from app.widgets.engine_pair import EnginePair
 from app.widgets.engine_picker import EnginePicker, PrecisionList
 from app.widgets.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS
 from app.widgets.welcome import Welcome
@@ -41,12 +42,17 @@ class PrepareScreen(Screen[None]):
 2. Choose a backend and a **precision** for each side. The right side is usually PyTorch, the reference.
 3. **Enter** on a precision, or the button, prepares: built engines are reused from the store.
 
+**F12** shows what runs here, for every backend. **F5** measures the memory bandwidth once, in about ten
+seconds: the ceiling of decode speed follows from it.
+
 **Esc** cancels what is being built, or goes back to the chat. **F2** goes to the chat and lets it run on.
 """
     BINDINGS = [  # noqa: RUF012
-        Binding("escape", "cancel_or_back", "Cancel or back", id="prepare.back"),
+        Binding("escape", "cancel_or_back", "Back", id="prepare.back"),
         Binding("ctrl+b", "prepare", "Prepare", id="prepare.prepare", show=False),
         Binding("f2", "back", "Chat", id="prepare.chat"),
+        Binding("f5", "measure", "Bandwidth", id="prepare.measure"),
+        Binding("f12", "support", "What runs", id="prepare.support"),
         Binding("f8", "app.store", "Store", id="prepare.store"),
     ]
     app: Playground
@@ -63,9 +69,7 @@ class PrepareScreen(Screen[None]):
         with VerticalScroll(id="prepare", can_focus=False):
             yield Static(CHOOSE, id="prepare-hint", markup=False)
             yield CheckpointPicker(settings.checkpoint)
-            with Horizontal(id="engines"):
-                yield EnginePicker("left", settings.left, self._device)
-                yield EnginePicker("right", settings.right, self._device)
+            yield EnginePair(settings.left, settings.right, self._device)
             with Horizontal(id="prepare-row"):
                 yield Static("Context", classes="label")
                 yield Input(str(settings.context), type="integer", id="context", compact=True, max_length=8)
@@ -90,9 +94,20 @@ class PrepareScreen(Screen[None]):
             self.show_build(name)
 
     def on_screen_resume(self) -> None:
-        """Show builds that went on meanwhile."""
+        """Show builds that went on meanwhile, and look at the machine after the first frame."""
         for name in self.app.builds:
             self.show_build(name)
+        self.call_after_refresh(self.query_one(EnginePair).look_around)
+
+    def action_measure(self) -> None:
+        """Measure the memory's bandwidth; the ceilings follow."""
+        self.query_one(EnginePair).measure()
+
+    def action_support(self) -> None:
+        """Show what runs here."""
+        from app.screens.support import SupportScreen
+
+        self.app.push_screen(SupportScreen())
 
     def show_context(self, settings: Settings) -> None:
         """Another context was chosen on the settings screen, which is above this one."""
@@ -138,11 +153,12 @@ class PrepareScreen(Screen[None]):
 
     @on(CheckpointPicker.Chosen)
     @on(Input.Changed, "#context")
+    @on(Select.Changed, "#sides")
     def show_estimates(self) -> None:
-        """The estimates depend on the checkpoint and the context."""
+        """The estimates depend on everything that is chosen here."""
+        sides = str(self.query_one("#sides", Select).value)
         checkpoint = self.query_one(CheckpointPicker).checkpoint
-        for picker in self.query(EnginePicker):
-            picker.show(checkpoint, self._context_tokens() or 0)
+        self.query_one(EnginePair).show(checkpoint, self._context_tokens(), sides)
 
     @on(Input.Submitted, "#checkpoint")
     def go_on(self) -> None:

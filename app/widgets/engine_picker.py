@@ -8,20 +8,27 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import OptionList, Select, Static
+from textual.widgets import OptionList, Select
 from textual.widgets.option_list import Option
 
+from app.state.outlook import Outlook
 from app.state.settings import EngineChoice
-from app.units import bytes_text
-from app.widgets.drawing import MUTED
+from app.widgets.estimate_card import EstimateCard
 from engines.backends.registry import BACKENDS
-from engines.plan.checkpoint import Checkpoint
-from engines.plan.estimate import estimate
 from engines.plan.hardware import Device
-from engines.plan.precision import PRECISIONS, State, default_precision, support_table
+from engines.plan.kv_precision import AUTO, kv_choices
+from engines.plan.precision import (
+    PRECISIONS,
+    State,
+    Support,
+    default_precision,
+    rule,
+    support,
+    support_table,
+)
 
 STATES = {
     "native": ("●", "$text-success", "native"),
@@ -45,15 +52,28 @@ class PrecisionList(OptionList):
 
 
 class EnginePicker(Vertical):
-    """A backend and a precision."""
+    """A backend, a precision, and how keys and values are stored."""
 
     HELP = """\
 # Precision
 
 How weights are stored. ● native, ◐ fallback (stored so, computed otherwise), ○ not to be had here; the
-line below says why, and what the engine will take: weights, KV cache at the chosen context, the peak of
-the process, and whether that fits.
+lines below say why, and from where that is known. **F12** shows all backends in one table.
+
+**KV** is how keys and values are stored; *auto* is the backend's own choice.
+
+Before anything is built: the **peak** of the process against what is free, with both sides counted; its
+**weights**, its **KV cache** at the chosen context and all **other** memory. *Tight* means that less is left
+than the estimate may be off: 20 %. Once this very engine is loaded, what it takes stands beside it.
+
+**decode** is a ceiling: memory bandwidth / bytes read for one token with a full context. **F5** measures the
+bandwidth, once. A model that fits the processor's cache, as the demo does, may be faster than its memory.
+**build** is the host memory that it needs, and its time as earlier builds on this machine suggest.
 """
+
+    @dataclass
+    class Chosen(Message):
+        """Another backend, precision or way to store keys and values was chosen."""
 
     def __init__(self, name: str, choice: EngineChoice, device: Device) -> None:
         super().__init__(id=f"engine-{name}", classes="engine-picker")
@@ -61,10 +81,8 @@ the process, and whether that fits.
         self.backend = choice.backend if choice.backend in BACKENDS else next(iter(BACKENDS))
         known = choice.precision in PRECISIONS
         self.precision = choice.precision if known else default_precision(self.backend, device)
-        self.kv_precision = choice.kv_precision
+        self._wanted_kv = choice.kv_precision
         self._device = device
-        self._checkpoint: Checkpoint | None = None
-        self._context_tokens = 0
 
     @property
     def choice(self) -> EngineChoice:
@@ -72,42 +90,83 @@ the process, and whether that fits.
         return EngineChoice(self.backend, self.precision, self.kv_precision)
 
     @property
+    def kv_precision(self) -> str:
+        """As wanted, where the backend stores it so beside these weights; else its own choice."""
+        allowed = kv_choices(self.backend, self.precision)
+        return self._wanted_kv if self._wanted_kv in allowed else AUTO
+
+    @property
+    def support(self) -> Support:
+        """Whether the choice runs here, and why."""
+        return support(self.backend, self.precision, self._device)
+
+    @property
     def problem(self) -> str:
         """Why the choice cannot be prepared; empty when it can."""
-        support = support_table(self.backend, self._device)[self.precision]
-        return f"{support.reason} {support.remedy}".strip() if support.state == "unavailable" else ""
+        found = self.support
+        return f"{found.reason} {found.remedy}".strip() if found.state == "unavailable" else ""
 
     def compose(self) -> ComposeResult:
-        """Backend, precisions, the estimate."""
+        """Backend and KV cache, precisions, the estimate."""
         backends = [(entry.title, name) for name, entry in BACKENDS.items()]
-        yield Select(backends, value=self.backend, allow_blank=False, classes="backend", compact=True)
+        with Horizontal(classes="picker-row"):
+            yield Select(backends, value=self.backend, allow_blank=False, classes="backend", compact=True)
+            yield Select(
+                self._kv_options(), value=self.kv_precision, allow_blank=False, classes="kv", compact=True
+            )
         yield PrecisionList(classes="precisions")
-        yield Static(classes="estimate", markup=False)
+        yield EstimateCard()
 
     def on_mount(self) -> None:
         """Fill the list."""
         self._list()
+        self.show(None)
 
-    def show(self, checkpoint: Checkpoint | None, context: int) -> None:
-        """Estimate for this checkpoint and context from now on."""
-        self._checkpoint, self._context_tokens = checkpoint, context
-        self._explain()
+    def show(self, outlook: Outlook | None) -> None:
+        """Show what the choice will take; None while there is nothing to estimate from."""
+        row = rule(self.backend, self.precision, self._device)
+        description = PRECISIONS[self.precision].description
+        self.query_one(EstimateCard).show(outlook, self.support, description, row.source if row else "")
 
-    @on(Select.Changed)
+    @on(Select.Changed, ".backend")
     def backend_chosen(self, event: Select.Changed) -> None:
         """Another backend has other precisions."""
+        event.stop()
         if isinstance(event.value, str) and event.value != self.backend:
             self.backend = event.value
-            if support_table(self.backend, self._device)[self.precision].state == "unavailable":
+            if self.support.state == "unavailable":
                 self.precision = default_precision(self.backend, self._device)
             self._list()
+            self._changed()
+
+    @on(Select.Changed, ".kv")
+    def kv_chosen(self, event: Select.Changed) -> None:
+        """Keys and values are stored another way."""
+        event.stop()
+        if isinstance(event.value, str) and event.value != self.kv_precision:
+            self._wanted_kv = event.value
+            self._changed()
 
     @on(OptionList.OptionHighlighted, ".precisions")
     def precision_chosen(self, event: OptionList.OptionHighlighted) -> None:
         """The highlighted precision is the chosen one."""
-        if event.option_id:
+        event.stop()
+        if event.option_id and event.option_id != self.precision:
             self.precision = event.option_id
-            self._explain()
+            self._changed()
+
+    def _changed(self) -> None:
+        kv = self.query_one(".kv", Select)
+        with self.prevent(Select.Changed):
+            kv.set_options(self._kv_options())
+            kv.value = self.kv_precision
+        self.post_message(self.Chosen())
+
+    def _kv_options(self) -> list[tuple[str, str]]:
+        """The backend's own choice, and the others that it offers."""
+        names = kv_choices(self.backend, self.precision)
+        others = names if len(names) > 1 else ()
+        return [(f"KV auto: {names[0]}", AUTO), *((f"KV {name}", name) for name in others)]
 
     def _list(self) -> None:
         """What runs comes first: what does not is the truth too, but must not push it out of sight."""
@@ -117,38 +176,6 @@ the process, and whether that fits.
         for name in sorted(table, key=lambda name: table[name].state == "unavailable"):
             options.add_option(Option(_line(name, table[name].state), id=name))
         options.highlighted = options.get_option_index(self.precision)
-        self._explain()
-
-    def _explain(self) -> None:
-        support = support_table(self.backend, self._device)[self.precision]
-        why = f"{support.reason} {support.remedy}".strip()
-        what = (PRECISIONS[self.precision].description, MUTED)
-        match support.state:
-            case "unavailable":
-                parts = [(f"○ {why}", "$text-warning"), what]
-            case "fallback":
-                parts = [*self._estimate(), (why, "$text-warning"), what]
-            case "native":
-                parts = [*self._estimate(), what, (why, MUTED)]
-        self.query_one(".estimate", Static).update(Content("\n").join(Content.styled(*one) for one in parts))
-
-    def _estimate(self) -> list[tuple[str, str]]:
-        """Lines and their styles; none while there is nothing to estimate from."""
-        if not (self._checkpoint and self._context_tokens):
-            return []
-        found = estimate(
-            self._checkpoint,
-            self.backend,
-            self.precision,
-            self.kv_precision,
-            self._context_tokens,
-            self._device,
-        )
-        parts = f"weights {bytes_text(found.weights)} · KV {bytes_text(found.kv)}"
-        if not found.fits:
-            return [(f"✗ {found.problem}", "$text-error"), (parts, "")]
-        free = f" of {bytes_text(found.available)} free" if found.available is not None else ""
-        return [(f"✓ peak {bytes_text(found.peak)}{free or ', fits'}", "$text-success"), (parts, "")]
 
 
 def _line(name: str, state: State) -> Content:

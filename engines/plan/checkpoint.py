@@ -23,6 +23,7 @@ from engines.plan.hub_cache import (
 from engines.plan.json_file import read_json_object
 from engines.plan.model_card import ModelCard, read_model_card
 from engines.plan.quantisation import Quantisation, find_quantisation
+from engines.plan.random_shape import random_seed
 from engines.plan.shape import DecoderShape, causal_architecture, read_shape
 from engines.plan.tensors import header_digest, tensor_entries, weight_files
 from engines.plan.weights import Weights, add_up
@@ -65,6 +66,8 @@ class Checkpoint:
     needs_remote_code: bool
     """Whether only code found in the checkpoint can run it."""
     card: ModelCard
+    is_random: bool = False
+    """Whether its weights are made from a seed when an engine is loaded, and lie in no file."""
     identity: dict[str, str] = field(hash=False, default_factory=dict)
     """Facts that change when its content does: part of an engine's fingerprint."""
 
@@ -194,6 +197,7 @@ def _read(folder: Path, trust_remote_code: bool, need_tokenizer: bool) -> Checkp
         has_chat_template=_has_chat_template(folder, settings),
         needs_remote_code=remote,
         card=read_model_card(folder),
+        is_random=random_seed(folder) is not None,
         identity=_identity(folder),
     )
 

@@ -9,67 +9,14 @@ from dataclasses import dataclass
 
 from engines.plan.checkpoint import Checkpoint
 from engines.plan.hardware import Device
+from engines.plan.kv_precision import KV_PRECISIONS, kv_choices, resolved_kv
 from engines.plan.precision import PRECISIONS
+from engines.plan.runtimes import Runtime, runtime_of
+from engines.worker.values import MemoryUsage
 
-MB = 1_000_000
-
-
-@dataclass(frozen=True)
-class KVPrecision:
-    """How a key or value is stored."""
-
-    element_bytes: float
-    head_overhead: float = 0.0
-    """Bytes of scale and zero point for each head's key, and again for its value."""
-
-
-KV_PRECISIONS: dict[str, KVPrecision] = {
-    "f32": KVPrecision(4),
-    "bf16": KVPrecision(2),
-    "f16": KVPrecision(2),
-    # OpenVINO: 5,120 B a token measured where f16 has 8,192 (8 layers, 8 heads of 32): 8 B of scales a head.
-    "u8": KVPrecision(1, head_overhead=8),
-    "fp8": KVPrecision(1),
-}
-_PLAIN_KV = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
-
-
-@dataclass(frozen=True)
-class Runtime:
-    """What a backend takes beside weights and KV cache, on one kind of device."""
-
-    base: int
-    """Bytes of the library itself, once loaded."""
-    weight_copies: float
-    """Bytes held for each byte of weights: above 1 where the library repacks and keeps both."""
-    prefill_tokens: int | None
-    """Tokens of a prompt computed at once; None for all of it."""
-    build_base: int | None
-    """Bytes of a build apart from tensors; None for a backend that builds nothing."""
-    block_tokens: int
-    """The KV cache grows in steps of so many tokens."""
-    spare_blocks: int = 0
-    """Blocks beyond those of the context."""
-    quantised_kv: str = "f16"
-    """KV precision that `auto` means with quantised weights; with plain ones it is theirs."""
-
-
-RUNTIMES: dict[tuple[str, str], Runtime] = {
-    # torch and transformers after import: 331 MB. With 612 MB of fp32 weights 883 MB were resident.
-    ("pytorch", "cpu"): Runtime(331 * MB, 1.0, None, None, 1),
-    # CUDA context and cuBLAS: a process took 614 MB more of an H200 than torch had reserved.
-    ("pytorch", "cuda"): Runtime(650 * MB, 1.0, None, None, 1),
-    # As PyTorch, and the graphs and workspaces of the compiled steps: 0.7 GB were reserved beside weights and
-    # cache of a 7B shape on one H200.
-    ("compiled", "cpu"): Runtime(400 * MB, 1.0, 512, 400 * MB, 128, spare_blocks=4, quantised_kv="bf16"),
-    ("compiled", "cuda"): Runtime(1350 * MB, 1.0, 2048, 1000 * MB, 128, spare_blocks=4, quantised_kv="bf16"),
-    # Resident with 612, 306, 153 and 104 MB of weights: 1343, 709, 470 and 387 MB. The line through them is
-    # 190 MB + 1.88 a byte (repacked weights and the mapped file), within 10 % of each. Builds of the same
-    # four peaked at 1238, 1290, 972 and 929 MB: tensors + 250 MB is within 20 % of each.
-    ("openvino", "cpu"): Runtime(190 * MB, 1.88, 256, 250 * MB, 32, spare_blocks=2, quantised_kv="u8"),
-}
-_UNKNOWN = Runtime(500 * MB, 1.0, None, 500 * MB, 64)
-"""For a backend that nobody has measured: meant to be too much rather than too little."""
+PLAIN = ("fp32", "bf16", "fp16")
+COMPUTED_BYTES = 2
+"""Bytes of a weight while it waits to be quantised."""
 
 
 @dataclass(frozen=True)
@@ -96,40 +43,57 @@ class Estimate:
     bandwidth: float | None
     """Bytes per second between the device and its memory."""
 
+    kv_precision: str = ""
+    """How keys and values are stored."""
+    smaller_kv: str = ""
+    """The next smaller way that the backend offers; empty where there is none."""
+    checkpoint_precision: str = ""
+    """How the checkpoint stores its weights."""
+
+    @property
+    def loaded(self) -> int:
+        """What stays for as long as the engine lives, with a full context."""
+        return self.weights + self.kv + self.other
+
     @property
     def peak(self) -> int:
         """The most at once, loading included."""
-        return self.weights + self.kv + self.other + self.loading
+        return self.loaded + self.loading
 
     @property
     def ceiling(self) -> float | None:
         """Decode tok/s that the bandwidth allows: bandwidth / bytes_per_token. None without a bandwidth."""
         return self.bandwidth / self.bytes_per_token if self.bandwidth and self.bytes_per_token else None
 
-    @property
-    def fits(self) -> bool:
-        """Whether peak and build fit what is free. Unknown memory counts as enough."""
-        return not self.problem
 
-    @property
-    def problem(self) -> str:
-        """The first part that does not fit, in words; empty where all do."""
-        if self.available is not None and self.peak > self.available:
-            free = f"It needs {_gib(self.peak)} on {self.device} and {_gib(self.available)} is free: "
-            return free + self._missing_part(self.available)
-        if self.host_available is not None and self.build_host > self.host_available:
-            needed, has = _gib(self.build_host), _gib(self.host_available)
-            return f"Building needs {needed} of host memory and {has} is free."
-        return ""
+@dataclass(frozen=True)
+class Part:
+    """One part of an engine's memory: what was expected, and what the loaded engine takes."""
 
-    def _missing_part(self, free: int) -> str:
-        if self.weights > free:
-            return f"the weights alone take {_gib(self.weights)}."
-        if self.weights + self.other > free:
-            return f"the weights fit, but {_gib(self.other)} of runtime and activations do not."
-        if self.weights + self.other + self.kv > free:
-            return f"the KV cache takes {_gib(self.kv)} of it. Choose a shorter context."
-        return "the engine fits, but converting the weights while loading does not."
+    name: str
+    """`weights`, `KV cache`, `other`, `in all`."""
+    estimated: int
+    actual: int | None
+    """None while nothing is loaded, and where nobody reports it."""
+
+
+def parts(found: Estimate, memory: MemoryUsage | None, held: int | None) -> tuple[Part, ...]:
+    """The estimate beside what the loaded engine takes.
+
+    Args:
+        memory: as the engine reported it; None while nothing is loaded.
+        held: bytes of the engine's process where the engine lives, on the device or the host.
+    """
+    weights, kv = (memory.weights, memory.kv) if memory else (None, None)
+    other = memory.other if memory else None
+    if other is None and held is not None and weights is not None:
+        other = max(0, held - weights - (kv or 0))
+    return (
+        Part("weights", found.weights, weights),
+        Part("KV cache", found.kv, kv),
+        Part("other", found.other, other),
+        Part("in all", found.loaded, held),
+    )
 
 
 def estimate(
@@ -154,9 +118,9 @@ def estimate(
     Raises:
         KeyError: `precision` or `kv_precision` is not known.
     """
-    runtime = RUNTIMES.get((backend, device.kind), _UNKNOWN)
+    runtime = runtime_of(backend, device.kind)
     weights = estimate_weight_bytes(checkpoint, precision)
-    kv_name = resolved_kv(backend, precision, kv_precision, device.kind)
+    kv_name = resolved_kv(backend, precision, kv_precision)
     blocks = -(-context // runtime.block_tokens) + runtime.spare_blocks
     copies = round((runtime.weight_copies - 1) * weights)
     host = host or (device if device.kind == "cpu" else None)
@@ -171,6 +135,9 @@ def estimate(
         host_available=host.memory_available if host else None,
         bytes_per_token=bytes_read_per_token(checkpoint, precision, kv_name, context),
         bandwidth=bandwidth or device.bandwidth,
+        kv_precision=kv_name,
+        smaller_kv=_smaller_kv(backend, precision, kv_name),
+        checkpoint_precision=checkpoint.dtype,
     )
 
 
@@ -200,11 +167,12 @@ def bytes_read_per_token(checkpoint: Checkpoint, precision: str, kv_precision: s
     return weights + _kv_bytes(checkpoint, kv_precision, tokens)
 
 
-def resolved_kv(backend: str, precision: str, kv_precision: str, kind: str) -> str:
-    """The name in KV_PRECISIONS that `auto` stands for; any other name stands for itself."""
-    if kv_precision != "auto":
-        return kv_precision
-    return _PLAIN_KV.get(precision) or RUNTIMES.get((backend, kind), _UNKNOWN).quantised_kv
+def _smaller_kv(backend: str, precision: str, name: str) -> str:
+    def size(one: str) -> float:
+        return KV_PRECISIONS[one].element_bytes
+
+    smaller = [one for one in kv_choices(backend, precision) if size(one) < size(name)]
+    return max(smaller, key=size, default="")
 
 
 def _kv_bytes(checkpoint: Checkpoint, name: str, tokens: int) -> int:
@@ -223,20 +191,23 @@ def _activations(checkpoint: Checkpoint, runtime: Runtime, precision: str, conte
 
 
 def _loading(checkpoint: Checkpoint, precision: str, runtime: Runtime) -> int:
-    """A backend that builds nothing holds the file's tensors while it converts them: 1216 MB at the peak
-    were measured for 306 MB of bf16 from 612 MB of fp32.
+    """A file's tensors stay while they are converted: 1216 MB at the peak were measured for 306 MB of bf16
+    from 612 MB of fp32. Random weights are made as they are computed with: 616 MB for 249 MB of bf16, and
+    quantised after that.
     """
-    converts = runtime.build_base is None and checkpoint.dtype != precision
-    return checkpoint.weight_bytes if converts else 0
+    if checkpoint.is_random:
+        quantised = precision not in PLAIN
+        made = COMPUTED_BYTES * checkpoint.parameters - estimate_weight_bytes(checkpoint, precision)
+        return max(0, made) if quantised else 0
+    reads_the_file = runtime.build_base is None or (runtime.reads_checkpoint and precision in PLAIN)
+    return checkpoint.weight_bytes if reads_the_file and checkpoint.dtype != precision else 0
 
 
 def _build_bytes(checkpoint: Checkpoint, precision: str, weights: int, runtime: Runtime) -> int:
     """The checkpoint's tensors, or their 32-bit copies where those are written, the result, and the rest."""
     if runtime.build_base is None:
         return 0
-    widened = 4 * checkpoint.parameters if precision in _PLAIN_KV else 0
+    if runtime.reads_checkpoint and checkpoint.dtype == precision:
+        return weights + runtime.build_base
+    widened = 4 * checkpoint.parameters if precision in PLAIN else 0
     return max(checkpoint.weight_bytes, widened) + weights + runtime.build_base
-
-
-def _gib(count: int) -> str:
-    return f"{count / 2**30:.2f} GiB"

@@ -5,9 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engines.plan.hardware import Device
-from engines.plan.support import DEFAULTS, RULES, State, Support
+from engines.plan.support import DEFAULTS, NEEDS, RULES, Rule, State, Support
 
-__all__ = ["PRECISIONS", "Precision", "State", "Support", "default_precision", "support", "support_table"]
+__all__ = [
+    "PRECISIONS",
+    "Precision",
+    "State",
+    "Support",
+    "default_precision",
+    "rule",
+    "support",
+    "support_table",
+]
 
 
 @dataclass(frozen=True)
@@ -77,12 +86,24 @@ PRECISIONS: dict[str, Precision] = {
 }
 
 
+def rule(backend: str, precision: str, device: Device) -> Rule | None:
+    """The row of the table that decides; None for a pair that has no row."""
+    return next((row for row in RULES if row.fits(backend, precision, device)), None)
+
+
 def support(backend: str, precision: str, device: Device) -> Support:
-    """What the table says. A pair that has no row is unavailable, never an error."""
-    for rule in RULES:
-        if rule.fits(backend, precision, device):
-            return rule.support
-    return Support("unavailable", f"Nothing is known of {precision} with {backend} on {device.name}.")
+    """What the table says, and whether what it takes is installed.
+
+    A pair that has no row is unavailable, never an error.
+    """
+    row = rule(backend, precision, device)
+    if row is None:
+        return Support("unavailable", f"Nothing is known of {precision} with {backend} on {device.name}.")
+    if row.support.state != "unavailable":
+        for need in filter(None, (NEEDS.get((backend, "*")), NEEDS.get((backend, precision)))):
+            if need.missing:
+                return Support("unavailable", need.missing, need.remedy)
+    return row.support
 
 
 def support_table(backend: str, device: Device) -> dict[str, Support]:

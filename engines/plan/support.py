@@ -1,11 +1,15 @@
 """What runs where, and why not: a table.
 
-A backend that is added brings its rows for RULES and its DEFAULTS.
+A backend that is added brings its rows for RULES and NEEDS, and its DEFAULTS.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from typing import Literal
 
 from engines.plan.hardware import Device
@@ -50,6 +54,50 @@ class Rule:
         new_enough = least is None or (has is not None and has >= least)
         return named and able and new_enough and self.kind in (device.kind, "*")
 
+
+@dataclass(frozen=True)
+class Need:
+    """What must be installed."""
+
+    modules: tuple[str, ...]
+    """Names of imports."""
+    remedy: str
+    """How to get them."""
+    compiles: bool = False
+    """Whether it wants a C++ compiler."""
+
+    @property
+    def missing(self) -> str:
+        """What is not there, in one sentence; empty where all is. Imports nothing."""
+        absent = [name for name in self.modules if not _installed(name)]
+        if absent:
+            return f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} not installed."
+        return (
+            "It compiles with a C++ compiler, and none is found." if self.compiles and not _compiler() else ""
+        )
+
+
+@cache
+def _installed(module: str) -> bool:
+    return find_spec(module) is not None
+
+
+@cache
+def _compiler() -> bool:
+    return any(shutil.which(name) for name in (os.environ.get("CXX"), "g++", "clang++", "cl") if name)
+
+
+_TORCH = ("torch", "transformers")
+_TORCHAO = Need(("torchao",), "pip install 'trt-playground[compiled]', or choose a plain precision.")
+NEEDS: dict[tuple[str, str], Need] = {
+    ("pytorch", "*"): Need(_TORCH, "pip install torch transformers."),
+    ("compiled", "*"): Need(_TORCH, "pip install torch transformers; apt install g++.", compiles=True),
+    ("compiled", "int8"): _TORCHAO,
+    ("compiled", "int4"): _TORCHAO,
+    ("compiled", "fp8"): _TORCHAO,
+    ("openvino", "*"): Need(("openvino", "openvino_genai"), "pip install openvino openvino-genai."),
+}
+"""By backend and precision, `*` for all of them."""
 
 _BF16_X86 = frozenset({"amx_bf16", "avx512_bf16"})
 _BF16_CPU = _BF16_X86 | {"arm_bf16"}

@@ -14,6 +14,7 @@ from engines.backends.base import Availability, Backend, Emit, Generated, Report
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 from engines.plan.decoder import read_decoder
+from engines.plan.kv_precision import kv_choices, resolved_kv
 from engines.plan.tensors import tensor_entries
 from engines.worker.protocol import KVUsage, MemoryUsage, Sampling
 
@@ -21,13 +22,6 @@ if TYPE_CHECKING:
     from engines.backends.openvino.pipeline import Pipeline
 
 PRECISIONS = ("fp32", "bf16", "int8", "int4")
-KV_PRECISIONS = {
-    "fp32": ("f32", "f16", "u8"),
-    "bf16": ("bf16", "u8"),  # f16 would silently be bf16, and f32 fails at the first inference
-    "int8": ("u8", "f16", "f32"),
-    "int4": ("u8", "f16", "f32"),
-}
-"""How the KV cache may be stored, the choice of `auto` first: as exact as the weights, and no more."""
 PACKAGES = ("openvino", "openvino-genai")
 
 
@@ -109,7 +103,7 @@ class OpenVINOBackend(Backend):
             report.log(f"The model's own limit is {self._context:,} tokens; it is asked for no more.")
         from engines.backends.openvino.pipeline import Pipeline, Settings
 
-        kv_precision = KV_PRECISIONS[spec.precision][0] if spec.kv_precision == "auto" else spec.kv_precision
+        kv_precision = resolved_kv(self.name, spec.precision, spec.kv_precision)
         hint = "bf16" if spec.precision == "bf16" else "f32"
         settings = Settings(directory, hint, kv_precision, self._context, decoder.vocabulary, report.log)
         self._pipeline = Pipeline(settings)
@@ -191,7 +185,7 @@ def _check(spec: EngineSpec) -> None:
             f"OpenVINO has no {spec.precision} on the CPU.",
             f"Pick one of {', '.join(PRECISIONS)}.",
         )
-    allowed = KV_PRECISIONS[spec.precision]
+    allowed = kv_choices("openvino", spec.precision)
     if spec.kv_precision != "auto" and spec.kv_precision not in allowed:
         raise EngineError(
             "unsupported-kv-precision",

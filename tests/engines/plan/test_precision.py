@@ -7,7 +7,7 @@ import pytest
 from engines.backends.registry import BACKENDS
 from engines.plan.hardware import Device
 from engines.plan.precision import PRECISIONS, default_precision, support, support_table
-from engines.plan.support import RULES
+from engines.plan.support import NEEDS, RULES, Need
 
 PLAIN = Device("cpu", "cpu", "Some CPU", None, None, frozenset({"avx2"}))
 AMX = Device("cpu", "cpu", "Some CPU", None, None, frozenset({"avx2", "amx_bf16"}))
@@ -96,6 +96,20 @@ def test_every_row_names_its_source_and_can_be_reached() -> None:
                 found = support(rule.backend, precision, device)
                 reached.add(id(found))
     assert [rule for rule in RULES if id(rule.support) not in reached] == []
+
+
+def test_what_is_not_installed_is_unavailable_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    need = Need(("no_such_library",), "pip install it.")
+    monkeypatch.setitem(NEEDS, ("openvino", "*"), need)
+    found = support_table("openvino", PLAIN)
+    assert found["int8"].state == "unavailable"
+    assert (found["int8"].reason, found["int8"].remedy) == ("no_such_library is not installed.", need.remedy)
+    assert "NaN" in found["fp16"].reason  # what cannot run anyway keeps its own reason
+    assert support("pytorch", "fp32", PLAIN).state == "native"
+
+
+def test_every_backend_says_what_it_needs() -> None:
+    assert {backend for backend, precision in NEEDS if precision == "*"} >= set(BACKENDS)
 
 
 def test_an_unknown_pair_is_unavailable_and_no_error() -> None:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from engines.backends.openvino.backend import KV_PRECISIONS, PRECISIONS, OpenVINOBackend
+from engines.backends.openvino.backend import PRECISIONS, OpenVINOBackend
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
+from engines.plan.kv_precision import kv_choices
 from engines.worker.protocol import KVUsage, Sampling
 from tests.engines.backends.openvino.conftest import Checkpoint, Load, Notes
 from tests.engines.backends.openvino.measures import NOTHING_ENDS, answer, reference_logits, tokens
@@ -200,7 +201,7 @@ def test_every_kv_precision_on_offer_works_and_takes_its_size(
     folder, ids = checkpoint(standard_deviation=0.06), tokens(100)
     exact = reference_logits(reference(folder), ids).log_softmax(-1)
     sizes = {}
-    for kv_precision in KV_PRECISIONS[precision]:
+    for kv_precision in kv_choices("openvino", precision):
         backend = load(folder, precision, kv_precision=kv_precision, context=256)
         assert len(answer(backend, ids)) == 24
         sizes[kv_precision] = usage(backend).bytes_total or 0
@@ -211,7 +212,7 @@ def test_every_kv_precision_on_offer_works_and_takes_its_size(
     assert len({size / widths[name] for name, size in sizes.items()}) == 1
     automatic = load(folder, precision, context=256)
     answer(automatic, ids)
-    assert usage(automatic).bytes_total == sizes[KV_PRECISIONS[precision][0]]
+    assert usage(automatic).bytes_total == sizes[kv_choices("openvino", precision)[0]]
 
 
 def test_scores_are_transformers_even_right_after_an_answer_to_the_same_prompt(

@@ -1,0 +1,138 @@
+"""The engines of both sides: they share a machine, so what one takes is missing to the other."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+
+from app.state import surroundings
+from app.state.outlook import Loaded, Outlook, outlook
+from app.state.series import Phase, Snapshot
+from app.state.settings import EngineChoice
+from app.state.side import ANSWERING, Side
+from app.state.surroundings import Surroundings
+from app.widgets.engine_picker import EnginePicker
+from engines.plan.checkpoint import Checkpoint
+from engines.plan.hardware import Device
+
+if TYPE_CHECKING:
+    from app.playground import Playground
+
+
+class EnginePair(Horizontal):
+    """Two pickers, and what their choices will take together."""
+
+    app: Playground
+
+    def __init__(self, left: EngineChoice, right: EngineChoice, device: Device) -> None:
+        super().__init__(id="engines")
+        self._choices = {"left": left, "right": right}
+        self._device = device
+        self._around = Surroundings(device)
+        self._snapshot: Snapshot | None = None
+        self._checkpoint: Checkpoint | None = None
+        self._tokens: int | None = None
+        self._sides = "both"
+
+    def compose(self) -> ComposeResult:
+        """One picker a side."""
+        for name, choice in self._choices.items():
+            yield EnginePicker(name, choice, self._device)
+
+    def on_mount(self) -> None:
+        """Follow the engines: what they hold is free once they make room."""
+        self.app.side_changed.subscribe(self, self.show_side)
+        self.app.snapshots.subscribe(self, self.keep_snapshot)
+
+    @work(exclusive=True, group="look around", exit_on_error=False)
+    async def look_around(self) -> None:
+        """Free memory, measured bandwidth, builds of the past."""
+        self._around = await asyncio.to_thread(surroundings.look_around, self._device, self.app.store)
+        self.show_estimates()
+
+    def keep_snapshot(self, snapshot: Snapshot) -> None:
+        """What the engines hold; shown from the first one on, and when a side changes."""
+        first, self._snapshot = self._snapshot is None, snapshot
+        if first:
+            self.show_estimates()
+
+    def show_side(self, side: Side) -> None:
+        """An engine was loaded or has ended: free memory is another."""
+        if side.phase in (Phase.READY, Phase.EMPTY, Phase.FAILED):
+            self.look_around()
+
+    @work(exclusive=True, group="bandwidth", exit_on_error=False)
+    async def measure(self) -> None:
+        """Measure the memory's bandwidth in a process of its own; the ceilings follow."""
+        if self._device.bandwidth:
+            self.app.notify("The driver knows the bandwidth of this GPU: there is nothing to measure.")
+            return
+        self.app.notify("Measuring how fast this machine reads its memory …")
+        try:
+            found = await surroundings.measure_bandwidth(self._device)
+        except OSError as error:
+            words = f"The bandwidth cannot be measured: {error}."
+            self.app.notify(words, severity="error", markup=False)
+            return
+        busy = any(side.phase in ANSWERING for side in self.app.sides)
+        note = " An engine was answering: measure again without it." if busy else ""
+        self.app.notify(f"Memory bandwidth: {found / 1e9:.3g} GB/s.{note}")
+        self.look_around()
+
+    def show(self, checkpoint: Checkpoint | None, context: int | None, sides: str) -> None:
+        """Estimate for this checkpoint, context and `both`, `left` or `right` from now on."""
+        self._checkpoint, self._tokens, self._sides = checkpoint, context, sides
+        self.show_estimates()
+
+    @on(EnginePicker.Chosen)
+    def show_estimates(self) -> None:
+        """Both sides: what is chosen on one counts on the other."""
+        alone = {name: self._outlook(name) for name in self._choices}
+        for name, other in (("left", "right"), ("right", "left")):
+            beside = self._beside(other, alone[other])
+            found = self._outlook(name, beside) if beside else alone[name]
+            self._picker(name).show(found)
+
+    def _outlook(self, name: str, beside: int = 0) -> Outlook | None:
+        """What the choice of one side will take; None while there is nothing to estimate from."""
+        picker = self._picker(name)
+        if self._checkpoint is None or self._tokens is None or picker.problem:
+            return None
+        free = surroundings.with_free(self._around.device, self._held("left") + self._held("right"))
+        around = replace(self._around, device=free)
+        loaded = self._loaded(name, picker.choice)
+        return outlook(picker.choice, self._checkpoint, self._tokens, around, loaded, beside)
+
+    def _beside(self, other: str, found: Outlook | None) -> int:
+        """Bytes of the other side: of what is chosen there, or of what stays loaded there."""
+        if self._sides == "both":
+            return found.estimate.peak if found else 0
+        return self._held(other) if self._sides != other else 0
+
+    def _loaded(self, name: str, choice: EngineChoice) -> Loaded | None:
+        """The engine of a side, where it is exactly what is chosen here."""
+        side = self.app.left if name == "left" else self.app.right
+        spec = side.spec
+        if side.ready is None or spec is None or side.checkpoint != self._checkpoint:
+            return None
+        if (EngineChoice(spec.backend, spec.precision, spec.kv_precision), spec.context) != (
+            choice,
+            self._tokens,
+        ):
+            return None
+        return Loaded(side.memory, self._held(name) or None)
+
+    def _held(self, name: str) -> int:
+        """Bytes that a side's engine holds of the device now."""
+        if self._snapshot is None:
+            return 0
+        side = self._snapshot.left if name == "left" else self._snapshot.right
+        return (side.process_bytes if self._device.kind == "cpu" else side.gpu_bytes) or 0
+
+    def _picker(self, name: str) -> EnginePicker:
+        return self.query_one(f"#engine-{name}", EnginePicker)

@@ -1,0 +1,41 @@
+"""How long a build will take, from the builds that this machine's store remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engines.build.store import StoredEngine
+
+
+@dataclass(frozen=True)
+class ExpectedBuild:
+    """A build's time, and the build that it was taken from."""
+
+    seconds: float
+    source: StoredEngine
+    builds: int
+    """Builds of this backend that are known."""
+
+
+def expected_build(
+    entries: Sequence[StoredEngine], backend: str, precision: str, weight_bytes: int
+) -> ExpectedBuild | None:
+    """The time of the most similar build, scaled by the bytes written; None without any build.
+
+    Every build has a part that does not shrink with the model, so it is never less than the fastest one.
+    """
+    known = [entry for entry in entries if entry.spec.backend == backend and entry.manifest.build_seconds > 0]
+    if not known:
+        return None
+    alike = [entry for entry in known if entry.spec.precision == precision] or known
+    nearest = min(alike, key=lambda entry: abs(weights_of(entry) - weight_bytes))
+    scaled = nearest.manifest.build_seconds * weight_bytes / max(1, weights_of(nearest))
+    fastest = min(entry.manifest.build_seconds for entry in known)
+    return ExpectedBuild(max(scaled, fastest), nearest, len(known))
+
+
+def weights_of(entry: StoredEngine) -> int:
+    """Bytes of its weights; those on disk where the backend says nothing of them."""
+    told = entry.manifest.facts.get("weight_bytes")
+    return told if isinstance(told, int) and told > 0 else entry.size
