@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Header, Static
 
+from app.widgets.drawing import MUTED
 from app.widgets.engine_picker import STATES
 from engines.backends.registry import BACKENDS
 from engines.plan.hardware import Device, devices
@@ -92,7 +93,7 @@ say why, what would change it, and where it was measured or written. `trt-playgr
             lines = [
                 Content(head),
                 Content(PRECISIONS[name].description),
-                Content.styled(LEGEND, "$text-muted"),
+                Content.styled(LEGEND, MUTED),
             ]
         else:
             lines = _reasons(list(BACKENDS)[column], name, device, head)
@@ -113,9 +114,9 @@ def _reasons(backend: str, precision: str, device: Device, head: str) -> list[Co
     glyph, style, word = STATES[found.state]
     title = f"{PRECISIONS[precision].title} with {BACKENDS[backend].title}"
     lines = [
-        Content.assemble((f"{glyph} {title}: {word}", style), (f"   {head}", "$text-muted")),
+        Content.assemble((f"{glyph} {title}: {word}", style), (f"   {head}", MUTED)),
         Content(f"{found.reason} {found.remedy}".strip()),
     ]
     if row:
-        lines.append(Content.styled(f"Source: {row.source}", "$text-muted"))
-    return [*lines, Content.styled(LEGEND, "$text-muted")]
+        lines.append(Content.styled(f"Source: {row.source}", MUTED))
+    return [*lines, Content.styled(LEGEND, MUTED)]
