@@ -175,8 +175,8 @@ def conversations() -> None:
     """List the saved conversations, newest first; `trt-playground --continue` goes on with the first."""
     from datetime import datetime
 
-    from app.state.history import saved_conversations
     from app.state.paths import conversation_folder
+    from app.state.saved import saved_conversations
     from app.state.stream import displayable
 
     for saved in saved_conversations(conversation_folder()):

@@ -7,9 +7,9 @@ from dataclasses import replace
 import typer
 
 from app.playground import Playground
-from app.state.history import saved_conversations
 from app.state.paths import conversation_folder, settings_file
 from app.state.presets import PRESETS, all_presets
+from app.state.saved import saved_conversations
 from app.state.settings import ChatOptions, EngineChoice, Settings, SettingsError, load_settings
 from engines.backends.registry import BACKENDS
 from engines.build.spec import EngineSpec

@@ -10,7 +10,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -40,21 +40,37 @@ class _Swapped(msgspec.Struct, tag="swapped"):
     """The sides changed places."""
 
 
-_LINE: msgspec.json.Decoder[_Said | _Chosen | _Swapped] = msgspec.json.Decoder(_Said | _Chosen | _Swapped)
+class _Named(msgspec.Struct, tag="named"):
+    """The user gave the conversation a name; an empty one takes it away."""
+
+    name: str
+
+
+_Line = _Said | _Chosen | _Swapped | _Named
+_LINE: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
 _OTHER = {"left": "right", "right": "left"}
 
 
-@dataclass(frozen=True)
-class SavedConversation:
-    """One entry of the list."""
+@dataclass
+class Record:
+    """What is known of a conversation."""
 
-    path: Path
-    title: str
-    """The first prompt."""
-    turns: int
-    """Of the side that has more."""
-    changed: float
-    """Seconds since 1970."""
+    sides: dict[str, Conversation] = field(
+        default_factory=lambda: {"left": Conversation(), "right": Conversation()}
+    )
+    name: str = ""
+    """Given by the user."""
+
+    @property
+    def longest(self) -> Conversation:
+        """The side with more turns; a side may have had no engine for a while."""
+        return max(self.sides.values(), key=lambda conversation: len(conversation.turns))
+
+    @property
+    def title(self) -> str:
+        """The name, else the first prompt, in one line; empty while nothing was said."""
+        first = self.longest.turns[0].prompt if self.longest.turns else ""
+        return " ".join((self.name or first).split())
 
 
 class ConversationFile:
@@ -93,6 +109,17 @@ class ConversationFile:
         if self.path:
             self._append(_Swapped())
 
+    def named(self, name: str) -> None:
+        """Give the conversation a name. Its place among the others, which is by age, stays.
+
+        Raises:
+            OSError: as `said`.
+        """
+        if self.path:
+            before = self.path.stat()
+            self._append(_Named(name))
+            os.utime(self.path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
     def close(self) -> None:
         """The next prompt begins another file."""
         self.path = None
@@ -101,7 +128,7 @@ class ConversationFile:
         """Go on with a file that is there."""
         self.path = path
 
-    def _append(self, line: _Said | _Chosen | _Swapped) -> None:
+    def _append(self, line: _Line) -> None:
         if self.path is None:
             self._folder.mkdir(parents=True, exist_ok=True)
             self.path = _fresh(self._folder)
@@ -114,20 +141,31 @@ class ConversationFile:
             os.fsync(stream.fileno())
 
 
-def read_conversation(path: Path) -> dict[str, Conversation]:
-    """Both sides of a saved conversation; lines that cannot be read are left out.
+def read_record(path: Path) -> Record:
+    """A saved conversation; lines that cannot be read are left out.
 
     Raises:
         OSError: the file cannot be read.
     """
-    sides = {"left": Conversation(), "right": Conversation()}
+    record = Record()
     for line in _lines(path):
         if isinstance(line, _Swapped):
-            sides = {name: sides[_OTHER[name]] for name in sides}
-        elif line.side in sides:
+            record.sides = {name: record.sides[_OTHER[name]] for name in record.sides}
+        elif isinstance(line, _Named):
+            record.name = line.name
+        elif line.side in record.sides:
             with contextlib.suppress(IndexError):  # what it belongs to is on a line that cannot be read
-                _replay(line, sides[line.side])
-    return sides
+                _replay(line, record.sides[line.side])
+    return record
+
+
+def read_conversation(path: Path) -> dict[str, Conversation]:
+    """Both sides of a saved conversation.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    return read_record(path).sides
 
 
 def _replay(line: _Said | _Chosen, conversation: Conversation) -> None:
@@ -138,21 +176,7 @@ def _replay(line: _Said | _Chosen, conversation: Conversation) -> None:
         conversation.record(line.index, parent, line.turn)
 
 
-def saved_conversations(folder: Path) -> list[SavedConversation]:
-    """What is in the folder, newest first; files that hold no turn are left out."""
-    found = []
-    for path in folder.glob("*.jsonl"):
-        try:
-            sides, changed = read_conversation(path), path.stat().st_mtime
-        except OSError:
-            continue
-        longest = max(sides.values(), key=lambda conversation: len(conversation.turns))
-        if longest.turns:
-            found.append(SavedConversation(path, longest.turns[0].prompt, len(longest.turns), changed))
-    return sorted(found, key=lambda one: -one.changed)
-
-
-def _lines(path: Path) -> Iterator[_Said | _Chosen | _Swapped]:
+def _lines(path: Path) -> Iterator[_Line]:
     for line in path.read_bytes().splitlines():
         try:
             yield _LINE.decode(line)

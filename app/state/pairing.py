@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 from app.state.conversation import Conversation, Turn
 
 
@@ -22,3 +25,26 @@ def counterpart(turn: Turn, source: Conversation, other: Conversation) -> int | 
     before = sum(one.prompt == turn.prompt for one in source.turns[:index])
     places = [place for place, one in enumerate(other.turns) if one.prompt == turn.prompt]
     return places[before] if before < len(places) else None
+
+
+def pairs(left: Iterable[Turn], right: Iterable[Turn]) -> list[tuple[Turn | None, Turn | None]]:
+    """The turns of both sides in their order, those beside each other that were asked the same."""
+    found: list[tuple[Turn | None, Turn | None]] = []
+    waiting = dict(_counted(right))
+    for asked, turn in _counted(left):
+        while asked in waiting:
+            first = next(iter(waiting))
+            found.append((turn if first == asked else None, waiting.pop(first)))
+            if first == asked:
+                break
+        else:
+            found.append((turn, None))
+    return found + [(None, turn) for turn in waiting.values()]
+
+
+def _counted(turns: Iterable[Turn]) -> Iterable[tuple[tuple[str, int], Turn]]:
+    """Each turn with its prompt, and how often that was asked before."""
+    asked: Counter[str] = Counter()
+    for turn in turns:
+        yield (turn.prompt, asked[turn.prompt]), turn
+        asked[turn.prompt] += 1

@@ -29,3 +29,8 @@ def log_folder() -> Path:
 def conversation_folder() -> Path:
     """One JSON-lines file a conversation."""
     return platformdirs.user_data_path(NAME) / "conversations"
+
+
+def document_folder() -> Path:
+    """Where conversations are exported to."""
+    return platformdirs.user_documents_path()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import threading
 from dataclasses import replace
 from enum import StrEnum
@@ -11,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from app.state.whole_file import write_whole
 from engines.demo import CHECKPOINT
 from engines.worker.protocol import Sampling
 
@@ -104,22 +103,12 @@ def _of_today(found: dict[str, object]) -> dict[str, object]:
 
 
 def save_settings(path: Path, settings: Settings) -> None:
-    """Write the settings beside the old file, then replace it: a crash leaves one of the two.
+    """Write the settings in one piece.
 
     Raises:
         OSError: the folder cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(msgspec.toml.encode(settings))
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_whole(path, msgspec.toml.encode(settings))
 
 
 def swapped(settings: Settings) -> dict[str, object]:

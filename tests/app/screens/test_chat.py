@@ -14,8 +14,9 @@ from textual.widgets import Static
 
 from app.playground import Playground
 from app.screens.chat import ChatScreen
-from app.state.history import read_conversation, saved_conversations
+from app.state.history import read_conversation
 from app.state.paths import conversation_folder
+from app.state.saved import saved_conversations
 from app.state.series import Phase
 from app.state.settings import EngineChoice, Settings, TimingMode
 from app.widgets.failure_card import FailureCard

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.state.conversation import Conversation
-from app.state.pairing import counterpart
+from app.state.pairing import counterpart, pairs
 from engines.worker.protocol import Error
 
 
@@ -90,3 +90,13 @@ def test_the_same_prompt_on_both_sides() -> None:
 
 def test_begin_again_without_turns() -> None:
     assert Conversation().begin_again("engine") is None
+
+
+def test_pairs_keep_the_order_of_both_sides() -> None:
+    left, right = Conversation(), Conversation()
+    for prompt in ("one", "two", "two"):
+        left.begin(prompt, "")
+    for prompt in ("zero", "one", "two", "three"):
+        right.begin(prompt, "")
+    asked = [tuple(turn and turn.prompt for turn in both) for both in pairs(left.turns, right.turns)]
+    assert asked == [(None, "zero"), ("one", "one"), ("two", "two"), ("two", None), (None, "three")]

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from app.state.conversation import Conversation, Turn
-from app.state.history import ConversationFile, read_conversation, saved_conversations
+from app.state.history import ConversationFile, read_conversation
+from app.state.saved import saved_conversations
 from engines.measure.timing import Timing
 from engines.worker.protocol import Error
 

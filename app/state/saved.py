@@ -1,0 +1,90 @@
+"""The saved conversations: what there is, what holds certain words, and how one is deleted."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.state.conversation import Conversation
+from app.state.history import Record, read_record
+
+AROUND = 60
+"""Characters shown on both sides of what was found."""
+
+
+@dataclass(frozen=True)
+class SavedConversation:
+    """One entry of the list."""
+
+    path: Path
+    title: str
+    """The name that the user gave it, else the first prompt."""
+    turns: int
+    """Of the side that has more."""
+    changed: float
+    """Seconds since 1970."""
+    engines: tuple[str, ...] = ()
+    """Which answered last, left and right."""
+    said: str = ""
+    """Every prompt and answer, older versions included."""
+
+    def holds(self, words: list[str]) -> bool:
+        """Whether title and text have every one of the words."""
+        return all(_found(word, self.title) or _found(word, self.said) for word in words)
+
+    def excerpt(self, words: list[str]) -> str:
+        """Where one of the words was said, in one line; empty where only the title has them."""
+        found = next((match for word in words if (match := _found(word, self.said))), None)
+        if found is None:
+            return ""
+        start, end = max(0, found.start() - AROUND), found.end() + AROUND
+        shown = " ".join(self.said[start:end].split())
+        return f"{'… ' * (start > 0)}{shown}{' …' * (end < len(self.said))}"
+
+
+def saved_conversations(folder: Path) -> list[SavedConversation]:
+    """What is in the folder, newest first; files that hold no turn are left out."""
+    found = []
+    for path in folder.glob("*.jsonl"):
+        try:
+            record, changed = read_record(path), path.stat().st_mtime
+        except OSError:
+            continue
+        if turns := len(record.longest.turns):
+            found.append(
+                SavedConversation(path, record.title, turns, changed, _engines(record), _said(record))
+            )
+    return sorted(found, key=lambda one: (one.changed, one.path), reverse=True)
+
+
+def matching(saved: list[SavedConversation], search: str) -> list[SavedConversation]:
+    """Those that hold every word of `search`, large and small letters alike."""
+    words = search.split()
+    return [one for one in saved if one.holds(words)]
+
+
+def delete_conversation(saved: SavedConversation) -> None:
+    """Delete it for good.
+
+    Raises:
+        OSError: the file cannot be deleted.
+    """
+    saved.path.unlink(missing_ok=True)
+
+
+def _found(word: str, text: str) -> re.Match[str] | None:
+    return re.search(re.escape(word), text, re.IGNORECASE)
+
+
+def _engines(record: Record) -> tuple[str, ...]:
+    return tuple(_engine(conversation) for conversation in record.sides.values())
+
+
+def _engine(conversation: Conversation) -> str:
+    return next((turn.engine for turn in reversed(conversation.turns) if turn.engine), "")
+
+
+def _said(record: Record) -> str:
+    turns = [turn for conversation in record.sides.values() for turn in conversation.all_turns]
+    return "\n".join(text for turn in turns for text in (turn.prompt, turn.answer))
