@@ -1,0 +1,206 @@
+"""Settings: every row, the themes, the file; and what is told about engines meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from textual.pilot import Pilot
+from textual.widgets import Input, OptionList, Select, Static
+
+from app.playground import Playground
+from app.screens.chat import ChatScreen
+from app.screens.prepare import PrepareScreen
+from app.screens.settings import SettingsScreen, theme_names
+from app.state.series import Phase
+from app.state.setting_rows import ROWS
+from app.state.settings import Settings, TimingMode, load_settings
+from app.themes import THEMES
+from app.widgets.panel_strip import PanelStrip
+from app.widgets.setting import Setting
+from app.widgets.tick import Tick
+from app.widgets.welcome import Welcome
+from tests.app.driving import until_ready, wait_until
+from tests.app.still import StillPlayground
+
+
+class Unopened(Playground):
+    """Saves its settings, but starts no engine."""
+
+    CSS_PATH = StillPlayground.CSS_PATH
+
+    def open_engines(self, names: tuple[str, ...]) -> None:
+        """Not in this app."""
+
+
+async def opened(pilot: Pilot[None]) -> SettingsScreen:
+    """Press F6 and wait for the screen."""
+    await pilot.pause()
+    await pilot.press("f6")
+    await wait_until(pilot, lambda: isinstance(pilot.app.screen, SettingsScreen))
+    await pilot.pause(0.1)
+    assert isinstance(pilot.app.screen, SettingsScreen)
+    return pilot.app.screen
+
+
+def control(screen: SettingsScreen, name: str, kind: Any) -> Any:
+    return screen.query_one(f"#setting-{name}", Setting).query_one(kind)
+
+
+def told(app: Playground) -> str:
+    return " ".join(f"{one.title} {one.message}" for one in app._notifications)
+
+
+def test_every_row_is_a_setting() -> None:
+    for row in ROWS:
+        assert hasattr(Settings(), row.name)
+        assert len(row.meaning) <= 56, "one line at 80 columns"
+
+
+async def test_every_row_is_kept_and_saved(own_folders: Path) -> None:
+    path = own_folders / "settings.toml"
+    app = Unopened(Settings(chosen=True), path)
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = await opened(pilot)
+        assert str(path) in str(screen.query_one("#settings-file", Static).content)
+        control(screen, "timing", Select).value = "together"
+        control(screen, "panels", Tick).toggle()
+        context = control(screen, "context", Input)
+        context.focus()
+        await pilot.press("ctrl+u", *"12")
+        await pilot.pause()
+        meaning = screen.query_one("#setting-context", Setting).query_one(".setting-meaning", Static)
+        assert "at least 64" in str(meaning.content)
+        assert app.settings.context == Settings().context
+        await pilot.press(*"8")
+        await pilot.pause()
+        assert "at least" not in str(meaning.content)
+        await pilot.press("escape")
+        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+        assert "together" in str(app.screen.sub_title)
+        assert not app.screen.query_one(PanelStrip).display
+    assert load_settings(path) == Settings(
+        chosen=True, timing=TimingMode.TOGETHER, panels=False, context=128, theme=THEMES[0].name
+    )
+
+
+async def test_the_highlighted_theme_is_worn_and_saved(own_folders: Path) -> None:
+    path = own_folders / "settings.toml"
+    app = Unopened(Settings(chosen=True), path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot)
+        assert theme_names(app)[:4] == [theme.name for theme in THEMES]
+        assert screen.query_one("#themes", OptionList).has_focus
+        for theme in THEMES[1:]:
+            await pilot.press("down")
+            await wait_until(pilot, lambda theme=theme: app.theme == theme.name)  # type: ignore[misc]
+        await pilot.press("end")
+        await wait_until(pilot, lambda: app.theme == theme_names(app)[-1])
+        await pilot.press("f6")
+        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+    again = Unopened(load_settings(path))
+    async with again.run_test():
+        assert again.theme == theme_names(app)[-1]
+
+
+async def test_changes_from_elsewhere_are_shown() -> None:
+    app = StillPlayground("playground-dark", chosen=True)
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = await opened(pilot)
+        app.change_settings(timing=TimingMode.TOGETHER, panels=False, context=777)
+        app.theme = "nord"
+        await pilot.pause(0.1)
+        assert control(screen, "timing", Select).value == "together"
+        assert not control(screen, "panels", Tick).value
+        assert control(screen, "context", Input).value == "777"
+        assert screen.query_one("#themes", OptionList).highlighted == theme_names(app).index("nord")
+
+
+async def test_settings_open_over_prepare_change_its_context() -> None:
+    app = StillPlayground("playground-dark", chosen=False)
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = await opened(pilot)
+        control(screen, "context", Input).value = "999"
+        await pilot.pause()
+        await pilot.press("escape")
+        await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
+        assert app.screen.query_one("#context", Input).value == "999"
+
+
+async def test_a_disk_that_refuses_is_told(own_folders: Path) -> None:
+    (own_folders / "file").write_text("")
+    app = Unopened(Settings(chosen=True), own_folders / "file" / "settings.toml")
+    async with app.run_test(notifications=True) as pilot:
+        app.change_settings(panels=False)
+        await wait_until(pilot, lambda: "cannot be saved" in told(app))
+        assert not app.settings.panels
+
+
+@pytest.mark.parametrize("way", ["button", "key", "prepare"])
+async def test_the_first_time_there_is_a_hint_once(settings: Settings, own_folders: Path, way: str) -> None:
+    path = own_folders / "settings.toml"
+    app = Unopened(replace(settings, chosen=False), path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
+        await pilot.pause(0.2)
+        hint = app.screen.query_one(Welcome)
+        assert hint.size.height == 1
+        assert app.screen.query_one("#go").region.bottom <= hint.region.y
+        if way == "button":
+            assert await pilot.click("#welcomed")
+        elif way == "key":
+            app.screen.query_one("#welcomed").focus()
+            await pilot.press("enter")
+        else:
+            await wait_until(pilot, lambda: app.screen.query_one("#checkpoint-picker").settled)  # type: ignore[attr-defined]
+            await pilot.press("enter")
+        await wait_until(pilot, lambda: not app.screen.query(Welcome))
+    again = Unopened(load_settings(path))
+    assert again.settings.welcomed
+    async with again.run_test(size=(80, 24)) as pilot:
+        await pilot.pause(0.2)
+        assert not again.screen.query(Welcome)
+
+
+async def test_what_happens_meanwhile_is_told_where_it_is_not_seen(settings: Settings) -> None:
+    """Ready and dead while the settings are open: told. While the chat is open: shown there alone."""
+    app = Playground(settings)
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await opened(pilot)
+        await until_ready(pilot)
+        await wait_until(pilot, lambda: told(app).count("is ready") == 2)
+        assert app.left.process
+        os.kill(app.left.process.pid, signal.SIGKILL)
+        await wait_until(pilot, lambda: "Left: the engine died" in told(app))
+        await pilot.press("escape")
+        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+        app.clear_notifications()
+        await pilot.press("f9")
+        await until_ready(pilot)
+        assert app.right.process
+        os.kill(app.right.process.pid, signal.SIGKILL)
+        await wait_until(pilot, lambda: app.right.phase is Phase.FAILED)
+        await pilot.pause(0.1)
+        assert not told(app)
+
+
+async def test_a_failed_build_is_told_elsewhere_and_shown_on_prepare(settings: Settings) -> None:
+    app = Playground(replace(settings, checkpoint="/no/such/folder"))
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await wait_until(pilot, lambda: all(side.phase is Phase.FAILED for side in app.sides))
+        assert not told(app)  # the chat shows it
+        await opened(pilot)
+        app.open_engines(("left", "right"))
+        await wait_until(pilot, lambda: told(app).count("not prepared") == 2)
+        app.clear_notifications()
+        await pilot.press("f2")
+        await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
+        app.open_engines(("left",))
+        await wait_until(pilot, lambda: "left" in app.builds and not app.builds["left"].running)
+        await pilot.pause(0.1)
+        assert not told(app)
+        assert "✗ Left" in str(app.screen.query_one("#prepare-hint", Static).content)
