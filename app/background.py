@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.screens.chat import ChatScreen
-from app.screens.prepare import PrepareScreen
 from app.state.progress import BuildState
 from app.state.series import Phase
 from app.state.side import Side
@@ -17,6 +15,9 @@ if TYPE_CHECKING:
 
 def tell_opened(app: Playground, side: Side, build: BuildState) -> None:
     """An engine became ready, or could not be had: the chat and Prepare show both."""
+    from app.screens.chat import ChatScreen
+    from app.screens.prepare import PrepareScreen
+
     if isinstance(app.screen, ChatScreen | PrepareScreen):
         return
     if build.error:
@@ -27,9 +28,13 @@ def tell_opened(app: Playground, side: Side, build: BuildState) -> None:
 
 def tell_death(app: Playground, side: Side) -> None:
     """A loaded engine died: the chat has a card for it."""
+    if side.phase is not Phase.FAILED:
+        return
+    from app.screens.chat import ChatScreen
+
     build = app.builds.get(side.name)
     opening = build is not None and build.running
-    if side.phase is Phase.FAILED and side.error and not opening and not isinstance(app.screen, ChatScreen):
+    if side.error and not opening and not isinstance(app.screen, ChatScreen):
         _tell_failure(app, side, "the engine died", side.error.message)
 
 

@@ -29,8 +29,7 @@ COMMANDS = (
     Command(
         "engine: What runs here",
         "Every precision with every backend, and why not (F12)",
-        "screen.support",
-        "PrepareScreen",
+        "app.support",
     ),
     Command(
         "engine: Measure memory bandwidth",
@@ -50,6 +49,8 @@ COMMANDS = (
     Command(
         "view: Show or hide panels", "Speed, memory, KV cache, device (Ctrl+G)", "screen.panels", "ChatScreen"
     ),
+    Command("chat: Conversations", "Search, reopen, rename, export, delete (F3)", "app.conversations"),
+    Command("chat: Export conversation", "As Markdown or JSON", "screen.export", "ChatScreen"),
     Command("chat: Sampling", "System prompt, sampling and presets of each side (F4)", "app.sampling"),
     Command("view: Settings", "Theme, timing, panels, context (F6)", "app.settings"),
     Command("engine: Engine store", "See and delete built engines (F8)", "app.store"),

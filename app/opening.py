@@ -7,7 +7,6 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from app.background import tell_opened
-from app.screens.prepare import PrepareScreen
 from app.state.progress import BuildState
 from app.state.side import Side, engine_title
 from engines.build.spec import EngineSpec
@@ -38,6 +37,8 @@ async def open_side(app: Playground, side: Side) -> None:
             build.end()
             app.build_changed.publish(side.name)
     tell_opened(app, side, build)
+    from app.screens.prepare import PrepareScreen
+
     if isinstance(app.screen, PrepareScreen) and all(state.ready for state in app.builds.values()):
         app.show_chat()
 

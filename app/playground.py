@@ -19,12 +19,6 @@ from app import themes
 from app.background import tell_death
 from app.commands import commands
 from app.opening import close_sides, open_side
-from app.screens.chat import ChatScreen
-from app.screens.help import HelpScreen
-from app.screens.prepare import PrepareScreen
-from app.screens.sampling import SamplingScreen
-from app.screens.settings import SettingsScreen
-from app.screens.store import StoreScreen
 from app.state import paths
 from app.state.history import ConversationFile, read_conversation
 from app.state.progress import BuildState
@@ -99,7 +93,7 @@ class Playground(App[None]):
         yield from commands(self, screen)
 
     async def on_mount(self) -> None:
-        """Show the chat, and Prepare above it until engines have been chosen once."""
+        """Show the chat; or Prepare, until engines have been chosen once."""
         for theme in themes.THEMES:
             self.register_theme(theme)
         known = self.settings.theme in self.available_themes
@@ -107,8 +101,12 @@ class Playground(App[None]):
         self.theme_changed_signal.subscribe(self, lambda theme: self.change_settings(theme=theme.name))
         self.set_interval(SNAPSHOT_SECONDS, lambda: self.snapshots.publish(self._sampler.snapshot()))
         self.run_worker(self._sampler.run(), group="sampler", exit_on_error=False)
-        await self.push_screen(ChatScreen())
-        if self.settings.chosen:  # after the first frame: the workers' own start takes every core
+        # Every screen is imported and composed when it is shown: the first frame waits for its own only.
+        if self.settings.chosen:
+            from app.screens.chat import ChatScreen
+
+            await self.push_screen(ChatScreen())
+            # After the first frame: the workers' own start takes every core.
             self.call_after_refresh(self.open_engines, ("left", "right"))
         else:
             self.action_prepare()
@@ -173,21 +171,38 @@ class Playground(App[None]):
 
     def show_chat(self) -> None:
         """Go back to the chat."""
+        from app.screens.chat import ChatScreen
+
         while len(self.screen_stack) > 2:
             self.pop_screen()
+        if not isinstance(self.screen, ChatScreen):  # the first start began with Prepare
+            self.switch_screen(ChatScreen())
 
     def action_prepare(self) -> None:
         """Open Prepare."""
+        from app.screens.prepare import PrepareScreen
+
         if not isinstance(self.screen, PrepareScreen):
             self.push_screen(PrepareScreen(self.settings, self.device))
 
+    def action_support(self) -> None:
+        """Show what runs here."""
+        from app.screens.support import SupportScreen
+
+        if not isinstance(self.screen, SupportScreen) and not self.screen.is_modal:
+            self.push_screen(SupportScreen())
+
     def action_sampling(self) -> None:
         """Open Sampling."""
+        from app.screens.sampling import SamplingScreen
+
         if not isinstance(self.screen, SamplingScreen) and not self.screen.is_modal:
             self.push_screen(SamplingScreen())
 
     def action_settings(self) -> None:
         """Open the settings, or close them."""
+        from app.screens.settings import SettingsScreen
+
         if isinstance(self.screen, SettingsScreen):
             self.pop_screen()
         elif not self.screen.is_modal:
@@ -195,11 +210,15 @@ class Playground(App[None]):
 
     def action_store(self) -> None:
         """Open the engine store."""
+        from app.screens.store import StoreScreen
+
         if not isinstance(self.screen, StoreScreen):
             self.push_screen(StoreScreen(self.store))
 
     def action_help(self) -> None:
         """Open the help."""
+        from app.screens.help import HelpScreen
+
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen())
 

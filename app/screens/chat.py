@@ -81,6 +81,7 @@ class ChatScreen(Screen[None]):
         self.app.build_changed.subscribe(self, self.show_build)
         self.app.settings_changed.subscribe(self, self.show_settings)
         self.show_settings(self.app.settings)
+        self.show_build("")  # of engines that began to be built on Prepare
         self.call_after_refresh(_settle)
 
     def show_side(self, side: Side) -> None:

@@ -52,7 +52,7 @@ seconds: the ceiling of decode speed follows from it.
         Binding("ctrl+b", "prepare", "Prepare", id="prepare.prepare", show=False),
         Binding("f2", "back", "Chat", id="prepare.chat"),
         Binding("f5", "measure", "Bandwidth", id="prepare.measure"),
-        Binding("f12", "support", "What runs", id="prepare.support"),
+        Binding("f12", "app.support", "What runs", id="prepare.support"),
         Binding("f8", "app.store", "Store", id="prepare.store"),
     ]
     app: Playground
@@ -102,12 +102,6 @@ seconds: the ceiling of decode speed follows from it.
     def action_measure(self) -> None:
         """Measure the memory's bandwidth; the ceilings follow."""
         self.query_one(EnginePair).measure()
-
-    def action_support(self) -> None:
-        """Show what runs here."""
-        from app.screens.support import SupportScreen
-
-        self.app.push_screen(SupportScreen())
 
     def show_context(self, settings: Settings) -> None:
         """Another context was chosen on the settings screen, which is above this one."""

@@ -47,7 +47,8 @@ async def test_first_start_opens_on_prepare(settings: Settings) -> None:
         assert screen.query_one("#engine-left .precisions").has_focus
         await pilot.press("enter")
         await until_ready(pilot)
-        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen) and app.screen.is_current)
+        await wait_until(pilot, lambda: bool(app.screen.query("#pane-right Transcript")))
         assert app.settings.chosen
         assert (app.left.title, app.right.title) == ("OpenVINO int8", "OpenVINO int8")
 
