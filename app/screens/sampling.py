@@ -10,12 +10,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import Screen
-from textual.widgets import Footer, Header, Static
+from textual.widgets import Footer, Header, Input, Static
 
 from app.screens.name import NameScreen
 from app.state.presets import deleted, name_problem, renamed, saved
 from app.state.settings import ChatOptions
-from app.widgets.options_form import MEANINGS, OptionsForm
+from app.widgets.options_form import MEANINGS, OptionsForm, field_of
 
 if TYPE_CHECKING:
     from app.playground import Playground
@@ -73,10 +73,16 @@ can be renamed and deleted. Two engines are compared fairly only when both sides
         """The side where the focus is; else the left one."""
         return "right" if self.form("right").has_focus_within else "left"
 
-    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Explain the focused field."""
-        meanings = [MEANINGS[name] for name in event.widget.classes if name in MEANINGS]
-        self.query_one("#sampling-meaning", Static).update(meanings[0] if meanings else "")
+    @on(events.DescendantFocus)
+    @on(Input.Changed)
+    def explain(self) -> None:
+        """Explain the focused field, or say what is wrong with it."""
+        focused = self.focused
+        problem = field_of(focused).problem(focused.value) if isinstance(focused, Input) else ""
+        meanings = [MEANINGS[name] for name in focused.classes if name in MEANINGS] if focused else []
+        meaning = self.query_one("#sampling-meaning", Static)
+        meaning.set_class(bool(problem), "-wrong")
+        meaning.update(problem or (meanings[0] if meanings else ""))
 
     @on(OptionsForm.Changed)
     def change(self, event: OptionsForm.Changed) -> None:

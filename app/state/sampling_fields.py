@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from engines.worker.values import SAMPLING_LIMITS, Sampling
 
+LARGE, SMALL = 1e9, 1e-3
+"""Limits beyond these say nothing to people."""
 _ESCAPES = {"\\\\": "\\", "\\n": "\n", "\\t": "\t"}
 
 
@@ -45,8 +46,13 @@ class Field:
             return ""
         low, high = SAMPLING_LIMITS[self.name]
         kind = "a whole number" if self.whole else "a number"
-        span = f"of at least {low:g}" if math.isinf(high) or high > 1e9 else f"from {low:g} to {high:g}"
-        return f"{self.title}: write {kind} {span}."
+        return f"{self.title}: write {kind} {_span(low, high)}."
+
+
+def _span(low: float, high: float) -> str:
+    if high > LARGE:
+        return f"of at least {low:g}"
+    return f"above 0, up to {high:g}" if 0 < low < SMALL else f"from {low:g} to {high:g}"
 
 
 FIELDS = (

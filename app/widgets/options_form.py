@@ -107,7 +107,7 @@ class OptionsForm(Vertical):
         sampling = options.sampling
         with self.prevent(Input.Changed, TextArea.Changed, Checkbox.Changed):
             for entry in self.query(Input):
-                entry.value = _field(entry).text(sampling)
+                entry.value = field_of(entry).text(sampling)
             _load(self.query_one(".system-prompt", TextArea), displayable(options.system_prompt))
             _load(self.query_one(".stop", TextArea), displayable(stop_lines(sampling.stop)))
             self.query_one(Checkbox).value = sampling.ignore_eos
@@ -123,7 +123,7 @@ class OptionsForm(Vertical):
         values = {
             field.name: value
             for entry in self.query(Input)
-            if (value := (field := _field(entry)).value(entry.value)) is not None
+            if (value := (field := field_of(entry)).value(entry.value)) is not None
         }
         sampling = replace(
             self.options.sampling,
@@ -172,7 +172,7 @@ class OptionsForm(Vertical):
     def _show_problems(self) -> None:
         problems = []
         for entry in self.query(Input):
-            problem = _field(entry).problem(entry.value)
+            problem = field_of(entry).problem(entry.value)
             entry.set_class(bool(problem), "-wrong")
             problems += [f"✗ {problem}"] if problem else []
         shown = self.query_one(".form-problems", Static)
@@ -195,7 +195,8 @@ class OptionsForm(Vertical):
         self.post_message(self.DeleteWanted(self.preset))
 
 
-def _field(entry: Input) -> Field:
+def field_of(entry: Input) -> Field:
+    """What an entry of the form is for."""
     return next(field for field in FIELDS if entry.has_class(field.name))
 
 

@@ -101,6 +101,7 @@ async def test_typed_by_key_and_wrong_values_are_said_and_not_taken() -> None:
         problems = screen.form("left").query_one(".form-problems", Static)
         assert "Temperature: write a number from 0 to 100." in str(problems.content)
         assert problems.display
+        assert "from 0 to 100" in words(screen, "#sampling-meaning")  # also where the form is cut
         assert field.has_class("-wrong")
         assert app.settings.left_chat.sampling.temperature == 25.0  # the last that could be used
         await pilot.press("ctrl+u", *"1.5")

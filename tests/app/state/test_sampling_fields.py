@@ -33,7 +33,7 @@ def test_whole_numbers_are_shown_without_an_exponent() -> None:
         ("temperature", "", "Temperature: write a number from 0 to 100."),
         ("temperature", "nan", "from 0 to 100"),
         ("temperature", "-1", "from 0 to 100"),
-        ("top_p", "0", "Top-p"),
+        ("top_p", "0", "Top-p: write a number above 0, up to 1."),
         ("top_p", "1.1", "to 1."),
         ("top_k", "2.5", "a whole number of at least 0."),
         ("max_tokens", "0", "of at least 1."),
