@@ -17,6 +17,7 @@ from textual.widgets import Footer, Header
 from textual.worker import Worker
 
 from app.state.conversation import Turn
+from app.state.history import Record, read_record
 from app.state.pairing import counterpart, index_of
 from app.state.presets import sampling_words
 from app.state.series import Phase, Snapshot
@@ -55,8 +56,8 @@ class ChatScreen(Screen[None]):
         Binding("ctrl+g", "panels", "Panels", id="chat.panels", show=False),
     ]
     app: Playground
-    _keys: tuple[bool, bool] = False, False
-    """What the footer's keys depend on: whether a side answers, and whether one has failed."""
+    _failed = False
+    """Whether the footer shows the key that restarts."""
     _edited: Turn | None = None
     """The turn whose prompt is being edited."""
 
@@ -87,9 +88,9 @@ class ChatScreen(Screen[None]):
     def show_side(self, side: Side) -> None:
         """A side entered another phase."""
         self.pane(side).show_phase()
-        keys = self.answering, any(one.phase is Phase.FAILED for one in self.app.sides)
-        if keys != self._keys:  # the footer mounts its keys anew: 30 ms that a change of phase is not worth
-            self._keys = keys
+        failed = any(one.phase is Phase.FAILED for one in self.app.sides)
+        if failed != self._failed:  # the footer mounts its keys anew: 30 ms that another phase is not worth
+            self._failed = failed
             self.refresh_bindings()
 
     def show_build(self, _: str) -> None:
@@ -188,12 +189,10 @@ class ChatScreen(Screen[None]):
         prompt.move_cursor(prompt.document.end)
         prompt.border_title = "Edit: Enter asks again from here, Esc leaves it"
         prompt.focus()
-        self.refresh_bindings()
 
     def _end_edit(self) -> Turn | None:
         edited, self._edited = self._edited, None
         self.query_one(Prompt).border_title = ""
-        self.refresh_bindings()
         return edited
 
     @on(Transcript.VersionWanted)
@@ -296,15 +295,37 @@ class ChatScreen(Screen[None]):
             await side.stop()
 
     async def action_clear(self) -> None:
-        """Forget the conversation on both sides."""
+        """Begin anew on both sides."""
+        if not self.must_wait_for_answer():
+            self.app.go_on_with(Record(), None)
+            self.show_conversations()
+
+    def must_wait_for_answer(self) -> bool:
+        """Whether a side answers; says so."""
         if self.answering:
             self.notify("Still answering. Esc stops it.", severity="warning")
-            return
-        self.app.history.close()
-        for side in self.app.sides:
-            side.conversation.clear()
-            self.pane(side).show_conversation()
-        self.query_one(Verdict).display = False
+        return self.answering
+
+    def show_conversations(self) -> None:
+        """Both sides hold another conversation: show it."""
+        self._end_edit()
+        for pane in self.query(Pane):
+            pane.show_conversation()
+        self._show_verdict()
+
+    @work(group="export", exclusive=True, exit_on_error=False)
+    async def action_export(self) -> None:
+        """Write the conversation as Markdown or JSON."""
+        from app.screens.export import ask_and_export
+
+        record = Record({side.name: side.conversation for side in self.app.sides})
+        if not record.title:
+            self.notify("Nothing has been said yet.")
+        elif not self.must_wait_for_answer():
+            if path := self.app.history.path:
+                with contextlib.suppress(OSError):  # then the first prompt is its title
+                    record.name = (await asyncio.to_thread(read_record, path)).name
+            await ask_and_export(self.app, record)
 
     async def action_swap(self) -> None:
         """Let the sides change places."""
@@ -359,7 +380,7 @@ class ChatScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Show keys only when they do something; Ctrl+X stays *cut* while text is selected in the prompt."""
         if action == "stop":
-            return self.answering or self._edited is not None
+            return self.maximized is None  # else it leaves the full screen
         if action == "restart":
             return any(side.phase is Phase.FAILED for side in self.app.sides)
         if action == "swap":

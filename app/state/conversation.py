@@ -18,7 +18,10 @@ class Turn:
 
     prompt: str
     answer: str = ""
-    prompt_ids: tuple[int, ...] = ()
+    prompt_tokens: int = 0
+    """Length of what the engine was asked, with everything said before."""
+    prompt_digest: str = ""
+    """Of its token ids: the ids themselves would hold the whole conversation again, in each of its turns."""
     token_ids: tuple[int, ...] = ()
     cached: int | None = None
     """Prompt tokens that were not computed again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -268,7 +269,9 @@ class _Recorder:
         self._times: list[int] = []
 
     def prompt(self, event: protocol.Prompt) -> None:
-        self.turn.prompt_ids, self._start_ns, self.turn.cached = event.token_ids, event.t_ns, event.cached
+        self._start_ns, self.turn.cached = event.t_ns, event.cached
+        self.turn.prompt_tokens = len(event.token_ids)
+        self.turn.prompt_digest = hashlib.sha256(repr(event.token_ids).encode()).hexdigest()
 
     def chunk(self, event: protocol.Chunk) -> None:
         self.turn.answer += event.text
@@ -286,7 +289,7 @@ class _Recorder:
 
     def _time(self) -> None:
         turn = self.turn
-        turn.timing = timing(self._start_ns, self._times, len(turn.prompt_ids), turn.cached)
+        turn.timing = timing(self._start_ns, self._times, turn.prompt_tokens, turn.cached)
 
 
 def engine_title(spec: EngineSpec) -> str:

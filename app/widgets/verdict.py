@@ -63,7 +63,7 @@ def _first_token(engine: Turn, reference: Turn) -> str:
     """TTFT of both; once earlier answers differ, so do the prompts, and their TTFTs tell little."""
     assert engine.timing
     assert reference.timing
-    if engine.prompt_ids == reference.prompt_ids:
+    if engine.prompt_digest == reference.prompt_digest:
         return f"first token {seconds_text(engine.timing.ttft)} vs {seconds_text(reference.timing.ttft)}"
-    lengths = f"{len(engine.prompt_ids)} and {len(reference.prompt_ids)} tokens"
+    lengths = f"{engine.prompt_tokens} and {reference.prompt_tokens} tokens"
     return f"prompts of {lengths}, as earlier answers differ"

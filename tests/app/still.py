@@ -125,7 +125,8 @@ def turn(name: str, prompt: str = "What is a KV cache?") -> Turn:
     return Turn(
         prompt,
         ANSWER,
-        tuple(range(19)),
+        19,
+        "the same on both sides",
         tuple(range(143)),
         cached=None,
         timing=FIGURES[name],

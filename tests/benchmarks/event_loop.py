@@ -1,52 +1,85 @@
-"""How long a key press has to wait while both sides stream, and how many widgets a long chat has."""
+"""How long a key press has to wait while both sides stream, and what a long chat costs."""
 
 from __future__ import annotations
 
+import statistics
 import time
 
 from app.state.settings import TimingMode
 from engines.measure.timing import percentile
 from tests.benchmarks.measured_app import MeasuredApp, running
 from tests.benchmarks.table import Budget, Result
-from tests.benchmarks.workshop import Workshop
+from tests.benchmarks.workshop import Numbers, Workshop
 from tests.doubles.paced_worker import NAME
 
 METHOD = """\
 The app on a pseudo-terminal of 160×48 that is read as a terminal would, every panel on. Both sides stream
 Markdown (paragraphs, lists, code, tables, about 4 characters a token) from worker processes that keep a
-rate, together, after {history} turns and more. A task in the app's event loop sleeps 5 ms again and again;
-the lag is by how much it is late, from Enter until both answers are drawn whole. {answers} answers of
-{calm:g} s at 100 tok/s each, and of {fast:g} s at 500 tok/s each."""
+rate, together, after {history} turns and after {long_history}. A task in the app's event loop sleeps 5 ms
+again and again; the lag is by how much it is late, from Enter until both answers are drawn whole. {answers}
+answers of {calm:g} s at 100 tok/s each, and of {fast:g} s at 500 tok/s each. A turn's cost is the processor
+time of the process that draws, for an answer of {tokens} tokens on both sides: the median of {turns}."""
 ENGINE = f"{NAME}:fp32"
 RATES = ((100, 16.0), (500, 33.0))
 """Tok/s of each side, and the budget of the lag's 95th percentile in milliseconds."""
 WIDGETS = 300
+MEGABYTES = 120.0
+FLAT = 1.25
+"""How much dearer a turn may be after a long chat than after a short one."""
 IDLE_SECONDS = 3.0
-HISTORY_RATE, HISTORY_TOKENS, SHORT_TOKENS = 3_000, 300, 30
+HISTORY_RATE, HISTORY_TOKENS, COSTED_TURNS = 3_000, 300, 7
 
 
 def run(workshop: Workshop) -> Result:
-    """Idle, streaming at two rates, then a long conversation."""
+    """Idle, then streaming at two rates and the cost of a turn, after a short chat and after a long one."""
     numbers = workshop.numbers
     calm, fast = numbers.stream_seconds
-    method = METHOD.format(history=numbers.history, answers=numbers.answers, calm=calm, fast=fast)
+    method = METHOD.format(
+        history=numbers.history,
+        long_history=numbers.long_history,
+        answers=numbers.answers,
+        calm=calm,
+        fast=fast,
+        tokens=HISTORY_TOKENS,
+        turns=COSTED_TURNS,
+    )
     columns = ("", "p50 ms", "p95 ms", "p99 ms", "longest ms", "tok/s each")
     result = Result("event_loop", method, columns)
-    checkpoint = workshop.made("llama-tiny")
-    with running(workshop, checkpoint, ENGINE, ENGINE, TimingMode.TOGETHER, paced=True) as app:
-        _fill(app, numbers.history)
+    costs = []
+    with running(
+        workshop, workshop.made("llama-tiny"), ENGINE, ENGINE, TimingMode.TOGETHER, paced=True
+    ) as app:
         _note(result, "idle", _idle(app, IDLE_SECONDS * min(1, calm)), [])
-        for (rate, limit), seconds in zip(RATES, numbers.stream_seconds, strict=True):
-            lags, rates = _stream(app, rate, seconds, numbers.answers)
-            p95 = _note(result, f"both sides at {rate} tok/s", lags, rates)
-            result.budgets.append(Budget(f"lag p95 at 2 × {rate} tok/s", p95, limit, " ms"))
-        _widgets(result, app, numbers.history, numbers.long_history)
+        for turns in (numbers.history, numbers.long_history):
+            _fill(app, turns - app.turns)
+            _streams(result, app, turns, numbers)
+            costs.append(_turn_cost(app))
+            _size(result, app, turns)
+    result.figures["processor ms for a turn"] = [cost * 1e3 for cost in costs]
+    result.budgets.append(Budget("cost of a turn after the long chat / the short", costs[1] / costs[0], FLAT))
     return result
 
 
-def _fill(app: MeasuredApp, turns: int, tokens: int = HISTORY_TOKENS) -> None:
+def _streams(result: Result, app: MeasuredApp, turns: int, numbers: Numbers) -> None:
+    for (rate, limit), seconds in zip(RATES, numbers.stream_seconds, strict=True):
+        lags, rates = _stream(app, rate, seconds, numbers.answers)
+        p95 = _note(result, f"{turns} turns, both sides at {rate} tok/s", lags, rates)
+        result.budgets.append(Budget(f"lag p95 after {turns} turns at 2 × {rate} tok/s", p95, limit, " ms"))
+
+
+def _turn_cost(app: MeasuredApp) -> float:
+    """Processor seconds of the app for one answer, median."""
+    costs: list[float] = []
+    for _ in range(COSTED_TURNS):
+        before = app.call("look")["processor"]
+        _fill(app, 1)
+        costs.append(app.call("look")["processor"] - before)
+    return statistics.median(costs)
+
+
+def _fill(app: MeasuredApp, turns: int) -> None:
     """Add so many turns, quickly."""
-    app.call("set", mode="together", max_tokens=tokens, seed=HISTORY_RATE)
+    app.call("set", mode="together", max_tokens=HISTORY_TOKENS, seed=HISTORY_RATE)
     for turn in range(turns):
         app.ask(f"Question {turn + 1}: how is the cache filled?")
 
@@ -71,15 +104,12 @@ def _stream(app: MeasuredApp, rate: int, seconds: float, answers: int) -> tuple[
     return lags, rates
 
 
-def _widgets(result: Result, app: MeasuredApp, short: int, long: int) -> None:
-    app.clear()
-    for turns, more in ((short, short), (long, long - short)):
-        # The last answer is the one that has a widget for each of its paragraphs.
-        _fill(app, more - 1, SHORT_TOKENS)
-        _fill(app, 1)
-        widgets = app.call("look")["widgets"]
-        result.figures[f"widgets after {turns} turns"] = widgets
-        result.budgets.append(Budget(f"widgets on the chat screen after {turns} turns", widgets, WIDGETS))
+def _size(result: Result, app: MeasuredApp, turns: int) -> None:
+    seen = app.call("look")
+    megabytes = seen["resident"] / 1e6
+    result.figures[f"after {turns} turns"] = {"widgets": seen["widgets"], "MB": megabytes}
+    result.budgets.append(Budget(f"widgets on the chat screen after {turns} turns", seen["widgets"], WIDGETS))
+    result.budgets.append(Budget(f"memory of the app after {turns} turns", megabytes, MEGABYTES, " MB"))
 
 
 def _note(result: Result, what: str, lags: list[float], rates: list[float]) -> float:

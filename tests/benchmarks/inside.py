@@ -151,6 +151,7 @@ class WatchedPlayground(Playground):
         return {
             "widgets": sum(1 for _ in self.chat.walk_children()),
             "resident": psutil.Process().memory_info().rss,
+            "processor": time.process_time(),
             "engines": engines,
             "panels": self.settings.panels,
             "size": tuple(self.size),
@@ -178,7 +179,7 @@ def _tell(side: Side) -> dict[str, Any]:
     return {
         "engine": side.title,
         "reason": turn.reason,
-        "prompt_tokens": len(turn.prompt_ids),
+        "prompt_tokens": turn.prompt_tokens,
         "last_ns": side.stamps[-1] if side.stamps else None,
         **(asdict(turn.timing) if turn.timing else {}),
     }

@@ -35,7 +35,8 @@ class MeasuredApp:
                 [*words, *(["paced"] if paced else [])], workshop.environment, (theirs.fileno(),)
             )
         self._line = ours.makefile("rw", encoding="utf-8")
-        self._turns = 0
+        self.turns = 0
+        """How many prompts were sent."""
 
     def call(self, name: str, **arguments: object) -> Any:
         """Ask something of the app.
@@ -61,12 +62,12 @@ class MeasuredApp:
     def send(self, text: str) -> None:
         """Send a prompt: Enter is pressed on the terminal."""
         self.call("write", text=text)
-        self._turns += 1
+        self.turns += 1
         self.terminal.press(ENTER)
 
     def answers(self) -> list[Reply]:
         """Wait for the answers to what was sent: left, then right."""
-        replies: list[Reply] = self.call("answered", turns=self._turns)
+        replies: list[Reply] = self.call("answered", turns=self.turns)
         return replies
 
     def ask(self, text: str) -> list[Reply]:
@@ -78,7 +79,7 @@ class MeasuredApp:
         """Forget the conversation."""
         self.terminal.press(CLEAR)
         self.call("cleared")
-        self._turns = 0
+        self.turns = 0
 
     def close(self) -> list[str]:
         """Quit; returns what is still running of the app and its engines."""

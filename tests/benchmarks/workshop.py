@@ -42,7 +42,7 @@ class Numbers:
     stream_seconds: tuple[float, float] = (4.0, 3.0)
     """Length of an answer at 100 and at 500 tok/s each."""
     history: int = 10
-    long_history: int = 100
+    long_history: int = 200
     conversations: int = 5
     shape: str = "llama-160m"
 

@@ -34,7 +34,7 @@ def figures(turn: Turn, width: int) -> str:
         turn.mode,
     ]
     if turn.cached:
-        parts.append(f"{count_text(turn.cached)} of {count_text(len(turn.prompt_ids))} prompt tokens cached")
+        parts.append(f"{count_text(turn.cached)} of {count_text(turn.prompt_tokens)} prompt tokens cached")
     return flow([part for part in parts if part], width)
 
 

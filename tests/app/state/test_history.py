@@ -15,7 +15,7 @@ from engines.worker.protocol import Error
 
 def answered(prompt: str, answer: str) -> Turn:
     timing = Timing(tokens=2, ttft=0.02, tpot=0.01, decode_rate=100.0)
-    return Turn(prompt, answer, (1, 2, 3), (4, 5), 0, timing, "stop", engine="OpenVINO int8")
+    return Turn(prompt, answer, 3, "digest", (4, 5), 0, timing, "stop", engine="OpenVINO int8")
 
 
 def saying(turn: Turn) -> Conversation:
@@ -93,7 +93,7 @@ def test_the_list_is_newest_first_and_skips_rubbish(tmp_path: Path) -> None:
     file = ConversationFile(tmp_path)
     for prompt in ("older", "newer"):
         file.said("right", saying(answered(prompt, "yes")))
-        file.close()
+        file.reopen(None)
     assert [one.title for one in saved_conversations(tmp_path)] in (["newer", "older"], ["older", "newer"])
     assert len(list(tmp_path.glob("*.jsonl"))) == 3
 
