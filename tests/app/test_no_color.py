@@ -1,0 +1,66 @@
+"""With NO_COLOR nothing has a colour, and the sides are still told apart by words and letters."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+from textual.color import Color
+from textual.pilot import Pilot
+
+from tests.app.still import StillPlayground, by_key, chat_answered
+from tests.app.widgets.samples import FULL
+
+SCREENS = {"chat": chat_answered, "sampling": by_key("f4"), "settings": by_key("f6"), "prepare": by_key("f2")}
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch) -> StillPlayground:
+    monkeypatch.setenv("NO_COLOR", "1")
+    return StillPlayground("playground-dark", chosen=True, snapshot=FULL)
+
+
+def drawn(pilot: Pilot[None]) -> str:
+    """The screen as SVG."""
+    return pilot.app.export_screenshot()
+
+
+def words(picture: str) -> str:
+    """What can be read on it, line by line."""
+    lines: dict[str, str] = {}
+    for line, text in re.findall(r"<text[^>]*line-(\d+)\)\">([^<]*)</text>", picture):
+        lines[line] = lines.get(line, "") + html.unescape(text).replace("\xa0", " ") + " "
+    return "\n".join(lines.values())
+
+
+@pytest.mark.parametrize("name", SCREENS)
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_no_colour_and_both_sides_are_named(
+    app: StillPlayground, name: str, size: tuple[int, int]
+) -> None:
+    async with app.run_test(size=size) as pilot:
+        await SCREENS[name](pilot)
+        picture = drawn(pilot)
+        chrome = {"#ff5f57", "#febc2e", "#28c840", "#c5c8c6"}  # of the window that the picture draws
+        for found in set(re.findall(r"#[0-9a-f]{6}", picture)) - chrome:
+            colour = Color.parse(found)
+            assert max(colour.rgb) - min(colour.rgb) <= 2, found
+        text = words(picture)
+        if name != "settings":
+            assert "Left" in text
+            assert "Right" in text
+        if name == "chat":
+            panels = text.rpartition("tok/s")[0] + text[text.find("memory") :]
+            assert re.search(r"\bL\b", panels)
+            assert re.search(r"\bR\b", panels)
+
+
+async def test_a_tick_is_told_without_colour(app: StillPlayground) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await SCREENS["settings"](pilot)
+        assert "[X]" in words(drawn(pilot))
+        app.change_settings(panels=False)
+        await pilot.pause(0.1)
+        assert "[X]" not in words(drawn(pilot))
+        assert "[ ]" in words(drawn(pilot))
