@@ -20,7 +20,7 @@ from app.background import tell_death
 from app.commands import commands
 from app.opening import close_sides, open_side
 from app.state import paths
-from app.state.history import ConversationFile, read_conversation
+from app.state.history import ConversationFile, Record, read_record
 from app.state.progress import BuildState
 from app.state.sampler import Sampler
 from app.state.series import Phase, Snapshot
@@ -42,6 +42,7 @@ class Playground(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "help", "Help", id="app.help"),
         Binding("f2", "prepare", "Prepare", id="app.prepare"),
+        Binding("f3", "conversations", "Conversations", id="app.conversations"),
         Binding("f4", "sampling", "Sampling", id="app.sampling"),
         # Text areas have F6 too.
         Binding("f6", "settings", "Settings", id="app.settings", show=False, priority=True),
@@ -60,8 +61,7 @@ class Playground(App[None]):
         self.right = Side("right", self.store, paths.log_folder(), self._side_changed)
         self.history = ConversationFile(paths.conversation_folder())
         if conversation:
-            self.history.reopen(conversation)
-            self.left.conversation, self.right.conversation = read_conversation(conversation).values()
+            self.go_on_with(read_record(conversation), conversation)
         self.builds: dict[str, BuildState] = {}
         self.snapshots: Signal[Snapshot] = Signal(self, "snapshot")
         self.side_changed: Signal[Side] = Signal(self, "side changed")
@@ -169,6 +169,12 @@ class Playground(App[None]):
         self.builds = {{"left": "right", "right": "left"}[name]: state for name, state in self.builds.items()}
         self.change_settings(**swapped(self.settings))
 
+    def go_on_with(self, record: Record, path: Path | None) -> None:
+        """Let both sides hold this conversation; one without a path gets a file with its first prompt."""
+        self.history.reopen(path)
+        for side in self.sides:
+            side.conversation = record.sides[side.name]
+
     def show_chat(self) -> None:
         """Go back to the chat."""
         from app.screens.chat import ChatScreen
@@ -184,6 +190,13 @@ class Playground(App[None]):
 
         if not isinstance(self.screen, PrepareScreen):
             self.push_screen(PrepareScreen(self.settings, self.device))
+
+    def action_conversations(self) -> None:
+        """Open the saved conversations."""
+        from app.screens.conversations import ConversationsScreen
+
+        if not isinstance(self.screen, ConversationsScreen) and not self.screen.is_modal:
+            self.push_screen(ConversationsScreen())
 
     def action_support(self) -> None:
         """Show what runs here."""

@@ -47,16 +47,19 @@ def exported(record: Record, suffix: str) -> bytes:
     return _json(record)
 
 
-def write_export(record: Record, path: Path, *, replace: bool = False) -> None:
-    """Write the conversation; the path's ending says how.
+def write_export(record: Record, path: str | Path, *, replace: bool = False) -> Path:
+    """Write the conversation, and say where; the path's ending says how.
 
     Raises:
         FileExistsError: there is such a file, and it is not to be replaced.
         OSError: the folder cannot be written, or the disk is full.
+        RuntimeError: `~` stands for no folder here.
     """
+    path = Path(path).expanduser().absolute()
     if path.exists() and not replace:
         raise FileExistsError(f"There is a file {path} already.")
     write_whole(path, exported(record, path.suffix))
+    return path
 
 
 def problem(text: str) -> str:

@@ -120,12 +120,8 @@ class ConversationFile:
             self._append(_Named(name))
             os.utime(self.path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
-    def close(self) -> None:
-        """The next prompt begins another file."""
-        self.path = None
-
-    def reopen(self, path: Path) -> None:
-        """Go on with a file that is there."""
+    def reopen(self, path: Path | None) -> None:
+        """Go on with a file that is there; with None the next prompt begins another one."""
         self.path = path
 
     def _append(self, line: _Line) -> None:

@@ -1,0 +1,225 @@
+"""Conversations: what was said before; search it, go on with it, name it, export it, delete it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.screen import Screen
+from textual.widgets import Footer, Header, Input, OptionList, Static
+from textual.worker import Worker
+
+from app.screens.chat import ChatScreen
+from app.screens.export import ask_and_export
+from app.screens.name import NameScreen
+from app.state.history import ConversationFile, Record, read_record
+from app.state.paths import conversation_folder
+from app.state.saved import SavedConversation, delete_conversation, matching, saved_conversations
+from app.state.side import ANSWERING
+from app.state.stream import displayable
+from app.widgets.conversation_list import ConversationList, Entry
+
+if TYPE_CHECKING:
+    from app.playground import Playground
+
+NOTHING = """\
+Nothing has been said yet.
+
+What you ask is saved as it happens, and is listed here. Esc goes back to the chat."""
+
+
+class ConversationsScreen(Screen[None]):
+    """A search box above the list."""
+
+    TITLE = "Conversations"
+    CSS_PATH = "../styles/conversations.tcss"
+    AUTO_FOCUS = "ConversationList"
+    HELP = """\
+# Conversations
+
+Newest first. **Enter** goes on with one: both sides show it, the engines stay as they are. The search looks
+into titles and into everything that was said. **Delete**, pressed twice, removes one for good.
+"""
+    BINDINGS = [  # noqa: RUF012
+        Binding("slash", "search", "Search", id="conversations.search", key_display="/"),
+        Binding("n", "new", "New", id="conversations.new"),
+        Binding("r", "rename", "Rename", id="conversations.rename"),
+        Binding("e", "export", "Export", id="conversations.export"),
+        Binding("d,delete", "delete", "Delete", id="conversations.delete"),
+        Binding("down", "to_list", show=False),
+        Binding("escape,f3", "back", "Back", id="conversations.back"),
+    ]
+    app: Playground
+    _saved: list[SavedConversation] = []  # noqa: RUF012 - replaced as a whole
+    _doomed: SavedConversation | None = None
+    """For which Delete was pressed once."""
+
+    def compose(self) -> ComposeResult:
+        """Search, list, and how many there are."""
+        yield Header()
+        yield Input(placeholder="/ searches titles and what was said", compact=True)
+        yield ConversationList()
+        yield Static(id="conversations-note", markup=False)
+        yield Footer(compact=True)
+
+    def on_mount(self) -> None:
+        """Read the files."""
+        self.list_saved()
+
+    @property
+    def chosen(self) -> SavedConversation | None:
+        """The highlighted conversation."""
+        return self.query_one(ConversationList).chosen
+
+    @work(group="list", exclusive=True, exit_on_error=False)
+    async def list_saved(self) -> None:
+        """Read the files anew, beside the event loop."""
+        self._saved = await asyncio.to_thread(saved_conversations, conversation_folder())
+        await self._show()
+
+    @on(Input.Changed)
+    @work(group="search", exclusive=True, exit_on_error=False)
+    async def search(self) -> None:
+        """List what holds the words."""
+        await self._show()
+
+    async def _show(self) -> None:
+        search = self.query_one(Input).value
+        entries = await asyncio.to_thread(_found, self._saved, search)
+        self.query_one(ConversationList).show(entries, search.split(), self.app.history.path)
+        self.query_one("#conversations-note", Static).update(self._note(search, len(entries)))
+        self.refresh_bindings()
+
+    def _note(self, search: str, found: int) -> str:
+        every = f"{len(self._saved)} conversation{'' if len(self._saved) == 1 else 's'}"
+        if not self._saved:
+            return NOTHING
+        if not search.split():
+            return f"{every}, in {displayable(str(conversation_folder()))}"
+        return f"{found} of {every}. Esc ends the search."
+
+    def action_search(self) -> None:
+        """Into the search box."""
+        self.query_one(Input).focus()
+
+    def action_to_list(self) -> None:
+        """From the search box to what it found."""
+        self.query_one(ConversationList).focus()
+
+    def action_back(self) -> None:
+        """End the search, then leave."""
+        search = self.query_one(Input)
+        if search.value or search.has_focus:
+            search.clear()
+            self.action_to_list()
+        else:
+            self.dismiss()
+
+    @on(OptionList.OptionSelected)
+    @on(Input.Submitted)
+    @work(group="reopen", exclusive=True, exit_on_error=False)
+    async def reopen(self) -> None:
+        """Go on with the highlighted conversation, on both sides."""
+        if (saved := self.chosen) and not self._must_wait() and (record := await self._read(saved)):
+            self._go_on_with(record, saved.path)
+            self.app.show_chat()
+
+    def action_new(self) -> None:
+        """Begin anew; what was said is kept."""
+        if not self._must_wait():
+            self._go_on_with(Record(), None)
+            self.app.show_chat()
+
+    def _must_wait(self) -> bool:
+        """Whether a side answers; says so."""
+        answering = any(side.phase in ANSWERING for side in self.app.sides)
+        if answering:
+            words = "Still answering. Esc goes back to the chat, and there stops it."
+            self.notify(words, severity="warning")
+        return answering
+
+    def _go_on_with(self, record: Record, path: Path | None) -> None:
+        self.app.go_on_with(record, path)
+        for screen in self.app.screen_stack:
+            if isinstance(screen, ChatScreen):  # the first start has none yet
+                screen.show_conversations()
+
+    @work(group="name", exclusive=True, exit_on_error=False)
+    async def action_rename(self) -> None:
+        """Ask for a name; an empty one brings the first prompt back."""
+        if (saved := self.chosen) is None:
+            return
+        question = NameScreen("Name of the conversation", lambda _: "", saved.title[:60])
+        name = await self.app.push_screen_wait(question)
+        if name is None:
+            return
+        file = ConversationFile(saved.path.parent)
+        file.reopen(saved.path)
+        try:
+            await asyncio.to_thread(file.named, name)
+        except OSError as error:
+            self._complain("The name cannot be saved", error)
+        self.list_saved()
+
+    @work(group="name", exclusive=True, exit_on_error=False)
+    async def action_export(self) -> None:
+        """Write it as Markdown or JSON."""
+        if (saved := self.chosen) and (record := await self._read(saved)):
+            await ask_and_export(self.app, record)
+
+    async def action_delete(self) -> None:
+        """Delete the highlighted conversation when it is wanted twice: it cannot be brought back."""
+        saved = self.chosen
+        shown = saved is not None and saved.path == self.app.history.path
+        if saved is None or (shown and self._must_wait()):
+            return
+        if saved != self._doomed:
+            self._doomed = saved
+            also = " The chat shows it now, and will be empty." if shown else ""
+            words = f"Delete once more to remove “{displayable(saved.title[:60])}” for good.{also}"
+            self.notify(words, severity="warning", markup=False)
+            return
+        self._doomed = None
+        try:
+            await asyncio.to_thread(delete_conversation, saved)
+        except OSError as error:
+            self._complain("It cannot be deleted", error)
+        else:
+            if shown:
+                self._go_on_with(Record(), None)
+        self.list_saved()
+
+    @on(OptionList.OptionHighlighted)
+    def spare(self) -> None:
+        """Another one is highlighted: Delete begins anew."""
+        if self.chosen != self._doomed:
+            self._doomed = None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Show keys only when there is a conversation for them."""
+        if action in ("rename", "export", "delete"):
+            return self.chosen is not None
+        return bool(self._saved) if action == "search" else True
+
+    async def _read(self, saved: SavedConversation) -> Record | None:
+        try:
+            return await asyncio.to_thread(read_record, saved.path)
+        except OSError as error:
+            self._complain("It cannot be read", error)
+            self.list_saved()
+            return None
+
+    def _complain(self, what: str, error: OSError) -> None:
+        self.notify(f"{what}: {displayable(str(error))}", severity="error", markup=False)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Workers tell the node that started them, and nobody else."""
+        self.app.on_worker_state_changed(event)
+
+
+def _found(saved: list[SavedConversation], search: str) -> list[Entry]:
+    return [Entry(one, one.excerpt(search.split())) for one in matching(saved, search)]

@@ -1,0 +1,292 @@
+"""F3, key by key: list, search, reopen, new, rename, export, delete."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from textual.pilot import Pilot
+from textual.widgets import Input, Static
+
+from app.playground import Playground
+from app.screens.chat import ChatScreen
+from app.screens.conversations import ConversationsScreen
+from app.screens.export import ExportScreen
+from app.screens.name import NameScreen
+from app.screens.prepare import PrepareScreen
+from app.state.conversation import Conversation
+from app.state.history import ConversationFile
+from app.state.paths import conversation_folder, document_folder
+from app.state.saved import saved_conversations
+from app.state.series import Phase
+from app.state.settings import EngineChoice, Settings
+from app.widgets.conversation_list import ConversationList
+from app.widgets.pane import Pane
+from app.widgets.prompt import Prompt
+from engines.worker.protocol import Sampling
+from tests.app import still
+from tests.app.driving import ask, sampled, until_answered, until_ready, wait_until
+from tests.app.still import StillPlayground
+
+PROMPTS = ("What is a KV cache?", "Tell me a story about a lamp, and make it long enough for two lines.")
+
+
+@pytest.fixture
+def documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of documents."""
+    monkeypatch.setenv("XDG_DOCUMENTS_DIR", str(tmp_path / "Documents"))
+    return document_folder()
+
+
+@pytest.fixture
+def saved() -> list[Path]:
+    """Two conversations, the first prompt's the newest."""
+    paths = []
+    for age, prompt in enumerate(PROMPTS):
+        file = ConversationFile(conversation_folder())
+        for name in ("left", "right"):
+            conversation = Conversation()
+            conversation.add(still.turn(name, prompt))
+            file.said(name, conversation)
+        assert file.path
+        os.utime(file.path, (1_790_000_000 - 90_000 * age,) * 2)
+        paths.append(file.path)
+    return paths
+
+
+def titles(app: Playground) -> list[str]:
+    """What is listed."""
+    listed = app.screen.query_one(ConversationList)
+    return [str(listed.get_option_at_index(index).prompt) for index in range(listed.option_count)]
+
+
+async def see(pilot: Pilot[None], *words: str) -> None:
+    """Wait until as many are listed, with these words."""
+    app = pilot.app
+    assert isinstance(app, Playground)
+
+    def seen() -> bool:
+        listed = titles(app) if isinstance(app.screen, ConversationsScreen) else ["nothing"]
+        return len(listed) == len(words) and all(map(str.__contains__, listed, words))
+
+    await wait_until(pilot, seen)
+
+
+@asynccontextmanager
+async def opened(size: tuple[int, int] = (100, 30)) -> AsyncIterator[tuple[StillPlayground, Pilot[None]]]:
+    """The chat without engines, and F3 pressed."""
+    app = StillPlayground("playground-dark", chosen=True)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await pilot.press("f3")
+        await wait_until(pilot, lambda: isinstance(app.screen, ConversationsScreen))
+        yield app, pilot
+
+
+def toasts(app: Playground) -> str:
+    return " ".join(str(one.message) for one in app._notifications)
+
+
+async def test_enter_reopens_both_sides(saved: list[Path]) -> None:
+    async with opened() as (app, pilot):
+        await see(pilot, *PROMPTS)
+        await pilot.press("down", "enter")
+        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+        assert [side.conversation.turns[0].prompt for side in app.sides] == [PROMPTS[1]] * 2
+        assert app.history.path == saved[1]
+        assert [len(pane.transcript.turns) for pane in app.screen.query(Pane)] == [1, 1]
+        assert app.screen.query_one("#verdict").display
+        await pilot.press("f3")
+        await see(pilot, PROMPTS[0], "in the chat now")
+        await pilot.press("f3")
+        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+
+
+async def test_search(saved: list[Path]) -> None:
+    """It filters while one types; Enter reopens what is highlighted; Esc ends it first, then leaves."""
+    async with opened() as (app, pilot):
+        await see(pilot, *PROMPTS)
+        await pilot.press("slash", *"LAMP")
+        await see(pilot, "lamp")
+        await pilot.press("escape")
+        await see(pilot, *PROMPTS)
+        assert app.screen.query_one(ConversationList).has_focus
+        await pilot.press("slash", *"decoded token")
+        await see(pilot, "each decoded token", "each decoded token")
+        await pilot.press(*" x")
+        await see(pilot)
+        assert "0 of 2" in str(app.screen.query_one("#conversations-note", Static).content)
+        await pilot.press("backspace", "backspace", "down", "down", "enter")
+        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+        assert app.left.conversation.turns[0].prompt == PROMPTS[1]
+
+
+async def test_rename(saved: list[Path]) -> None:
+    async with opened() as (app, pilot):
+        await see(pilot, *PROMPTS)
+        await pilot.press("r")
+        await wait_until(pilot, lambda: isinstance(app.screen, NameScreen))
+        app.screen.query_one(Input).value = "Caches [b]explained"
+        await pilot.press("enter")
+        await see(pilot, "Caches [b]explained", PROMPTS[1])
+        await pilot.press("r")
+        await wait_until(pilot, lambda: isinstance(app.screen, NameScreen))
+        await pilot.press("escape")
+        await see(pilot, "Caches [b]explained", PROMPTS[1])
+
+
+async def test_delete_wants_to_be_told_twice(saved: list[Path]) -> None:
+    """What the chat shows is gone from there too; the last one gone, the screen says what it is for."""
+    async with opened() as (app, pilot):
+        await see(pilot, *PROMPTS)
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+        await pilot.press("f3")
+        await see(pilot, *PROMPTS)
+        await pilot.press("d", "down", "d", "up", "d")
+        assert len(saved_conversations(conversation_folder())) == 2
+        assert "The chat shows it now" in toasts(app)
+        await pilot.press("d")
+        await see(pilot, PROMPTS[1])
+        assert not app.left.conversation.turns
+        assert app.history.path is None
+        await pilot.press("delete", "delete")
+        await see(pilot)
+        assert not saved[0].exists()
+        assert not saved[1].exists()
+        assert "Nothing has been said yet" in str(app.screen.query_one("#conversations-note", Static).content)
+        await pilot.press("r", "e", "d", "enter", "escape")
+        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+
+
+async def test_export(saved: list[Path], documents: Path) -> None:
+    """Markdown or JSON, to the folder of documents; a file that is there is replaced on the second Enter."""
+    async with opened() as (app, pilot):
+        await see(pilot, *PROMPTS)
+        await pilot.press("e")
+        await wait_until(pilot, lambda: isinstance(app.screen, ExportScreen))
+        await pilot.press("enter")
+        await see(pilot, *PROMPTS)
+        path = documents / "What is a KV cache.md"
+        assert "172 tok/s" in path.read_text()
+        await wait_until(pilot, lambda: str(path) in toasts(app))
+        await pilot.press("e")
+        await wait_until(pilot, lambda: isinstance(app.screen, ExportScreen))
+        field, note = app.screen.query_one(Input), app.screen.query_one("#export-note", Static)
+        assert field.value == str(documents / "What is a KV cache 2.md")
+        await pilot.press("up")
+        assert field.value.endswith(".json")
+        field.value = str(path)
+        path.write_text("mine")
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: "once more" in str(note.content))
+        assert path.read_text() == "mine"
+        field.value = "story.txt"
+        await pilot.press("enter")
+        assert "End it in .md" in str(note.content)
+        field.value = str(path / "below" / "a.json")
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: "cannot be written" in str(note.content))
+        field.value = str(path.with_suffix(".json"))
+        await pilot.press("enter")
+        await see(pilot, *PROMPTS)
+        assert json.loads(path.with_suffix(".json").read_text())["left"]["shown"] == [0]
+
+
+async def test_new_and_export_of_the_open_one(saved: list[Path], documents: Path) -> None:
+    async with opened() as (app, pilot):
+        await see(pilot, *PROMPTS)
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+        await app.run_action("screen.export", app.screen)
+        await wait_until(pilot, lambda: isinstance(app.screen, ExportScreen))
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+        assert (documents / "What is a KV cache.md").exists()
+        await pilot.press("f3")
+        await see(pilot, *PROMPTS)
+        await pilot.press("n")
+        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+        assert not app.left.conversation.turns
+        await app.run_action("screen.export", app.screen)
+        await pilot.pause()
+        assert "Nothing has been said yet" in toasts(app)
+
+
+async def test_from_the_very_first_screen(saved: list[Path]) -> None:
+    """Before engines were ever chosen there is only Prepare; a conversation can be read all the same."""
+    app = StillPlayground("playground-dark", chosen=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
+        await pilot.press("f3")
+        await see(pilot, *PROMPTS)
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+        await wait_until(pilot, lambda: len(app.screen.query(Pane)) == 2)
+        assert [len(pane.transcript.turns) for pane in app.screen.query(Pane)] == [1, 1]
+
+
+async def test_reopened_it_goes_on_and_never_while_answering(settings: Settings) -> None:
+    """With real engines: the next prompt is built on what was reopened, and written below it."""
+    slow = EngineChoice("pytorch", "fp32")
+    settings = replace(settings, left=slow, right=slow)
+    app = Playground(sampled(settings, Sampling(max_tokens=400, ignore_eos=True)))
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await until_ready(pilot)
+        app.screen.query_one(Prompt).load_text("one")
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: app.left.phase is Phase.DECODE)
+        await pilot.press("f3")
+        await see(pilot, "one")
+        await pilot.press("enter", "n", "d")
+        assert isinstance(app.screen, ConversationsScreen)
+        assert "Still answering" in toasts(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        await pilot.press("escape")
+        await until_answered(pilot)
+        await pilot.press("ctrl+l", "f3")
+        await see(pilot, "one")
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+        app.settings = sampled(settings, Sampling(max_tokens=4, ignore_eos=True))
+        await ask(pilot, "two")
+        for side in app.sides:
+            first, second = side.conversation.turns
+            assert second.prompt_tokens > first.prompt_tokens + len(first.token_ids) - 1
+            assert second.checkpoint.startswith("tiny-llama")
+    [one] = saved_conversations(conversation_folder())
+    assert one.turns == 2
+
+
+@pytest.mark.parametrize(("size", "theme"), [((80, 24), "playground-dark"), ((120, 36), "playground-light")])
+def test_look(
+    snap_compare: Callable[..., bool],
+    saved: list[Path],
+    size: tuple[int, int],
+    theme: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A search: what it found is marked, in the title and where it was said."""
+    monkeypatch.setattr(
+        "app.screens.conversations.conversation_folder", lambda: Path("/home/you/conversations")
+    )
+    monkeypatch.setattr(
+        "app.screens.conversations.saved_conversations", lambda _: saved_conversations(conversation_folder())
+    )
+
+    async def before(pilot: Pilot[None]) -> None:
+        await still.by_key("f3")(pilot)
+        await see(pilot, *PROMPTS)
+        if size[0] > 80:
+            await pilot.press("slash", *"cache")
+            await see(pilot, "cache", "cache")
+        await still.settle(pilot)
+
+    app: Any = StillPlayground(theme, chosen=True)
+    assert snap_compare(app, terminal_size=size, run_before=before)
