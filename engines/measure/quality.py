@@ -16,6 +16,8 @@ from typing import Protocol
 from engines.measure.timing import percentile
 
 Row = Sequence[float]
+SMALLEST_REST = 1e-6
+"""Engines report float32: a sum of probabilities near 1 is known to about so much."""
 
 
 @dataclass(frozen=True)
@@ -149,9 +151,13 @@ def common_rows(base: Mapping[int, float], candidate: Mapping[int, float]) -> tu
 
 
 def with_rest(logprobs: Row) -> list[float]:
-    """The row with the log-probability of everything that it leaves out as one more entry."""
+    """The row with the log-probability of everything that it leaves out as one more entry.
+
+    Where the tokens hold all the mass but SMALLEST_REST, nobody knows what is left: it counts as that. As
+    nothing it would make the KLD infinite over a rounding error.
+    """
     rest = 1 - fsum(exp(value) for value in logprobs)
-    return [*logprobs, log(rest) if rest > 0 else -inf]
+    return [*logprobs, log(max(rest, SMALLEST_REST))]
 
 
 def delta_p(base_logprobs: Sequence[float], logprobs: Sequence[float]) -> list[float]:

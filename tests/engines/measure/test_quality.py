@@ -8,6 +8,7 @@ from math import exp, inf, log
 import pytest
 
 from engines.measure.quality import (
+    SMALLEST_REST,
     common_rows,
     divergence,
     first_divergent_token,
@@ -72,7 +73,12 @@ def test_rows_of_different_vocabularies_are_refused() -> None:
 
 def test_the_rest_makes_a_row_whole() -> None:
     assert sum(exp(value) for value in with_rest(logs(0.5, 0.2))) == pytest.approx(1)
-    assert with_rest(logs(0.5, 0.5))[-1] == -inf
+    assert with_rest(logs(0.5, 0.5))[-1] == log(SMALLEST_REST)
+
+
+def test_a_rest_that_rounding_took_away_is_no_infinite_divergence() -> None:
+    base, candidate = with_rest([log(1 - 1e-7)]), with_rest([0.0])
+    assert kl_divergence(base, candidate) < 1e-6
 
 
 def test_common_rows_hold_the_shared_tokens_and_the_rest() -> None:
