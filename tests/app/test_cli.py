@@ -11,7 +11,8 @@ import pytest
 import typer
 
 from app.start import parse_engine
-from app.state.settings import EngineChoice
+from app.state.settings import ChatOptions, EngineChoice, Settings, save_settings
+from engines.worker.protocol import Sampling
 
 COMMAND = str(Path(sys.executable).with_name("trt-playground"))
 
@@ -49,6 +50,26 @@ def test_ask_builds_answers_and_reuses(tiny: Path) -> None:
     assert run("engines", "rm", fingerprint).returncode == 0
     assert run("engines", "rm", fingerprint).returncode == 1
     assert "0 engines" in run("engines", "ls").stdout
+
+
+def test_ask_with_presets_and_sampling(
+    tiny: Path, own_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours, the user's, and what is said beside them; one that does not exist is told with those that do."""
+    chat = ChatOptions("Be a pirate.", Sampling(temperature=1.5, max_tokens=6, seed=3, ignore_eos=True))
+    save_settings(own_folders / "settings.toml", Settings(presets={"Pirate": chat}))
+    monkeypatch.setenv("TRT_PLAYGROUND_CONFIG", str(own_folders / "settings.toml"))
+    words = ("ask", "Hello", "-m", str(tiny), "--preset")
+    first, again = run(*words, "Pirate"), run(*words, "Pirate")
+    other = run(*words, "Pirate", "--seed", "4", "--system", "")
+    assert first.returncode == 0
+    assert "6 tokens" in first.stderr
+    assert first.stdout == again.stdout != other.stdout
+    assert "4 tokens" in run(*words, "Measure", "--max-tokens", "4", "--temperature", "0.5").stderr
+    unknown = run(*words, "Nobody")
+    assert unknown.returncode == 2
+    assert "Pirate" in unknown.stderr
+    assert run(*words, "Greedy", "--temperature", "-1").returncode == 2
 
 
 def test_ask_says_what_is_wrong(tmp_path: Path) -> None:

@@ -127,6 +127,16 @@ async def test_every_control_can_be_reached_and_seen_in_a_small_terminal() -> No
         assert {one for kind in kinds for one in screen.query(kind)} <= seen
 
 
+async def test_esc_goes_back_from_every_kind_of_control() -> None:
+    app = still()
+    async with app.run_test(size=(80, 24)) as pilot:
+        for name in (".preset", ".system-prompt", ".seed", ".ignore-eos"):
+            screen = await opened(pilot)
+            screen.form("right").query_one(name).focus()
+            await pilot.press("escape")
+            await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+
+
 async def test_choosing_a_preset_fills_the_form_and_keeps_the_system_prompt() -> None:
     app = still(left_chat=WARM)
     async with app.run_test(size=(120, 36)) as pilot:
