@@ -49,7 +49,7 @@ class EnginePair(Horizontal):
         self.app.side_changed.subscribe(self, self.show_side)
         self.app.snapshots.subscribe(self, self.keep_snapshot)
 
-    @work(exclusive=True, group="look around", exit_on_error=False)
+    @work(exclusive=True, group="look", exit_on_error=False)
     async def look_around(self) -> None:
         """Free memory, measured bandwidth, builds of the past."""
         self._around = await asyncio.to_thread(surroundings.look_around, self._device, self.app.store)

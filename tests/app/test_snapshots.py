@@ -13,8 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.pilot import Pilot
 
 from app.screens import store as store_screen
+from app.screens import support as support_screen
+from app.state import surroundings
+from app.state.surroundings import Surroundings
 from app.widgets import checkpoint_picker
 from engines.plan.checkpoint import read_checkpoint
 from tests.app import still
@@ -32,6 +36,7 @@ def same_everywhere(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     checkpoint = read_checkpoint(tiny)
     monkeypatch.setattr(checkpoint_picker, "_read", lambda _: (checkpoint, ""))
     monkeypatch.setattr(store_screen, "damage", lambda _: "")
+    monkeypatch.setattr(surroundings, "look_around", lambda device, _: Surroundings(device, 40e9))
     with monkeypatch.context() as zone:
         zone.setenv("TZ", "UTC")
         time.tzset()
@@ -79,6 +84,21 @@ def test_prepare_building(snap_compare: SnapCompare, size: tuple[int, int], them
 def test_prepare_failed(snap_compare: SnapCompare, size: tuple[int, int], theme: str) -> None:
     """The reason stands above the choice, so that it is seen at every size."""
     look(snap_compare, size, still.build_failed, StillPlayground(theme, chosen=False))
+
+
+@pytest.mark.parametrize(("size", "theme"), [(SMALL, DARK), (MIDDLE, LIGHT)])
+def test_what_runs_here(
+    snap_compare: SnapCompare, size: tuple[int, int], theme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every precision with every backend, and why below the table."""
+    monkeypatch.setattr(support_screen, "devices", lambda: [still.DEVICE])
+
+    async def before(pilot: Pilot[None]) -> None:
+        await still.settle(pilot)
+        await pilot.press("f12")
+        await pilot.pause(0.2)
+
+    look(snap_compare, size, before, StillPlayground(theme, chosen=False))
 
 
 @pytest.mark.parametrize(("size", "theme"), [(SMALL, DARK), (MIDDLE, LIGHT), (LARGE, DARK)])

@@ -1,0 +1,161 @@
+"""Prepare: what an engine will take, how its KV cache is stored, and what runs here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from textual.pilot import Pilot
+from textual.widgets import DataTable, Input, Select, Static
+
+from app import doctor
+from app.playground import Playground
+from app.screens.prepare import PrepareScreen
+from app.screens.support import SupportScreen
+from app.state import surroundings
+from app.state.settings import EngineChoice, Settings
+from app.state.surroundings import Surroundings, look_around, read_bandwidth
+from app.widgets.checkpoint_picker import CheckpointPicker
+from app.widgets.engine_picker import EnginePicker
+from engines.backends.registry import BACKENDS
+from engines.build.store import EngineStore
+from engines.plan.hardware import Device, cpu
+from engines.plan.precision import PRECISIONS
+from tests.app.driving import until_ready, wait_until
+
+MIB = 1 << 20
+
+
+def estimate(pilot: Pilot[None], name: str = "left") -> str:
+    return str(pilot.app.screen.query_one(f"#engine-{name} .estimate", Static).content)
+
+
+async def open_prepare(pilot: Pilot[None]) -> PrepareScreen:
+    await wait_until(pilot, lambda: isinstance(pilot.app.screen, PrepareScreen))
+    screen = pilot.app.screen
+    assert isinstance(screen, PrepareScreen)
+    await wait_until(pilot, lambda: screen.query_one(CheckpointPicker).checkpoint is not None)
+    await wait_until(pilot, lambda: "in all" in estimate(pilot))
+    return screen
+
+
+async def test_the_kv_cache_is_stored_as_chosen(settings: Settings) -> None:
+    """The estimate follows, the settings keep it, and the engine is loaded so."""
+    app = Playground(replace(settings, chosen=False))
+    async with app.run_test(size=(120, 48)) as pilot:
+        screen = await open_prepare(pilot)
+        assert "as u8" in estimate(pilot)
+        screen.query_one("#engine-left .kv", Select).value = "f32"
+        await wait_until(pilot, lambda: "as f32" in estimate(pilot))
+        await pilot.press("enter")
+        await until_ready(pilot)
+        await wait_until(pilot, lambda: bool(app.screen.query("#pane-right Transcript")))
+        assert app.settings.left == EngineChoice("openvino", "int8", "f32")
+        assert app.left.spec is not None
+        assert app.left.spec.kv_precision == "f32"
+
+
+async def test_a_kv_precision_that_the_weights_do_not_go_with_becomes_auto(settings: Settings) -> None:
+    app = Playground(replace(settings, chosen=False, left=EngineChoice("openvino", "int8", "f32")))
+    async with app.run_test(size=(120, 48)) as pilot:
+        screen = await open_prepare(pilot)
+        picker = screen.query_one("#engine-left", EnginePicker)
+        assert picker.kv_precision == "f32"
+        options = picker.query_one(".precisions")
+        options.highlighted = options.get_option_index("bf16")  # type: ignore[attr-defined]
+        await wait_until(pilot, lambda: picker.precision == "bf16")
+        assert picker.kv_precision == "auto"
+        picker.query_one(".backend", Select).value = "pytorch"
+        await wait_until(pilot, lambda: "nothing to build" in estimate(pilot))
+        assert picker.choice.kv_precision == "auto"
+
+
+async def test_what_does_not_fit_is_told_before_anything_is_built(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A longer context is the problem, and a shorter one the remedy."""
+
+    def little(device: Device, store: EngineStore) -> Surroundings:
+        return Surroundings(Device("cpu", "cpu", "A processor", 1024 * MIB, 1024 * MIB, cores=2))
+
+    monkeypatch.setattr(surroundings, "look_around", little)
+    app = Playground(replace(settings, chosen=False))
+    async with app.run_test(size=(120, 48)) as pilot:
+        screen = await open_prepare(pilot)
+        await wait_until(pilot, lambda: "1.00 GiB free" in estimate(pilot))
+        assert "✓ fits" in estimate(pilot)
+        screen.query_one("#context", Input).value = "9000000"
+        await wait_until(pilot, lambda: "does not fit" in estimate(pilot))
+        assert "KV cache takes" in estimate(pilot)
+        assert "shorter context" in estimate(pilot)
+
+
+async def test_the_estimate_beside_what_the_engine_takes(settings: Settings) -> None:
+    app = Playground(settings)
+    async with app.run_test(size=(120, 48)) as pilot:
+        await until_ready(pilot)
+        await pilot.press("f2")
+        await open_prepare(pilot)
+        await wait_until(pilot, lambda: "loaded" in estimate(pilot))
+        assert "about" in estimate(pilot)  # the time of the build that has just been
+        pilot.app.screen.query_one("#context", Input).value = "128"
+        await wait_until(pilot, lambda: "loaded" not in estimate(pilot))  # that would be another engine
+
+
+async def test_f5_measures_the_bandwidth_once(settings: Settings) -> None:
+    """Until then the ceiling says how to get it; after that it is known without measuring."""
+    app = Playground(replace(settings, chosen=False))
+    async with app.run_test(size=(120, 48)) as pilot:
+        await open_prepare(pilot)
+        assert "F5" in estimate(pilot)
+        await pilot.press("f5")
+        await wait_until(pilot, lambda: "tok/s at" in estimate(pilot))
+    assert read_bandwidth(cpu()) is not None
+    assert look_around(cpu(), app.store).bandwidth == read_bandwidth(cpu())
+
+
+async def test_a_failed_measurement_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(device: Device) -> float:
+        raise OSError("no room")
+
+    monkeypatch.setattr(surroundings, "measure_bandwidth", fail)
+    app = Playground(replace(settings, chosen=False))
+    async with app.run_test(size=(120, 48), notifications=True) as pilot:
+        await open_prepare(pilot)
+        await pilot.press("f5")
+        await wait_until(pilot, lambda: any("no room" in one.message for one in app._notifications))
+        assert "F5" in estimate(pilot)
+
+
+def test_a_damaged_cache_of_the_bandwidth_is_no_bandwidth(own_folders: Path) -> None:
+    surroundings._file().parent.mkdir(parents=True, exist_ok=True)
+    for text in ("", "[]", '{"x": 1}', "not json"):
+        surroundings._file().write_text(text)
+        assert read_bandwidth(cpu()) is None
+
+
+async def test_f12_shows_every_backend_with_reason_and_source(settings: Settings) -> None:
+    app = Playground(replace(settings, chosen=False))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await open_prepare(pilot)
+        await pilot.press("f12")
+        await wait_until(pilot, lambda: isinstance(app.screen, SupportScreen))
+        table = app.screen.query_one(DataTable)
+        await wait_until(pilot, lambda: table.row_count >= len(PRECISIONS))
+        assert len(table.columns) == 2 + len(BACKENDS)
+        await pilot.press("down", "down")
+        await pilot.pause()
+        said = str(app.screen.query_one("#support-why", Static).content)
+        assert "FP16 with PyTorch: not here" in said
+        assert "Choose BF16 or FP32." in said
+        assert "Source: " in said
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, PrepareScreen)
+
+
+def test_doctor_says_the_same() -> None:
+    lines = list(doctor._precisions("openvino", cpu()))
+    assert len(lines) == len(PRECISIONS)
+    assert any("unavailable" in line and "NaN" in line and "[measured" in line for line in lines)
