@@ -43,6 +43,9 @@ COMMANDS = (
     Command("engine: Swap sides", "Let left and right change places (Ctrl+X)", "screen.swap", "ChatScreen"),
     Command("chat: Stop answering", "End the answers within one step (Esc)", "screen.stop", "ChatScreen"),
     Command("chat: Regenerate", "Answer the last prompt again (Ctrl+R)", "screen.regenerate", "ChatScreen"),
+    Command(
+        "chat: Edit the last prompt", "Change it, ask again (E in a side)", "screen.edit_last", "ChatScreen"
+    ),
     Command("chat: Clear", "Forget the conversation on both sides (Ctrl+L)", "screen.clear", "ChatScreen"),
     Command("chat: Copy last answer", "Copy it to the clipboard (Ctrl+Y)", "screen.copy", "ChatScreen"),
     Command("chat: Change timing mode", "Together, or in turn (Ctrl+T)", "screen.timing", "ChatScreen"),

@@ -190,6 +190,16 @@ class ChatScreen(Screen[None]):
         prompt.border_title = "Edit: Enter asks again from here, Esc leaves it"
         prompt.focus()
 
+    def action_edit_last(self) -> None:
+        """Edit the last prompt of the focused side, else of the left one."""
+        if turns := self._focused_side().conversation.turns:
+            self.edit(Transcript.EditWanted(turns[-1]))
+        else:
+            self.notify("Nothing has been asked yet.")
+
+    def _focused_side(self) -> Side:
+        return next((pane.side for pane in self.query(Pane) if pane.has_focus_within), self.app.left)
+
     def _end_edit(self) -> Turn | None:
         edited, self._edited = self._edited, None
         self.query_one(Prompt).border_title = ""
@@ -361,7 +371,7 @@ class ChatScreen(Screen[None]):
 
     def action_copy(self) -> None:
         """Copy the last answer: of the focused side, else of the left one."""
-        focused = next((pane.side for pane in self.query(Pane) if pane.has_focus_within), self.app.left)
+        focused = self._focused_side()
         answered = [turn for turn in focused.conversation.turns if turn.answered]
         if answered:
             self.app.copy_to_clipboard(answered[-1].answer)

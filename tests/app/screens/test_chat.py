@@ -372,3 +372,15 @@ async def test_regenerate_keeps_the_versions(settings: Settings) -> None:
             first, second = side.conversation.versions(0)
             assert first.answer != second.answer
         assert "version 2 of 2" in shown_text(app, "left")
+
+
+async def test_the_palette_edits_the_last_prompt(settings: Settings) -> None:
+    app = Playground(replace(settings, chosen=False))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        await pilot.press("escape")
+        await app.run_action("screen.edit_last")
+        assert not app.screen.query_one(Prompt).border_title
+        app.left.conversation.begin("one", "")
+        await app.run_action("screen.edit_last")
+        assert app.screen.query_one(Prompt).text == "one"
