@@ -166,7 +166,7 @@ RULES: tuple[Rule, ...] = (
             f"The PyTorch side is the reference and runs plain floats: {_WEIGHT_ONLY}.",
             "Choose FP32 or BF16 here, and the quantised precision on the other side.",
         ),
-        "design",
+        "a choice of this project: the reference stays what transformers runs without any quantiser",
     ),
     # transformers with a static cache, compiled; torchao quantises weights only.
     Rule("compiled", "fp32", "*", Support("native", "Computed in 32-bit floats, compiled."), _MEASURED_GPU),
@@ -201,6 +201,15 @@ RULES: tuple[Rule, ...] = (
         "oneDNN, developer guide, data types: hardware limitations of bf16",
     ),
     Rule("compiled", "fp16", "cuda", Support("native", "Computed in FP16, compiled."), "PyTorch"),
+    Rule(
+        "compiled",
+        "fp16",
+        "cpu",
+        Support(
+            "unavailable", "CPUs without FP16 arithmetic convert every operation.", "Choose BF16 or FP32."
+        ),
+        "CPU FP16 arithmetic is found from AVX512-FP16 and AMX-FP16 on; not measured here",
+    ),
     Rule(
         "compiled",
         "int8",
@@ -248,10 +257,10 @@ RULES: tuple[Rule, ...] = (
         "*",
         Support(
             "unavailable",
-            "This device or backend lacks kernels or calibration for it.",
+            "torchao stores weights as INT8, INT4 or, on GPUs, FP8; the rest lacks kernels or calibration.",
             "Choose INT8 or INT4.",
         ),
-        "design",
+        "torchao 0.18: Int8WeightOnlyConfig, Int4WeightOnlyConfig and Float8WeightOnlyConfig",
     ),
     # OpenVINO GenAI, paged attention on the CPU, graphs built by this project.
     Rule(
@@ -313,14 +322,14 @@ RULES: tuple[Rule, ...] = (
         Support(
             "unavailable", "SmoothQuant needs calibration, which this builder does not do.", "Choose INT8."
         ),
-        "design",
+        "SmoothQuant, arXiv:2211.10438: scales come from calibration data",
     ),
     Rule(
         "openvino",
         "int4-awq",
         "cpu",
         Support("unavailable", "AWQ needs calibration, which this builder does not do.", "Choose INT4."),
-        "design",
+        "AWQ, arXiv:2306.00978: scales come from calibration data",
     ),
     Rule(
         "openvino",
