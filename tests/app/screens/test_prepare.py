@@ -50,6 +50,7 @@ async def test_first_start_opens_on_prepare(settings: Settings) -> None:
         await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen) and app.screen.is_current)
         await wait_until(pilot, lambda: bool(app.screen.query("#pane-right Transcript")))
         assert app.settings.chosen
+        await pilot.pause()  # the header writes its title once it is mounted
         assert (app.left.title, app.right.title) == ("OpenVINO int8", "OpenVINO int8")
 
 
