@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from app.cli_conversations import conversations
+
 cli = typer.Typer(
     name="trt-playground",
     help="Chat with an LLM inference engine side by side against PyTorch.",
@@ -20,6 +22,7 @@ cli = typer.Typer(
 )
 engines = typer.Typer(help="The engine store: what has been built.", no_args_is_help=True)
 cli.add_typer(engines, name="engines")
+cli.add_typer(conversations, name="conversations")
 
 
 def main() -> None:
@@ -168,18 +171,3 @@ def doctor() -> None:
     from app.doctor import print_report
 
     print_report()
-
-
-@cli.command()
-def conversations() -> None:
-    """List the saved conversations, newest first; `trt-playground --continue` goes on with the first."""
-    from datetime import datetime
-
-    from app.state.paths import conversation_folder
-    from app.state.saved import saved_conversations
-    from app.state.stream import displayable
-
-    for saved in saved_conversations(conversation_folder()):
-        changed = datetime.fromtimestamp(saved.changed).astimezone().strftime("%Y-%m-%d %H:%M")
-        first = displayable(" ".join(saved.title.split())[:60])
-        typer.echo(f"{changed}  {saved.turns:>3} turns  {first}\n  {saved.path}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from textual import on, work
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 NOTHING = """\
 Nothing has been said yet.
 
-What you ask is saved as it happens, and is listed here. Esc goes back to the chat."""
+What you ask is saved as it happens, and is listed here.
+Esc goes back to the chat."""
 
 
 class ConversationsScreen(Screen[None]):
@@ -90,6 +92,7 @@ into titles and into everything that was said. **Delete**, pressed twice, remove
     async def _show(self) -> None:
         search = self.query_one(Input).value
         entries = await asyncio.to_thread(_found, self._saved, search)
+        self.query_one(Input).display = bool(self._saved)
         self.query_one(ConversationList).show(entries, search.split(), self.app.history.path)
         self.query_one("#conversations-note", Static).update(self._note(search, len(entries)))
         self.refresh_bindings()
@@ -100,7 +103,7 @@ into titles and into everything that was said. **Delete**, pressed twice, remove
             return NOTHING
         if not search.split():
             return f"{every}, in {displayable(str(conversation_folder()))}"
-        return f"{found} of {every}. Esc ends the search."
+        return f"{found} of {every}. Enter reopens, ↓ goes to the list, Esc ends the search."
 
     def action_search(self) -> None:
         """Into the search box."""
@@ -180,7 +183,8 @@ into titles and into everything that was said. **Delete**, pressed twice, remove
         if saved != self._doomed:
             self._doomed = saved
             also = " The chat shows it now, and will be empty." if shown else ""
-            words = f"Delete once more to remove “{displayable(saved.title[:60])}” for good.{also}"
+            title = displayable(shorten(saved.title, 60, placeholder=" …"))
+            words = f"Delete once more to remove “{title}” for good.{also}"
             self.notify(words, severity="warning", markup=False)
             return
         self._doomed = None
@@ -203,7 +207,9 @@ into titles and into everything that was said. **Delete**, pressed twice, remove
         """Show keys only when there is a conversation for them."""
         if action in ("rename", "export", "delete"):
             return self.chosen is not None
-        return bool(self._saved) if action == "search" else True
+        if action == "search":
+            return bool(self._saved) and not self.query_one(Input).has_focus
+        return True
 
     async def _read(self, saved: SavedConversation) -> Record | None:
         try:

@@ -31,14 +31,31 @@ async def ask_and_export(app: App[Any], record: Record) -> None:
         app.notify(f"Exported to {displayable(str(written))}", timeout=8, markup=False)
 
 
+class PathInput(Input):
+    """A field for a path. Up and Down, which mean nothing in one line, change its ending."""
+
+    BINDINGS = [  # noqa: RUF012
+        Binding("up", "other", "Markdown or JSON", key_display="↑↓"),
+        Binding("down", "other", show=False),
+    ]
+
+    def on_mount(self) -> None:
+        """Show the end: the file's name."""
+        self.call_after_refresh(self.action_end)
+
+    def action_other(self) -> None:
+        """The other ending."""
+        path = Path(self.value)
+        if path.suffix in SUFFIXES:
+            self.value = str(path.with_suffix(SUFFIXES[path.suffix == SUFFIXES[0]]))
+            self.cursor_position = len(self.value)
+
+
 class ExportScreen(ModalScreen[Path]):
     """One field over the current screen. The result is the file that was written, or None after Esc."""
 
     CSS_PATH = "../styles/export.tcss"
-    BINDINGS = [  # noqa: RUF012
-        Binding("up,down", "other", "Markdown or JSON", key_display="↑↓"),
-        Binding("escape", "cancel", "Cancel"),
-    ]
+    BINDINGS = [Binding("escape", "cancel", "Cancel")]  # noqa: RUF012
 
     def __init__(self, record: Record, path: Path) -> None:
         super().__init__()
@@ -50,7 +67,7 @@ class ExportScreen(ModalScreen[Path]):
         """The path, and below it what will be written or what is wrong."""
         with Vertical(id="export") as box:
             box.border_title = "Export the conversation to"
-            yield Input(str(self._first), compact=True, select_on_focus=False)
+            yield PathInput(str(self._first), compact=True, select_on_focus=False)
             yield Static(KINDS[self._first.suffix], id="export-note", markup=False)
         yield Footer(compact=True)
 
@@ -78,14 +95,6 @@ class ExportScreen(ModalScreen[Path]):
             self._say(f"It cannot be written: {error}")
         else:
             self.dismiss(path)
-
-    def action_other(self) -> None:
-        """The other ending."""
-        field = self.query_one(Input)
-        path = Path(field.value)
-        if path.suffix in SUFFIXES:
-            field.value = str(path.with_suffix(SUFFIXES[path.suffix == SUFFIXES[0]]))
-            field.cursor_position = len(field.value)
 
     def action_cancel(self) -> None:
         """Leave it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import shorten
 
 import msgspec
 
@@ -72,7 +73,8 @@ def problem(text: str) -> str:
 
 def free_path(folder: Path, title: str, suffix: str = ".md") -> Path:
     """A path in `folder` after the title, at which there is no file."""
-    name = " ".join(re.sub(r"[^\w\s-]", "", title).split())[:60].strip() or "conversation"
+    plain = re.sub(r"[^\w\s-]", "", title)
+    name = shorten(plain, 40, placeholder="") or plain.strip()[:40] or "conversation"
     path, number = folder / f"{name}{suffix}", 2
     while path.exists():
         path, number = folder / f"{name} {number}{suffix}", number + 1

@@ -39,8 +39,11 @@ class SavedConversation:
         if found is None:
             return ""
         start, end = max(0, found.start() - AROUND), found.end() + AROUND
-        shown = " ".join(self.said[start:end].split())
-        return f"{'… ' * (start > 0)}{shown}{' …' * (end < len(self.said))}"
+        before = self.said[start : found.start()]
+        if start:  # not from the middle of a word
+            before = f"… {before.partition(' ')[2]}"
+        shown = " ".join((before + self.said[found.start() : end]).split())
+        return f"{shown}{' …' * (end < len(self.said))}"
 
 
 def saved_conversations(folder: Path) -> list[SavedConversation]:

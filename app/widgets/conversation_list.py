@@ -49,6 +49,7 @@ class ConversationList(OptionList):
         if before and before.path in paths:
             place = paths.index(before.path)
         self.highlighted = min(place, len(paths) - 1) if paths else None
+        self.display = bool(paths)
 
 
 def _lines(entry: Entry, words: Sequence[str], current: bool) -> Content:
@@ -58,14 +59,14 @@ def _lines(entry: Entry, words: Sequence[str], current: bool) -> Content:
         title = Content.assemble(title, ("  in the chat now", "$accent"))
     lines = [title, _facts(saved)]
     if entry.excerpt:
-        lines.append(Content("  ") + _marked(entry.excerpt, words))
+        lines.append(_marked(entry.excerpt, words))
     return Content("\n").join(lines)
 
 
 def _facts(saved: SavedConversation) -> Content:
     changed = datetime.fromtimestamp(saved.changed).astimezone().strftime("%Y-%m-%d %H:%M")
     turns = f"{count_text(saved.turns)} turn{'' if saved.turns == 1 else 's'}"
-    facts = Content.styled(f"  {changed} · {turns}", "$foreground-muted")
+    facts = Content.styled(f"{changed} · {turns}", "$foreground-muted")
     for engine, colour in zip(saved.engines, ("$left", "$right"), strict=False):
         if engine:
             facts = Content.assemble(facts, (" · ", "$foreground-muted"), (displayable(engine), colour))

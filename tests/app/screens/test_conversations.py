@@ -235,10 +235,23 @@ async def test_reopened_it_goes_on_and_never_while_answering(settings: Settings)
     """With real engines: the next prompt is built on what was reopened, and written below it."""
     slow = EngineChoice("pytorch", "fp32")
     settings = replace(settings, left=slow, right=slow)
-    app = Playground(sampled(settings, Sampling(max_tokens=400, ignore_eos=True)))
+    app = Playground(sampled(settings, Sampling(max_tokens=4, ignore_eos=True)))
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await until_ready(pilot)
-        app.screen.query_one(Prompt).load_text("one")
+        await ask(pilot, "one")
+        await pilot.press("ctrl+l", "f3")
+        await see(pilot, "one")
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+        await ask(pilot, "two")
+        for side in app.sides:
+            first, second = side.conversation.turns
+            assert second.prompt_tokens > first.prompt_tokens + len(first.token_ids) - 1
+            assert second.checkpoint.startswith("tiny-llama")
+        [one] = saved_conversations(conversation_folder())
+        assert one.turns == 2
+        app.settings = sampled(settings, Sampling(max_tokens=400, ignore_eos=True))
+        app.screen.query_one(Prompt).load_text("three")
         await pilot.press("enter")
         await wait_until(pilot, lambda: app.left.phase is Phase.DECODE)
         await pilot.press("f3")
@@ -247,21 +260,9 @@ async def test_reopened_it_goes_on_and_never_while_answering(settings: Settings)
         assert isinstance(app.screen, ConversationsScreen)
         assert "Still answering" in toasts(app)
         await pilot.press("escape")
-        await pilot.pause()
+        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
         await pilot.press("escape")
         await until_answered(pilot)
-        await pilot.press("ctrl+l", "f3")
-        await see(pilot, "one")
-        await pilot.press("enter")
-        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
-        app.settings = sampled(settings, Sampling(max_tokens=4, ignore_eos=True))
-        await ask(pilot, "two")
-        for side in app.sides:
-            first, second = side.conversation.turns
-            assert second.prompt_tokens > first.prompt_tokens + len(first.token_ids) - 1
-            assert second.checkpoint.startswith("tiny-llama")
-    [one] = saved_conversations(conversation_folder())
-    assert one.turns == 2
 
 
 @pytest.mark.parametrize(("size", "theme"), [((80, 24), "playground-dark"), ((120, 36), "playground-light")])
