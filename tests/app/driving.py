@@ -36,6 +36,15 @@ async def until_ready(pilot: Pilot[None]) -> Playground:
     return app
 
 
+async def until_chat(pilot: Pilot[None]) -> None:
+    """Wait for the chat with all that is in it: the first start composes it when its engines are ready.
+
+    A test that ended while it is composed would end in the middle of Textual's own mounting.
+    """
+    await wait_until(pilot, lambda: bool(pilot.app.screen.query("#pane-right Transcript")))
+    await pilot.pause(0.5)
+
+
 async def ask(pilot: Pilot[None], text: str) -> None:
     """Put a prompt into the box, send it, and wait for both answers."""
     app = pilot.app

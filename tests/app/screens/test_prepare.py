@@ -17,7 +17,7 @@ from app.state.settings import EngineChoice, Settings
 from app.widgets.build_progress import BuildProgress
 from app.widgets.checkpoint_picker import CheckpointPicker
 from app.widgets.engine_picker import EnginePicker
-from tests.app.driving import until_ready, wait_until
+from tests.app.driving import until_chat, until_ready, wait_until
 from tests.engines.tiny import make_checkpoint
 
 
@@ -47,8 +47,7 @@ async def test_first_start_opens_on_prepare(settings: Settings) -> None:
         assert screen.query_one("#engine-left .precisions").has_focus
         await pilot.press("enter")
         await until_ready(pilot)
-        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen) and app.screen.is_current)
-        await wait_until(pilot, lambda: bool(app.screen.query("#pane-right Transcript")))
+        await until_chat(pilot)
         assert app.settings.chosen
         await pilot.pause()  # the header writes its title once it is mounted
         assert (app.left.title, app.right.title) == ("OpenVINO int8", "OpenVINO int8")

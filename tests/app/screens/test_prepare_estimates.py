@@ -22,7 +22,7 @@ from engines.backends.registry import BACKENDS
 from engines.build.store import EngineStore
 from engines.plan.hardware import Device, cpu
 from engines.plan.precision import PRECISIONS
-from tests.app.driving import until_ready, wait_until
+from tests.app.driving import until_chat, until_ready, wait_until
 
 MIB = 1 << 20
 
@@ -50,7 +50,7 @@ async def test_the_kv_cache_is_stored_as_chosen(settings: Settings) -> None:
         await wait_until(pilot, lambda: "as f32" in estimate(pilot))
         await pilot.press("enter")
         await until_ready(pilot)
-        await wait_until(pilot, lambda: bool(app.screen.query("#pane-right Transcript")))
+        await until_chat(pilot)
         assert app.settings.left == EngineChoice("openvino", "int8", "f32")
         assert app.left.spec is not None
         assert app.left.spec.kv_precision == "f32"
