@@ -41,6 +41,7 @@ class PathInput(Input):
 
     def on_mount(self) -> None:
         """Show the end: the file's name."""
+        self.cursor_position = 0  # it scrolls when the cursor moves, once it knows its width
         self.call_after_refresh(self.action_end)
 
     def action_other(self) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from textual import events
 from textual.binding import Binding
 from textual.content import Content
 from textual.widgets import OptionList
@@ -39,6 +40,13 @@ class ConversationList(OptionList):
     def chosen(self) -> SavedConversation | None:
         """The highlighted conversation."""
         return None if self.highlighted is None else self._entries[self.highlighted].saved
+
+    def on_click(self, event: events.Click) -> None:
+        """The first click highlights, so that the keys in the footer can be clicked for it."""
+        place = event.style.meta.get("option")
+        if place is not None and place != self.highlighted:
+            event.prevent_default()
+            self.highlighted = place
 
     def show(self, entries: Sequence[Entry], words: Sequence[str], current: Path | None) -> None:
         """List these; what was highlighted stays so, or what takes its place does."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -105,6 +106,19 @@ async def test_enter_reopens_both_sides(saved: list[Path]) -> None:
         await see(pilot, PROMPTS[0], "in the chat now")
         await pilot.press("f3")
         await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+
+
+async def test_with_the_mouse(saved: list[Path]) -> None:
+    """One click highlights, another one reopens; the footer's keys can be clicked meanwhile."""
+    async with opened() as (app, pilot):
+        await see(pilot, *PROMPTS)
+        await pilot.click(ConversationList, offset=(5, 2))
+        await pilot.pause()
+        assert isinstance(app.screen, ConversationsScreen)
+        assert app.screen.query_one(ConversationList).highlighted == 1
+        await pilot.click(ConversationList, offset=(5, 2))
+        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+        assert app.left.conversation.turns[0].prompt == PROMPTS[1]
 
 
 async def test_search(saved: list[Path]) -> None:
@@ -281,6 +295,9 @@ def test_look(
         "app.screens.conversations.saved_conversations", lambda _: saved_conversations(conversation_folder())
     )
 
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+
     async def before(pilot: Pilot[None]) -> None:
         await still.by_key("f3")(pilot)
         await see(pilot, *PROMPTS)
@@ -290,4 +307,8 @@ def test_look(
         await still.settle(pilot)
 
     app: Any = StillPlayground(theme, chosen=True)
-    assert snap_compare(app, terminal_size=size, run_before=before)
+    try:
+        assert snap_compare(app, terminal_size=size, run_before=before)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
