@@ -27,6 +27,8 @@ from app.widgets.conversation_list import ConversationList, Entry
 if TYPE_CHECKING:
     from app.playground import Playground
 
+LISTED = 200
+"""A longer list would be felt with every letter of a search."""
 NOTHING = """\
 Nothing has been said yet.
 
@@ -91,10 +93,10 @@ into titles and into everything that was said. **Delete**, pressed twice, remove
 
     async def _show(self) -> None:
         search = self.query_one(Input).value
-        entries = await asyncio.to_thread(_found, self._saved, search)
+        found, entries = await asyncio.to_thread(_found, self._saved, search)
         self.query_one(Input).display = bool(self._saved)
         self.query_one(ConversationList).show(entries, search.split(), self.app.history.path)
-        self.query_one("#conversations-note", Static).update(self._note(search, len(entries)))
+        self.query_one("#conversations-note", Static).update(self._note(search, found))
         self.refresh_bindings()
 
     def _note(self, search: str, found: int) -> str:
@@ -102,7 +104,8 @@ into titles and into everything that was said. **Delete**, pressed twice, remove
         if not self._saved:
             return NOTHING
         if not search.split():
-            return f"{every}, in {displayable(str(conversation_folder()))}"
+            newest = f" The {LISTED} newest are listed; the search finds all." if found > LISTED else ""
+            return f"{every}, in {displayable(str(conversation_folder()))}.{newest}"
         return f"{found} of {every}. Enter reopens, ↓ goes to the list, Esc ends the search."
 
     def action_search(self) -> None:
@@ -227,5 +230,7 @@ into titles and into everything that was said. **Delete**, pressed twice, remove
         self.app.on_worker_state_changed(event)
 
 
-def _found(saved: list[SavedConversation], search: str) -> list[Entry]:
-    return [Entry(one, one.excerpt(search.split())) for one in matching(saved, search)]
+def _found(saved: list[SavedConversation], search: str) -> tuple[int, list[Entry]]:
+    """How many hold the words, and the newest of them."""
+    found = matching(saved, search)
+    return len(found), [Entry(one, one.excerpt(search.split())) for one in found[:LISTED]]

@@ -108,6 +108,15 @@ async def test_enter_reopens_both_sides(saved: list[Path]) -> None:
         await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
 
 
+async def test_of_very_many_the_newest_are_listed(saved: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.screens.conversations.LISTED", 1)
+    async with opened() as (app, pilot):
+        await see(pilot, PROMPTS[0])
+        assert "The 1 newest" in str(app.screen.query_one("#conversations-note", Static).content)
+        await pilot.press("slash", *"lamp")
+        await see(pilot, PROMPTS[1])
+
+
 async def test_with_the_mouse(saved: list[Path]) -> None:
     """One click highlights, another one reopens; the footer's keys can be clicked meanwhile."""
     async with opened() as (app, pilot):
