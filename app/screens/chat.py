@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
-import time
 from typing import TYPE_CHECKING
 
 from textual import on, work
@@ -16,14 +14,15 @@ from textual.screen import Screen
 from textual.widgets import Footer, Header
 from textual.worker import Worker
 
+from app.answering import Answering, settle
 from app.state.conversation import Turn
 from app.state.history import Record, read_record
-from app.state.pairing import counterpart, index_of
+from app.state.pairing import index_of, places, side_of
 from app.state.presets import sampling_words
 from app.state.series import Phase, Snapshot
 from app.state.settings import Settings, TimingMode
-from app.state.side import ANSWERING, Side
-from app.state.stream import BUSY_RATE, CALM_SECONDS
+from app.state.side import Side
+from app.state.waiting import STILL_ANSWERING, answering, reason_to_wait
 from app.widgets.pane import Pane
 from app.widgets.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS, PanelStrip
 from app.widgets.prompt import Prompt
@@ -76,14 +75,14 @@ class ChatScreen(Screen[None]):
         """Follow the sides; show what a saved conversation holds."""
         for pane in self.query(Pane):
             pane.show_conversation()
-        self._beat = asyncio.Event()
+        self.beat = asyncio.Event()
         self.app.snapshots.subscribe(self, self._on_beat)
         self.app.side_changed.subscribe(self, self.show_side)
         self.app.build_changed.subscribe(self, self.show_build)
         self.app.settings_changed.subscribe(self, self.show_settings)
         self.show_settings(self.app.settings)
         self.show_build("")  # of engines that began to be built on Prepare
-        self.call_after_refresh(_settle)
+        self.call_after_refresh(settle)
 
     def show_side(self, side: Side) -> None:
         """A side entered another phase."""
@@ -113,7 +112,7 @@ class ChatScreen(Screen[None]):
     @property
     def answering(self) -> bool:
         """Whether an answer is under way on any side."""
-        return any(side.phase in ANSWERING for side in self.app.sides)
+        return answering(self.app.sides)
 
     @on(Prompt.Sent)
     def send(self, event: Prompt.Sent) -> None:
@@ -122,31 +121,21 @@ class ChatScreen(Screen[None]):
             return
         self.query_one(Prompt).accept()
         edited = self._end_edit()
-        places = self._places(edited) if edited else {}
+        again = places(edited, self.app.sides) if edited else {}
         self.answer(
             {
-                side: side.conversation.begin_again(side.title, places[side], event.text)
-                if side in places
+                side: side.conversation.begin_again(side.title, again[side], event.text)
+                if side in again
                 else side.conversation.begin(event.text, side.title)
-                for side in (places or self._present())
+                for side in (again or self._present())
             }
         )
 
     def _must_wait(self, *, to_ask: bool = True) -> bool:
         """Whether a side is busy, or nobody is there to answer; says so, and that the prompt is kept."""
-        opening = [side.name for side in self.app.sides if side.phase in (Phase.PREPARING, Phase.LOADING)]
-        if self.answering:
-            why = "Still answering. Esc stops it."
-        elif opening:
-            late = "Both engines are" if len(opening) == 2 else f"The {opening[0]} engine is"
-            why = f"{late} not ready yet.{' Your prompt is kept.' if to_ask else ''}"
-        elif to_ask and not any(side.can_answer for side in self.app.sides):
-            failed = any(side.phase is Phase.FAILED for side in self.app.sides)
-            why = "There is no engine: " + ("F9 restarts it." if failed else "F2 chooses one.")
-        else:
-            return False
-        self.notify(why, severity="warning")
-        return True
+        if why := reason_to_wait(self.app.sides, to_ask=to_ask):
+            self.notify(why, severity="warning")
+        return bool(why)
 
     def action_regenerate(self) -> None:
         """Answer the last prompt again: on the sides that failed, or else on both."""
@@ -160,23 +149,14 @@ class ChatScreen(Screen[None]):
     def again(self, event: Transcript.AgainWanted) -> None:
         """Answer an earlier prompt again, on every side that was asked it."""
         if not self._must_wait():
-            self._again(self._places(event.turn))
+            self._again(places(event.turn, self.app.sides))
 
-    def _again(self, places: dict[Side, int]) -> None:
-        turns = {side: side.conversation.begin_again(side.title, index) for side, index in places.items()}
+    def _again(self, indices: dict[Side, int]) -> None:
+        turns = {side: side.conversation.begin_again(side.title, index) for side, index in indices.items()}
         if begun := {side: turn for side, turn in turns.items() if turn}:
             self.answer(begun)
         else:
             self.notify("Nothing has been asked yet.")
-
-    def _places(self, turn: Turn) -> dict[Side, int]:
-        """Where a turn stands on the sides that have an engine and were asked the same."""
-        source = self._side_of(turn).conversation
-        places = {side: counterpart(turn, source, side.conversation) for side in self._present()}
-        return {side: index for side, index in places.items() if index is not None}
-
-    def _side_of(self, turn: Turn) -> Side:
-        return next(side for side in self.app.sides if index_of(turn, side.conversation) is not None)
 
     @on(Transcript.EditWanted)
     def edit(self, event: Transcript.EditWanted) -> None:
@@ -210,7 +190,7 @@ class ChatScreen(Screen[None]):
         """Show an older or newer version of a turn, on the side where it was asked for."""
         if self._must_wait(to_ask=False):
             return
-        side = self._side_of(event.turn)
+        side = side_of(event.turn, self.app.sides)
         index = index_of(event.turn, side.conversation)
         assert index is not None
         versions = side.conversation.versions(index)
@@ -225,72 +205,17 @@ class ChatScreen(Screen[None]):
 
     @work(group="answer", exclusive=True, exit_on_error=False)
     async def answer(self, turns: dict[Side, Turn]) -> None:
-        """Let each side answer its turn, together or in turn."""
-        mode = self.app.settings.timing
+        """Let each side answer its turn."""
         self.query_one(Verdict).display = False
-        for side, turn in turns.items():
-            turn.mode = mode.value
-            options = self.app.settings.chat(side.name)
-            side.conversation.system_prompt = options.system_prompt
-            turn.sampling = options.for_attempt(turn.attempt)
-            turn.system_prompt, turn.asked_at = options.system_prompt, time.time()
-            turn.checkpoint = side.checkpoint_name
-            self.pane(side).begin()
-            side.queue()
-            await self._write(side)
-        flusher = asyncio.create_task(self._flush_panes())
-        try:
-            if mode is TimingMode.TOGETHER:
-                await asyncio.gather(*(self._answer(side, turn) for side, turn in turns.items()))
-            else:
-                for side, turn in turns.items():
-                    await self._answer(side, turn)
-        finally:
-            flusher.cancel()
-            for side in turns:
-                side.unqueue()
+        await Answering(self, turns).run()
         self._show_verdict()
-        self.call_after_refresh(_settle)
-
-    async def _flush_panes(self) -> None:
-        """Draw new text: ten times a second, or with the panels when tokens come fast.
-
-        What is drawn in the same moment costs the screen, and so the engines, one update.
-        """
-        panes = list(self.query(Pane))
-        while True:
-            if sum(side.rate() for side in self.app.sides) > BUSY_RATE:
-                await self._beat.wait()
-            else:
-                await asyncio.sleep(CALM_SECONDS)
-            for pane in panes:
-                pane.flush()
+        self.call_after_refresh(settle)
 
     def _on_beat(self, _: Snapshot) -> None:
         for pane in self.query(Pane):
             pane.show_phase()
-        self._beat.set()
-        self._beat.clear()
-
-    async def _answer(self, side: Side, turn: Turn) -> None:
-        pane = self.pane(side)
-        try:
-            if side.unqueue():
-                assert turn.sampling
-                async for _ in side.ask(turn, side.conversation.messages(), turn.sampling):
-                    pass
-            else:
-                turn.reason = "stopped"
-        finally:
-            pane.finish()
-            await self._write(side)
-
-    async def _write(self, side: Side) -> None:
-        """Save the last turn as it stands; a disk that refuses costs the copy, not the chat."""
-        try:
-            await asyncio.to_thread(self.app.history.said, side.name, side.conversation)
-        except OSError as error:
-            self.notify(f"The conversation cannot be saved: {error}", severity="warning", markup=False)
+        self.beat.set()
+        self.beat.clear()
 
     def _show_verdict(self) -> None:
         last = [side.conversation.turns[-1] if side.conversation.turns else None for side in self.app.sides]
@@ -313,7 +238,7 @@ class ChatScreen(Screen[None]):
     def must_wait_for_answer(self) -> bool:
         """Whether a side answers; says so."""
         if self.answering:
-            self.notify("Still answering. Esc stops it.", severity="warning")
+            self.notify(STILL_ANSWERING, severity="warning")
         return self.answering
 
     def show_conversations(self) -> None:
@@ -399,13 +324,3 @@ class ChatScreen(Screen[None]):
 
     def _present(self) -> list[Side]:
         return [side for side in self.app.sides if side.phase is not Phase.EMPTY]
-
-
-def _settle() -> None:
-    """Collect garbage between answers and leave what is left out of later collections.
-
-    A full collection over all widgets would take up to half a second in the middle of an answer.
-    """
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()

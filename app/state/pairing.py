@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from app.state.conversation import Conversation, Turn
+from app.state.series import Phase
+from app.state.side import Side
 
 
 def index_of(turn: Turn, conversation: Conversation) -> int | None:
@@ -48,3 +50,22 @@ def _counted(turns: Iterable[Turn]) -> Iterable[tuple[tuple[str, int], Turn]]:
     for turn in turns:
         yield (turn.prompt, asked[turn.prompt]), turn
         asked[turn.prompt] += 1
+
+
+def side_of(turn: Turn, sides: Iterable[Side]) -> Side:
+    """The side on whose path a turn stands.
+
+    Raises:
+        StopIteration: on none.
+    """
+    return next(side for side in sides if index_of(turn, side.conversation) is not None)
+
+
+def places(turn: Turn, sides: Iterable[Side]) -> dict[Side, int]:
+    """Where a turn stands on every side that has an engine and was asked the same."""
+    sides = tuple(sides)
+    source = side_of(turn, sides).conversation
+    found = {
+        side: counterpart(turn, source, side.conversation) for side in sides if side.phase is not Phase.EMPTY
+    }
+    return {side: index for side, index in found.items() if index is not None}

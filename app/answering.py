@@ -1,0 +1,97 @@
+"""One prompt on its way: every side asked, its answer drawn as it comes, what was said written down."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from typing import TYPE_CHECKING
+
+from app.state.conversation import Turn
+from app.state.settings import TimingMode
+from app.state.side import Side
+from app.state.stream import BUSY_RATE, CALM_SECONDS
+from app.widgets.pane import Pane
+
+if TYPE_CHECKING:
+    from app.screens.chat import ChatScreen
+
+
+class Answering:
+    """The turns that are to be answered now, one on each side that takes part."""
+
+    def __init__(self, chat: ChatScreen, turns: dict[Side, Turn]) -> None:
+        self._chat = chat
+        self._app = chat.app
+        self._turns = turns
+
+    async def run(self) -> None:
+        """Let each side answer its turn, together or in turn."""
+        mode = self._app.settings.timing
+        for side, turn in self._turns.items():
+            self._begin(side, turn, mode)
+            await self._write(side)
+        drawing = asyncio.create_task(self._draw())
+        try:
+            if mode is TimingMode.TOGETHER:
+                await asyncio.gather(*(self._answer(side, turn) for side, turn in self._turns.items()))
+            else:
+                for side, turn in self._turns.items():
+                    await self._answer(side, turn)
+        finally:
+            drawing.cancel()
+            for side in self._turns:
+                side.unqueue()
+
+    def _begin(self, side: Side, turn: Turn, mode: TimingMode) -> None:
+        options = self._app.settings.chat(side.name)
+        side.conversation.system_prompt = turn.system_prompt = options.system_prompt
+        turn.sampling, turn.mode = options.for_attempt(turn.attempt), mode.value
+        turn.checkpoint, turn.asked_at = side.checkpoint_name, time.time()
+        self._chat.pane(side).begin()
+        side.queue()
+
+    async def _answer(self, side: Side, turn: Turn) -> None:
+        pane = self._chat.pane(side)
+        try:
+            if side.unqueue():
+                assert turn.sampling
+                async for _ in side.ask(turn, side.conversation.messages(), turn.sampling):
+                    pass
+            else:
+                turn.reason = "stopped"
+        finally:
+            pane.finish()
+            await self._write(side)
+
+    async def _write(self, side: Side) -> None:
+        """Save the last turn as it stands; a disk that refuses costs the copy, not the chat."""
+        try:
+            await asyncio.to_thread(self._app.history.said, side.name, side.conversation)
+        except OSError as error:
+            words = f"The conversation cannot be saved: {error}"
+            self._chat.notify(words, severity="warning", markup=False)
+
+    async def _draw(self) -> None:
+        """Draw new text: ten times a second, or with the panels when tokens come fast.
+
+        What is drawn in the same moment costs the screen, and so the engines, one update.
+        """
+        panes = list(self._chat.query(Pane))
+        while True:
+            if sum(side.rate() for side in self._app.sides) > BUSY_RATE:
+                await self._chat.beat.wait()
+            else:
+                await asyncio.sleep(CALM_SECONDS)
+            for pane in panes:
+                pane.flush()
+
+
+def settle() -> None:
+    """Collect garbage between answers and leave what is left out of later collections.
+
+    A full collection over all widgets would take up to half a second in the middle of an answer.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
