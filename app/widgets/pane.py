@@ -49,6 +49,7 @@ reference. The border says what the side is doing and for how long: *queued* beh
         """How the side's engine came to be, or is coming."""
         self._live: DrawnTurn | None = None
         self._drawn_characters = 0
+        self._border = "", ""
 
     def compose(self) -> ComposeResult:
         """A notice while there is nothing else, then the turns, then what went wrong."""
@@ -111,13 +112,18 @@ reference. The border says what the side is doing and for how long: *queued* beh
         """Say in the border which phase the side is in and for how long."""
         side = self.side
         name = f"{side.name.capitalize()} · {side.title}" if side.title else side.name.capitalize()
-        self.border_title = Content(name)
-        below = "" if self.transcript.follows else "↓ End: newest text · "
-        above = f"↑ {count_text(self._hidden)} earlier turns · " if self._hidden else ""
-        self.border_subtitle = Content(above + below + _phase_text(side))
+        subtitle = self._subtitle()
+        if (name, subtitle) != self._border:  # a border that is set is drawn again, and the side with it
+            self._border = name, subtitle
+            self.border_title, self.border_subtitle = Content(name), Content(subtitle)
         self.set_class(side.phase is Phase.FAILED, "-failed")
         self.query_one(FailureCard).show(side.error if side.phase is Phase.FAILED else None)
         self._show_notice(self._notice_text())
+
+    def _subtitle(self) -> str:
+        below = "" if self.transcript.follows else "↓ End: newest text · "
+        above = f"↑ {count_text(self._hidden)} earlier turns · " if self._hidden else ""
+        return above + below + _phase_text(self.side)
 
     def _drawn(self, first: int, end: int) -> list[DrawnTurn]:
         """Turns `first` to `end` of the conversation; those that are drawn already keep their lines."""
