@@ -48,6 +48,10 @@ class SideSnapshot:
     build_seconds: float | None = None
     last_rate: float | None = None
     """Decode tok/s of the last answer, as under that answer."""
+    prompt_tokens: int = 0
+    """Of this engine's turns in the conversation whose cached tokens are known, summed."""
+    cached_tokens: int = 0
+    """Of these, the ones found in the KV cache."""
 
 
 @dataclass(frozen=True)

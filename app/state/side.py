@@ -231,6 +231,7 @@ class Side:
 
     def snapshot(self, now: float, process_bytes: int | None, gpu_bytes: int | None) -> SideSnapshot:
         """What panels show of this side; `now` in seconds since the app started."""
+        prompt_tokens, cached_tokens = self._prefix_reuse()
         return SideSnapshot(
             self.title,
             self.phase,
@@ -243,7 +244,18 @@ class Side:
             next(
                 (turn.timing.decode_rate for turn in reversed(self.conversation.turns) if turn.timing), None
             ),
+            prompt_tokens,
+            cached_tokens,
         )
+
+    def _prefix_reuse(self) -> tuple[int, int]:
+        """Prompt tokens asked of this engine in the conversation, and how many were in its KV cache."""
+        known = [
+            (turn.prompt_tokens, turn.cached)
+            for turn in self.conversation.turns
+            if turn.cached is not None and turn.engine == self.title
+        ]
+        return sum(prompt for prompt, _ in known), sum(cached for _, cached in known)
 
     def _enter(self, phase: Phase) -> None:
         self.phase, self.phase_since = phase, time.monotonic()

@@ -40,7 +40,8 @@ class KVBlocksPanel(Panel):
 
 Keys and values of the tokens so far. A **paged** cache keeps them in **blocks** of some tokens each; a cell
 is one block, or several where the panel says so. **Reused** blocks held the beginning of the last prompt
-already, so it was not computed again.
+already, so it was not computed again. **Prefix hits** are the share of all prompt tokens in this
+conversation that the cache held already.
 
 The libraries report how many blocks are in which state, not which ones: the map shows counts, not places.
 
@@ -147,6 +148,10 @@ def _side(
     head = _head(letter, style, side, text, width)
     rows, scale = block_map(blocks, width, max(1, height - 2))
     figures = _paged_figures(usage, blocks, scale)
+    if side.prompt_tokens:
+        # Behind the tokens: what the cache is worth matters more than how large it is.
+        hits = share_text(side.cached_tokens, side.prompt_tokens)
+        figures.insert(2 if scale > 1 else 1, Content(f"{hits} prefix hits"))
     return [head, *([fit_pieces(figures, width)] if height > 2 else []), *rows][:height]
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from textual.app import RenderResult
+from textual.binding import Binding
 from textual.content import Content
 from textual.signal import Signal
 from textual.widget import Widget
@@ -45,6 +46,7 @@ class Panel(Widget, can_focus=True):
         }
     }
     """
+    BINDINGS = [Binding("f7", "full_screen", "Full screen", id="panel.full_screen")]  # noqa: RUF012
     TITLE: ClassVar[str] = ""
     """Stands in the border."""
     LEGEND: ClassVar[str] = ""
@@ -78,6 +80,13 @@ class Panel(Widget, can_focus=True):
         """Draw `snapshot` instead of the last one."""
         self.snapshot = snapshot
         self.refresh()
+
+    def action_full_screen(self) -> None:
+        """Fill the screen, or give it back; Esc gives it back too."""
+        if self.screen.maximized is self:
+            self.screen.minimize()
+        else:
+            self.screen.maximize(self, container=False)
 
     def render(self) -> RenderResult:
         """Draw at the present size."""

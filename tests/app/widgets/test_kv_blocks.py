@@ -113,3 +113,11 @@ async def test_the_panel_prints_its_scale() -> None:
         text = screen_text(app)
         assert "2,960 of 8,000 blocks 37%" in text
         assert "1 cell = 52 blocks" in text
+
+
+def test_prefix_hits_of_the_conversation() -> None:
+    """Cached tokens out of the prompts' tokens; nothing where the backend does not tell."""
+    side = replace(FULL.left, prompt_tokens=400, cached_tokens=250)
+    drawn = KVBlocksPanel().draw(replace(FULL, left=side), 60, 9).plain
+    assert "62% prefix hits" in drawn or "63% prefix hits" in drawn
+    assert "prefix hits" not in KVBlocksPanel().draw(FULL, 60, 9).plain

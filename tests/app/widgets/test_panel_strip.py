@@ -122,3 +122,21 @@ async def test_it_can_be_hidden() -> None:
 def test_the_style_sheet_has_no_universal_selector() -> None:
     rules = STYLES.read_text(encoding="utf-8").split("*/", 1)[1].replace("/*", "").replace("*/", "")
     assert "*" not in rules
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)])
+@pytest.mark.parametrize("back", ["f7", "escape"])
+async def test_a_focused_panel_can_fill_the_screen(size: tuple[int, int], back: str) -> None:
+    app = Playground()
+    async with app.run_test(size=size) as pilot:
+        strip = await show(app, pilot, FULL)
+        for panel in strip.query(Panel):
+            before = panel.size
+            panel.focus()
+            await pilot.press("f7")
+            await pilot.pause(0.1)
+            assert panel.outer_size == size
+            await pilot.press(back)
+            await pilot.pause(0.1)
+            assert panel.size == before
+            assert app.focused is panel
