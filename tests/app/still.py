@@ -193,6 +193,21 @@ async def chat_answered(pilot: Pilot[None]) -> None:
     await settle(pilot)
 
 
+async def chat_marked(pilot: Pilot[None]) -> None:
+    """The last turn of the left side is marked: it has two versions, and a thought before the answer."""
+    app = pilot.app
+    assert isinstance(app, StillPlayground)
+    await chat_answered(pilot)
+    again = app.left.conversation.begin_again("OpenVINO int8")
+    assert again
+    vars(again).update(vars(turn("left")), answer=f"<think>\nWhat do they know?\n</think>\n\n{ANSWER}")
+    pane = app.screen.query_one("#pane-left", Pane)
+    pane.show_conversation()
+    pane.transcript.focus()
+    await pilot.press("p")
+    await settle(pilot)
+
+
 async def chat_failed(pilot: Pilot[None]) -> None:
     """The left worker was killed while it answered."""
     app = pilot.app

@@ -86,7 +86,7 @@ def test_prepare_failed(snap_compare: SnapCompare, size: tuple[int, int], theme:
     look(snap_compare, size, still.build_failed, StillPlayground(theme, chosen=False))
 
 
-@pytest.mark.parametrize(("size", "theme"), [(SMALL, DARK), (MIDDLE, LIGHT)])
+@pytest.mark.parametrize(("size", "theme"), [(SMALL, DARK), (MIDDLE, LIGHT), (LARGE, DARK)])
 def test_what_runs_here(
     snap_compare: SnapCompare, size: tuple[int, int], theme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +105,24 @@ def test_what_runs_here(
 def test_help(snap_compare: SnapCompare, size: tuple[int, int], theme: str) -> None:
     """Every key on the first page, at every size."""
     look(snap_compare, size, still.by_key("f1"), StillPlayground(theme, chosen=True, snapshot=FULL))
+
+
+@pytest.mark.parametrize(("size", "theme"), [(SMALL, LIGHT), (MIDDLE, DARK), (LARGE, LIGHT)])
+def test_chat_marked(snap_compare: SnapCompare, size: tuple[int, int], theme: str) -> None:
+    """A marked turn with two versions and a thought: what can be done with it stands below it."""
+    look(snap_compare, size, still.chat_marked, StillPlayground(theme, chosen=True, snapshot=FULL))
+
+
+@pytest.mark.parametrize(("size", "theme"), [(SMALL, DARK), (MIDDLE, LIGHT), (LARGE, DARK)])
+def test_sampling(snap_compare: SnapCompare, size: tuple[int, int], theme: str) -> None:
+    """Every field of both sides; at 80×24 the form scrolls."""
+    look(snap_compare, size, still.by_key("f4"), StillPlayground(theme, chosen=True, snapshot=FULL))
+
+
+@pytest.mark.parametrize(("size", "theme"), [(SMALL, LIGHT), (MIDDLE, DARK), (LARGE, LIGHT)])
+def test_settings(snap_compare: SnapCompare, size: tuple[int, int], theme: str) -> None:
+    """Every row with its explanation, the themes above."""
+    look(snap_compare, size, still.by_key("f6"), StillPlayground(theme, chosen=True, snapshot=FULL))
 
 
 @pytest.mark.parametrize(("size", "theme"), [(SMALL, DARK), (MIDDLE, LIGHT), (LARGE, DARK)])

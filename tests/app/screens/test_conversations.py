@@ -288,7 +288,10 @@ async def test_reopened_it_goes_on_and_never_while_answering(settings: Settings)
         await until_answered(pilot)
 
 
-@pytest.mark.parametrize(("size", "theme"), [((80, 24), "playground-dark"), ((120, 36), "playground-light")])
+@pytest.mark.parametrize(
+    ("size", "theme"),
+    [((80, 24), "playground-dark"), ((120, 36), "playground-light"), ((160, 48), "playground-dark")],
+)
 def test_look(
     snap_compare: Callable[..., bool],
     saved: list[Path],
