@@ -1,0 +1,90 @@
+"""What the double has of its own: bad days on demand, and a model that really answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+
+def wants(bad_day: str) -> bool:
+    """Whether the test asked for this bad day."""
+    return os.environ.get("TENSORRT_LLM_DOUBLE") == bad_day
+
+
+def on_import(version: str) -> None:
+    """The banner, and what may go wrong before it."""
+    if wants("libmpi"):
+        raise ImportError("libmpi.so.40: cannot open shared object file: No such file or directory")
+    if wants("hang-at-import"):
+        os.write(1, b"Initializing MPI with thread mode 3\n")
+        time.sleep(3600)
+    print(f"[TensorRT-LLM] TensorRT-LLM version: {version}")
+
+
+def on_load() -> None:
+    """Native code prints past Python, and workers are spawned through MPI."""
+    os.write(1, b"rank 0 using MpiPoolSession to spawn MPI processes\n")
+    os.write(2, b"[TensorRT-LLM][INFO] MPI size: 1, MPI local size: 1, rank: 0\n")
+    if wants("no-slots"):
+        raise RuntimeError("All nodes which are allocated for this job are already filled.")
+    if wants("out-of-memory"):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    if wants("hang-at-load"):
+        time.sleep(3600)
+
+
+def on_token(count: int) -> None:
+    """A rank that fails ends the whole process."""
+    if wants("die-mid-answer") and count == 5:
+        print("MPI_ABORT was invoked on rank 0 in communicator MPI_COMM_WORLD", file=sys.stderr, flush=True)
+        os._exit(134)
+
+
+def load_model(folder: Path) -> Any:
+    """The checkpoint, an export of ModelOpt with its weights taken apart again, or an engine folder."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    if (folder / "rank0.engine").is_file():
+        described = json.loads((folder / "config.json").read_text())["pretrained_config"]
+        kind = described.pop("model_type")
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **described))
+        _fill(model, load_file(folder / "rank0.engine"))
+    elif (folder / "hf_quant_config.json").is_file():
+        config = AutoConfig.from_pretrained(folder)
+        if hasattr(config, "quantization_config"):
+            del config.quantization_config
+        model = AutoModelForCausalLM.from_config(config)
+        from tensorrt_llm._dequantise import plain_weights
+
+        _fill(model, plain_weights(folder))
+    else:
+        model = AutoModelForCausalLM.from_pretrained(folder)
+    return model.float().eval()
+
+
+def save_engine(model: Any, folder: Path, version: str) -> None:
+    """`config.json` and `rank0.engine`, as `LLM.save` leaves them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {
+        "version": version,
+        "pretrained_config": model.config.to_dict(),
+        "build_config": {"max_batch_size": 1},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    weights = {name: tensor.clone().contiguous() for name, tensor in model.state_dict().items()}
+    save_file(weights, folder / "rank0.engine")
+
+
+def _fill(model: Any, weights: dict[str, torch.Tensor]) -> None:
+    missing, unexpected = model.load_state_dict(weights, strict=False)
+    model.tie_weights()
+    left = [name for name in missing if name != "lm_head.weight"]
+    if left or unexpected:
+        raise ValueError(f"not a checkpoint of this model: missing {left}, unexpected {unexpected}")

@@ -1,0 +1,5 @@
+"""Ways to quantise."""
+
+from tensorrt_llm.quantization.mode import QuantAlgo
+
+__all__ = ["QuantAlgo"]

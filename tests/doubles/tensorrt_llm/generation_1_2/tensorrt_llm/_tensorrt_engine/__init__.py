@@ -1,0 +1,5 @@
+"""The engine class under its public name."""
+
+from tensorrt_llm.llmapi.llm import _TrtLLM as LLM
+
+__all__ = ["LLM"]

@@ -1,0 +1,28 @@
+"""The public names of main."""
+
+from tensorrt_llm.executor.result import CompletionOutput
+from tensorrt_llm.executor.utils import RequestError
+from tensorrt_llm.llmapi.llm import LLM, RequestOutput
+from tensorrt_llm.llmapi.llm_args import (
+    CalibConfig,
+    CudaGraphConfig,
+    KvCacheConfig,
+    QuantConfig,
+    TorchLlmArgs,
+)
+from tensorrt_llm.quantization.mode import QuantAlgo
+from tensorrt_llm.sampling_params import SamplingParams
+
+__all__ = [
+    "LLM",
+    "CalibConfig",
+    "CompletionOutput",
+    "CudaGraphConfig",
+    "KvCacheConfig",
+    "QuantAlgo",
+    "QuantConfig",
+    "RequestError",
+    "RequestOutput",
+    "SamplingParams",
+    "TorchLlmArgs",
+]
