@@ -14,6 +14,8 @@ from app.widgets.transcript.thought import split_thought
 
 THOUGHT_LINES = 3
 """Of a thought that goes on, the newest lines are shown."""
+LONG_BODY = 10
+"""Of a longer one, what can be done with it stands at both ends: one may be out of sight."""
 
 
 class DrawnTurn:
@@ -59,7 +61,13 @@ class DrawnTurn:
         said = split_thought(displayable(self.turn.answer))
         thought = self._thought(said.thought, said.thinking and not self.ended, brush)
         answer = self._answer(said.answer, brush)
-        return [*prompt, *thought, *answer, *self._below(brush), BLANK]
+        body = thought + answer
+        if not self.ended:
+            return [*prompt, *body, BLANK]
+        actions = self._actions(brush) if self.marked else []
+        again = actions if len(body) > LONG_BODY else []
+        below = again if self.marked else self._version(brush)
+        return [*prompt, *actions, *body, *self._figures(brush), *below, BLANK]
 
     def _thought(self, thought: str, thinking: bool, brush: Brush) -> list[Line]:
         self.thinks = bool(thought) or thinking
@@ -83,12 +91,9 @@ class DrawnTurn:
         self.codes = markdown.codes
         return [*lines, BLANK]
 
-    def _below(self, brush: Brush) -> list[Line]:
-        if not self.ended:
-            return []
+    def _figures(self, brush: Brush) -> list[Line]:
         words = figures(self.turn, brush.width)
-        below = brush.text(words, "text-error" if self.turn.error else "foreground-muted")
-        return below + (self._actions(brush) if self.marked else self._version(brush))
+        return brush.text(words, "text-error" if self.turn.error else "foreground-muted")
 
     def _version(self, brush: Brush) -> list[Line]:
         if self.versions < 2:
