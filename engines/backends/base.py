@@ -39,6 +39,9 @@ class Report(Protocol):
     def log(self, line: str) -> None:
         """A line for the user's log view."""
 
+    def give_up(self, error: EngineError) -> None:
+        """Tell why and end the process: for a main thread that hangs in native code."""
+
 
 Emit = Callable[[Sequence[int]], None]
 """Called with the new token ids at the moment the library yields them."""

@@ -24,6 +24,8 @@ class Entry:
     """Whether prepare writes an engine to the store."""
     runs_shapes: bool = False
     """Whether it makes the random weights of a shape that has none."""
+    own_environment: bool = False
+    """Whether its libraries collide with ours, so that its workers run with an interpreter of their own."""
 
 
 BACKENDS: dict[str, Entry] = {
@@ -35,6 +37,12 @@ BACKENDS: dict[str, Entry] = {
         runs_shapes=True,
     ),
     "openvino": Entry("OpenVINO", "engines.backends.openvino.backend:OpenVINOBackend", builds=True),
+    "tensorrt-llm": Entry(
+        "TensorRT-LLM",
+        "engines.backends.tensorrt_llm.backend:TensorRTLLMBackend",
+        builds=True,
+        own_environment=True,
+    ),
 }
 
 

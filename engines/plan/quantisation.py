@@ -13,8 +13,8 @@ from pathlib import Path
 from engines.plan.json_file import read_json_object
 
 _LOADERS = {
-    "gptq": "PyTorch with gptqmodel, vLLM or TensorRT-LLM can load it",
-    "awq": "PyTorch with autoawq, vLLM or TensorRT-LLM can load it",
+    "gptq": "PyTorch with gptqmodel, or vLLM, can load it",
+    "awq": "PyTorch with autoawq, or vLLM, can load it",
     "bitsandbytes": "PyTorch with bitsandbytes on a GPU can load it",
     "compressed-tensors": "PyTorch with compressed-tensors, or vLLM, can load it",
     "fp8": "PyTorch on a GPU with FP8 (compute capability 8.9 and newer), vLLM or TensorRT-LLM can load it",
@@ -52,6 +52,21 @@ def find_quantisation(folder: Path, config: Mapping[str, object]) -> Quantisatio
         return _modelopt(_object(read_json_object(file).get("quantization")))
     described = config.get("quantization_config")
     return _transformers(described) if isinstance(described, dict) and described else None
+
+
+MODELOPT_PRECISIONS = {
+    "FP8": "fp8",
+    "fp8": "fp8",
+    "W4A16_AWQ": "int4-awq",
+    "W8A8_SQ_PER_CHANNEL": "int8-sq",
+    "NVFP4": "nvfp4",
+}
+"""Names of `QuantAlgo`, and transformers' `fp8` in blocks, to names of PRECISIONS."""
+
+
+def modelopt_precision(found: Quantisation) -> str:
+    """The precision that TensorRT-LLM loads such a checkpoint as; empty for one that it does not load."""
+    return MODELOPT_PRECISIONS.get(found.name, "")
 
 
 def _modelopt(quantization: Mapping[str, object]) -> Quantisation:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 
+from engines.errors import EngineError
 from engines.worker import protocol
 
 PROGRESS_SECONDS = 0.05
 """A bar is drawn four to ten times a second; a backend may count every tensor."""
+
+GAVE_UP = 70
+"""Exit status of a worker that ended itself: EX_SOFTWARE of sysexits.h."""
 
 
 class StageReport:
@@ -37,6 +42,11 @@ class StageReport:
         """A line for the user's log view."""
         self._send(protocol.Log(self._id, line))
 
+    def give_up(self, error: EngineError) -> None:
+        """Tell why and end the process."""
+        self._send(protocol.Error(self._id, error.code, error.message, error.hint))
+        os._exit(GAVE_UP)
+
 
 class QuietReport:
     """For loading within the smoke test: only the log hears it."""
@@ -50,3 +60,8 @@ class QuietReport:
     def log(self, line: str) -> None:
         """A line for the log."""
         print(line)
+
+    def give_up(self, error: EngineError) -> None:
+        """Tell why in the log and end the process."""
+        print(f"{error.message} {error.hint}", flush=True)
+        os._exit(GAVE_UP)

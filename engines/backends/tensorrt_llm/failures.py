@@ -1,0 +1,66 @@
+"""What TensorRT-LLM says when it fails, as words for the user."""
+
+from __future__ import annotations
+
+from engines.errors import EngineError
+
+PATTERNS: tuple[tuple[str, str, str, str], ...] = (
+    (
+        "libmpi",
+        "no-mpi",
+        "TensorRT-LLM needs MPI, and its library is not found.",
+        "sudo apt-get install libopenmpi-dev, then `trt-playground env check`.",
+    ),
+    (
+        "all nodes which are allocated",
+        "no-mpi",
+        "MPI has no slot for the engine's process.",
+        "Start with TLLM_WORKER_USE_SINGLE_PROCESS=1, or under mpirun -n 1 --oversubscribe.",
+    ),
+    (
+        "undefined symbol",
+        "torch-mismatch",
+        "TensorRT-LLM does not fit the PyTorch of its environment.",
+        "Make the environment anew: `trt-playground env create tensorrt-llm`.",
+    ),
+    (
+        "incompatible device",
+        "other-gpu",
+        "The engine was built for another GPU or another TensorRT.",
+        "Delete it with `trt-playground engines rm`, then prepare it again.",
+    ),
+    (
+        "gpus are available",
+        "too-few-gpus",
+        "There are fewer GPUs than the weights are to be split over.",
+        "Choose a smaller tensor_parallel_size.",
+    ),
+    (
+        "unsupported quantization_config",
+        "unsupported-checkpoint",
+        "TensorRT-LLM cannot load the way this checkpoint is quantised.",
+        "Take the plain checkpoint and choose a precision here, or one exported by NVIDIA ModelOpt.",
+    ),
+    (
+        "got invalid argument",
+        "unknown-version",
+        "This version of TensorRT-LLM does not know an argument that the playground uses.",
+        "Run `trt-playground env check` and report what it prints.",
+    ),
+)
+
+
+def in_words(error: Exception, doing: str) -> Exception:
+    """The error as an EngineError; one that is told elsewhere, as out of memory, stays as it is."""
+    text = str(error)
+    if isinstance(error, EngineError) or "out of memory" in text.lower() or isinstance(error, MemoryError):
+        return error
+    for mark, code, message, hint in PATTERNS:
+        if mark in text.lower():
+            return EngineError(code, message, hint)
+    first = next(iter(text.strip().splitlines()), type(error).__name__)[:300]
+    return EngineError(
+        "engine-failed",
+        f"TensorRT-LLM failed while {doing}: {first}",
+        "See the log; `trt-playground env check` tests the installation.",
+    )

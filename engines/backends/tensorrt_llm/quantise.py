@@ -1,0 +1,116 @@
+"""Quantise with NVIDIA ModelOpt into a checkpoint of Hugging Face's form. It also runs on the CPU.
+
+The formats and their configurations are those of ModelOpt's `examples/hf_ptq`.
+"""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from pathlib import Path
+from typing import Any
+
+from engines.backends.base import Report
+from engines.errors import EngineError
+
+CONFIGURATIONS = {
+    "fp8": "FP8_DEFAULT_CFG",
+    "int4-awq": "INT4_AWQ_CFG",
+    "int8-sq": "INT8_SMOOTHQUANT_CFG",
+    "nvfp4": "NVFP4_DEFAULT_CFG",
+}
+"""Precision to a name in `modelopt.torch.quantization`."""
+CALIBRATION_TOKENS = 512
+"""Of one text."""
+NEEDS_GPU = ("nvfp4",)
+"""ModelOpt's kernels for blocks of 16 are for GPUs only."""
+TOKENIZER_FILES = (
+    "tokenizer*",
+    "special_tokens_map.json",
+    "chat_template*",
+    "vocab.*",
+    "merges.txt",
+    "added_tokens.json",
+)
+
+
+def quantise(
+    checkpoint: Path,
+    precision: str,
+    target: Path,
+    texts: list[str],
+    report: Report,
+    *,
+    device: str = "cpu",
+    fp8_kv: bool = False,
+) -> dict[str, object]:
+    """Write the quantised checkpoint into `target`: stages `quantise` and `export`.
+
+    Returns:
+        Facts for the manifest.
+
+    Raises:
+        EngineError: the precision is none of CONFIGURATIONS, or needs a GPU.
+    """
+    if precision not in CONFIGURATIONS:
+        raise EngineError(
+            "unsupported-precision",
+            f"ModelOpt makes {', '.join(CONFIGURATIONS)} here, not {precision}.",
+            "Choose one of them.",
+        )
+    if precision in NEEDS_GPU and not device.startswith("cuda"):
+        raise EngineError("no-device", f"{precision} is calibrated on an NVIDIA GPU only.", "Choose fp8.")
+    report.stage("quantise")
+    model, tokenizer = _read(checkpoint, device)
+    model = _quantised(model, tokenizer, precision, texts, report, fp8_kv)
+    report.stage("export")
+    _export(model, checkpoint, target)
+    return {"calibration_texts": len(texts), "weight_bytes": _bytes(target)}
+
+
+def _read(checkpoint: Path, device: str) -> tuple[Any, Any]:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(checkpoint, torch_dtype="auto", local_files_only=True)
+    return model.to(device).eval(), AutoTokenizer.from_pretrained(checkpoint, local_files_only=True)
+
+
+def _quantised(
+    model: Any, tokenizer: Any, precision: str, texts: list[str], report: Report, fp8_kv: bool
+) -> Any:
+    import modelopt.torch.quantization as mtq
+    import torch
+
+    config = copy.deepcopy(getattr(mtq, CONFIGURATIONS[precision]))
+    if fp8_kv:
+        config = mtq.update_quant_cfg_with_kv_cache_quant(config, mtq.FP8_KV_CFG["quant_cfg"])
+    batches = [
+        tokenizer(text, return_tensors="pt", truncation=True, max_length=CALIBRATION_TOKENS).input_ids
+        for text in texts
+    ]
+
+    def calibrate(calibrated: Any) -> None:
+        # Called once for the ranges, and once more for the search of AWQ: the bar begins anew.
+        with torch.inference_mode():
+            for done, batch in enumerate(batches, 1):
+                calibrated(batch.to(model.device), use_cache=False)
+                report.progress(done, len(batches), "texts")
+
+    return mtq.quantize(model, config, calibrate)
+
+
+def _export(model: Any, checkpoint: Path, target: Path) -> None:
+    import torch
+    from modelopt.torch.export import export_hf_checkpoint
+
+    target.mkdir(parents=True, exist_ok=True)
+    with torch.inference_mode():
+        export_hf_checkpoint(model, export_dir=target)
+    for pattern in TOKENIZER_FILES:
+        for file in checkpoint.glob(pattern):
+            if file.is_file() and not (target / file.name).exists():
+                shutil.copy2(file, target / file.name)
+
+
+def _bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))

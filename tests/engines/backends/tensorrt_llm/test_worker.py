@@ -1,0 +1,163 @@
+"""The adapter in a worker with an interpreter of its own, over the double and the real demo checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from engines.build.spec import EngineSpec
+from engines.demo import CHECKPOINT
+from engines.worker import protocol
+from engines.worker.process import EngineProcess
+from tests.engines.worker.helpers import answer, is_gone, last_error, session_is_empty
+
+SHORT = protocol.Sampling(max_tokens=24)
+LONG = protocol.Sampling(max_tokens=400, ignore_eos=True)
+IDS = (1, 20, 30, 40, 50)
+
+
+def spec(precision: str = "bf16", **fields: object) -> EngineSpec:
+    """The demo on a GPU that is not there: the double does not ask."""
+    return EngineSpec(str(CHECKPOINT), "tensorrt-llm", precision, "cuda:0", context=512, **fields)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def worker(python: str, log: Path) -> AsyncGenerator[EngineProcess, None]:
+    """A worker that is gone afterwards."""
+    process = await EngineProcess.start("tensorrt-llm", log, python=python)
+    try:
+        yield process
+    finally:
+        await process.kill()
+
+
+async def load(process: EngineProcess, wanted: EngineSpec, directory: str = "") -> protocol.Event:
+    """The last event of loading."""
+    return await process.ask(protocol.Load(process.next_id(), wanted.to_json(), directory))
+
+
+def of_type(events: list[protocol.Event], kind: type) -> list:
+    return [event for event in events if isinstance(event, kind)]
+
+
+async def test_answers_as_the_reference_does(python: str, log: Path) -> None:
+    async with worker(python, log) as process:
+        ready = await load(process, spec())
+        assert isinstance(ready, protocol.Ready), ready
+        assert ready.context == 512
+        assert ready.kv.total_blocks == 512 // 32 + 2
+        events = await answer(process, IDS, SHORT)
+        done = events[-1]
+        assert isinstance(done, protocol.Done)
+        usages = [event.usage for event in of_type(events, protocol.KV)]
+        assert usages[-1].used_blocks == 1
+        assert usages[-1].block_tokens == 32
+        scored = await process.ask(protocol.Score(process.next_id(), (*IDS, *done.token_ids), 3))
+        assert isinstance(scored, protocol.Scored), scored
+        again = await answer(process, (*IDS, *done.token_ids * 3), SHORT)
+        await process.close()
+        assert session_is_empty(process.pid)
+    async with worker_of_pytorch(log) as process:
+        reference = (await answer(process, IDS, SHORT))[-1]
+        assert isinstance(reference, protocol.Done)
+        assert reference.token_ids == done.token_ids
+        theirs = await process.ask(protocol.Score(process.next_id(), (*IDS, *done.token_ids), 3))
+        assert isinstance(theirs, protocol.Scored)
+        assert scored.logprobs == pytest.approx(theirs.logprobs, abs=1e-2)
+    assert isinstance(again[-1], protocol.Done)
+
+
+@asynccontextmanager
+async def worker_of_pytorch(log: Path) -> AsyncGenerator[EngineProcess, None]:
+    """The reference."""
+    process = await EngineProcess.start("pytorch", log)
+    try:
+        wanted = EngineSpec(str(CHECKPOINT), "pytorch", "fp32", context=512)
+        event = await process.ask(protocol.Load(process.next_id(), wanted.to_json()))
+        assert isinstance(event, protocol.Ready), event
+        yield process
+    finally:
+        await process.kill()
+
+
+async def test_stop_aborts_the_request(without_engines: str, log: Path) -> None:
+    async with worker(without_engines, log) as process:
+        assert isinstance(await load(process, spec()), protocol.Ready)
+        identity = process.next_id()
+        last: protocol.Event | None = None
+        async for event in process.run(protocol.Generate(identity, (), IDS, LONG)):
+            if isinstance(event, protocol.Chunk):
+                await process.stop(identity)
+            last = event
+        assert isinstance(last, protocol.Done)
+        assert last.reason == "stopped"
+        assert 0 < len(last.token_ids) < LONG.max_tokens
+        assert isinstance((await answer(process, IDS, SHORT))[-1], protocol.Done)
+
+
+@pytest.mark.parametrize(
+    ("bad_day", "code", "words"),
+    [
+        ("libmpi", "no-mpi", "libopenmpi-dev"),
+        ("no-slots", "no-mpi", "oversubscribe"),
+        ("out-of-memory", "out-of-memory", "smaller precision"),
+        ("hang-at-import", "import-hung", "env check"),
+    ],
+)
+async def test_bad_days_in_words(
+    bad_day: str, code: str, words: str, with_engines: str, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TENSORRT_LLM_DOUBLE", bad_day)
+    monkeypatch.setenv("TRT_PLAYGROUND_IMPORT_SECONDS", "3" if bad_day == "hang-at-import" else "60")
+    async with worker(with_engines, log) as process:
+        event = await load(process, spec())
+        assert isinstance(event, protocol.Error)
+        assert event.code == code
+        assert words in event.hint
+
+
+async def test_death_in_the_middle_of_an_answer(
+    without_engines: str, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TENSORRT_LLM_DOUBLE", "die-mid-answer")
+    async with worker(without_engines, log) as process:
+        assert isinstance(await load(process, spec()), protocol.Ready)
+        error = last_error(await answer(process, IDS, LONG))
+        assert error.code == "worker-died"
+        assert "MPI_ABORT" in error.detail
+        assert is_gone(process.pid)
+
+
+async def test_shutdown_that_hangs_ends_with_the_tree(
+    with_engines: str, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TENSORRT_LLM_DOUBLE", "hang-at-shutdown")
+    async with worker(with_engines, log) as process:
+        assert isinstance(await load(process, spec()), protocol.Ready)
+        await process.close(deadline=1.0)
+        assert session_is_empty(process.pid)
+
+
+async def test_an_engine_is_built_saved_and_loaded(with_engines: str, log: Path, tmp_path: Path) -> None:
+    wanted, folder = spec("int8-sq"), tmp_path / "engine"
+    folder.mkdir()
+    async with worker(with_engines, log) as process:
+        command = protocol.Prepare(process.next_id(), wanted.to_json(), str(folder))
+        events = [event async for event in process.run(command)]
+        assert isinstance(events[-1], protocol.Prepared), events[-1]
+        assert "Building TRT-LLM engine" in [event.line for event in of_type(events, protocol.Log)]
+    assert sorted(path.name for path in folder.iterdir()) == ["engine"]
+    async with worker(with_engines, log) as process:
+        assert isinstance(await load(process, wanted, str(folder)), protocol.Ready)
+        assert isinstance((await answer(process, IDS, SHORT))[-1], protocol.Done)
+
+
+async def test_a_release_without_engines_says_so(without_engines: str, log: Path, tmp_path: Path) -> None:
+    async with worker(without_engines, log) as process:
+        command = protocol.Prepare(process.next_id(), spec("int8-sq").to_json(), str(tmp_path))
+        event = await process.ask(command)
+        assert isinstance(event, protocol.Error)
+        assert event.code == "no-engine-class"
