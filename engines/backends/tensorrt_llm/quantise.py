@@ -71,7 +71,7 @@ def quantise(
 def _read(checkpoint: Path, device: str) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(checkpoint, torch_dtype="auto", local_files_only=True)
+    model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype="auto", local_files_only=True)
     return model.to(device).eval(), AutoTokenizer.from_pretrained(checkpoint, local_files_only=True)
 
 

@@ -1,0 +1,1 @@
+"""Environments of backends whose libraries collide with ours: found, made, tested and removed."""

@@ -1,0 +1,120 @@
+"""What would stand in the way of an environment, told in words before anything is downloaded."""
+
+from __future__ import annotations
+
+import ctypes.util
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from engines.environments.recipe import Recipe
+from engines.plan.hardware import gpus
+from engines.plan.nvml import Nvml
+
+CONNECT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    subject: str
+    good: bool
+    words: str
+    remedy: str = ""
+
+
+def preflight(recipe: Recipe, root: Path) -> list[Finding]:
+    """Everything that can be known before the download. Takes seconds: not for an event loop."""
+    return [
+        _system(recipe),
+        _python(recipe),
+        _gpu(recipe),
+        _driver(recipe),
+        _mpi(),
+        _disk(recipe, root),
+        *(_index(url) for url in recipe.indexes),
+    ]
+
+
+def find_python(recipe: Recipe) -> str | None:
+    """An interpreter on the path of a version that has wheels."""
+    for major, minor in recipe.pythons:
+        if sys.version_info[:2] == (major, minor):
+            return sys.executable
+        if (found := shutil.which(f"python{major}.{minor}")) and _has_venv(found):
+            return found
+    return None
+
+
+def _system(recipe: Recipe) -> Finding:
+    here = platform.system(), platform.machine()
+    words = f"{here[0]} on {here[1]}"
+    remedy = "Take a Linux machine, or NVIDIA's container release:<tag> of tensorrt-llm on nvcr.io."
+    return Finding("system", here in recipe.systems, words, remedy)
+
+
+def _python(recipe: Recipe) -> Finding:
+    wanted = " or ".join(f"{major}.{minor}" for major, minor in recipe.pythons)
+    if found := find_python(recipe):
+        return Finding("python", True, found)
+    remedy = f"Install one, such as `sudo apt-get install python{wanted.split()[0]}-venv`."
+    return Finding("python", False, f"there are wheels for Python {wanted}, and neither is found", remedy)
+
+
+def _gpu(recipe: Recipe) -> Finding:
+    found = gpus()
+    if not found:
+        remedy = "On this machine OpenVINO and PyTorch run; TensorRT-LLM needs an NVIDIA GPU."
+        return Finding("gpu", False, "no NVIDIA GPU is found", remedy)
+    least, best = recipe.compute_capability, max(one.compute_capability or (0, 0) for one in found)
+    words = f"{found[0].title}, compute capability {best[0]}.{best[1]}"
+    remedy = f"TensorRT-LLM needs {least[0]}.{least[1]} (Ampere) or newer."
+    return Finding("gpu", best >= least, words, remedy)
+
+
+def _driver(recipe: Recipe) -> Finding:
+    nvml = Nvml.open()
+    version = nvml.text("nvmlSystemGetDriverVersion") if nvml else ""
+    if nvml:
+        nvml.close()
+    major = int(version.split(".")[0]) if version and version.split(".")[0].isdigit() else 0
+    words = f"driver {version}" if version else "no driver is found"
+    remedy = f"Install driver {recipe.driver} or newer (CUDA 13), or the package cuda-compat-13-1."
+    return Finding("driver", major >= recipe.driver, words, remedy)
+
+
+def _mpi() -> Finding:
+    found = ctypes.util.find_library("mpi")
+    return Finding("mpi", bool(found), found or "libmpi is not found", "sudo apt-get install libopenmpi-dev")
+
+
+def _disk(recipe: Recipe, root: Path) -> Finding:
+    existing = next(folder for folder in (root, *root.parents) if folder.exists())
+    free = shutil.disk_usage(existing).free
+    words = f"{free / 1e9:.0f} GB free at {existing}, {recipe.disk_bytes / 1e9:.0f} GB needed"
+    return Finding("disk", free >= recipe.disk_bytes, words, "Free some space there.")
+
+
+def _index(url: str) -> Finding:
+    host = urlsplit(url).hostname or url
+    try:
+        with socket.create_connection((host, 443), CONNECT_SECONDS):
+            return Finding("index", True, f"{host} answers")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        remedy = "Check the network or its proxy; without it, `env use` takes an environment made elsewhere."
+        return Finding("index", False, f"{host} cannot be reached: {reason}", remedy)
+
+
+def _has_venv(python: str) -> bool:
+    try:
+        command = [python, "-c", "import venv, ensurepip"]
+        return subprocess.run(command, capture_output=True, timeout=10, check=False).returncode == 0
+    except (OSError, subprocess.SubprocessError):
+        return False

@@ -1,0 +1,29 @@
+"""Start the worker of any backend with the interpreter it needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engines.backends.registry import BACKENDS
+from engines.environments.interpreters import interpreter
+from engines.errors import EngineError
+from engines.worker.process import EngineProcess
+
+
+async def start_worker(backend: str, log_path: Path) -> EngineProcess:
+    """A worker: with our interpreter, or with that of the backend's environment.
+
+    Raises:
+        EngineError: the backend needs an environment and has none, or its interpreter does not start.
+    """
+    entry = BACKENDS.get(backend)
+    if entry is None or not entry.own_environment:
+        return await EngineProcess.start(backend, log_path)
+    found = interpreter(backend)
+    if found is None:
+        raise EngineError(
+            "no-environment",
+            f"{entry.title} lives in an environment of its own, and there is none.",
+            f"trt-playground env create {backend}",
+        )
+    return await EngineProcess.start(backend, log_path, python=found.python)

@@ -1,0 +1,91 @@
+"""Import a backend's library in a throw-away process, with a time limit: an import may hang, print or die."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from dataclasses import dataclass
+
+from engines.environments.environment import Environment
+
+SECONDS = 120.0
+TAIL_CHARACTERS = 1500
+_LOCATE = """\
+import json, sys
+from importlib.util import find_spec
+from pathlib import Path
+spec = find_spec(sys.argv[1])
+folder = next(iter(spec.submodule_search_locations), "") if spec else ""
+found = {"package": str(folder), "version": ""}
+try:
+    from importlib.metadata import version
+    found["version"] = version(sys.argv[1])
+except Exception:
+    pass
+found["builds_engines"] = bool(folder) and (Path(folder) / "_tensorrt_engine" / "__init__.py").is_file()
+print(json.dumps(found))
+"""
+_FOREIGN = ("PYTHONHOME", "PYTHONPATH")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How an import went."""
+
+    good: bool
+    words: str
+    detail: str = ""
+    """The last of what it printed."""
+
+
+def locate(name: str, python: str, module: str, *, managed: bool) -> Environment | None:
+    """The environment of an interpreter, without importing the library; None where it is not in there."""
+    try:
+        command = [python, "-c", _LOCATE, module]
+        ended = subprocess.run(
+            command, capture_output=True, text=True, timeout=30, env=_surroundings(), cwd="/", check=True
+        )
+        found = json.loads(ended.stdout.splitlines()[-1])
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return None
+    if not found["package"]:
+        return None
+    return Environment(name, python, managed, found["version"], found["package"], found["builds_engines"])
+
+
+def try_import(python: str, module: str, seconds: float = SECONDS) -> Trial:
+    """Import it, and end the whole session of the process when that takes too long."""
+    try:
+        process = subprocess.Popen(
+            [python, "-c", f"import {module}"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=_surroundings(),
+            cwd="/",
+            start_new_session=True,
+        )
+    except OSError as error:
+        return Trial(False, f"{python} cannot be started: {error}.")
+    try:
+        output, _ = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+        return Trial(False, f"The import hangs: it did not end within {seconds:g} s.", _tail(output))
+    if process.returncode:
+        last = next((line for line in reversed(_tail(output).splitlines()) if line.strip()), "")
+        return Trial(
+            False, f"The import failed: {last or f'exit status {process.returncode}'}", _tail(output)
+        )
+    return Trial(True, "It can be imported.", _tail(output))
+
+
+def _surroundings() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+
+
+def _tail(output: bytes) -> str:
+    return output.decode(errors="replace").strip()[-TAIL_CHARACTERS:]
