@@ -14,6 +14,8 @@ from textual.widget import Widget
 from app.state.series import Phase, SideSnapshot, Snapshot
 
 NO_ENGINE = "No engine yet: choose one with F2"
+PANEL_SECONDS = 0.4
+"""Figures that change oftener cannot be read, and drawing them takes time from the engines."""
 FOLDED_HEIGHT = 1
 """With so many lines or fewer a panel draws its compact form."""
 
@@ -67,6 +69,7 @@ class Panel(Widget, can_focus=True):
         self.snapshots = snapshots
         self.snapshot: Snapshot | None = None
         """What is shown now."""
+        self._drawn: Content | None = None
         self.border_title = self.TITLE
         self.border_subtitle = self.LEGEND
         self.tooltip = Content(self.SUMMARY)
@@ -74,12 +77,17 @@ class Panel(Widget, can_focus=True):
     def on_mount(self) -> None:
         """Follow the snapshots, if we were given any."""
         if self.snapshots is not None:
-            self.snapshots.subscribe(self, self.show)
+            self.snapshots.subscribe(self, self._follow)
+
+    def _follow(self, snapshot: Snapshot) -> None:
+        if self.snapshot is None or snapshot.now - self.snapshot.now > PANEL_SECONDS:
+            self.show(snapshot)
 
     def show(self, snapshot: Snapshot) -> None:
-        """Draw `snapshot` instead of the last one."""
+        """Draw `snapshot` instead of the last one, if it looks any different."""
         self.snapshot = snapshot
-        self.refresh()
+        if self._drawn is None or not self._content().is_same(self._drawn):
+            self.refresh()
 
     def action_full_screen(self) -> None:
         """Fill the screen, or give it back; Esc gives it back too."""
@@ -90,6 +98,10 @@ class Panel(Widget, can_focus=True):
 
     def render(self) -> RenderResult:
         """Draw at the present size."""
+        self._drawn = self._content()
+        return self._drawn
+
+    def _content(self) -> Content:
         width, height = self.content_size
         if self.snapshot is None:
             return self.empty()
