@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from app.cli_conversations import conversations
+from app.environments import environment_commands
 
 cli = typer.Typer(
     name="trt-playground",
@@ -23,6 +24,7 @@ cli = typer.Typer(
 engines = typer.Typer(help="The engine store: what has been built.", no_args_is_help=True)
 cli.add_typer(engines, name="engines")
 cli.add_typer(conversations, name="conversations")
+cli.add_typer(environment_commands, name="env")
 
 
 def main() -> None:
@@ -132,7 +134,7 @@ def paths() -> None:
     """Print where settings, engines, logs and conversations are kept."""
     from app.state import paths as places
 
-    for name in ("settings_file", "engine_store", "log_folder", "conversation_folder"):
+    for name in ("settings_file", "engine_store", "log_folder", "conversation_folder", "environment_folder"):
         typer.echo(f"{name.replace('_', ' '):<20} {getattr(places, name)()}")
 
 

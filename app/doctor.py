@@ -9,14 +9,19 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from app.environments import environment_lines, finding_lines
 from app.state import paths
 from app.state.surroundings import read_bandwidth
 from app.units import bytes_text
 from engines.backends.registry import BACKENDS
+from engines.environments.environment import environments, register_all
+from engines.environments.preflight import preflight
+from engines.environments.recipe import RECIPES
+from engines.environments.start import start_worker
+from engines.errors import EngineError
 from engines.plan.hardware import Device, devices
 from engines.plan.precision import PRECISIONS, rule, support
 from engines.worker import protocol
-from engines.worker.process import EngineProcess
 
 PACKAGES = ("trt-playground", "textual", "rich", "transformers", "torch", "openvino", "openvino-genai")
 
@@ -24,10 +29,11 @@ PACKAGES = ("trt-playground", "textual", "rich", "transformers", "torch", "openv
 async def report() -> list[str]:
     """The lines of the report."""
     found = devices()
+    await asyncio.to_thread(register_all, paths.environment_folder())
     lines = [*_machine(found), "", *_folders(), ""]
     for name in BACKENDS:
         lines += await _backend(name, found)
-    return lines
+    return [*lines, "", *await asyncio.to_thread(_environments)]
 
 
 def _machine(found: list[Device]) -> Iterator[str]:
@@ -52,9 +58,22 @@ def _folders() -> Iterator[str]:
     yield f"logs: {paths.log_folder()}"
 
 
+def _environments() -> list[str]:
+    """Those that there are, and for those that there are not what would stand in their way."""
+    root = paths.environment_folder()
+    found = environments(root)
+    lines = environment_lines(found)
+    for name in RECIPES.keys() - {one.name for one in found}:
+        lines += [f"an environment for {name} would need:", *finding_lines(preflight(RECIPES[name], root))]
+    return lines
+
+
 async def _backend(name: str, found: list[Device]) -> list[str]:
     """Ask a worker what the backend can do; whatever happens there becomes a line here."""
-    process = await EngineProcess.start(name, Path(paths.log_folder()) / "doctor.log")
+    try:
+        process = await start_worker(name, Path(paths.log_folder()) / "doctor.log")
+    except EngineError as error:
+        return [f"{BACKENDS[name].title}: {error.message} {error.hint}"]
     try:
         described = await process.ask(protocol.Describe(process.next_id()))
     finally:

@@ -51,7 +51,7 @@ def wanted_engine(app: Playground, side: Side) -> EngineSpec:
         settings.checkpoint_path,
         choice.backend,
         choice.precision,
-        app.device.name,
+        app.device_for(choice.backend).name,
         choice.kv_precision,
         settings.context,
     )

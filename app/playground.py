@@ -26,7 +26,9 @@ from app.state.sampler import Sampler
 from app.state.series import Phase, Snapshot
 from app.state.settings import EngineChoice, Settings, SettingsFile, swapped
 from app.state.side import Side
+from engines.backends.registry import BACKENDS
 from engines.build.store import EngineStore
+from engines.environments.environment import register_all
 from engines.plan.hardware import Device, devices
 
 SNAPSHOT_SECONDS = 0.25
@@ -67,7 +69,9 @@ class Playground(App[None]):
         self.side_changed: Signal[Side] = Signal(self, "side changed")
         self.build_changed: Signal[str] = Signal(self, "build changed")
         self.settings_changed: Signal[Settings] = Signal(self, "settings changed")
-        self.device: Device = devices()[0]
+        self.device, *others = devices()
+        self.gpu: Device | None = others[0] if others else None
+        register_all(paths.environment_folder())
         self._settings_file = SettingsFile(settings_file)
         self._sampler = Sampler(lambda: self.sides)
         self._opening: dict[str, Worker[None]] = {}
@@ -77,6 +81,10 @@ class Playground(App[None]):
     def sides(self) -> tuple[Side, Side]:
         """Left and right, as they stand on the screen."""
         return self.left, self.right
+
+    def device_for(self, backend: str) -> Device:
+        """Where a backend runs: what has an environment of its own runs on a GPU only."""
+        return self.gpu if self.gpu and BACKENDS[backend].own_environment else self.device
 
     @property
     def opening(self) -> tuple[Worker[None], ...]:

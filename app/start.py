@@ -7,12 +7,13 @@ from dataclasses import replace
 import typer
 
 from app.playground import Playground
-from app.state.paths import conversation_folder, settings_file
+from app.state.paths import conversation_folder, environment_folder, settings_file
 from app.state.presets import PRESETS, all_presets
 from app.state.saved import saved_conversations
 from app.state.settings import ChatOptions, EngineChoice, Settings, SettingsError, load_settings
 from engines.backends.registry import BACKENDS
 from engines.build.spec import EngineSpec
+from engines.environments.environment import register_all
 from engines.plan.hardware import devices
 from engines.plan.precision import PRECISIONS
 
@@ -80,7 +81,11 @@ def engine_spec(checkpoint: str, engine: str, context: int) -> EngineSpec:
     """
     choice = parse_engine(engine)
     path = Settings(checkpoint=checkpoint).checkpoint_path
-    return EngineSpec(path, choice.backend, choice.precision, devices()[0].name, choice.kv_precision, context)
+    device, *gpus = devices()
+    register_all(environment_folder())
+    if gpus and BACKENDS[choice.backend].own_environment:
+        device = gpus[0]
+    return EngineSpec(path, choice.backend, choice.precision, device.name, choice.kv_precision, context)
 
 
 def parse_engine(text: str) -> EngineChoice:

@@ -31,6 +31,11 @@ def conversation_folder() -> Path:
     return platformdirs.user_data_path(NAME) / "conversations"
 
 
+def environment_folder() -> Path:
+    """Environments of backends that cannot live in ours: gigabytes, but nothing that comes back by itself."""
+    return platformdirs.user_data_path(NAME) / "environments"
+
+
 def document_folder() -> Path:
     """Where conversations are exported to."""
     return platformdirs.user_documents_path()

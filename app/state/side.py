@@ -17,6 +17,7 @@ from engines.build.prepare import PreparedEngine, StartWorker, Step, prepare
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
 from engines.demo import CHECKPOINT
+from engines.environments.start import start_worker
 from engines.errors import EngineError
 from engines.measure.timing import RateWindow, timing
 from engines.plan.checkpoint import Checkpoint
@@ -40,7 +41,7 @@ class Side:
         store: EngineStore,
         logs: Path,
         on_change: Callable[[Side], None] = lambda _: None,
-        start_worker: StartWorker = EngineProcess.start,
+        start_worker: StartWorker = start_worker,
     ) -> None:
         self.name = name
         """`left` or `right`."""

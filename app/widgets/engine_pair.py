@@ -42,7 +42,7 @@ class EnginePair(Horizontal):
     def compose(self) -> ComposeResult:
         """One picker a side."""
         for name, choice in self._choices.items():
-            yield EnginePicker(name, choice, self._device)
+            yield EnginePicker(name, choice, self._device, self.app.gpu)
 
     def on_mount(self) -> None:
         """Follow the engines: what they hold is free once they make room."""
@@ -105,11 +105,15 @@ class EnginePair(Horizontal):
             return None
         free = surroundings.with_free(self._around.device, self._held("left") + self._held("right"))
         around = replace(self._around, device=free)
+        if picker.device.name != free.name:
+            around = Surroundings(picker.device, None, self._around.builds)
         loaded = self._loaded(name, picker.choice)
         return outlook(picker.choice, self._checkpoint, self._tokens, around, loaded, beside)
 
     def _beside(self, other: str, found: Outlook | None) -> int:
         """Bytes of the other side: of what is chosen there, or of what stays loaded there."""
+        if self._picker("left").device.name != self._picker("right").device.name:
+            return 0
         if self._sides == "both":
             return found.estimate.peak if found else 0
         return self._held(other) if self._sides != other else 0

@@ -75,19 +75,24 @@ bandwidth, once. A model that fits the processor's cache, as the demo does, may 
     class Chosen(Message):
         """Another backend, precision or way to store keys and values was chosen."""
 
-    def __init__(self, name: str, choice: EngineChoice, device: Device) -> None:
+    def __init__(self, name: str, choice: EngineChoice, device: Device, gpu: Device | None = None) -> None:
         super().__init__(id=f"engine-{name}", classes="engine-picker")
         self.border_title = name.capitalize()
         self.backend = choice.backend if choice.backend in BACKENDS else next(iter(BACKENDS))
+        self._device, self._gpu = device, gpu
         known = choice.precision in PRECISIONS
-        self.precision = choice.precision if known else default_precision(self.backend, device)
+        self.precision = choice.precision if known else default_precision(self.backend, self.device)
         self._wanted_kv = choice.kv_precision
-        self._device = device
 
     @property
     def choice(self) -> EngineChoice:
         """What is chosen now."""
         return EngineChoice(self.backend, self.precision, self.kv_precision)
+
+    @property
+    def device(self) -> Device:
+        """Where the chosen backend runs: what has an environment of its own runs on a GPU only."""
+        return self._gpu if self._gpu and BACKENDS[self.backend].own_environment else self._device
 
     @property
     def kv_precision(self) -> str:
@@ -98,7 +103,7 @@ bandwidth, once. A model that fits the processor's cache, as the demo does, may 
     @property
     def support(self) -> Support:
         """Whether the choice runs here, and why."""
-        return support(self.backend, self.precision, self._device)
+        return support(self.backend, self.precision, self.device)
 
     @property
     def problem(self) -> str:
@@ -124,7 +129,7 @@ bandwidth, once. A model that fits the processor's cache, as the demo does, may 
 
     def show(self, outlook: Outlook | None) -> None:
         """Show what the choice will take; None while there is nothing to estimate from."""
-        row = rule(self.backend, self.precision, self._device)
+        row = rule(self.backend, self.precision, self.device)
         description = PRECISIONS[self.precision].description
         self.query_one(EstimateCard).show(outlook, self.support, description, row.source if row else "")
 
@@ -135,7 +140,7 @@ bandwidth, once. A model that fits the processor's cache, as the demo does, may 
         if isinstance(event.value, str) and event.value != self.backend:
             self.backend = event.value
             if self.support.state == "unavailable":
-                self.precision = default_precision(self.backend, self._device)
+                self.precision = default_precision(self.backend, self.device)
             self._list()
             self._changed()
 
@@ -172,7 +177,7 @@ bandwidth, once. A model that fits the processor's cache, as the demo does, may 
         """What runs comes first: what does not is the truth too, but must not push it out of sight."""
         options = self.query_one(PrecisionList)
         options.clear_options()
-        table = support_table(self.backend, self._device)
+        table = support_table(self.backend, self.device)
         for name in sorted(table, key=lambda name: table[name].state == "unavailable"):
             options.add_option(Option(_line(name, table[name].state), id=name))
         options.highlighted = options.get_option_index(self.precision)

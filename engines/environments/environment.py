@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from engines.environments.interpreters import Interpreter, register
+from engines.environments.recipe import RECIPES
 
 RECORD = "environment.json"
 
@@ -71,12 +71,8 @@ def remove(root: Path, name: str) -> bool:
 
 
 def register_all(root: Path) -> None:
-    """Let workers run with what is there."""
+    """Let workers run with what is there, and with nothing else."""
     known = {one.name: one for one in environments(root) if not one.problem}
-    register_these(known.values())
-
-
-def register_these(found: Iterable[Environment]) -> None:
-    """Let workers run with these."""
-    for one in found:
-        register(one.name, Interpreter(one.python, one.builds_engines))
+    for name in RECIPES:
+        one = known.get(name)
+        register(name, Interpreter(one.python, one.builds_engines) if one else None)

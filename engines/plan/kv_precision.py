@@ -34,6 +34,13 @@ KV_CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
     ("compiled", "int8"): ("bf16",),
     ("compiled", "int4"): ("bf16",),
     ("compiled", "fp8"): ("bf16",),
+    ("tensorrt-llm", "fp32"): ("f32", "fp8"),
+    ("tensorrt-llm", "bf16"): ("bf16", "fp8"),
+    ("tensorrt-llm", "fp16"): ("f16", "fp8"),
+    ("tensorrt-llm", "fp8"): ("bf16", "fp8"),
+    ("tensorrt-llm", "int8-sq"): ("bf16", "fp8"),
+    ("tensorrt-llm", "int4-awq"): ("bf16", "fp8"),
+    ("tensorrt-llm", "nvfp4"): ("bf16", "fp8"),
 }
 """By backend and precision of the weights, what `auto` means first. Others store it as their weights."""
 _OF_WEIGHTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}

@@ -45,6 +45,11 @@ RUNTIMES: dict[tuple[str, str], Runtime] = {
     # 190 MB + 1.88 a byte (repacked weights and the mapped file), within 10 % of each. Builds of the same
     # four peaked at 1238, 1290, 972 and 929 MB: tensors + 250 MB is within 20 % of each.
     ("openvino", "cpu"): Runtime(190 * MB, 1.88, 256, 250 * MB, 32, spare_blocks=2),
+    # Not measured: CUDA context, workspaces and one captured graph, as the documentation has them. The pool
+    # is sized from the context.
+    ("tensorrt-llm", "cuda"): Runtime(
+        3000 * MB, 1.0, 8192, 2000 * MB, 32, spare_blocks=2, reads_checkpoint=True
+    ),
 }
 UNMEASURED = Runtime(500 * MB, 1.0, None, 500 * MB, 64)
 """For a backend that nobody has measured: meant to be too much rather than too little."""

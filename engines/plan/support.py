@@ -12,6 +12,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Literal
 
+from engines.environments.interpreters import interpreter
 from engines.plan.hardware import Device
 
 State = Literal["native", "fallback", "unavailable"]
@@ -65,16 +66,31 @@ class Need:
     """How to get them."""
     compiles: bool = False
     """Whether it wants a C++ compiler."""
+    environment: str = ""
+    """The backend whose environment has the libraries, where they collide with ours."""
+    engine_class: bool = False
+    """Whether that environment must hold a release that builds TensorRT engines."""
 
     @property
     def missing(self) -> str:
         """What is not there, in one sentence; empty where all is. Imports nothing."""
+        if self.environment:
+            return self._missing_of_environment
         absent = [name for name in self.modules if not _installed(name)]
         if absent:
             return f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} not installed."
         return (
             "It compiles with a C++ compiler, and none is found." if self.compiles and not _compiler() else ""
         )
+
+    @property
+    def _missing_of_environment(self) -> str:
+        found = interpreter(self.environment)
+        if found is None:
+            return "It lives in an environment of its own, and there is none."
+        if self.engine_class and not found.builds_engines:
+            return "It needs a TensorRT engine, and the installed release builds none."
+        return ""
 
 
 @cache
@@ -96,6 +112,10 @@ NEEDS: dict[tuple[str, str], Need] = {
     ("compiled", "int4"): _TORCHAO,
     ("compiled", "fp8"): _TORCHAO,
     ("openvino", "*"): Need(("openvino", "openvino_genai"), "pip install openvino openvino-genai."),
+    ("tensorrt-llm", "*"): Need((), "trt-playground env create tensorrt-llm.", environment="tensorrt-llm"),
+    ("tensorrt-llm", "int8-sq"): Need(
+        (), "Choose FP8; releases up to 1.2 do.", environment="tensorrt-llm", engine_class=True
+    ),
 }
 """By backend and precision, `*` for all of them."""
 
@@ -104,6 +124,10 @@ _BF16_CPU = _BF16_X86 | {"arm_bf16"}
 _MEASURED = "measured on a 2-core Xeon with AMX, openvino-genai 2026.4.1, torch 2.13"
 _MEASURED_GPU = "measured on one H200, torch 2.11, transformers 5.17, torchao 0.18"
 _WEIGHT_ONLY = "a quantised engine is what the other backends build"
+
+_TRTLLM = "https://nvidia.github.io/TensorRT-LLM/"
+_TRTLLM_TABLE = f"{_TRTLLM}features/quantization.html, hardware support; not run here"
+_TRTLLM_GPUS = f"{_TRTLLM}supported-hardware.html: Ampere and newer; not run here"
 
 _EMULATED_BF16 = Support(
     "fallback", "BF16 is emulated before compute capability 8.0 (Ampere).", "Choose FP16 on this GPU."
@@ -342,6 +366,108 @@ RULES: tuple[Rule, ...] = (
         ),
         "FP8 and NVFP4 are formats of NVIDIA's tensor cores (Ada and Hopper; Blackwell)",
     ),
+    # TensorRT-LLM: plain floats, and what ModelOpt quantises. None of these rows has been measured here.
+    Rule(
+        "tensorrt-llm",
+        "*",
+        "cpu",
+        Support("unavailable", "TensorRT-LLM runs on NVIDIA GPUs only.", "Choose OpenVINO on the CPU."),
+        _TRTLLM_GPUS,
+    ),
+    *(
+        Rule(
+            "tensorrt-llm",
+            name,
+            "cuda",
+            Support("native", f"Computed in {name.upper()} by the GPU."),
+            _TRTLLM_GPUS,
+            compute_capability=(8, 0),
+        )
+        for name in ("fp32", "bf16", "fp16")
+    ),
+    Rule(
+        "tensorrt-llm",
+        "fp8",
+        "cuda",
+        Support("native", "Weights and activations in FP8, calibrated by ModelOpt."),
+        _TRTLLM_TABLE,
+        compute_capability=(8, 9),
+    ),
+    Rule(
+        "tensorrt-llm",
+        "fp8",
+        "cuda",
+        Support("unavailable", "FP8 needs compute capability 8.9 (Ada).", "Choose INT4 AWQ."),
+        _TRTLLM_TABLE,
+        compute_capability=(8, 0),
+    ),
+    Rule(
+        "tensorrt-llm",
+        "int8-sq",
+        "cuda",
+        Support("native", "INT8 weights and activations, in a TensorRT engine of releases up to 1.2."),
+        f"{_TRTLLM}1.2: the PyTorch-based LLM API has no such linear layer; not run here",
+        compute_capability=(8, 0),
+    ),
+    Rule(
+        "tensorrt-llm",
+        "int4-awq",
+        "cuda",
+        Support("fallback", "4-bit weights; not in NVIDIA's table for Blackwell.", "Choose NVFP4 there."),
+        _TRTLLM_TABLE,
+        compute_capability=(10, 0),
+    ),
+    Rule(
+        "tensorrt-llm",
+        "int4-awq",
+        "cuda",
+        Support(
+            "fallback",
+            "4-bit weights calibrated by ModelOpt, computed in 16 bits.",
+            "Choose BF16 for accuracy.",
+        ),
+        _TRTLLM_TABLE,
+        compute_capability=(8, 0),
+    ),
+    Rule(
+        "tensorrt-llm",
+        "nvfp4",
+        "cuda",
+        Support("native", "Weights and activations in NVFP4, calibrated by ModelOpt on this GPU."),
+        _TRTLLM_TABLE,
+        compute_capability=(10, 0),
+    ),
+    Rule(
+        "tensorrt-llm",
+        "nvfp4",
+        "cuda",
+        Support("unavailable", "NVFP4 needs compute capability 10.0 (Blackwell).", "Choose FP8."),
+        _TRTLLM_TABLE,
+        compute_capability=(8, 0),
+    ),
+    Rule(
+        "tensorrt-llm",
+        "*",
+        "cuda",
+        Support(
+            "unavailable",
+            "TensorRT-LLM loads INT8 and INT4 weights only as others have calibrated them.",
+            "Choose FP8 or INT4 AWQ.",
+        ),
+        "NVIDIA/TensorRT-LLM, tensorrt_llm/llmapi/llm_utils.py; not run here",
+        compute_capability=(8, 0),
+    ),
+    Rule(
+        "tensorrt-llm",
+        "*",
+        "cuda",
+        Support(
+            "unavailable",
+            "TensorRT-LLM needs compute capability 8.0 (Ampere) or newer.",
+            "Choose PyTorch on this GPU.",
+        ),
+        _TRTLLM_GPUS,
+    ),
 )
 
 DEFAULTS: tuple[tuple[str, str, str], ...] = (
@@ -353,5 +479,7 @@ DEFAULTS: tuple[tuple[str, str, str], ...] = (
     ("compiled", "cuda", "fp16"),
     ("compiled", "cpu", "bf16"),
     ("compiled", "cpu", "fp32"),
+    ("tensorrt-llm", "cuda", "fp8"),
+    ("tensorrt-llm", "cuda", "bf16"),
 )
 """(backend, kind of device, precision), best first: the first native one is chosen until the user chooses."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from engines.backends.registry import BACKENDS
+from engines.environments.interpreters import Interpreter, register
 from engines.plan.hardware import Device
 from engines.plan.precision import PRECISIONS, default_precision, support, support_table
 from engines.plan.support import NEEDS, RULES, Need
@@ -14,7 +17,17 @@ AMX = Device("cpu", "cpu", "Some CPU", None, None, frozenset({"avx2", "amx_bf16"
 H200 = Device("cuda:0", "cuda", "NVIDIA H200", None, None, compute_capability=(9, 0))
 T4 = Device("cuda:0", "cuda", "Tesla T4", None, None, compute_capability=(7, 5))
 ARM = Device("cpu", "cpu", "Some Arm CPU", None, None, frozenset({"neon", "arm_bf16"}))
-DEVICES = (PLAIN, AMX, ARM, H200, T4)
+A100 = Device("cuda:0", "cuda", "NVIDIA A100", None, None, compute_capability=(8, 0))
+B200 = Device("cuda:0", "cuda", "NVIDIA B200", None, None, compute_capability=(10, 0))
+DEVICES = (PLAIN, AMX, ARM, H200, T4, A100, B200)
+
+
+@pytest.fixture
+def with_environment() -> Iterator[None]:
+    """As if there were an environment with a release that builds engines."""
+    register("tensorrt-llm", Interpreter("python", builds_engines=True))
+    yield
+    register("tensorrt-llm", None)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +98,7 @@ def test_every_pair_of_every_backend_has_a_reason(backend: str, device: Device) 
         assert found.state == "native" or found.remedy
 
 
+@pytest.mark.usefixtures("with_environment")
 def test_every_row_names_its_source_and_can_be_reached() -> None:
     reached = set()
     for rule in RULES:
@@ -106,6 +120,21 @@ def test_what_is_not_installed_is_unavailable_with_the_remedy(monkeypatch: pytes
     assert (found["int8"].reason, found["int8"].remedy) == ("no_such_library is not installed.", need.remedy)
     assert "NaN" in found["fp16"].reason  # what cannot run anyway keeps its own reason
     assert support("pytorch", "fp32", PLAIN).state == "native"
+
+
+def test_a_backend_of_another_environment_is_there_with_it() -> None:
+    assert support("tensorrt-llm", "fp8", H200).state == "unavailable"
+    assert "env create" in support("tensorrt-llm", "fp8", H200).remedy
+    register("tensorrt-llm", Interpreter("python"))
+    try:
+        assert support("tensorrt-llm", "fp8", H200).state == "native"
+        assert "builds none" in support("tensorrt-llm", "int8-sq", H200).reason
+        assert "8.9" in support("tensorrt-llm", "fp8", A100).reason
+        assert "8.0" in support("tensorrt-llm", "bf16", T4).reason
+        assert "10.0" in support("tensorrt-llm", "nvfp4", H200).reason
+        assert support("tensorrt-llm", "nvfp4", B200).state == "native"
+    finally:
+        register("tensorrt-llm", None)
 
 
 def test_every_backend_says_what_it_needs() -> None:

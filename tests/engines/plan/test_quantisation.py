@@ -15,7 +15,7 @@ from tests.engines.plan.folders import LLAMA, safetensors, write_checkpoint
 @pytest.mark.parametrize(
     ("config", "name", "bits", "loader"),
     [
-        ({"quant_method": "gptq", "bits": 4, "group_size": 128}, "gptq", 4, "TensorRT-LLM"),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 128}, "gptq", 4, "vLLM"),
         ({"quant_method": "awq", "bits": 4}, "awq", 4, "vLLM"),
         ({"load_in_4bit": True}, "bitsandbytes", 4, "bitsandbytes"),
         ({"quant_method": "bitsandbytes", "load_in_8bit": True}, "bitsandbytes", 8, "bitsandbytes"),

@@ -1,0 +1,166 @@
+"""`trt-playground env`: the environments of backends whose libraries collide with ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from engines.environments.environment import Environment
+    from engines.environments.preflight import Finding
+    from engines.environments.recipe import Recipe
+
+environment_commands = typer.Typer(
+    help="Environments of backends that cannot live in ours, such as TensorRT-LLM.", no_args_is_help=True
+)
+Name = Annotated[str, typer.Argument(help="The backend: tensorrt-llm.")]
+
+
+@environment_commands.command("list")
+def list_environments() -> None:
+    """List the environments that there are."""
+    from app.state.paths import environment_folder
+    from engines.environments.environment import environments
+
+    for line in environment_lines(environments(environment_folder())):
+        typer.echo(line)
+
+
+@environment_commands.command("create")
+def create_environment(
+    name: Name,
+    force: Annotated[bool, typer.Option(help="Go on though the pre-flight found something.")] = False,
+) -> None:
+    """Make one by the documented steps, after a look at what would stand in the way.
+
+    Examples:  trt-playground env create tensorrt-llm
+    """
+    from app.state.paths import environment_folder, log_folder
+    from engines.environments.create import create
+    from engines.environments.preflight import find_python, preflight
+    from engines.errors import EngineError
+
+    recipe, root = _recipe(name), environment_folder()
+    findings = preflight(recipe, root)
+    for line in finding_lines(findings):
+        typer.echo(line)
+    python = find_python(recipe)
+    if python is None or (not force and not all(one.good for one in findings)):
+        typer.echo("Nothing was downloaded. Mend what is marked ✗, or add --force.", err=True)
+        raise typer.Exit(1)
+    log = log_folder() / f"{name}-environment.log"
+    typer.echo(f"Making {root / name}; the log is {log}. Ctrl+C cancels and leaves nothing.")
+    try:
+        made = create(name, recipe, python, root, log, _say)
+    except (EngineError, OSError) as error:
+        words = f"{error.message} {error.hint}" if isinstance(error, EngineError) else str(error)
+        typer.echo(f"\n{words}\nNothing is left of it.", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"\nDone: {name} {made.version}.")
+
+
+@environment_commands.command("use")
+def use_environment(
+    name: Name,
+    python: Annotated[Path, typer.Argument(help="An interpreter that has the library.")],
+) -> None:
+    """Take an interpreter that is there already. Its files stay the user's own."""
+    from app.state.paths import environment_folder
+    from engines.environments.environment import save
+    from engines.environments.trial import locate
+
+    # Not resolved: the interpreter of a virtual environment is a link, and known by its place.
+    found = locate(name, str(python.expanduser().absolute()), _recipe(name).module, managed=False)
+    if found is None:
+        typer.echo(f"{python} is no interpreter that has {_recipe(name).module}.", err=True)
+        raise typer.Exit(1)
+    save(environment_folder(), found)
+    typer.echo(f"{name} {found.version} runs with {found.python} from now on.")
+
+
+@environment_commands.command("check")
+def check_environment(
+    name: Name = "tensorrt-llm",
+    seconds: Annotated[float, typer.Option(help="How long the import may take.", min=1)] = 120.0,
+) -> None:
+    """Check an environment: its files, what the adapter uses of it, and an import. Exit code 1 if broken.
+
+    Without an environment it tells what would stand in the way of one.
+    """
+    from app.state.paths import environment_folder
+    from engines.environments.contract import broken, check
+    from engines.environments.environment import environments
+    from engines.environments.preflight import preflight
+    from engines.environments.trial import try_import
+
+    recipe, root = _recipe(name), environment_folder()
+    found = next((one for one in environments(root) if one.name == name), None)
+    if found is None:
+        typer.echo(f"There is no environment for {name}. What `env create` would find:")
+        for line in finding_lines(preflight(recipe, root)):
+            typer.echo(line)
+        raise typer.Exit(1)
+    if found.problem:
+        typer.echo(f"{name} is broken: {found.problem}. Make it anew with `env create {name}`.", err=True)
+        raise typer.Exit(1)
+    verdicts = check(Path(found.package))
+    for one in verdicts:
+        if one.state != "present":
+            typer.echo(f"✗ {one.words}")
+    wrong = broken(verdicts)
+    present = sum(one.state == "present" for one in verdicts)
+    typer.echo(f"contract of {name} {found.version}: {present} of {len(verdicts)} names present")
+    tried = try_import(found.python, recipe.module, seconds)
+    typer.echo(f"{'✓' if tried.good else '✗'} {tried.words}")
+    if tried.detail and not tried.good:
+        typer.echo(tried.detail)
+    raise typer.Exit(1 if wrong or not tried.good else 0)
+
+
+@environment_commands.command("remove")
+def remove_environment(name: Name) -> None:
+    """Delete one; of an interpreter that was taken with `use`, only that it is used."""
+    from app.state.paths import environment_folder
+    from engines.environments.environment import remove
+
+    _recipe(name)
+    if not remove(environment_folder(), name):
+        typer.echo(f"There is no environment for {name}. `trt-playground env list` lists them.", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"Removed {name}.")
+
+
+def environment_lines(found: list[Environment]) -> list[str]:
+    """What there is, one line each."""
+    if not found:
+        return ["no environments: `trt-playground env create tensorrt-llm` makes one"]
+    return [
+        f"{one.name} {one.version}  {one.problem or 'whole'}, "
+        f"{'managed' if one.managed else 'yours'}, "
+        f"{'builds TensorRT engines' if one.builds_engines else 'PyTorch-based LLM API only'}  {one.python}"
+        for one in found
+    ]
+
+
+def finding_lines(findings: list[Finding]) -> list[str]:
+    """What a pre-flight found, with what to do about it."""
+    return [
+        f"{'✓' if one.good else '✗'} {one.subject:<7} {one.words}"
+        + ("" if one.good else f"\n          {one.remedy}")
+        for one in findings
+    ]
+
+
+def _recipe(name: str) -> Recipe:
+    from engines.environments.recipe import RECIPES
+
+    if name not in RECIPES:
+        typer.echo(f"There is no recipe for {name!r}. There is: {', '.join(RECIPES)}.", err=True)
+        raise typer.Exit(2)
+    return RECIPES[name]
+
+
+def _say(step: str, line: str) -> None:
+    typer.echo(f"{step:<8} {line[:100]}" if line else f"{step} …")
