@@ -1,0 +1,130 @@
+"""ModelOpt for real, on the CPU: what it exports is taken apart again and held against bf16.
+
+The exported weights are compared; how a GPU rounds activations is not part of it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engines.backends.tensorrt_llm.calibration import CHARACTERS, calibration_texts, write_data_set
+from engines.backends.tensorrt_llm.quantise import quantise
+from engines.build.spec import EngineSpec
+from engines.demo import CHECKPOINT
+from engines.errors import EngineError
+from engines.measure.quality import quality_card
+from engines.plan.checkpoint import read_checkpoint
+from engines.plan.quantisation import modelopt_precision
+from engines.worker import protocol
+from engines.worker.process import EngineProcess
+from engines.worker.report import StageReport
+
+QUESTIONS = ("What is a KV cache?", "What does FP8 mean?", "Tell me a short story.", "What is 12 plus 7?")
+STAGES = ("quantise", "export")
+
+
+async def answered_and_scored(process: EngineProcess, ids: list[tuple[int, ...]]) -> list[protocol.Scored]:
+    """The scores of each text."""
+    found = []
+    for one in ids:
+        event = await process.ask(protocol.Score(process.next_id(), one, 40))
+        assert isinstance(event, protocol.Scored), event
+        found.append(event)
+    return found
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[str]:
+    """A few of those that ship with the project: fewer than are used, for the time it takes."""
+    return calibration_texts("")[:48:8]
+
+
+@pytest.mark.parametrize(
+    ("precision", "algorithm", "most_kld", "least_same_top"),
+    [
+        ("fp8", "FP8", 0.005, 0.97),
+        ("int4-awq", "W4A16_AWQ", 0.06, 0.92),
+        ("int8-sq", "W8A8_SQ_PER_CHANNEL", 0.005, 0.97),
+    ],
+)
+async def test_close_to_the_reference(
+    precision: str,
+    algorithm: str,
+    most_kld: float,
+    least_same_top: float,
+    texts: list[str],
+    without_engines: str,
+    tmp_path: Path,
+) -> None:
+    events: list[protocol.Event] = []
+    target = tmp_path / "checkpoint"
+    facts = quantise(CHECKPOINT, precision, target, texts, StageReport(events.append, 1, STAGES))
+    assert [event.name for event in events if isinstance(event, protocol.Stage)] == [*STAGES]
+    assert any(isinstance(event, protocol.Progress) for event in events)
+    written = json.loads((target / "hf_quant_config.json").read_text())["quantization"]
+    assert written["quant_algo"] == algorithm
+    found = read_checkpoint(target)
+    assert found.quantisation is not None
+    assert modelopt_precision(found.quantisation) == precision
+    assert facts["weight_bytes"] < read_checkpoint(CHECKPOINT).weight_bytes  # type: ignore[operator]
+
+    base = await EngineProcess.start("pytorch", tmp_path / "base.log")
+    candidate = await EngineProcess.start("tensorrt-llm", tmp_path / "candidate.log", python=without_engines)
+    try:
+        reference = EngineSpec(str(CHECKPOINT), "pytorch", "bf16", context=512)
+        assert isinstance(await ready(base, reference), protocol.Ready)
+        quantised = EngineSpec(str(target), "tensorrt-llm", precision, "cuda:0", context=512)
+        if precision == "int8-sq":  # its checkpoint is for others; the double runs it all the same
+            quantised = EngineSpec(str(target), "tensorrt-llm", "bf16", "cuda:0", context=512)
+        event = await ready(candidate, quantised)
+        assert isinstance(event, protocol.Ready), event
+        ids = []
+        for question in QUESTIONS:
+            message = ({"role": "user", "content": question},)
+            command = protocol.Generate(base.next_id(), message, None, protocol.Sampling(max_tokens=48))
+            events = [event async for event in base.run(command)]
+            prompt = next(event.token_ids for event in events if isinstance(event, protocol.Prompt))
+            ids.append((*prompt, *events[-1].token_ids))  # type: ignore[union-attr]
+        pairs = zip(
+            await answered_and_scored(base, ids), await answered_and_scored(candidate, ids), strict=True
+        )
+        cards = [quality_card(one, other) for one, other in pairs]
+    finally:
+        await base.kill()
+        await candidate.kill()
+    tokens = sum(card.tokens for card in cards)
+    kld = sum(card.mean_kld * card.tokens for card in cards) / tokens
+    same = sum(card.same_top * card.tokens for card in cards) / tokens
+    print(f"{precision}: KLD {kld:.4f}, same top {same:.1%}, {facts['weight_bytes']} bytes, {tokens} tokens")
+    assert kld < most_kld
+    assert same > least_same_top
+
+
+async def ready(process: EngineProcess, spec: EngineSpec) -> protocol.Event:
+    """The last event of loading."""
+    return await process.ask(protocol.Load(process.next_id(), spec.to_json()))
+
+
+def test_nvfp4_needs_a_gpu(texts: list[str], tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="NVIDIA GPU"):
+        quantise(CHECKPOINT, "nvfp4", tmp_path, texts, StageReport(lambda _: None, 1, STAGES))
+
+
+def test_texts_of_the_user(tmp_path: Path) -> None:
+    file = tmp_path / "mine.txt"
+    file.write_text("What people really ask. " * 1000)
+    assert len(calibration_texts(str(file))) == 16
+    file.write_text("too short")
+    with pytest.raises(EngineError, match=f"{CHARACTERS:,}"):
+        calibration_texts(str(file))
+    with pytest.raises(EngineError, match="cannot be read"):
+        calibration_texts(str(tmp_path / "none.txt"))
+
+
+def test_texts_as_a_data_set(tmp_path: Path) -> None:
+    folder = write_data_set(["one", "two\nlines"], tmp_path / "data")
+    rows = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
+    assert rows == [{"text": "one"}, {"text": "two\nlines"}]
