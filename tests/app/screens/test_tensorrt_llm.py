@@ -1,0 +1,101 @@
+"""TensorRT-LLM through the app: its double in an environment of its own, the demo, and a made-up GPU."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from textual.widgets import Select
+
+from app.playground import Playground
+from app.screens.prepare import PrepareScreen
+from app.state.paths import environment_folder
+from app.state.series import Phase
+from app.state.settings import EngineChoice, Settings
+from app.widgets.engine_picker import EnginePicker
+from engines.environments.environment import save
+from engines.environments.trial import locate
+from engines.worker.family import family
+from engines.worker.protocol import Sampling
+from tests.app.driving import ask, sampled, until_answered, until_chat, until_ready, wait_until
+from tests.doubles.nvml import Gpu, Nvml
+from tests.engines.double_environment import make_environment
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An environment that the app finds, and a GPU."""
+    monkeypatch.setitem(sys.modules, "pynvml", Nvml(gpus=(Gpu(),)))
+    python = str(make_environment(tmp_path / "trtllm", "1_2"))
+    found = locate("tensorrt-llm", python, "tensorrt_llm", managed=False)
+    assert found is not None
+    save(environment_folder(), found)
+    return python
+
+
+def settings(precision: str = "fp8") -> Settings:
+    """TensorRT-LLM on the left, the reference on the right."""
+    left, right = EngineChoice("tensorrt-llm", precision), EngineChoice("pytorch", "fp32")
+    chosen = Settings(context=512, chosen=True, left=left, right=right)
+    return sampled(chosen, Sampling(max_tokens=40, ignore_eos=True))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("environment")
+async def test_from_the_picker_to_the_chat() -> None:
+    from msgspec.structs import replace
+
+    start = replace(settings(), chosen=False, left=EngineChoice("openvino", "int8"))
+    app = Playground(start)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
+        picker = app.screen.query_one("#engine-left", EnginePicker)
+        picker.query_one(".backend", Select).value = "tensorrt-llm"
+        await wait_until(pilot, lambda: picker.choice == EngineChoice("tensorrt-llm", "fp8"))
+        assert picker.support.state == "native"
+        await wait_until(pilot, lambda: not app.screen._problem())  # type: ignore[attr-defined]
+        await pilot.press("ctrl+b")
+        await wait_until(pilot, lambda: app.left.phase in (Phase.READY, Phase.FAILED), 200)
+        assert app.left.error is None, app.left.error
+        await until_ready(pilot)
+        await until_chat(pilot)
+        build = app.builds["left"]
+        assert build.ready
+        await ask(pilot, "What is a KV cache?")
+        left, right = (side.conversation.turns[-1] for side in app.sides)
+        assert left.error is None
+        assert (left.prompt_digest, len(left.token_ids)) == (right.prompt_digest, 40)
+        assert app.left.kv is not None
+        assert app.left.kv.block_tokens == 32
+        assert (app.left.kv.used_blocks or 0) >= 2
+        processes = [one for side in app.sides if side.process for one in family(side.process.pid)]
+        assert len(processes) >= 2
+        await pilot.press("ctrl+q")
+    assert not [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.usefixtures("environment")
+async def test_stop_death_and_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = Playground(sampled(settings("bf16"), Sampling(max_tokens=400, ignore_eos=True)))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until_ready(pilot)
+        await until_chat(pilot)
+        from app.widgets.prompt import Prompt
+
+        app.screen.query_one(Prompt).load_text("Tell me a story.")
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: app.left.phase is Phase.DECODE)
+        await pilot.press("escape")
+        await until_answered(pilot)
+        assert app.left.conversation.turns[-1].reason == "stopped"
+        assert app.left.process is not None
+        psutil.Process(app.left.process.pid).kill()
+        await wait_until(pilot, lambda: app.left.phase is Phase.FAILED)
+        assert app.left.error is not None
+        assert "SIGKILL" in app.left.error.message
+        await pilot.press("f9")
+        await until_ready(pilot)
+        await pilot.pause()
