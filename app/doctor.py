@@ -70,16 +70,16 @@ def _environments() -> list[str]:
 
 async def _backend(name: str, found: list[Device]) -> list[str]:
     """Ask a worker what the backend can do; whatever happens there becomes a line here."""
+    title = BACKENDS[name].title
+    precisions = [line for device in found for line in _precisions(name, device)]
     try:
         process = await start_worker(name, Path(paths.log_folder()) / "doctor.log")
     except EngineError as error:
-        return [f"{BACKENDS[name].title}: {error.message} {error.hint}"]
+        return [f"{title}: {error.message} {error.hint}", *precisions]
     try:
         described = await process.ask(protocol.Describe(process.next_id()))
     finally:
         await process.close()
-    title = BACKENDS[name].title
-    precisions = [line for device in found for line in _precisions(name, device)]
     if isinstance(described, protocol.Error):
         return [f"{title}: {described.message} {described.hint}", *precisions]
     assert isinstance(described, protocol.Described)

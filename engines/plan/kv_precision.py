@@ -38,7 +38,7 @@ KV_CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
     ("tensorrt-llm", "bf16"): ("bf16", "fp8"),
     ("tensorrt-llm", "fp16"): ("f16", "fp8"),
     ("tensorrt-llm", "fp8"): ("bf16", "fp8"),
-    ("tensorrt-llm", "int8-sq"): ("bf16", "fp8"),
+    ("tensorrt-llm", "int8-sq"): ("bf16",),
     ("tensorrt-llm", "int4-awq"): ("bf16", "fp8"),
     ("tensorrt-llm", "nvfp4"): ("bf16", "fp8"),
 }

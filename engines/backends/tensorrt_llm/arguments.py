@@ -71,19 +71,15 @@ def torch_arguments(spec: EngineSpec, context: int, llmapi: Any) -> dict[str, An
 
 
 def engine_arguments(context: int, llmapi: Any) -> dict[str, Any]:
-    """What the engine class takes beside the shared ones: there the KV type is part of the quantisation."""
+    """What the engine class takes beside the shared ones; it refuses a KV type that is not `auto`."""
     return {"kv_cache_config": llmapi.KvCacheConfig(max_tokens=pool_tokens(context))}
 
 
 def build_arguments(spec: EngineSpec, calibration: Path, workspace: Path, llmapi: Any) -> dict[str, Any]:
     """What is said when an engine is built."""
     found: dict[str, Any] = {"workspace": str(workspace)}
-    algorithm = QUANT_ALGORITHMS.get(spec.precision)
-    kv = llmapi.QuantAlgo.FP8 if spec.kv_precision == "fp8" else None
-    if algorithm or kv:
-        quant = getattr(llmapi.QuantAlgo, algorithm) if algorithm else None
-        found["quant_config"] = llmapi.QuantConfig(quant_algo=quant, kv_cache_quant_algo=kv)
-    if algorithm:
+    if algorithm := QUANT_ALGORITHMS.get(spec.precision):
+        found["quant_config"] = llmapi.QuantConfig(quant_algo=getattr(llmapi.QuantAlgo, algorithm))
         # A folder, so that nothing is downloaded.
         found["calib_config"] = llmapi.CalibConfig(calib_dataset=str(calibration), calib_batches=128)
     return found

@@ -87,10 +87,8 @@ class TensorRTLLMBackend(Backend):
             report.log(f"nothing to quantise: {already or spec.precision}")
             return {}
         texts = calibration_texts(spec.options.get("calibration", ""))
-        target, fp8_kv = directory / CHECKPOINT, spec.kv_precision == "fp8"
-        return quantise(
-            checkpoint, spec.precision, target, texts, report, device=_quantiser_device(), fp8_kv=fp8_kv
-        )
+        target, device = directory / CHECKPOINT, _quantiser_device()
+        return quantise(checkpoint, spec.precision, target, texts, report, device=device)
 
     def _build_engine(
         self, spec: EngineSpec, checkpoint: Path, directory: Path, report: Report
@@ -319,6 +317,12 @@ def _need_engine_class(spec: EngineSpec) -> None:
             "no-engine-class",
             f"{spec.precision} needs a TensorRT engine, and TensorRT-LLM {version} builds none.",
             "Releases up to 1.2 do; with this one choose fp8 or int4-awq.",
+        )
+    if spec.kv_precision == "fp8":  # part of the engine's files, and not of their fingerprint
+        raise EngineError(
+            "unsupported-kv-precision",
+            "An FP8 KV cache is chosen when a checkpoint is loaded; engines keep the model's own type here.",
+            "Pick auto.",
         )
 
 

@@ -42,7 +42,6 @@ def quantise(
     report: Report,
     *,
     device: str = "cpu",
-    fp8_kv: bool = False,
 ) -> dict[str, object]:
     """Write the quantised checkpoint into `target`: stages `quantise` and `export`.
 
@@ -62,7 +61,7 @@ def quantise(
         raise EngineError("no-device", f"{precision} is calibrated on an NVIDIA GPU only.", "Choose fp8.")
     report.stage("quantise")
     model, tokenizer = _read(checkpoint, device)
-    model = _quantised(model, tokenizer, precision, texts, report, fp8_kv)
+    model = _quantised(model, tokenizer, precision, texts, report)
     report.stage("export")
     _export(model, checkpoint, target)
     return {"calibration_texts": len(texts), "weight_bytes": _bytes(target)}
@@ -75,15 +74,11 @@ def _read(checkpoint: Path, device: str) -> tuple[Any, Any]:
     return model.to(device).eval(), AutoTokenizer.from_pretrained(checkpoint, local_files_only=True)
 
 
-def _quantised(
-    model: Any, tokenizer: Any, precision: str, texts: list[str], report: Report, fp8_kv: bool
-) -> Any:
+def _quantised(model: Any, tokenizer: Any, precision: str, texts: list[str], report: Report) -> Any:
     import modelopt.torch.quantization as mtq
     import torch
 
     config = copy.deepcopy(getattr(mtq, CONFIGURATIONS[precision]))
-    if fp8_kv:
-        config = mtq.update_quant_cfg_with_kv_cache_quant(config, mtq.FP8_KV_CFG["quant_cfg"])
     batches = [
         tokenizer(text, return_tensors="pt", truncation=True, max_length=CALIBRATION_TOKENS).input_ids
         for text in texts
