@@ -150,8 +150,9 @@ class TensorRTLLMBackend(Backend):
         self._weight_bytes = _engine_bytes(model)
 
     def _import(self, report: Report) -> Any:
-        # Before the import: the logger reads it once. What is printed all the same goes to the log.
-        os.environ.setdefault("TLLM_LOG_LEVEL", "info" if self._llm is None else "error")
+        # Before the import: the logger reads it once. All that is printed goes to the log, where the lines of
+        # a build are looked for.
+        os.environ.setdefault("TLLM_LOG_LEVEL", "info")
         hung = EngineError(
             "import-hung",
             f"Importing TensorRT-LLM has not ended within {IMPORT_SECONDS:g} s: MPI usually hangs like this.",
@@ -376,6 +377,7 @@ def _quantiser_device() -> str:
 
 
 def _seconds(name: str, default: float) -> float:
+    """A limit that a slow disk may need longer, by TRT_PLAYGROUND_IMPORT_SECONDS."""
     return float(os.environ.get(f"TRT_PLAYGROUND_{name}_SECONDS", default))
 
 

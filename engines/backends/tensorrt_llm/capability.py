@@ -11,6 +11,8 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from engines.plan.hardware import gpus
+
 
 @dataclass(frozen=True)
 class Installed:
@@ -39,8 +41,9 @@ def installed() -> Installed | None:
 
 
 def versions() -> dict[str, str]:
-    """The versions that an engine depends on."""
+    """What an engine depends on: versions, and the GPUs, as an engine fits one architecture only."""
     found = {name: _version(name) for name in ("tensorrt_llm", "tensorrt", "nvidia-modelopt")}
+    found["GPU"] = ", ".join(sorted({f"{one.title} {one.compute_capability}" for one in gpus()}))
     return {name: version for name, version in found.items() if version}
 
 
