@@ -241,7 +241,7 @@ class Playground(App[None]):
         from app.screens.help import HelpScreen
 
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen())
+            self.push_screen(HelpScreen(self.screen.focused))
 
     async def action_quit(self) -> None:
         """Close both engines beside the event loop, then leave; pressing it twice changes nothing."""

@@ -24,6 +24,7 @@ from app.state.settings import Settings, TimingMode
 from app.state.side import Side
 from app.state.waiting import STILL_ANSWERING, answering, reason_to_wait
 from app.widgets.pane import Pane
+from app.widgets.panel import Panel
 from app.widgets.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS, PanelStrip
 from app.widgets.prompt import Prompt
 from app.widgets.transcript.transcript import Transcript
@@ -103,7 +104,14 @@ class ChatScreen(Screen[None]):
         self.sub_title = " · ".join(
             filter(None, (f"timing {settings.timing.value}", sampling_words(settings)))
         )
-        self.query_one(PanelStrip).shown = settings.panels
+        strip = self.query_one(PanelStrip)
+        strip.shown = settings.panels
+        strip.fold(settings.folded)
+
+    @on(Panel.Folded)
+    def keep_folds(self) -> None:
+        """Remember which panels are folded."""
+        self.app.change_settings(folded=self.query_one(PanelStrip).folded)
 
     def pane(self, side: Side) -> Pane:
         """The pane that shows `side`."""

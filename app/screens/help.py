@@ -7,6 +7,7 @@ from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
+from textual.widget import Widget
 from textual.widgets import Footer, Markdown, Static
 
 KEYS = (
@@ -21,6 +22,7 @@ KEYS = (
     ("Ctrl+X", "swap the sides"),
     ("Ctrl+G", "show or hide the panels"),
     ("F7", "in a panel: full screen; again, or Esc: back"),
+    ("Space", "in a panel: fold it to a line, or unfold it; or click its title"),
     ("Ctrl+E", "show earlier turns of the focused side"),
     ("Tab", "to the next part of the screen; a focused side scrolls"),
     ("P, N", "in a side: mark the turn above, below; or click it"),
@@ -58,10 +60,18 @@ class HelpScreen(ModalScreen[None]):
     CSS_PATH = "../styles/help.tcss"
     BINDINGS = [Binding("escape,f1,q", "dismiss", "Close")]  # noqa: RUF012
 
+    def __init__(self, focused: Widget | None = None) -> None:
+        """Create the page; it begins with what `focused` is."""
+        super().__init__()
+        nodes = focused.ancestors_with_self if focused else ()
+        self._about = next((node.HELP for node in nodes if isinstance(node, Widget) and node.HELP), None)
+
     def compose(self) -> ComposeResult:
-        """The keys, then the words."""
+        """What has the focus, then the keys, then the words."""
         with VerticalScroll(id="help") as page:
             page.border_title = "trt-playground: help"
+            if self._about:
+                yield Markdown(self._about, open_links=False, id="help-about")
             yield Static(key_lines(), id="help-keys")
             yield Markdown(WORDS, open_links=False, id="help-words")
         yield Footer(compact=True)
@@ -69,5 +79,5 @@ class HelpScreen(ModalScreen[None]):
 
 def key_lines() -> Content:
     """A line a key."""
-    lines = [Content.assemble((f"{key:<10}", "bold $accent"), does) for key, does in KEYS]
+    lines = [Content.assemble((f"{key:<13}", "bold $accent"), does) for key, does in KEYS]
     return Content("\n").join(lines)

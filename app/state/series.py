@@ -30,6 +30,16 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True)
+class Span:
+    """One phase of an answer."""
+
+    phase: Phase
+    began: float
+    """Monotonic seconds."""
+    seconds: float
+
+
+@dataclass(frozen=True)
 class SideSnapshot:
     """One side at one moment."""
 
@@ -52,6 +62,10 @@ class SideSnapshot:
     """Of this engine's turns in the conversation whose cached tokens are known, summed."""
     cached_tokens: int = 0
     """Of these, the ones found in the KV cache."""
+    spans: tuple[Span, ...] = ()
+    """Phases of the answer under way, or else of the last one."""
+    gaps: tuple[float, ...] = ()
+    """Seconds between that answer's tokens, the newest of them."""
 
 
 @dataclass(frozen=True)

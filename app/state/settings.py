@@ -57,6 +57,8 @@ class Settings(msgspec.Struct, frozen=True):
     theme: str = "playground-dark"
     timing: TimingMode = TimingMode.IN_TURN
     panels: bool = True
+    folded: tuple[str, ...] = ()
+    """Titles of the panels that are folded to a line."""
     checkpoint: str = DEMO
     """`demo`, a folder, or a hub id."""
     context: int = 2048

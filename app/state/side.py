@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
 
+from app.state.answer_record import AnswerRecord
 from app.state.conversation import Conversation, Turn
 from app.state.series import Phase, RateSeries, SideSnapshot
 from app.state.settings import DEMO
@@ -57,6 +58,7 @@ class Side:
         self.phase = Phase.EMPTY
         self.phase_since = time.monotonic()
         self.rates = RateSeries()
+        self.record = AnswerRecord()
         self.process: EngineProcess | None = None
         self._rate = RateWindow()
         self._store = store
@@ -182,6 +184,7 @@ class Side:
                     self._enter(Phase.DECODE)
                 recorder.chunk(event)
                 self._token_at = time.monotonic()
+                self.record.tokens(event.t_ns)
                 # The worker's clock is this machine's monotonic clock, so the stamps can be used as they are.
                 self._rate.add(event.t_ns)
             case protocol.KV():
@@ -247,6 +250,8 @@ class Side:
             ),
             prompt_tokens,
             cached_tokens,
+            self.record.spans(),
+            self.record.gaps,
         )
 
     def _prefix_reuse(self) -> tuple[int, int]:
@@ -260,6 +265,7 @@ class Side:
 
     def _enter(self, phase: Phase) -> None:
         self.phase, self.phase_since = phase, time.monotonic()
+        self.record.enter(phase, phase in ANSWERING)
         self._on_change(self)
 
     def _fail(self, error: protocol.Error) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
+from textual import events
 from textual.app import RenderResult
 from textual.binding import Binding
 from textual.content import Content
+from textual.geometry import Size
+from textual.message import Message
 from textual.signal import Signal
 from textual.widget import Widget
 
@@ -16,6 +19,8 @@ from app.state.series import Phase, SideSnapshot, Snapshot
 NO_ENGINE = "No engine yet: choose one with F2"
 PANEL_SECONDS = 0.4
 """Figures that change oftener cannot be read, and drawing them takes time from the engines."""
+FOLDED = "-folded"
+"""Class of a panel that the user folded."""
 FOLDED_HEIGHT = 1
 """With so many lines or fewer a panel draws its compact form."""
 
@@ -48,13 +53,19 @@ class Panel(Widget, can_focus=True):
         }
     }
     """
-    BINDINGS = [Binding("f7", "full_screen", "Full screen", id="panel.full_screen")]  # noqa: RUF012
+    BINDINGS = [  # noqa: RUF012
+        Binding("f7", "full_screen", "Full screen", id="panel.full_screen"),
+        Binding("space", "fold", "Fold", id="panel.fold"),
+    ]
     TITLE: ClassVar[str] = ""
     """Stands in the border."""
     LEGEND: ClassVar[str] = ""
     """What the glyphs mean, as markup; stands in the lower border."""
     SUMMARY: ClassVar[str] = ""
     """One sentence: the tooltip."""
+
+    class Folded(Message):
+        """The user folded a panel, or unfolded it."""
 
     def __init__(
         self,
@@ -95,6 +106,25 @@ class Panel(Widget, can_focus=True):
             self.screen.minimize()
         else:
             self.screen.maximize(self, container=False)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """What the style sheet says: a grid's row asks here, and looks at no style."""
+        height = self.styles.height
+        cells = height.cells if height else None
+        if cells is None:
+            return super().get_content_height(container, viewport, width)
+        return cells - self.styles.gutter.height
+
+    def action_fold(self) -> None:
+        """Shrink to one line, or grow again."""
+        if self.screen.maximized is not self:
+            self.toggle_class(FOLDED)
+            self.post_message(self.Folded())
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on the title folds, one on a folded panel unfolds it."""
+        if event.y == 0:
+            self.action_fold()
 
     def render(self) -> RenderResult:
         """Draw at the present size."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.reactive import var
 from textual.signal import Signal
 
 from app.state.series import Snapshot
+from app.widgets.answer import AnswerPanel
 from app.widgets.device import DevicePanel
 from app.widgets.kv_blocks import KVBlocksPanel
 from app.widgets.memory import MemoryPanel
-from app.widgets.panel import Panel
+from app.widgets.panel import FOLDED, Panel
 from app.widgets.throughput import ThroughputPanel
 
 HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (160, "-huge")]
@@ -40,14 +43,25 @@ class PanelStrip(Container):
     def compose(self) -> ComposeResult:
         """Throughput first: it is what people look at."""
         yield ThroughputPanel(self.snapshots)
-        yield MemoryPanel(self.snapshots)
         yield KVBlocksPanel(self.snapshots)
+        yield AnswerPanel(self.snapshots)
+        yield MemoryPanel(self.snapshots)
         yield DevicePanel(self.snapshots)
 
     def show(self, snapshot: Snapshot) -> None:
         """Pass a snapshot to every panel."""
         for panel in self.query_children(Panel):
             panel.show(snapshot)
+
+    @property
+    def folded(self) -> tuple[str, ...]:
+        """Titles of the panels that are folded."""
+        return tuple(panel.TITLE for panel in self.query_children(Panel) if panel.has_class(FOLDED))
+
+    def fold(self, titles: Collection[str]) -> None:
+        """Fold these panels and no others."""
+        for panel in self.query_children(Panel):
+            panel.set_class(panel.TITLE in titles, FOLDED)
 
     def toggle(self) -> None:
         """Hide the panels, or show them again."""

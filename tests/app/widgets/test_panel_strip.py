@@ -1,4 +1,4 @@
-"""The strip stands in a row, in two columns, or in three lines, and makes way."""
+"""The strip stands in two rows or in three lines, and makes way."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ async def show(app: Playground, pilot: Pilot[None], snapshot: Snapshot) -> Panel
         ((80, 50), 3, 2),
         ((120, 24), 3, 2),
         ((200, 24), 3, 2),
-        ((120, 36), 14, 2),
-        ((160, 48), 11, 4),
-        ((200, 60), 11, 4),
+        ((120, 36), 14, 3),
+        ((160, 48), 17, 3),
+        ((200, 60), 17, 3),
     ],
 )
 async def test_the_layout_follows_the_terminal(size: tuple[int, int], height: int, columns: int) -> None:
@@ -76,7 +76,7 @@ async def test_the_layout_follows_the_terminal(size: tuple[int, int], height: in
     async with app.run_test(size=size) as pilot:
         strip = await show(app, pilot, GPU)
         assert strip.size.height == height
-        assert len({panel.region.x for panel in strip.query(Panel)}) == columns
+        assert len({panel.region.x for panel in strip.query(Panel) if panel.display}) == columns
         assert app.screen.query_one("#chat").size.height == size[1] - height
 
 
@@ -86,16 +86,17 @@ async def test_three_lines_hold_every_panel() -> None:
         await show(app, pilot, FULL)
         rows = screen_text(app).split("\n")[-3:]
         assert rows[0].startswith(" tok/s L ")
-        assert rows[1].startswith(" memory  L 960 MiB")
-        assert rows[2].startswith(" KV L ▒")
-        assert "CPU 87%  No NVIDIA GPU found" in rows[2]
+        assert rows[1].startswith(" KV L ▒")
+        assert "answer  No answer yet" in rows[1]
+        assert rows[2].startswith(" memory  L 960 MiB")
+        assert "CPU 87%" in rows[2]
 
 
 async def test_it_follows_a_resize() -> None:
     app = Playground()
     async with app.run_test(size=(200, 60)) as pilot:
         strip = await show(app, pilot, FULL)
-        for size, height in (((80, 24), 3), ((120, 36), 14), ((200, 60), 11), ((20, 6), 3)):
+        for size, height in (((80, 24), 3), ((120, 36), 14), ((200, 60), 17), ((20, 6), 3)):
             await pilot.resize_terminal(*size)
             await pilot.pause(0.3)
             assert strip.size.height == height
@@ -140,3 +141,23 @@ async def test_a_focused_panel_can_fill_the_screen(size: tuple[int, int], back: 
             await pilot.pause(0.1)
             assert panel.size == before
             assert app.focused is panel
+
+
+@pytest.mark.parametrize("size", [(120, 36), (200, 60)])
+async def test_folded_panels_give_their_room_away(size: tuple[int, int]) -> None:
+    """Space folds the focused panel, a click on the title too; a row of folded ones is one line high."""
+    app = Playground()
+    async with app.run_test(size=size) as pilot:
+        strip = await show(app, pilot, FULL)
+        high = strip.size.height
+        for panel in list(strip.query(Panel))[:2]:
+            panel.focus()
+            await pilot.press("space")
+        await pilot.click(list(strip.query(Panel))[2], offset=(5, 0))
+        await pilot.pause(0.1)
+        assert strip.folded == ("Decode tok/s", "KV cache", "Answer")
+        assert strip.size.height < high - 5
+        assert "p50" not in screen_text(app)
+        strip.fold(())
+        await pilot.pause(0.1)
+        assert strip.size.height == high
