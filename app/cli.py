@@ -173,3 +173,26 @@ def doctor() -> None:
     from app.doctor import print_report
 
     print_report()
+
+
+@cli.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Another address than this machine's own: see the warning.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    show: Annotated[bool, typer.Option("--open", help="Open the browser too.")] = False,
+    checkpoint: Annotated[
+        str | None, typer.Option("--checkpoint", "-m", help="`demo`, a model folder, or a hub id.")
+    ] = None,
+) -> None:
+    """Serve the app to a browser on this machine; every tab has its own engines.
+
+    Examples:  trt-playground serve --open  ·  trt-playground serve --port 9000 -m ~/models/qwen
+    """
+    try:
+        from app.serve import serve_playground
+    except ModuleNotFoundError as error:
+        typer.echo("This needs the extra `serve`:  pip install 'trt-playground[serve]'", err=True)
+        raise typer.Exit(1) from error
+    serve_playground(host, port, show, ["-m", checkpoint] if checkpoint else [])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from app.screens.chat import ChatScreen
 from app.screens.prepare import PrepareScreen
 from app.state.series import Phase
 from app.state.settings import Settings
+from screenshots.browser import ask_in_browser, has_browser, served
 
 FOLDER = Path(__file__).parent
 QUESTIONS = ("What is a KV cache?", "Why is decode memory bound?", "Make a list of three precisions.")
@@ -63,8 +65,18 @@ async def take(name: str, theme: str, size: tuple[int, int], questions: tuple[st
         app.save_screenshot(f"prepare-{name}.svg", str(FOLDER))
 
 
+def take_browser() -> None:
+    """The served app in Chromium, where there is one."""
+    if not has_browser():
+        print("no picture of the browser: Chromium and its driver are not installed")
+        return
+    with tempfile.TemporaryDirectory() as folder, served() as server:
+        ask_in_browser(server, QUESTIONS[0], Path(folder))
+        shutil.copy(Path(folder, "browser.png"), FOLDER)
+
+
 async def main() -> None:
-    """Every picture."""
+    """Every picture of the terminal."""
     await take("dark", "playground-dark", (160, 48), QUESTIONS)
     await take("light", "playground-light", (160, 48), QUESTIONS)
     await take("small", "playground-dark", (80, 24), QUESTIONS[:1])
@@ -75,4 +87,5 @@ if __name__ == "__main__":
         # The pictures show a newcomer's screen, not the settings of whoever takes them.
         for variable in ("CONFIG", "CACHE", "DATA", "STATE"):
             os.environ[f"XDG_{variable}_HOME"] = str(Path(home) / variable.lower())
+        take_browser()
         asyncio.run(main())

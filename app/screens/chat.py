@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 from textual import on, work
@@ -58,6 +59,8 @@ class ChatScreen(Screen[None]):
     app: Playground
     _failed = False
     """Whether the footer shows the key that restarts."""
+    _told = "", 0.0
+    """What the last warning said, and when."""
     _edited: Turn | None = None
     """The turn whose prompt is being edited."""
 
@@ -142,8 +145,15 @@ class ChatScreen(Screen[None]):
     def _must_wait(self, *, to_ask: bool = True) -> bool:
         """Whether a side is busy, or nobody is there to answer; says so, and that the prompt is kept."""
         if why := reason_to_wait(self.app.sides, to_ask=to_ask):
-            self.notify(why, severity="warning")
+            self._tell_once(why)
         return bool(why)
+
+    def _tell_once(self, why: str) -> None:
+        """A toast, unless the same one is still there: keys are pressed again and again while one waits."""
+        now = time.monotonic()
+        if (why, True) != (self._told[0], now - self._told[1] < self.app.NOTIFICATION_TIMEOUT):
+            self._told = why, now
+            self.notify(why, severity="warning")
 
     def action_regenerate(self) -> None:
         """Answer the last prompt again: on the sides that failed, or else on both."""
@@ -246,7 +256,7 @@ class ChatScreen(Screen[None]):
     def must_wait_for_answer(self) -> bool:
         """Whether a side answers; says so."""
         if self.answering:
-            self.notify(STILL_ANSWERING, severity="warning")
+            self._tell_once(STILL_ANSWERING)
         return self.answering
 
     def show_conversations(self) -> None:

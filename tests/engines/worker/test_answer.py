@@ -178,4 +178,5 @@ def test_the_first_token_leaves_at_once_and_later_ones_in_groups(tokenizer: Toke
     ids = tokenizer.plain_ids("x") * 150
     chunks, answer = run(tokenizer, [[token] for token in ids], step_ns=1000)
     answer.done("length", None)
-    assert [len(chunk.token_ids) for chunk in chunks] == [1, FLUSH_TOKENS, FLUSH_TOKENS, 149 - 2 * FLUSH_TOKENS]
+    sizes = [len(chunk.token_ids) for chunk in chunks]
+    assert sizes == [1, FLUSH_TOKENS, FLUSH_TOKENS, 149 - 2 * FLUSH_TOKENS]
