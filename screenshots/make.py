@@ -17,9 +17,11 @@ from textual.pilot import Pilot
 from app.playground import Playground
 from app.screens.chat import ChatScreen
 from app.screens.prepare import PrepareScreen
+from app.state.paths import conversation_folder
 from app.state.series import Phase
 from app.state.settings import Settings
 from screenshots.browser import ask_in_browser, has_browser, served
+from screenshots.record import record_session
 
 FOLDER = Path(__file__).parent
 QUESTIONS = ("What is a KV cache?", "Why is decode memory bound?", "Make a list of three precisions.")
@@ -75,6 +77,11 @@ def take_browser() -> None:
         shutil.copy(Path(folder, "browser.png"), FOLDER)
 
 
+def forget_conversations() -> None:
+    """Every recording begins with none."""
+    shutil.rmtree(conversation_folder(), ignore_errors=True)
+
+
 async def main() -> None:
     """Every picture of the terminal."""
     await take("dark", "playground-dark", (160, 48), QUESTIONS)
@@ -88,4 +95,6 @@ if __name__ == "__main__":
         for variable in ("CONFIG", "CACHE", "DATA", "STATE"):
             os.environ[f"XDG_{variable}_HOME"] = str(Path(home) / variable.lower())
         take_browser()
+        forget_conversations()
+        record_session(FOLDER / "session.cast")
         asyncio.run(main())

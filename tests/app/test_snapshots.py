@@ -114,18 +114,6 @@ def test_chat_marked(snap_compare: SnapCompare, size: tuple[int, int], theme: st
 
 
 @pytest.mark.parametrize(("size", "theme"), [(SMALL, DARK), (MIDDLE, LIGHT), (LARGE, DARK)])
-def test_sampling(snap_compare: SnapCompare, size: tuple[int, int], theme: str) -> None:
-    """Every field of both sides; at 80×24 the form scrolls."""
-    look(snap_compare, size, still.by_key("f4"), StillPlayground(theme, chosen=True, snapshot=FULL))
-
-
-@pytest.mark.parametrize(("size", "theme"), [(SMALL, LIGHT), (MIDDLE, DARK), (LARGE, LIGHT)])
-def test_settings(snap_compare: SnapCompare, size: tuple[int, int], theme: str) -> None:
-    """Every row with its explanation, the themes above."""
-    look(snap_compare, size, still.by_key("f6"), StillPlayground(theme, chosen=True, snapshot=FULL))
-
-
-@pytest.mark.parametrize(("size", "theme"), [(SMALL, DARK), (MIDDLE, LIGHT), (LARGE, DARK)])
 def test_store(snap_compare: SnapCompare, size: tuple[int, int], theme: str) -> None:
     """Two engines: what they are, how large, how long they took."""
     app = StillPlayground(theme, chosen=True, snapshot=FULL)

@@ -18,7 +18,7 @@ from tests.app.still import StillPlayground
 
 SnapCompare = Callable[..., bool]
 DARK, LIGHT = "playground-dark", "playground-light"
-SMALL, MIDDLE = (80, 24), (120, 36)
+SMALL, MIDDLE, LARGE = (80, 24), (120, 36), (160, 48)
 PIRATE = ChatOptions("Answer as a pirate would.", Sampling(temperature=0.8, stop=("User:",)))
 
 
@@ -26,7 +26,7 @@ def look(snap_compare: Any, size: tuple[int, int], app: StillPlayground, before:
     assert snap_compare(app, terminal_size=size, run_before=before)
 
 
-@pytest.mark.parametrize(("size", "theme"), [(SMALL, LIGHT), (MIDDLE, DARK)])
+@pytest.mark.parametrize(("size", "theme"), [(SMALL, LIGHT), (MIDDLE, DARK), (LARGE, LIGHT)])
 def test_sampling(snap_compare: SnapCompare, size: tuple[int, int], theme: str) -> None:
     """The left side has a number that cannot be, the right one a preset of the user's."""
     app = StillPlayground(theme, chosen=True)
@@ -43,7 +43,7 @@ def test_sampling(snap_compare: SnapCompare, size: tuple[int, int], theme: str) 
     look(snap_compare, size, app, before)
 
 
-@pytest.mark.parametrize(("size", "theme"), [(SMALL, DARK), (MIDDLE, LIGHT)])
+@pytest.mark.parametrize(("size", "theme"), [(SMALL, DARK), (MIDDLE, LIGHT), (LARGE, DARK)])
 def test_settings(snap_compare: SnapCompare, size: tuple[int, int], theme: str) -> None:
     """The theme that is worn is highlighted; every row has its meaning."""
     look(snap_compare, size, StillPlayground(theme, chosen=True), still.by_key("f6"))

@@ -1,0 +1,77 @@
+"""Turns taken up again, in a real terminal: edited, asked again, swapped, stopped, reopened, exported."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from tests.e2e.conftest import StartApp
+from tests.e2e.terminal import Terminal, playground
+from tests.e2e.test_main_road import ANSWERED, build_defaults
+
+pytestmark = pytest.mark.e2e
+
+
+def ask(terminal: Terminal, prompt: str) -> None:
+    """Send a prompt and wait for both answers to it."""
+    terminal.type(prompt)
+    terminal.keys("Enter")
+    terminal.wait_for(rf"{prompt}.*{prompt}.*{ANSWERED}")
+
+
+def test_turns_are_taken_up_again(start: StartApp) -> None:
+    terminal = start(width=160, height=48)
+    build_defaults(terminal)
+    ask(terminal, "What is a KV cache")
+    terminal.keys("BTab")  # to the right side
+    terminal.keys("p")
+    terminal.wait_for("c copy.*e edit.*r again")
+    terminal.keys("e")
+    terminal.wait_for("Edit: Enter asks again")
+    terminal.type(" good for?")
+    terminal.keys("Enter")
+    terminal.wait_for(rf"good for\?.*version 2 of 2.*{ANSWERED}")
+    terminal.keys("BTab")
+    terminal.keys("r")
+    terminal.wait_for(rf"version 3 of 3.*version 3 of 3.*{ANSWERED}")
+    terminal.keys("Left")
+    terminal.wait_for("version 2 of 3")
+    terminal.keys("Left")
+    terminal.wait_for("version 1 of 3")
+    terminal.keys("C-x")
+    terminal.wait_for("Left · PyTorch fp32.*Right · OpenVINO int8")
+    terminal.keys("Tab")  # back to the prompt
+    terminal.type("Tell me a story")
+    terminal.keys("Enter")
+    terminal.wait_for("decode|prefill")
+    terminal.keys("Escape")
+    terminal.wait_for("stopped")
+    terminal.keys("C-q")
+    terminal.wait_for_exit()
+    _reopened(terminal)
+    _exported(terminal)
+
+
+def _reopened(terminal: Terminal) -> None:
+    """The next start shows nothing of it until it is asked for."""
+    terminal.start_again()
+    terminal.wait_for(r"PyTorch fp32.*OpenVINO int8.* ready ─╯╰─+ ready ─╯", 90)
+    terminal.keys("F3")
+    terminal.wait_for("What is a KV cache.*2 turns")
+    terminal.keys("Enter")
+    terminal.wait_for("Tell me a story.*stopped")
+    terminal.keys("C-q")
+    terminal.wait_for_exit()
+
+
+def _exported(terminal: Terminal) -> None:
+    """The command line gives every version."""
+    path = terminal.folder / "talk.json"
+    command = playground("conversations", "export", "1", "--to", str(path))
+    subprocess.run(command, check=True, env={"HOME": str(terminal.folder)}, capture_output=True)
+    text = path.read_text()
+    assert json.loads(text)
+    assert "What is a KV cache good for?" in text
+    assert "Tell me a story" in text
