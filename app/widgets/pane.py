@@ -21,6 +21,8 @@ from app.widgets.transcript.transcript import Transcript
 
 TURNS_SHOWN = 20
 """Older turns are drawn when the user scrolls up to them."""
+CLOCK_SECONDS = 0.9
+"""Between two readings of the clock in the border."""
 EMPTY = "No engine on this side.\n\nPress F2 to choose a checkpoint and a precision."
 MEANWHILE = "You can type your prompt meanwhile; F2 shows the progress."
 
@@ -49,7 +51,8 @@ reference. The border says what the side is doing and for how long: *queued* beh
         """How the side's engine came to be, or is coming."""
         self._live: DrawnTurn | None = None
         self._drawn_characters = 0
-        self._border = "", ""
+        self._border, self._told = ("", ""), 0.0
+        self._news: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:
         """A notice while there is nothing else, then the turns, then what went wrong."""
@@ -113,8 +116,12 @@ reference. The border says what the side is doing and for how long: *queued* beh
         side = self.side
         name = f"{side.name.capitalize()} · {side.title}" if side.title else side.name.capitalize()
         subtitle = self._subtitle()
-        if (name, subtitle) != self._border:  # a border that is set is drawn again, and the side with it
-            self._border = name, subtitle
+        news = (name, self.side.phase, self.transcript.follows, self._hidden)
+        now = time.monotonic()
+        # A border that is set is drawn again, and the side with it: a clock that runs waits for its second.
+        late = now - self._told >= CLOCK_SECONDS
+        if (name, subtitle) != self._border and (news != self._news or late):
+            self._border, self._news, self._told = (name, subtitle), news, now
             self.border_title, self.border_subtitle = Content(name), Content(subtitle)
         self.set_class(side.phase is Phase.FAILED, "-failed")
         self.query_one(FailureCard).show(side.error if side.phase is Phase.FAILED else None)

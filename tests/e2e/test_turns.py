@@ -21,11 +21,17 @@ def ask(terminal: Terminal, prompt: str) -> None:
     terminal.wait_for(rf"{prompt}.*{prompt}.*{ANSWERED}")
 
 
+def to_the_right_side(terminal: Terminal) -> None:
+    """From the prompt; its keys in the footer tell that it has the focus."""
+    terminal.keys("BTab")
+    terminal.wait_for("c Copy.*e Edit.*r Again")
+
+
 def test_turns_are_taken_up_again(start: StartApp) -> None:
     terminal = start(width=160, height=48)
     build_defaults(terminal)
     ask(terminal, "What is a KV cache")
-    terminal.keys("BTab")  # to the right side
+    to_the_right_side(terminal)
     terminal.keys("p")
     terminal.wait_for("c copy.*e edit.*r again")
     terminal.keys("e")
@@ -33,7 +39,7 @@ def test_turns_are_taken_up_again(start: StartApp) -> None:
     terminal.type(" good for?")
     terminal.keys("Enter")
     terminal.wait_for(rf"good for\?.*version 2 of 2.*{ANSWERED}")
-    terminal.keys("BTab")
+    to_the_right_side(terminal)
     terminal.keys("r")
     terminal.wait_for(rf"version 3 of 3.*version 3 of 3.*{ANSWERED}")
     terminal.keys("Left")
@@ -42,7 +48,8 @@ def test_turns_are_taken_up_again(start: StartApp) -> None:
     terminal.wait_for("version 1 of 3")
     terminal.keys("C-x")
     terminal.wait_for("Left · PyTorch fp32.*Right · OpenVINO int8")
-    terminal.keys("Tab")  # back to the prompt
+    terminal.keys("Tab")
+    terminal.wait_for("Send.*Stop")  # the prompt's key in the footer: it has the focus
     terminal.type("Tell me a story")
     terminal.keys("Enter")
     terminal.wait_for("decode|prefill")
