@@ -35,7 +35,8 @@ def fit(sampling: Sampling, prompt_tokens: int, context: int) -> tuple[Sampling,
         raise EngineError(
             "context-full",
             f"The conversation is {prompt_tokens:,} tokens long and the engine holds {context:,}.",
-            "Clear the chat, send a shorter prompt, or prepare the engine with a longer context.",
+            "Send a shorter prompt, clear the chat, prepare the engine with a longer context (F2), "
+            "or let the oldest turns be left out (F6).",
         )
     return replace(sampling, max_tokens=min(sampling.max_tokens, room)), sampling.max_tokens > room
 

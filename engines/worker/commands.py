@@ -62,6 +62,19 @@ class Generate:
     """`{"role": ..., "content": ...}`; used when token_ids is None."""
     token_ids: tuple[int, ...] | None = None
     sampling: Sampling = field(default_factory=Sampling)
+    trim: bool = False
+    """Whether the oldest turns are left out where the conversation leaves no room for an answer."""
+
+
+@dataclass(frozen=True)
+class CountTokens:
+    """Count a conversation as it would be sent, also while an answer goes on. Answer: TokensCounted."""
+
+    TYPE: ClassVar[str] = "count-tokens"
+    id: int
+    messages: tuple[dict[str, str], ...]
+    texts: tuple[str, ...] = ()
+    """Parts of it that are counted by themselves too."""
 
 
 @dataclass(frozen=True)
@@ -90,4 +103,4 @@ class Shutdown:
     id: int = 0
 
 
-Command = Describe | Fetch | Prepare | Load | Generate | Stop | Score | Shutdown
+Command = Describe | Fetch | Prepare | Load | Generate | CountTokens | Stop | Score | Shutdown

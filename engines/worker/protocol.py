@@ -16,6 +16,7 @@ from engines.worker.codec import by_type, decode
 from engines.worker.codec import command_id as command_id
 from engines.worker.codec import encode as encode
 from engines.worker.commands import Command as Command
+from engines.worker.commands import CountTokens as CountTokens
 from engines.worker.commands import Describe as Describe
 from engines.worker.commands import Fetch as Fetch
 from engines.worker.commands import Generate as Generate
@@ -137,6 +138,25 @@ class Prompt:
     """When the request started: worker's monotonic clock, nanoseconds."""
     cached: int | None = None
     """Tokens at the front whose keys and values were still cached; None where the library does not say."""
+    left_out: int = 0
+    """The oldest turns that are not in it, because the context holds no more."""
+
+
+@dataclass(frozen=True)
+class TokensCounted:
+    """How long a conversation is as it would be sent."""
+
+    TYPE: ClassVar[str] = "tokens-counted"
+    id: int
+    tokens: int
+    context: int
+    """Tokens of prompt and answer together that the engine holds."""
+    least: int
+    """Tokens without the turns that trimming would leave out."""
+    left_out: int = 0
+    """Their number."""
+    texts: tuple[int, ...] = ()
+    """Tokens of each text by itself."""
 
 
 @dataclass(frozen=True)
@@ -232,6 +252,7 @@ Event = (
     | Prepared
     | Ready
     | Prompt
+    | TokensCounted
     | Chunk
     | KV
     | Memory
@@ -240,7 +261,7 @@ Event = (
     | Heartbeat
     | Error
 )
-TERMINAL = (Described, Fetched, Prepared, Ready, Done, Scored, Error)
+TERMINAL = (Described, Fetched, Prepared, Ready, TokensCounted, Done, Scored, Error)
 """Events that end the command whose id they carry."""
 
 

@@ -26,6 +26,7 @@ from engines.worker.checks import fit, smoke_test, warm_up
 from engines.worker.failure import as_error
 from engines.worker.fetch import fetch
 from engines.worker.report import StageReport
+from engines.worker.room import count, prompt_of
 from engines.worker.tokenizer import Tokenizer
 
 HEARTBEAT_SECONDS = 1.0
@@ -98,6 +99,10 @@ class Service:
             if stop := self._stops.get(command.id):
                 stop.set()
             return
+        if isinstance(command, protocol.CountTokens):
+            # A long text takes longer than a `stop` may wait; an answer that goes on has the main thread.
+            threading.Thread(target=self._serve, args=(command, received_ns), daemon=True).start()
+            return
         if isinstance(command, protocol.Generate):
             self._stops[command.id] = threading.Event()
         elif isinstance(command, protocol.Shutdown):
@@ -128,6 +133,7 @@ class Service:
             protocol.Load: self._load,
             protocol.Generate: lambda generate: self._generate(generate, received_ns),
             protocol.Score: self._score,
+            protocol.CountTokens: self._count,
         }
         try:
             self._end(command, handlers[type(command)](command))
@@ -193,11 +199,9 @@ class Service:
 
     def _generate(self, command: protocol.Generate, received_ns: int) -> protocol.Done:
         backend, tokenizer = self._loaded()
-        token_ids = (
-            tokenizer.prompt_ids(command.messages) if command.token_ids is None else list(command.token_ids)
-        )
+        token_ids, left_out = prompt_of(command, tokenizer, backend.context_tokens)
         sampling, cut = fit(command.sampling, len(token_ids), backend.context_tokens)
-        self.send(protocol.Prompt(command.id, tuple(token_ids), received_ns))
+        self.send(protocol.Prompt(command.id, tuple(token_ids), received_ns, None, left_out))
         answer = Answer(command.id, tokenizer, sampling.stop, self.send)
         stop = self._stops[command.id]
         looked = time.monotonic()
@@ -218,6 +222,10 @@ class Service:
             self._send_usage(command.id)
         reason = "context" if cut and generated.reason == "length" else generated.reason
         return answer.done(reason, generated.cached)
+
+    def _count(self, command: protocol.CountTokens) -> protocol.TokensCounted:
+        backend, tokenizer = self._loaded()
+        return count(command, tokenizer, backend.context_tokens)
 
     def _score(self, command: protocol.Score) -> protocol.Scored:
         backend, _ = self._loaded()
