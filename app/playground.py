@@ -20,6 +20,7 @@ from app.background import tell_death
 from app.commands import commands
 from app.opening import close_sides, open_side
 from app.state import paths
+from app.state.brought_back import brought_back, brought_back_words
 from app.state.history import ConversationFile, Record, read_record
 from app.state.progress import BuildState
 from app.state.sampler import Sampler
@@ -62,8 +63,6 @@ class Playground(App[None]):
         self.left = Side("left", self.store, paths.log_folder(), self._side_changed)
         self.right = Side("right", self.store, paths.log_folder(), self._side_changed)
         self.history = ConversationFile(paths.conversation_folder())
-        if conversation:
-            self.go_on_with(read_record(conversation), conversation)
         self.builds: dict[str, BuildState] = {}
         self.snapshots: Signal[Snapshot] = Signal(self, "snapshot")
         self.side_changed: Signal[Side] = Signal(self, "side changed")
@@ -76,6 +75,8 @@ class Playground(App[None]):
         self._sampler = Sampler(lambda: self.sides)
         self._opening: dict[str, Worker[None]] = {}
         self._quitting = False
+        if conversation:
+            self.go_on_with(read_record(conversation), conversation)
 
     @property
     def sides(self) -> tuple[Side, Side]:
@@ -178,10 +179,17 @@ class Playground(App[None]):
         self.change_settings(**swapped(self.settings))
 
     def go_on_with(self, record: Record, path: Path | None) -> None:
-        """Let both sides hold this conversation; one without a path gets a file with its first prompt."""
+        """Let both sides hold this conversation, and be asked as they were in it.
+
+        One without a path gets a file with its first prompt.
+        """
         self.history.reopen(path)
         for side in self.sides:
             side.conversation = record.sides[side.name]
+        if changes := brought_back(record, self.settings):
+            words = brought_back_words(changes, self.settings)
+            self.change_settings(**changes)
+            self.notify(f"{words}\nF4 changes it.", timeout=8, markup=False)
 
     def show_chat(self) -> None:
         """Go back to the chat."""
