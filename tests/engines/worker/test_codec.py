@@ -28,7 +28,11 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
         ),
         '{"type":"generate","id":1,"messages":[{"role":"user","content":"\\u00e9"}],"token_ids":[1,2],"sampling":'
         + SAMPLING
-        + "}",
+        + ',"trim":false}',
+    ),
+    (
+        p.CountTokens(1, ({"role": "user", "content": "x"},), ("x",)),
+        '{"type":"count-tokens","id":1,"messages":[{"role":"user","content":"x"}],"texts":["x"]}',
     ),
     (p.Stop(1), '{"type":"stop","id":1}'),
     (p.Score(1, (1, 2), 3), '{"type":"score","id":1,"token_ids":[1,2],"top_k":3}'),
@@ -52,7 +56,11 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
         + USAGE
         + ',"context":10,"chat_template":false,"warm_up_tokens":4,"load_seconds":1.5}',
     ),
-    (p.Prompt(1, (1, 2), 3, 0), '{"type":"prompt","id":1,"token_ids":[1,2],"t_ns":3,"cached":0}'),
+    (p.Prompt(1, 2, "ab", 3, 0), '{"type":"prompt","id":1,"tokens":2,"digest":"ab","t_ns":3,"cached":0,"left_out":0}'),
+    (
+        p.TokensCounted(1, 9, 8, 6, 1, (2,)),
+        '{"type":"tokens-counted","id":1,"tokens":9,"context":8,"least":6,"left_out":1,"texts":[2]}',
+    ),
     (p.Chunk(1, (1,), (2,), "x"), '{"type":"chunk","id":1,"token_ids":[1],"t_ns":[2],"text":"x"}'),
     (p.KV(1, p.KVUsage(1, 2, 3, 4, 5, 6, 7, 8, 9)), '{"type":"kv","id":1,"usage":' + USAGE + "}"),
     (
