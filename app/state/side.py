@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -289,8 +288,7 @@ class _Recorder:
 
     def prompt(self, event: protocol.Prompt) -> None:
         self._start_ns, self.turn.cached = event.t_ns, event.cached
-        self.turn.prompt_tokens = len(event.token_ids)
-        self.turn.prompt_digest = hashlib.sha256(repr(event.token_ids).encode()).hexdigest()
+        self.turn.prompt_tokens, self.turn.prompt_digest = event.tokens, event.digest
 
     def chunk(self, event: protocol.Chunk) -> None:
         self.turn.answer += event.text

@@ -29,7 +29,7 @@ from engines.worker.values import KVUsage as KVUsage
 from engines.worker.values import MemoryUsage as MemoryUsage
 from engines.worker.values import Sampling as Sampling
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Raised when a message changes its meaning."""
 
 
@@ -129,11 +129,13 @@ class Ready:
 
 @dataclass(frozen=True)
 class Prompt:
-    """The prompt as the engine sees it."""
+    """The prompt as the engine sees it. Not its ids: they would be the whole conversation again each time."""
 
     TYPE: ClassVar[str] = "prompt"
     id: int
-    token_ids: tuple[int, ...]
+    tokens: int
+    digest: str
+    """Of its token ids: the same on both sides, if they were asked the same."""
     t_ns: int
     """When the request started: worker's monotonic clock, nanoseconds."""
     cached: int | None = None

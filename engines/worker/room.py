@@ -5,8 +5,10 @@ Standard library only, Python 3.10 and newer.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import NamedTuple, Protocol
 
 from engines.errors import EngineError
@@ -55,6 +57,11 @@ def prompt_of(command: Generate, tokenizer: Prompter, context: int) -> Fitted:
             "Send a shorter prompt, or prepare the engine with a longer context (F2).",
         )
     return rest
+
+
+def digest_of(token_ids: Sequence[int]) -> str:
+    """Of a prompt: the same for the same ids, and nothing that can be read back."""
+    return sha256(array("q", token_ids).tobytes()).hexdigest()
 
 
 def count(command: CountTokens, tokenizer: Prompter, context: int) -> TokensCounted:

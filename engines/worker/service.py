@@ -26,7 +26,7 @@ from engines.worker.checks import fit, smoke_test, warm_up
 from engines.worker.failure import as_error
 from engines.worker.fetch import fetch
 from engines.worker.report import StageReport
-from engines.worker.room import count, prompt_of
+from engines.worker.room import count, digest_of, prompt_of
 from engines.worker.tokenizer import Tokenizer
 
 HEARTBEAT_SECONDS = 1.0
@@ -201,7 +201,8 @@ class Service:
         backend, tokenizer = self._loaded()
         token_ids, left_out = prompt_of(command, tokenizer, backend.context_tokens)
         sampling, cut = fit(command.sampling, len(token_ids), backend.context_tokens)
-        self.send(protocol.Prompt(command.id, tuple(token_ids), received_ns, None, left_out))
+        tokens, digest = len(token_ids), digest_of(token_ids)
+        self.send(protocol.Prompt(command.id, tokens, digest, received_ns, None, left_out))
         answer = Answer(command.id, tokenizer, sampling.stop, self.send)
         stop = self._stops[command.id]
         looked = time.monotonic()

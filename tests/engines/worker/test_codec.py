@@ -56,7 +56,10 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
         + USAGE
         + ',"context":10,"chat_template":false,"warm_up_tokens":4,"load_seconds":1.5}',
     ),
-    (p.Prompt(1, 2, "ab", 3, 0), '{"type":"prompt","id":1,"tokens":2,"digest":"ab","t_ns":3,"cached":0,"left_out":0}'),
+    (
+        p.Prompt(1, 2, "ab", 3, 0),
+        '{"type":"prompt","id":1,"tokens":2,"digest":"ab","t_ns":3,"cached":0,"left_out":0}',
+    ),
     (
         p.TokensCounted(1, 9, 8, 6, 1, (2,)),
         '{"type":"tokens-counted","id":1,"tokens":9,"context":8,"least":6,"left_out":1,"texts":[2]}',

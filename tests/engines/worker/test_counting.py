@@ -50,7 +50,7 @@ async def test_counted_is_what_is_sent(worker: EngineProcess) -> None:
     found = await counted(worker, messages)
     prompt = (await asked(worker, messages, trim=False))[0]
     assert isinstance(prompt, protocol.Prompt)
-    assert (found.tokens, found.context, found.left_out) == (len(prompt.token_ids), CONTEXT, 0)
+    assert (found.tokens, found.context, found.left_out) == (prompt.tokens, CONTEXT, 0)
     assert found.least == found.tokens
     assert found.texts[0] > 0
 
@@ -85,5 +85,5 @@ async def test_the_oldest_turns_are_left_out_where_that_is_wanted(worker: Engine
     events = await asked(worker, messages, trim=True)
     assert isinstance(events[0], protocol.Prompt)
     assert isinstance(events[-1], protocol.Done)
-    assert (events[0].left_out, len(events[0].token_ids)) == (found.left_out, found.least)
+    assert (events[0].left_out, events[0].tokens) == (found.left_out, found.least)
     assert 0 < found.left_out < 12

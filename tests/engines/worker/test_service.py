@@ -52,6 +52,16 @@ async def test_an_answer_from_first_to_last(worker: EngineProcess) -> None:
     assert (len(last.token_ids), last.reason, last.cached) == (40, "length", 0)
 
 
+async def test_a_prompt_is_told_by_its_length_and_a_digest(worker: EngineProcess) -> None:
+    """The same prompt has the same digest, another of the same length has not; the ids stay in the worker."""
+    short = Sampling(max_tokens=1)
+    prompts = [(await answer(worker, ids, short))[0] for ids in ((5, 6, 7), (5, 6, 7), (7, 6, 5))]
+    first, same, other = [(one.tokens, one.digest) for one in prompts if isinstance(one, protocol.Prompt)]
+    assert first == same != other
+    assert first[0] == other[0] == 3
+    assert not any("token_ids" in vars(one) for one in prompts)
+
+
 async def test_kv_bytes_are_the_formula(worker: EngineProcess) -> None:
     events = await answer(worker, tuple(range(10, 20)), Sampling(max_tokens=6, ignore_eos=True))
     usage = [event.usage for event in events if isinstance(event, protocol.KV)][-1]

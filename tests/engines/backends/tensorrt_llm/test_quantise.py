@@ -21,6 +21,7 @@ from engines.plan.quantisation import modelopt_precision
 from engines.worker import protocol
 from engines.worker.process import EngineProcess
 from engines.worker.report import StageReport
+from engines.worker.tokenizer import Tokenizer
 
 QUESTIONS = ("What is a KV cache?", "What does FP8 mean?", "Tell me a short story.", "What is 12 plus 7?")
 STAGES = ("quantise", "export")
@@ -81,13 +82,12 @@ async def test_close_to_the_reference(
             quantised = EngineSpec(str(target), "tensorrt-llm", "bf16", "cuda:0", context=512)
         event = await ready(candidate, quantised)
         assert isinstance(event, protocol.Ready), event
-        ids = []
+        ids, tokenizer = [], Tokenizer(CHECKPOINT)
         for question in QUESTIONS:
-            message = ({"role": "user", "content": question},)
-            command = protocol.Generate(base.next_id(), message, None, protocol.Sampling(max_tokens=48))
-            events = [event async for event in base.run(command)]
-            prompt = next(event.token_ids for event in events if isinstance(event, protocol.Prompt))
-            ids.append((*prompt, *events[-1].token_ids))  # type: ignore[union-attr]
+            prompt = tuple(tokenizer.prompt_ids([{"role": "user", "content": question}]))
+            command = protocol.Generate(base.next_id(), (), prompt, protocol.Sampling(max_tokens=48))
+            done = await base.ask(command)
+            ids.append((*prompt, *done.token_ids))  # type: ignore[union-attr]
         pairs = zip(
             await answered_and_scored(base, ids), await answered_and_scored(candidate, ids), strict=True
         )
