@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from app.state.conversation import Turn
-from app.state.settings import TimingMode
+from app.state.settings import ContextFull, TimingMode
 from app.state.side import Side
 from app.state.stream import BUSY_RATE, CALM_SECONDS
 from app.widgets.pane import Pane
@@ -56,7 +56,8 @@ class Answering:
         try:
             if side.unqueue():
                 assert turn.sampling
-                async for _ in side.ask(turn, side.conversation.messages(), turn.sampling):
+                trim = self._app.settings.context_full is ContextFull.TRIM
+                async for _ in side.ask(turn, side.conversation.messages(), turn.sampling, trim=trim):
                     pass
             else:
                 turn.reason = "stopped"

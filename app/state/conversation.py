@@ -3,50 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
 
-from engines.measure.timing import Timing
-from engines.worker.protocol import Error, Sampling
+from app.state.attachment import Attachment
+from app.state.turn import Turn as Turn
 
 ROOT = -1
 """Stands for what is above the first turn."""
-
-
-@dataclass
-class Turn:
-    """One prompt and what came of it."""
-
-    prompt: str
-    answer: str = ""
-    prompt_tokens: int = 0
-    """Length of what the engine was asked, with everything said before."""
-    prompt_digest: str = ""
-    """Of its token ids: the ids themselves would hold the whole conversation again, in each of its turns."""
-    token_ids: tuple[int, ...] = ()
-    cached: int | None = None
-    """Prompt tokens that were not computed again."""
-    timing: Timing | None = None
-    reason: str = ""
-    """Why the answer ended; empty while it goes on, and for one that failed."""
-    error: Error | None = None
-    attempt: int = 0
-    """How many versions came before it."""
-    engine: str = ""
-    """Title of the engine that answered."""
-    mode: str = ""
-    """Timing mode in which it was answered: figures mean nothing without it."""
-    sampling: Sampling | None = None
-    """How the tokens were chosen, its own seed included."""
-    checkpoint: str = ""
-    """Name of the checkpoint that answered."""
-    system_prompt: str = ""
-    asked_at: float | None = None
-    """Seconds since 1970."""
-
-    @property
-    def answered(self) -> bool:
-        """Whether there is something to build the next prompt on."""
-        return bool(self.answer)
 
 
 class Conversation:
@@ -69,24 +31,32 @@ class Conversation:
         self._parents: list[int] = []
         self._below: dict[int, list[int]] = {}
 
-    def begin(self, prompt: str, engine: str) -> Turn:
+    def begin(self, prompt: str, engine: str, attachments: tuple[Attachment, ...] = ()) -> Turn:
         """Start a turn below the last one."""
-        return self.add(Turn(prompt, engine=engine))
+        return self.add(Turn(prompt, engine=engine, attachments=attachments))
 
     def add(self, turn: Turn) -> Turn:
         """Put a turn below the last one."""
         self.record(len(self._all), self._path[-1] if self._path else ROOT, turn)
         return turn
 
-    def begin_again(self, engine: str, index: int = -1, prompt: str | None = None) -> Turn | None:
+    def begin_again(
+        self,
+        engine: str,
+        index: int = -1,
+        prompt: str | None = None,
+        attachments: tuple[Attachment, ...] = (),
+    ) -> Turn | None:
         """Start another version of a turn, with another prompt if there is one; None when nothing was said.
 
         The path ends there. What followed the version before stays below that one.
         """
         if not self.turns:
             return None
+        asked = self.turns[index].asked if prompt is None else (prompt, attachments)
         turn = Turn(
-            self.turns[index].prompt if prompt is None else prompt,
+            asked[0],
+            attachments=asked[1],
             engine=engine,
             attempt=len(self.versions(index)),
         )
@@ -163,13 +133,22 @@ class Conversation:
 
         Turns without an answer are left out: chat templates want the roles to alternate.
         """
-        messages = [{"role": "system", "content": self.system_prompt}] if self.system_prompt else []
-        for turn in self.turns[:-1]:
-            if turn.answered:
-                messages += [_user(turn.prompt), {"role": "assistant", "content": turn.answer}]
-        if self.turns:
-            messages.append(_user(self.turns[-1].prompt))
-        return tuple(messages)
+        last = [_user(turn.content) for turn in self.turns[-1:]]
+        return (*_said(self.system_prompt, self.turns[:-1]), *last)
+
+    def messages_with(
+        self, system_prompt: str, content: str, above: int | None = None
+    ) -> tuple[dict[str, str], ...]:
+        """What the engine would be asked with one more prompt, below the first `above` turns or all."""
+        return (*_said(system_prompt, self.turns[:above]), _user(content))
+
+
+def _said(system_prompt: str, turns: list[Turn]) -> list[dict[str, str]]:
+    messages = [{"role": "system", "content": system_prompt}] if system_prompt else []
+    for turn in turns:
+        if turn.answered:
+            messages += [_user(turn.content), {"role": "assistant", "content": turn.answer}]
+    return messages
 
 
 def _user(text: str) -> dict[str, str]:

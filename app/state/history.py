@@ -68,8 +68,9 @@ class Record:
 
     @property
     def title(self) -> str:
-        """The name, else the first prompt, in one line; empty while nothing was said."""
-        first = self.longest.turns[0].prompt if self.longest.turns else ""
+        """The name, else the first prompt or what went with it, in one line; empty while nothing was said."""
+        turns = self.longest.turns
+        first = turns[0].prompt or ", ".join(one.title for one in turns[0].attachments) if turns else ""
         return " ".join((self.name or first).split())
 
 

@@ -49,7 +49,7 @@ def _each(words: Iterable[str]) -> list[str]:
 
 def _exchange(number: int, both: tuple[Turn | None, Turn | None]) -> list[str]:
     answered = [(name, turn) for name, turn in zip(NAMES, both, strict=True) if turn]
-    prompt = displayable(answered[0][1].prompt)
+    prompt = displayable(answered[0][1].content)
     parts = [f"## Prompt {number}", "\n".join(f"> {line}".rstrip() for line in prompt.split("\n"))]
     for name, turn in answered:
         parts += [f"### {name}: {_line(turn.engine)}", _answer(turn)]
@@ -58,6 +58,8 @@ def _exchange(number: int, both: tuple[Turn | None, Turn | None]) -> list[str]:
 
 def _answer(turn: Turn) -> str:
     text = _closed(displayable(turn.answer).rstrip()) if turn.answer else "*No answer.*"
+    if turn.left_out:
+        text = f"*For this answer {turn.left_out_words}.*\n\n{text}"
     return f"{text}\n\n*Failed: {_line(turn.error.message)}*" if turn.error else text
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 
 from app.state.conversation import Conversation, Turn
 from app.state.series import Phase
@@ -24,8 +24,8 @@ def counterpart(turn: Turn, source: Conversation, other: Conversation) -> int | 
         return None
     if other is source:
         return index
-    before = sum(one.prompt == turn.prompt for one in source.turns[:index])
-    places = [place for place, one in enumerate(other.turns) if one.prompt == turn.prompt]
+    before = sum(one.asked == turn.asked for one in source.turns[:index])
+    places = [place for place, one in enumerate(other.turns) if one.asked == turn.asked]
     return places[before] if before < len(places) else None
 
 
@@ -44,12 +44,12 @@ def pairs(left: Iterable[Turn], right: Iterable[Turn]) -> list[tuple[Turn | None
     return found + [(None, turn) for turn in waiting.values()]
 
 
-def _counted(turns: Iterable[Turn]) -> Iterable[tuple[tuple[str, int], Turn]]:
-    """Each turn with its prompt, and how often that was asked before."""
-    asked: Counter[str] = Counter()
+def _counted(turns: Iterable[Turn]) -> Iterable[tuple[tuple[Hashable, int], Turn]]:
+    """Each turn with what was asked, and how often that was asked before."""
+    times: Counter[Hashable] = Counter()
     for turn in turns:
-        yield (turn.prompt, asked[turn.prompt]), turn
-        asked[turn.prompt] += 1
+        yield (turn.asked, times[turn.asked]), turn
+        times[turn.asked] += 1
 
 
 def side_of(turn: Turn, sides: Iterable[Side]) -> Side:

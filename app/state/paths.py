@@ -31,6 +31,16 @@ def conversation_folder() -> Path:
     return platformdirs.user_data_path(NAME) / "conversations"
 
 
+def prompt_history_file() -> Path:
+    """The prompts that were sent, one a line."""
+    return platformdirs.user_data_path(NAME) / "prompts.jsonl"
+
+
+def draft_file() -> Path:
+    """What was written and not sent."""
+    return platformdirs.user_data_path(NAME) / "draft.json"
+
+
 def environment_folder() -> Path:
     """Environments of backends that cannot live in ours: gigabytes, but nothing that comes back by itself."""
     return platformdirs.user_data_path(NAME) / "environments"

@@ -32,6 +32,13 @@ class TimingMode(StrEnum):
     TOGETHER = "together"
 
 
+class ContextFull(StrEnum):
+    """What happens to a conversation that the context does not hold."""
+
+    TRIM = "trim"
+    REFUSE = "refuse"
+
+
 class EngineChoice(msgspec.Struct, frozen=True):
     """What stands on one side."""
 
@@ -62,6 +69,7 @@ class Settings(msgspec.Struct, frozen=True):
     checkpoint: str = DEMO
     """`demo`, a folder, or a hub id."""
     context: int = 2048
+    context_full: ContextFull = ContextFull.TRIM
     chosen: bool = False
     """Whether the user has picked engines once; before that the app opens on Prepare."""
     welcomed: bool = False

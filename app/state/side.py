@@ -150,9 +150,18 @@ class Side:
                 yield event
 
     async def ask(
-        self, turn: Turn, messages: tuple[dict[str, str], ...], sampling: protocol.Sampling
+        self,
+        turn: Turn,
+        messages: tuple[dict[str, str], ...],
+        sampling: protocol.Sampling,
+        *,
+        trim: bool = False,
     ) -> AsyncGenerator[protocol.Event, None]:
-        """Let the engine answer `turn`, writing into it. Yields events, a Done or Error last."""
+        """Let the engine answer `turn`, writing into it. Yields events, a Done or Error last.
+
+        Args:
+            trim: whether the oldest turns may be left out where the context holds no more.
+        """
         process = self.process
         if process is None or not self.can_answer:
             error = self.error or protocol.Error(
@@ -165,7 +174,8 @@ class Side:
         self._enter(Phase.PREFILL)
         recorder = _Recorder(turn)
         self._rate.clear()
-        command = protocol.Generate(self._answering, messages, None, sampling)
+        turn.context = self.ready.context if self.ready else 0
+        command = protocol.Generate(self._answering, messages, None, sampling, trim)
         try:
             async with aclosing(process.run(command)) as events:
                 async for event in events:
@@ -288,6 +298,7 @@ class _Recorder:
 
     def prompt(self, event: protocol.Prompt) -> None:
         self._start_ns, self.turn.cached = event.t_ns, event.cached
+        self.turn.left_out = event.left_out
         self.turn.prompt_tokens, self.turn.prompt_digest = event.tokens, event.digest
 
     def chunk(self, event: protocol.Chunk) -> None:

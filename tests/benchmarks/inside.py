@@ -45,11 +45,16 @@ class WatchedSide(Side):
     stamps: tuple[int, ...] = ()
 
     async def ask(
-        self, turn: Turn, messages: tuple[dict[str, str], ...], sampling: protocol.Sampling
+        self,
+        turn: Turn,
+        messages: tuple[dict[str, str], ...],
+        sampling: protocol.Sampling,
+        *,
+        trim: bool = False,
     ) -> AsyncGenerator[protocol.Event, None]:
         """As the app's, with a look at each chunk."""
         self.stamps = ()
-        async for event in super().ask(turn, messages, sampling):
+        async for event in super().ask(turn, messages, sampling, trim=trim):
             if isinstance(event, protocol.Chunk):
                 self.stamps += event.t_ns
             yield event

@@ -8,7 +8,7 @@ from app.state.conversation import Turn
 from app.state.stream import displayable
 from app.units import count_text
 from app.widgets.transcript.brush import BLANK, Brush, Line
-from app.widgets.transcript.figures import figures, shown_prompt
+from app.widgets.transcript.figures import figures, shown_attachments, shown_prompt
 from app.widgets.transcript.growing import GrowingMarkdown
 from app.widgets.transcript.thought import split_thought
 
@@ -56,8 +56,7 @@ class DrawnTurn:
     def _draw(self, brush: Brush) -> list[Line]:
         if self._brush is not brush:
             self._growing = GrowingMarkdown()
-        ground = "primary-muted" if self.marked else ""
-        prompt = brush.text(shown_prompt(self.turn.prompt), "foreground", ground, bold=True)
+        prompt = self._prompt(brush)
         said = split_thought(displayable(self.turn.answer))
         thought = self._thought(said.thought, said.thinking and not self.ended, brush)
         answer = self._answer(said.answer, brush)
@@ -68,6 +67,18 @@ class DrawnTurn:
         again = actions if len(body) > LONG_BODY else []
         below = again if self.marked else self._version(brush)
         return [*prompt, *actions, *body, *self._figures(brush), *below, BLANK]
+
+    def _prompt(self, brush: Brush) -> list[Line]:
+        """What was asked, what went with it, and what did not go any more."""
+        ground = "primary-muted" if self.marked else ""
+        turn, lines = self.turn, []
+        if turn.prompt or not turn.attachments:
+            lines = brush.text(shown_prompt(turn.prompt), "foreground", ground, bold=True)
+        if turn.attachments:
+            lines += brush.text(shown_attachments(turn), "foreground-muted", ground)
+        if turn.left_out:
+            lines += brush.text(turn.left_out_words, "text-warning")
+        return lines
 
     def _thought(self, thought: str, thinking: bool, brush: Brush) -> list[Line]:
         self.thinks = bool(thought) or thinking

@@ -8,6 +8,8 @@ from app.units import count_text, rate_text, seconds_text
 from app.widgets.drawing import flow
 
 REASONS = {"stop": "ended", "length": "max tokens", "stopped": "stopped", "context": "context full"}
+ATTACHED = "▤"
+"""Stands before the name of what went with a prompt."""
 PROMPT_LINES, PROMPT_CHARACTERS = 8, 800
 """More of a prompt is not shown again: a pasted file would push both answers off the screen."""
 
@@ -36,6 +38,11 @@ def figures(turn: Turn, width: int) -> str:
     if turn.cached:
         parts.append(f"{count_text(turn.cached)} of {count_text(turn.prompt_tokens)} prompt tokens cached")
     return flow([part for part in parts if part], width)
+
+
+def shown_attachments(turn: Turn) -> str:
+    """What went with the prompt, by name: the texts would push both answers off the screen."""
+    return "\n".join(f"{ATTACHED} {displayable(one.title)}" for one in turn.attachments)
 
 
 def shown_prompt(prompt: str) -> str:

@@ -1,0 +1,120 @@
+"""A text that goes with a prompt: a file, or what was pasted."""
+
+from __future__ import annotations
+
+import errno
+import re
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.units import count_text
+
+LARGEST = 1 << 20
+"""Bytes: more is past every context."""
+LONG_LINES, LONG_CHARACTERS = 10, 1000
+"""A longer paste would fill the box, and stands above it instead."""
+
+
+class AttachmentError(Exception):
+    """A file cannot be attached; the message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A text and where it is from."""
+
+    name: str
+    """The file's; of a pasted text, empty."""
+    text: str
+
+    @property
+    def lines(self) -> int:
+        """How many lines it has."""
+        return len(self.text.splitlines())
+
+    @property
+    def title(self) -> str:
+        """`notes.txt, 212 lines`."""
+        return f"{self.name or 'pasted'}, {count_text(self.lines)} line{'' if self.lines == 1 else 's'}"
+
+    @property
+    def block(self) -> str:
+        """As the engine gets it: fenced, so that its own Markdown ends where it ends."""
+        longest = max(map(len, re.findall("`+", self.text)), default=0)
+        fence = "`" * max(3, longest + 1)
+        end = "" if self.text.endswith("\n") else "\n"
+        return f"{self.name or 'Pasted text'}:\n{fence}\n{self.text}{end}{fence}"
+
+
+def with_attachments(prompt: str, attachments: Iterable[Attachment]) -> str:
+    """A prompt as the engine gets it: what it is about comes first, and the question last."""
+    return "\n\n".join([*(one.block for one in attachments), *([prompt] if prompt else [])])
+
+
+def is_long(text: str) -> bool:
+    """Whether a paste is too long for the box."""
+    return len(text) > LONG_CHARACTERS or len(text.splitlines()) > LONG_LINES
+
+
+def pasted(text: str) -> Attachment:
+    """What was pasted, as an attachment."""
+    return Attachment("", _lines_of_unix(text))
+
+
+def read_attachment(path: str) -> Attachment:
+    """Read a text file; never on the event loop.
+
+    Raises:
+        AttachmentError: there is none, it is too large, or it is no text.
+    """
+    try:
+        file = Path(path).expanduser()
+        data = _read(file)
+    except OSError as error:
+        raise AttachmentError(_words(error)) from error
+    except (RuntimeError, ValueError) as error:  # no such home, or a path that can be none
+        raise AttachmentError(f"It cannot be read: {error}.") from error
+    # Other encodings would give other letters than the author's.
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise AttachmentError("It is no text in UTF-8. Save it as UTF-8, or choose another.") from error
+    if "\0" in text:
+        raise AttachmentError("It is a binary file. Choose a text file.")
+    if not text.strip():
+        raise AttachmentError("It is empty. Choose another.")
+    return Attachment(_name(file), _lines_of_unix(text))
+
+
+def _read(file: Path) -> bytes:
+    found = file.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise AttachmentError("It is a folder. Choose a file in it.")
+    if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for, a device never ends
+        raise AttachmentError("It is no regular file. Choose a text file.")
+    with file.open("rb") as stream:
+        data = stream.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise AttachmentError(
+            "It is larger than 1 MiB. Choose a smaller one, or paste the part that matters."
+        )
+    return data
+
+
+def _words(error: OSError) -> str:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return "There is no such file."
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "You may not read it. Choose another."
+    return f"It cannot be read: {error.strerror or error}."
+
+
+def _name(file: Path) -> str:
+    """In one line, and with nothing that cannot be written as UTF-8."""
+    return " ".join(file.name.encode("utf-8", "replace").decode().split())
+
+
+def _lines_of_unix(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
