@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 from typing import TYPE_CHECKING
 
@@ -86,13 +85,3 @@ class Answering:
                 await asyncio.sleep(CALM_SECONDS)
             for pane in panes:
                 pane.flush()
-
-
-def settle() -> None:
-    """Collect garbage between answers and leave what is left out of later collections.
-
-    A full collection over all widgets would take up to half a second in the middle of an answer.
-    """
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()

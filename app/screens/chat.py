@@ -15,7 +15,8 @@ from textual.screen import Screen
 from textual.widgets import Footer, Header
 from textual.worker import Worker
 
-from app.answering import Answering, settle
+from app.answering import Answering
+from app.garbage import settle, settle_all
 from app.state.conversation import Turn
 from app.state.history import Record, read_record
 from app.state.pairing import index_of, places, side_of
@@ -86,7 +87,10 @@ class ChatScreen(Screen[None]):
         self.app.settings_changed.subscribe(self, self.show_settings)
         self.show_settings(self.app.settings)
         self.show_build("")  # of engines that began to be built on Prepare
-        self.call_after_refresh(settle)
+
+    def on_screen_resume(self) -> None:
+        """The chat was shown, or another screen above it was left."""
+        self.call_after_refresh(settle_all)
 
     def show_side(self, side: Side) -> None:
         """A side entered another phase."""

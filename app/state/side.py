@@ -10,6 +10,7 @@ from pathlib import Path
 
 from app.state.answer_record import AnswerRecord
 from app.state.conversation import Conversation, Turn
+from app.state.prefix_reuse import PrefixReuse
 from app.state.series import Phase, RateSeries, SideSnapshot
 from app.state.settings import DEMO
 from engines.backends.registry import BACKENDS
@@ -60,6 +61,7 @@ class Side:
         self.record = AnswerRecord()
         self.process: EngineProcess | None = None
         self._rate = RateWindow()
+        self._reuse = PrefixReuse()
         self._store = store
         self._logs = logs
         self._on_change = on_change
@@ -244,7 +246,7 @@ class Side:
 
     def snapshot(self, now: float, process_bytes: int | None, gpu_bytes: int | None) -> SideSnapshot:
         """What panels show of this side; `now` in seconds since the app started."""
-        prompt_tokens, cached_tokens = self._prefix_reuse()
+        prompt_tokens, cached_tokens = self._reuse.of(self.conversation.turns, self.title)
         return SideSnapshot(
             self.title,
             self.phase,
@@ -262,15 +264,6 @@ class Side:
             self.record.spans(),
             self.record.gaps,
         )
-
-    def _prefix_reuse(self) -> tuple[int, int]:
-        """Prompt tokens asked of this engine in the conversation, and how many were in its KV cache."""
-        known = [
-            (turn.prompt_tokens, turn.cached)
-            for turn in self.conversation.turns
-            if turn.cached is not None and turn.engine == self.title
-        ]
-        return sum(prompt for prompt, _ in known), sum(cached for _, cached in known)
 
     def _enter(self, phase: Phase) -> None:
         self.phase, self.phase_since = phase, time.monotonic()
