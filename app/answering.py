@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from app.state.answer_cost import counted
 from app.state.conversation import Turn
 from app.state.settings import ContextFull, TimingMode
 from app.state.side import Side
@@ -56,8 +57,9 @@ class Answering:
             if side.unqueue():
                 assert turn.sampling
                 trim = self._app.settings.context_full is ContextFull.TRIM
-                async for _ in side.ask(turn, side.conversation.messages(), turn.sampling, trim=trim):
-                    pass
+                async with counted(side, turn, self._app.energy):
+                    async for _ in side.ask(turn, side.conversation.messages(), turn.sampling, trim=trim):
+                        pass
             else:
                 turn.reason = "stopped"
         finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from app.environments import environment_lines, finding_lines
 from app.state import paths
-from app.state.surroundings import read_bandwidth
+from app.state.bandwidths import read_bandwidth
 from app.units import bytes_text
 from engines.backends.registry import BACKENDS
 from engines.environments.environment import environments, register_all
@@ -43,7 +43,7 @@ def _machine(found: list[Device]) -> Iterator[str]:
         memory = f"{bytes_text(device.memory_available)} of {bytes_text(device.memory_total)} free"
         capability = device.compute_capability
         extra = f", compute capability {capability[0]}.{capability[1]}" if capability else ""
-        speed = device.bandwidth or read_bandwidth(device)
+        speed = read_bandwidth(device) or device.bandwidth
         reads = f", reads {speed / 1e9:.3g} GB/s" if speed else ", bandwidth not measured (F5 on Prepare)"
         yield f"{device.name}: {device.title}, {memory}{extra}{reads}"
     if len(found) == 1:

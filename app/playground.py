@@ -27,10 +27,11 @@ from app.state.sampler import Sampler
 from app.state.series import Phase, Snapshot
 from app.state.settings import EngineChoice, Settings, SettingsFile, swapped
 from app.state.side import Side
-from engines.backends.registry import BACKENDS
 from engines.build.store import EngineStore
 from engines.environments.environment import register_all
+from engines.measure.energy import EnergyCounter
 from engines.plan.hardware import Device, devices
+from engines.plan.placement import device_of
 
 SNAPSHOT_SECONDS = 0.25
 
@@ -72,7 +73,8 @@ class Playground(App[None]):
         self.gpu: Device | None = others[0] if others else None
         register_all(paths.environment_folder())
         self._settings_file = SettingsFile(settings_file)
-        self._sampler = Sampler(lambda: self.sides)
+        self._sampler = Sampler(lambda: self.sides, lambda: self.devices)
+        self.energy = EnergyCounter()
         self._opening: dict[str, Worker[None]] = {}
         self._quitting = False
         if conversation:
@@ -83,9 +85,14 @@ class Playground(App[None]):
         """Left and right, as they stand on the screen."""
         return self.left, self.right
 
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """The CPU, and the GPU that engines use where there is one."""
+        return (self.device, self.gpu) if self.gpu else (self.device,)
+
     def device_for(self, backend: str) -> Device:
-        """Where a backend runs: what has an environment of its own runs on a GPU only."""
-        return self.gpu if self.gpu and BACKENDS[backend].own_environment else self.device
+        """Where a backend runs."""
+        return device_of(backend, self.device, self.gpu)
 
     @property
     def opening(self) -> tuple[Worker[None], ...]:

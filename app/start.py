@@ -15,6 +15,7 @@ from engines.backends.registry import BACKENDS
 from engines.build.spec import EngineSpec
 from engines.environments.environment import register_all
 from engines.plan.hardware import devices
+from engines.plan.placement import device_of
 from engines.plan.precision import PRECISIONS
 
 
@@ -81,10 +82,9 @@ def engine_spec(checkpoint: str, engine: str, context: int) -> EngineSpec:
     """
     choice = parse_engine(engine)
     path = Settings(checkpoint=checkpoint).checkpoint_path
-    device, *gpus = devices()
+    cpu, *gpus = devices()
     register_all(environment_folder())
-    if gpus and BACKENDS[choice.backend].own_environment:
-        device = gpus[0]
+    device = device_of(choice.backend, cpu, gpus[0] if gpus else None)
     return EngineSpec(path, choice.backend, choice.precision, device.name, choice.kv_precision, context)
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from app.state.settings import EngineChoice
 from app.state.surroundings import Surroundings
 from engines.backends.registry import BACKENDS
 from engines.build.history import ExpectedBuild, expected_build
+from engines.build.spec import EngineSpec
 from engines.plan.checkpoint import Checkpoint
 from engines.plan.estimate import Estimate, Part, estimate, parts
+from engines.plan.hardware import Device
 from engines.plan.verdict import Verdict, verdict
 from engines.worker.values import MemoryUsage
 
@@ -36,6 +39,13 @@ class Outlook:
     """Whether anything is built at all."""
     build: ExpectedBuild | None
     """None without a build of this backend on this machine."""
+
+
+def estimate_of(spec: EngineSpec, checkpoint: Checkpoint) -> Estimate:
+    """What Prepare estimates for an engine, whatever is free now."""
+    kind: Literal["cpu", "cuda"] = "cuda" if spec.device.startswith("cuda") else "cpu"
+    device = Device(spec.device, kind, "", None, None)
+    return estimate(checkpoint, spec.backend, spec.precision, spec.kv_precision, spec.context, device)
 
 
 def outlook(

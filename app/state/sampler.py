@@ -7,28 +7,38 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from app.state.bandwidths import key, read_bandwidths
 from app.state.series import Snapshot
 from app.state.side import Side
-from engines.measure.telemetry import GpuSample, ProcessSample, Telemetry
+from app.state.side_snapshot import Seen, side_snapshot
+from engines.measure.gpu import GpuSample, GpuSampler
+from engines.measure.telemetry import Telemetry
+from engines.plan.hardware import Device
 
 SAMPLE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class _Sample:
-    processes: Mapping[int, ProcessSample | None] = field(default_factory=dict)
+    resident: Mapping[int, int] = field(default_factory=dict)
+    """Bytes by process id, children included."""
+    on_gpus: Mapping[int, int] = field(default_factory=dict)
     gpus: tuple[GpuSample, ...] = ()
     memory_total: int = 0
     memory_used: int = 0
     cpu_percent: float | None = None
+    bandwidths: Mapping[str, float] = field(default_factory=dict)
+    """By a device's name, where it was measured."""
 
 
 class Sampler:
     """Keeps the newest sample; `snapshot` never waits for one."""
 
-    def __init__(self, sides: Callable[[], tuple[Side, Side]]) -> None:
-        self._sides = sides
-        self._telemetry = Telemetry()
+    def __init__(
+        self, sides: Callable[[], tuple[Side, Side]], devices: Callable[[], tuple[Device, ...]]
+    ) -> None:
+        self._sides, self._devices = sides, devices
+        self._telemetry, self._gpus = Telemetry(), GpuSampler()
         self._sample = _Sample()
         self._started = time.monotonic()
 
@@ -36,7 +46,7 @@ class Sampler:
         """Sample until cancelled."""
         while True:
             pids = [side.process.pid for side in self._sides() if side.process]
-            self._sample = await asyncio.to_thread(self._look, pids)
+            self._sample = await asyncio.to_thread(self._look, pids, self._devices())
             await asyncio.sleep(SAMPLE_SECONDS)
 
     def snapshot(self) -> Snapshot:
@@ -44,32 +54,34 @@ class Sampler:
         now = time.monotonic() - self._started
         for side in self._sides():
             side.rates.add(now, side.rate())
-        left, right = (
-            side.snapshot(now, self._resident(side), self._on_gpus(side)) for side in self._sides()
-        )
+        left, right = (side_snapshot(side, now, self._seen(side)) for side in self._sides())
         sample = self._sample
         return Snapshot(
             now, left, right, sample.memory_total, sample.memory_used, sample.cpu_percent, sample.gpus
         )
 
-    def _look(self, pids: list[int]) -> _Sample:
-        machine = self._telemetry.sample_machine()
+    def _look(self, pids: list[int], devices: tuple[Device, ...]) -> _Sample:
+        machine, gpus = self._telemetry.sample_machine(), self._gpus.sample()
+        found = {pid: self._telemetry.sample_process(pid) for pid in pids}
+        members = {pid: self._telemetry.members(pid) for pid in pids}
+        on_gpus = {
+            pid: sum(used)
+            for pid, family in members.items()
+            if (used := [size for gpu in gpus if (size := gpu.memory_of(family)) is not None])
+        }
+        known = read_bandwidths()
         return _Sample(
-            {pid: self._telemetry.sample_process(pid) for pid in pids},
-            self._telemetry.sample_devices(),
+            {pid: one.resident_bytes for pid, one in found.items() if one},
+            on_gpus,
+            gpus,
             machine.memory_total,
             machine.memory_used,
             machine.cpu_percent,
+            {device.name: known[key(device)] for device in devices if key(device) in known},
         )
 
-    def _resident(self, side: Side) -> int | None:
-        process = self._sample.processes.get(side.process.pid) if side.process else None
-        return process.resident_bytes if process else None
-
-    def _on_gpus(self, side: Side) -> int | None:
-        if side.process is None:
-            return None
-        found = [
-            used for gpu in self._sample.gpus if (used := gpu.process_bytes.get(side.process.pid)) is not None
-        ]
-        return sum(found) if found else None
+    def _seen(self, side: Side) -> Seen:
+        pid = side.process.pid if side.process else 0
+        device = side.spec.device if side.spec else ""
+        sample = self._sample
+        return Seen(sample.resident.get(pid), sample.on_gpus.get(pid), sample.bandwidths.get(device))

@@ -6,7 +6,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from engines.measure.telemetry import GpuSample
+from app.state.answer_cost import AnswerCost
+from engines.measure.gpu import GpuSample
+from engines.plan.estimate import Estimate
 from engines.worker.protocol import KVUsage, MemoryUsage
 
 WINDOW_SECONDS = 60.0
@@ -27,6 +29,8 @@ class Phase(StrEnum):
     DECODE = "decode"
     STOPPING = "stopping"
     FAILED = "failed"
+    STALLED = "stalled"
+    """No side enters it: it is a part of decode in which no token came."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,27 @@ class SideSnapshot:
     """Phases of the answer under way, or else of the last one."""
     gaps: tuple[float, ...] = ()
     """Seconds between that answer's tokens, the newest of them."""
+    device: str = ""
+    """Where the engine runs: `cpu` or `cuda:N`."""
+    estimate: Estimate | None = None
+    """What was expected of the loaded engine."""
+    cost: AnswerCost | None = None
+    """Of the last answer."""
+    bandwidth: float | None = None
+    """Bytes per second of the device's memory, as measured here; None until somebody has."""
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the engine lives in the memory of a GPU."""
+        return self.device.startswith("cuda")
+
+    @property
+    def held(self) -> int:
+        """Bytes that the engine holds where it lives; where nobody counts them, what its library reports."""
+        counted = self.gpu_bytes if self.on_gpu else self.process_bytes
+        usage = self.memory
+        reported = (usage.weights or 0) + (usage.kv or 0) + (usage.other or 0) if usage else 0
+        return counted or reported
 
 
 @dataclass(frozen=True)

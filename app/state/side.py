@@ -8,10 +8,11 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
 
-from app.state.answer_record import AnswerRecord
+from app.state.answer_record import STALL_SECONDS, AnswerRecord
 from app.state.conversation import Conversation, Turn
+from app.state.outlook import estimate_of
 from app.state.prefix_reuse import PrefixReuse
-from app.state.series import Phase, RateSeries, SideSnapshot
+from app.state.series import Phase, RateSeries
 from app.state.settings import DEMO
 from engines.backends.registry import BACKENDS
 from engines.build.prepare import PreparedEngine, StartWorker, Step, prepare
@@ -22,11 +23,10 @@ from engines.environments.start import start_worker
 from engines.errors import EngineError
 from engines.measure.timing import RateWindow, timing
 from engines.plan.checkpoint import Checkpoint
+from engines.plan.estimate import Estimate
 from engines.worker import protocol
 from engines.worker.process import EngineProcess
 
-STALL_SECONDS = 2.0
-"""Without a token for so long, a side that decodes is called stalled."""
 ANSWERING = frozenset({Phase.QUEUED, Phase.PREFILL, Phase.DECODE, Phase.STOPPING})
 
 
@@ -57,11 +57,13 @@ class Side:
         self.build_seconds: float | None = None
         self.phase = Phase.EMPTY
         self.phase_since = time.monotonic()
+        self.estimate: Estimate | None = None
+        """What was expected of the engine that is loaded."""
         self.rates = RateSeries()
+        self.reuse = PrefixReuse()
         self.record = AnswerRecord()
         self.process: EngineProcess | None = None
         self._rate = RateWindow()
-        self._reuse = PrefixReuse()
         self._store = store
         self._logs = logs
         self._on_change = on_change
@@ -144,6 +146,7 @@ class Side:
             async for event in events:
                 if isinstance(event, protocol.Ready):
                     self.ready, self.kv, self.memory = event, event.kv, event.memory
+                    self.estimate = estimate_of(prepared.spec, prepared.checkpoint)
                     self._watch = asyncio.create_task(self._watch_process(process))
                     self._enter(Phase.READY)
                 elif isinstance(event, protocol.Error):
@@ -241,29 +244,8 @@ class Side:
             if process:
                 await process.close()
         finally:
-            self.ready = self.kv = self.memory = self.build_seconds = None
+            self.ready = self.kv = self.memory = self.build_seconds = self.estimate = None
             self._enter(Phase.EMPTY)
-
-    def snapshot(self, now: float, process_bytes: int | None, gpu_bytes: int | None) -> SideSnapshot:
-        """What panels show of this side; `now` in seconds since the app started."""
-        prompt_tokens, cached_tokens = self._reuse.of(self.conversation.turns, self.title)
-        return SideSnapshot(
-            self.title,
-            self.phase,
-            self.rates.window(now),
-            process_bytes,
-            gpu_bytes,
-            self.memory,
-            self.kv,
-            self.build_seconds,
-            next(
-                (turn.timing.decode_rate for turn in reversed(self.conversation.turns) if turn.timing), None
-            ),
-            prompt_tokens,
-            cached_tokens,
-            self.record.spans(),
-            self.record.gaps,
-        )
 
     def _enter(self, phase: Phase) -> None:
         self.phase, self.phase_since = phase, time.monotonic()

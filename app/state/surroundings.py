@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from app.state import paths
+from app.state.bandwidths import read_bandwidth
 from engines.build.store import EngineStore, StoredEngine
 from engines.plan.hardware import Device, devices
 
@@ -33,60 +28,6 @@ def look_around(device: Device, store: EngineStore) -> Surroundings:
     except OSError:
         builds = ()
     return Surroundings(now, read_bandwidth(now), builds)
-
-
-def read_bandwidth(device: Device) -> float | None:
-    """The bandwidth of this very device, as it was measured before; None where it was not."""
-    try:
-        found = json.loads(_file().read_text("utf-8"))[_key(device)]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return float(found) if isinstance(found, (int, float)) and found > 0 else None
-
-
-async def measure_bandwidth(device: Device) -> float:
-    """Measure it in a process of its own, and remember it.
-
-    Raises:
-        OSError: the measuring failed, in words.
-    """
-    root = str(Path(__file__).parents[2])
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "engines.plan.bandwidth",
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        stdin=asyncio.subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": root},
-    )
-    try:
-        output, _ = await process.communicate()
-    except asyncio.CancelledError:
-        process.kill()
-        raise
-    if process.returncode or not output.strip().isdigit():
-        raise OSError(f"its process ended with status {process.returncode}")
-    found = float(output)
-    await asyncio.to_thread(_remember, device, found)
-    return found
-
-
-def _remember(device: Device, bandwidth: float) -> None:
-    file = _file()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps({_key(device): bandwidth}), "utf-8")
-    temporary.replace(file)
-
-
-def _file() -> Path:
-    return paths.engine_store() / "bandwidth.json"
-
-
-def _key(device: Device) -> str:
-    """Another processor, or other cores to use, have another bandwidth."""
-    return f"{device.title}, {device.cores} cores"
 
 
 def with_free(device: Device, held: int) -> Device:

@@ -1,60 +1,79 @@
-"""How the last answer of each side went: its phases on one axis, and how even its tokens came."""
+"""How the last answer of each side went: its phases, how even its tokens came, and what it took."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import ceil, log
 from typing import ClassVar
 
 from textual.content import Content
 
-from app.state.series import Phase, SideSnapshot, Snapshot, Span
-from app.units import seconds_text
-from app.widgets.drawing import LEVELS, MUTED, Part, fit_pieces, lines, stacked_bar
+from app.state.series import SideSnapshot, Snapshot
+from app.widgets import latencies, timeline
+from app.widgets.cost import cost_line, working
+from app.widgets.drawing import MUTED, fit_pieces, lines
 from app.widgets.panel import Panel, has_engine, sides
-from engines.measure.timing import percentile
 
 NO_ANSWER = "No answer yet"
-GLYPHS = {Phase.QUEUED: "·", Phase.PREFILL: "▒", Phase.DECODE: "█", Phase.STOPPING: "░"}
 WORDS, SHORT_WORDS = 30, 24
-"""Cells of the figures beside a drawing. Below NARROW a timeline's stand below it."""
+"""Cells of the figures beside a drawing, of a timeline and of a histogram. Below NARROW a timeline's stand
+below it, or where there is no room for that, the shortest of them beside it."""
 NARROW = 60
-WINDOW = (0.5, 99.5)
-"""Percentiles between which gaps are drawn: one pause of a second would press all others into one cell."""
+LEAST_DRAWING = 8
+TALLEST = 6
+"""Lines of a histogram: more show no more."""
+
+Row = tuple[str, str, SideSnapshot]
 
 
 class AnswerPanel(Panel):
-    """Timeline and inter-token latency of the answer under way, or else of the last one."""
+    """Timeline, inter-token latency and cost of the answer under way, or else of the last one."""
 
     TITLE: ClassVar[str] = "Answer"
-    LEGEND: ClassVar[str] = "· queue  ▒ prefill  █ decode"
-    SUMMARY: ClassVar[str] = "Where the time of an answer went, and how evenly its tokens came."
+    LEGEND: ClassVar[str] = "◌ load  · queue  ▒ prefill  █ decode  × stall"
+    SUMMARY: ClassVar[str] = "Where the time of an answer went, how evenly its tokens came, what it took."
     HELP = """\
 ### Answer
 
 The upper lines are **timelines** of both answers on one axis: *queue* (behind the other side), *prefill*
-(until the first token, so the TTFT), *decode*. The lower lines are **inter-token latencies**: how often
-which gap between two tokens was measured, on one logarithmic axis for both sides, with the median and the
-95th percentile. A narrow hump is an even stream; a long tail to the right is felt as stutter.
+(until the first token, so the TTFT), *decode*, and in it each *stall*: more than 2 seconds without a token.
+The first answer of an engine tells how long its *load* took, in figures only.
+
+Then **inter-token latencies**: how often which gap between two tokens was measured, on one logarithmic axis
+for both sides, with the median and the 95th percentile. A narrow hump is an even stream; a long tail to the
+right is felt as stutter.
+
+**MBU**, model bandwidth utilisation = bytes read for a token · tok/s / memory bandwidth. Read are the
+weights without the input embedding, and the KV cache as it was in the middle of the answer. The bandwidth is
+what **F5** in Prepare measured on this device, not a data sheet's. At 100% decode is as fast as the memory:
+*at most* is that speed. A small model that stays in the processor's cache may be faster.
+
+**J/token** = what the GPU's energy counter moved from prompt to last token / tokens: gross, prefill and idle
+power included. Only *in turn*: two engines at once share one counter. CPUs are not counted.
 """
 
     def draw(self, snapshot: Snapshot, width: int, height: int) -> Content:
-        """Two timelines, then two histograms; timelines alone where there is no room."""
+        """Two timelines, two histograms, two costs; what has no room is left out from the end."""
         both = sides(snapshot)
-        if not any(side.spans for *_, side in both):
+        if not any(timeline.answering(side.spans) for *_, side in both):
             return self.empty()
-        axis, ends = _axis(snapshot), _gap_axis(snapshot)
-        rows = [row for one in both for row in _timeline(*one, axis, width)]
+        ends = latencies.gap_axis(snapshot)
+        below = width < NARROW and height >= (8 if ends else 4)
+        scale = timeline.axis(snapshot)
+        rows = [row for one in both for row in _timeline(one, scale, width, below)]
+        costs = [_headed(one, cost_line(one[2], width - 2)) for one in both]
+        room = height - len(rows) - len(costs)
         if ends:
-            rows += [_histogram(*one, ends, width) for one in both]
+            rows += _latencies(both, ends, width, room)
+        rows += costs
+        if len(rows) + 2 <= height:
+            rows += [_headed(one, working(one[2])) for one in both if working(one[2]).plain]
         return lines(rows, height)
 
     def draw_folded(self, snapshot: Snapshot, width: int, height: int) -> Content:
         """The phases in words, or how long it took in all."""
-        answered = [one for one in sides(snapshot) if one[2].spans]
+        answered = [one for one in sides(snapshot) if timeline.answering(one[2].spans)]
         if not answered:
             return self.empty()
-        for words in (_phases, _in_all):
+        for words in (timeline.in_words, timeline.in_all):
             pieces = [
                 Content.assemble((f"{letter} ", f"bold {style}"), words(side.spans))
                 for letter, style, side in answered
@@ -73,83 +92,33 @@ which gap between two tokens was measured, on one logarithmic axis for both side
         return Content.assemble(title, (NO_ANSWER, MUTED))
 
 
-def _axis(snapshot: Snapshot) -> tuple[float, float]:
-    """Begin of the earlier answer, and the seconds to the end of the later."""
-    spans = [span for side in (snapshot.left, snapshot.right) for span in side.spans]
-    begin = min(span.began for span in spans)
-    return begin, max(span.began + span.seconds for span in spans) - begin
+def _headed(one: Row, *content: Content) -> Content:
+    letter, style, _ = one
+    return Content.assemble((f"{letter} ", f"bold {style}"), *content)
 
 
-def _timeline(
-    letter: str, style: str, side: SideSnapshot, axis: tuple[float, float], width: int
-) -> list[Content]:
-    begin, total = axis
-    parts = [Part(max(0.0, side.spans[0].began - begin), " ", MUTED)] if side.spans else []
-    parts += [
-        Part(span.seconds, GLYPHS[span.phase], MUTED if span.phase is Phase.QUEUED else style)
-        for span in side.spans
-    ]
-    drawing = stacked_bar(parts, total, _cells(width))
-    figures = [
-        Content.assemble((GLYPHS[span.phase], part.style), (seconds_text(span.seconds), MUTED))
-        for span, part in zip(side.spans, parts[1:], strict=True)
-    ]
-    words = Content("  ").join(figures) if figures else Content.styled(NO_ANSWER, MUTED)
-    return _row(letter, style, drawing, words, width)
+def _timeline(one: Row, scale: timeline.Axis, width: int, below: bool) -> list[Content]:
+    """The drawing, with its figures beside or below it."""
+    _, style, side = one
+    room = width - 2 if below else WORDS if width >= NARROW else timeline.LEAST_FIGURES
+    words = timeline.figures(side.spans, style, room) if side.spans else Content.styled(NO_ANSWER, MUTED)
+    cells = width - 2 if below else max(LEAST_DRAWING, width - 4 - room)
+    drawing = timeline.bar(side, style, scale, cells)
+    if below:
+        return [_headed(one, drawing), Content.assemble("  ", words)]
+    return [_headed(one, drawing, Content("  "), words)]
 
 
-def _row(letter: str, style: str, drawing: Content, figures: Content, width: int) -> list[Content]:
-    """A drawing with its figures beside it, or below it where that is too narrow."""
-    head = Content.assemble((f"{letter} ", f"bold {style}"), drawing)
-    if width < NARROW:
-        return [head, Content.assemble("  ", figures)]
-    return [Content.assemble(head, "  ", figures)]
-
-
-def _cells(width: int) -> int:
-    return max(4, width - (2 if width < NARROW else WORDS + 4))
-
-
-def _phases(spans: Sequence[Span]) -> str:
-    names = {Phase.QUEUED: "queue"}
-    return "  ".join(
-        f"{names.get(span.phase, span.phase.value)} {seconds_text(span.seconds)}" for span in spans
-    )
-
-
-def _in_all(spans: Sequence[Span]) -> str:
-    return seconds_text(sum(span.seconds for span in spans))
-
-
-def _gap_axis(snapshot: Snapshot) -> tuple[float, float] | None:
-    """The shortest and the longest gap that is drawn, in seconds."""
-    ends = [
-        percentile(sorted(side.gaps), percent)
-        for side in (snapshot.left, snapshot.right)
-        if side.gaps
-        for percent in WINDOW
-    ]
-    return (max(1e-6, min(ends)), max(ends)) if ends else None
-
-
-def _histogram(letter: str, style: str, side: SideSnapshot, ends: tuple[float, float], width: int) -> Content:
-    ordered = sorted(side.gaps)
-    cells = max(4, width - SHORT_WORDS - 4) if width < NARROW else _cells(width)
-    words = "too short"
-    if ordered:
-        median, late = (seconds_text(percentile(ordered, percent)) for percent in (50, 95))
-        words = f"p50 {median}  p95 {late}"
-    drawing = Content.styled(_bins(ordered, ends, cells), style)
-    return Content.assemble((f"{letter} ", f"bold {style}"), drawing, "  ", (words, MUTED))
-
-
-def _bins(gaps: Sequence[float], ends: tuple[float, float], cells: int) -> str:
-    """A histogram in one line, on a logarithmic axis between `ends`; blank where nothing was measured."""
-    low, high = ends
-    scale = cells / log(high / low) if high > low else 0.0
-    counts = [0] * cells
-    for gap in gaps:
-        place = int(log(max(gap, low) / low) * scale)
-        counts[min(cells - 1, place)] += 1
-    most = max(counts, default=0)
-    return "".join(LEVELS[ceil(count / most * len(LEVELS)) - 1] if count else " " for count in counts)
+def _latencies(both: tuple[Row, ...], ends: latencies.Ends, width: int, room: int) -> list[Content]:
+    """Histograms as high as there is room for, over their axis where they are higher than a line."""
+    each = max(1, min(TALLEST, (room - 1) // 2))
+    cells = max(LEAST_DRAWING, width - 4 - (WORDS if width >= NARROW else SHORT_WORDS))
+    rows = []
+    for one in both:
+        *above, last = latencies.histogram(one[2].gaps, ends, cells, each)
+        words = (latencies.in_words(one[2].gaps), MUTED)
+        rows += [Content.assemble("  ", (line, one[1])) for line in above]
+        rows.append(_headed(one, Content.assemble((last, one[1]), "  ", words)))
+    if each > 1:
+        rows.append(Content.assemble("  ", latencies.scale(ends, cells)))
+    return rows

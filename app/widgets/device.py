@@ -10,7 +10,7 @@ from app.state.series import Snapshot
 from app.units import bytes_of_text, percent_text
 from app.widgets.drawing import MUTED, Part, fit_pieces, lines, one_line, stacked_bar
 from app.widgets.panel import Panel
-from engines.measure.telemetry import GpuSample
+from engines.measure.gpu import GpuSample
 
 NO_GPU = "No NVIDIA GPU found"
 NAME_CELLS = 7

@@ -10,7 +10,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from app.state import surroundings
+from app.state import bandwidths, surroundings
 from app.state.outlook import Loaded, Outlook, outlook
 from app.state.series import Phase, Snapshot
 from app.state.settings import EngineChoice
@@ -33,7 +33,7 @@ class EnginePair(Horizontal):
         super().__init__(id="engines")
         self._choices = {"left": left, "right": right}
         self._device = device
-        self._around = Surroundings(device)
+        self._around = {device.name: Surroundings(device)}
         self._snapshot: Snapshot | None = None
         self._checkpoint: Checkpoint | None = None
         self._tokens: int | None = None
@@ -51,8 +51,10 @@ class EnginePair(Horizontal):
 
     @work(exclusive=True, group="look", exit_on_error=False)
     async def look_around(self) -> None:
-        """Free memory, measured bandwidth, builds of the past."""
-        self._around = await asyncio.to_thread(surroundings.look_around, self._device, self.app.store)
+        """Free memory, measured bandwidth, builds of the past, of every device."""
+        for device in dict.fromkeys((self._device, *self.app.devices)):
+            look = surroundings.look_around
+            self._around[device.name] = await asyncio.to_thread(look, device, self.app.store)
         self.show_estimates()
 
     def keep_snapshot(self, snapshot: Snapshot) -> None:
@@ -68,21 +70,23 @@ class EnginePair(Horizontal):
 
     @work(exclusive=True, group="bandwidth", exit_on_error=False)
     async def measure(self) -> None:
-        """Measure the memory's bandwidth in a process of its own; the ceilings follow."""
-        if self._device.bandwidth:
-            self.app.notify("The driver knows the bandwidth of this GPU: there is nothing to measure.")
-            return
-        self.app.notify("Measuring how fast this machine reads its memory …")
+        """Measure the bandwidth of the chosen devices, each in a process of its own; the ceilings follow."""
+        chosen = {picker.device.name: picker.device for picker in self.query(EnginePicker)}
+        for device in chosen.values():
+            await self._measure(device)
+        self.look_around()
+
+    async def _measure(self, device: Device) -> None:
+        self.app.notify(f"Measuring the memory bandwidth of {_named(device)} …", markup=False)
         try:
-            found = await surroundings.measure_bandwidth(self._device)
+            found = await bandwidths.measure_bandwidth(device)
         except OSError as error:
-            words = f"The bandwidth cannot be measured: {error}."
+            words = f"The bandwidth of {_named(device)} cannot be measured: {error}."
             self.app.notify(words, severity="error", markup=False)
             return
         busy = any(side.phase in ANSWERING for side in self.app.sides)
         note = " An engine was answering: measure again without it." if busy else ""
-        self.app.notify(f"Memory bandwidth: {found / 1e9:.3g} GB/s.{note}")
-        self.look_around()
+        self.app.notify(f"Memory bandwidth of {_named(device)}: {found / 1e9:,.4g} GB/s.{note}", markup=False)
 
     def show(self, checkpoint: Checkpoint | None, context: int | None, sides: str) -> None:
         """Estimate for this checkpoint, context and `both`, `left` or `right` from now on."""
@@ -103,20 +107,20 @@ class EnginePair(Horizontal):
         picker = self._picker(name)
         if self._checkpoint is None or self._tokens is None or picker.problem:
             return None
-        free = surroundings.with_free(self._around.device, self._held("left") + self._held("right"))
-        around = replace(self._around, device=free)
-        if picker.device.name != free.name:
-            around = Surroundings(picker.device, None, self._around.builds)
+        around = self._around.get(picker.device.name) or Surroundings(picker.device)
+        held = sum(self._held(side, picker.device) for side in self._choices)
+        around = replace(around, device=surroundings.with_free(around.device, held))
         loaded = self._loaded(name, picker.choice)
         return outlook(picker.choice, self._checkpoint, self._tokens, around, loaded, beside)
 
     def _beside(self, other: str, found: Outlook | None) -> int:
         """Bytes of the other side: of what is chosen there, or of what stays loaded there."""
-        if self._picker("left").device.name != self._picker("right").device.name:
+        mine, its = self._picker("left").device, self._picker("right").device
+        if mine.name != its.name:
             return 0
         if self._sides == "both":
             return found.estimate.peak if found else 0
-        return self._held(other) if self._sides != other else 0
+        return self._held(other, mine) if self._sides != other else 0
 
     def _loaded(self, name: str, choice: EngineChoice) -> Loaded | None:
         """The engine of a side, where it is exactly what is chosen here."""
@@ -129,14 +133,18 @@ class EnginePair(Horizontal):
             self._tokens,
         ):
             return None
-        return Loaded(side.memory, self._held(name) or None)
+        return Loaded(side.memory, self._held(name, self._picker(name).device) or None)
 
-    def _held(self, name: str) -> int:
-        """Bytes that a side's engine holds of the device now."""
+    def _held(self, name: str, device: Device) -> int:
+        """Bytes that a side's engine holds of a device now."""
         if self._snapshot is None:
             return 0
         side = self._snapshot.left if name == "left" else self._snapshot.right
-        return (side.process_bytes if self._device.kind == "cpu" else side.gpu_bytes) or 0
+        return side.held if side.device == device.name else 0
 
     def _picker(self, name: str) -> EnginePicker:
         return self.query_one(f"#engine-{name}", EnginePicker)
+
+
+def _named(device: Device) -> str:
+    return "the machine's memory" if device.kind == "cpu" else f"{device.name}, {device.title}"

@@ -20,6 +20,7 @@ from app.widgets.estimate_card import EstimateCard
 from engines.backends.registry import BACKENDS
 from engines.plan.hardware import Device
 from engines.plan.kv_precision import AUTO, kv_choices
+from engines.plan.placement import device_of
 from engines.plan.precision import (
     PRECISIONS,
     State,
@@ -91,8 +92,8 @@ bandwidth, once. A model that fits the processor's cache, as the demo does, may 
 
     @property
     def device(self) -> Device:
-        """Where the chosen backend runs: what has an environment of its own runs on a GPU only."""
-        return self._gpu if self._gpu and BACKENDS[self.backend].own_environment else self._device
+        """Where the chosen backend runs."""
+        return device_of(self.backend, self._device, self._gpu)
 
     @property
     def kv_precision(self) -> str:

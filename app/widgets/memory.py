@@ -11,7 +11,7 @@ from app.state.series import SideSnapshot, Snapshot
 from app.units import MISSING, bytes_of_text, bytes_text, share_text
 from app.widgets.drawing import MUTED, Part, fit_pieces, lines, one_line, stacked_bar
 from app.widgets.panel import NO_ENGINE, Panel, has_engine, sides
-from engines.measure.telemetry import GpuSample
+from engines.measure.gpu import GpuSample
 
 NARROWEST_BAR = 8
 

@@ -1,18 +1,22 @@
-"""How fast this machine reads its memory: `python -m engines.plan.bandwidth` prints bytes per second.
+"""How fast a device and its memory are: `python -m engines.plan.bandwidth cuda:0` prints bytes per second.
 
-Decoding at batch 1 reads every weight once a token, so that reading is what counts, not copying. It runs in
-a process of its own: a thread of the app would hold up its screen, and the memory would stay with it.
+Decoding at batch 1 reads every weight once a token, so that on a CPU reading is what counts, not copying. A
+GPU is measured by a copy, as its makers and GPU benchmarks do: both ways share one bus. It runs in a process
+of its own: a thread of the app would hold up its screen, and the memory would stay with it.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from statistics import median
 
 from engines.plan.hardware import usable_cores
 
 MOST_BYTES = 1 << 30
 """Well over any cache: 105 MB of them were seen on one server CPU."""
+MOST_COPIED = 1 << 32
 PASSES = 8
 CHUNK = 1 << 20
 """Numbers in one call: 4 MB, so that the calls' own cost does not count."""
@@ -51,10 +55,32 @@ def read_bandwidth(size: int, threads: int, passes: int = PASSES) -> float:
     return best
 
 
-def main() -> None:
+def copy_bandwidth(device: str) -> float:
+    """Bytes per second of a large copy within a GPU's memory, read and written: the median of some."""
+    import torch
+
+    free, _ = torch.cuda.mem_get_info(device)
+    size = min(MOST_COPIED, int(free) // 8)
+    source = torch.empty(size, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    seconds: list[float] = []
+    for _ in range(2 + PASSES):
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        target.copy_(source)
+        end.record()
+        torch.cuda.synchronize(device)
+        seconds.append(begin.elapsed_time(end) / 1000)
+    return 2 * size / median(seconds[2:])
+
+
+def main(device: str = "cpu") -> None:
     """Print one number."""
     import os
 
+    if device.startswith("cuda"):
+        print(round(copy_bandwidth(device)))
+        return
     # The threads are ours: the library's own would share one call among them.
     for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ[name] = "1"
@@ -62,4 +88,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:2])

@@ -86,7 +86,7 @@ def parts(found: Estimate, memory: MemoryUsage | None, held: int | None) -> tupl
     """
     weights, kv = (memory.weights, memory.kv) if memory else (None, None)
     other = memory.other if memory else None
-    if other is None and held is not None and weights is not None:
+    if held is not None and weights is not None:  # on a GPU this counts its context, the library does not
         other = max(0, held - weights - (kv or 0))
     return (
         Part("weights", found.weights, weights),

@@ -76,6 +76,11 @@ class Gpu:
     compute_capability: tuple[int, int] | None = (9, 0)
     utilisation: int | None = 42
     milliwatts: int | None = 123_400
+    limit_milliwatts: int | None = 700_000
+    sm_mhz: int | None = 1755
+    event_reasons: int | None = 1
+    """Bit mask; None for a driver that knows the older name only."""
+    throttle_reasons: int | None = None
     temperature: int | None = 51
     millijoules: int | None = 5_000_000
     memory_mhz: int | None = 3201
@@ -167,6 +172,20 @@ class Nvml:
 
     def nvmlDeviceGetPowerUsage(self, handle: Gpu) -> int:  # noqa: N802
         return self._figure(handle, handle.milliwatts)
+
+    def nvmlDeviceGetEnforcedPowerLimit(self, handle: Gpu) -> int:  # noqa: N802
+        return self._figure(handle, handle.limit_milliwatts)
+
+    def nvmlDeviceGetClockInfo(self, handle: Gpu, type: int) -> int:  # noqa: N802, A002
+        if not 0 <= type <= 3:
+            raise NVMLError_InvalidArgument("Invalid Argument")
+        return self._figure(handle, handle.memory_mhz if type == 2 else handle.sm_mhz)
+
+    def nvmlDeviceGetCurrentClocksEventReasons(self, handle: Gpu) -> int:  # noqa: N802
+        return self._figure(handle, handle.event_reasons)
+
+    def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle: Gpu) -> int:  # noqa: N802
+        return self._figure(handle, handle.throttle_reasons)
 
     def nvmlDeviceGetTemperature(self, handle: Gpu, sensor: int) -> int:  # noqa: N802
         if sensor != 0:

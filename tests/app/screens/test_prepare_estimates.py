@@ -13,9 +13,10 @@ from app import doctor
 from app.playground import Playground
 from app.screens.prepare import PrepareScreen
 from app.screens.support import SupportScreen
-from app.state import surroundings
+from app.state import bandwidths, surroundings
+from app.state.bandwidths import read_bandwidth
 from app.state.settings import EngineChoice, Settings
-from app.state.surroundings import Surroundings, look_around, read_bandwidth
+from app.state.surroundings import Surroundings, look_around
 from app.widgets.checkpoint_picker import CheckpointPicker
 from app.widgets.engine_picker import EnginePicker
 from engines.backends.registry import BACKENDS
@@ -119,7 +120,7 @@ async def test_a_failed_measurement_is_told(settings: Settings, monkeypatch: pyt
     async def fail(device: Device) -> float:
         raise OSError("no room")
 
-    monkeypatch.setattr(surroundings, "measure_bandwidth", fail)
+    monkeypatch.setattr(bandwidths, "measure_bandwidth", fail)
     app = Playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 48), notifications=True) as pilot:
         await open_prepare(pilot)
@@ -129,9 +130,9 @@ async def test_a_failed_measurement_is_told(settings: Settings, monkeypatch: pyt
 
 
 def test_a_damaged_cache_of_the_bandwidth_is_no_bandwidth(own_folders: Path) -> None:
-    surroundings._file().parent.mkdir(parents=True, exist_ok=True)
+    bandwidths._file().parent.mkdir(parents=True, exist_ok=True)
     for text in ("", "[]", '{"x": 1}', "not json"):
-        surroundings._file().write_text(text)
+        bandwidths._file().write_text(text)
         assert read_bandwidth(cpu()) is None
 
 

@@ -10,7 +10,7 @@ from textual.app import App, ComposeResult
 from app.state.series import Phase, SideSnapshot, Snapshot
 from app.themes import THEMES, variable_defaults
 from app.widgets.panel import Panel
-from engines.measure.telemetry import GpuSample
+from engines.measure.gpu import GpuSample
 from engines.worker.protocol import KVUsage, MemoryUsage
 
 NOW = 100.0
