@@ -16,7 +16,7 @@ from textual.widgets import Footer, Header
 from textual.worker import Worker
 
 from app.answering import Answering
-from app.garbage import settle, settle_all
+from app.garbage import Garbage
 from app.state.conversation import Turn
 from app.state.history import Record, read_record
 from app.state.pairing import index_of, places, side_of
@@ -87,10 +87,8 @@ class ChatScreen(Screen[None]):
         self.app.settings_changed.subscribe(self, self.show_settings)
         self.show_settings(self.app.settings)
         self.show_build("")  # of engines that began to be built on Prepare
-
-    def on_screen_resume(self) -> None:
-        """The chat was shown, or another screen above it was left."""
-        self.call_after_refresh(settle_all)
+        self._garbage = Garbage()
+        self.call_after_refresh(self._garbage.settle)
 
     def show_side(self, side: Side) -> None:
         """A side entered another phase."""
@@ -231,7 +229,7 @@ class ChatScreen(Screen[None]):
         self.query_one(Verdict).display = False
         await Answering(self, turns).run()
         self._show_verdict()
-        self.call_after_refresh(settle)
+        self.call_after_refresh(self._garbage.settle)
 
     def _on_beat(self, _: Snapshot) -> None:
         for pane in self.query(Pane):

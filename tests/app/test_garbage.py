@@ -1,4 +1,4 @@
-"""Garbage is collected between answers, and what was looked through once is not looked at again."""
+"""Garbage is collected between answers, and what was looked through once is not looked at each time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.garbage import settle, settle_all
+from app.garbage import GROWTH, Garbage
 
 
 class Node:
@@ -20,27 +20,32 @@ class Node:
 
 @pytest.fixture(autouse=True)
 def thawed() -> Iterator[None]:
+    gc.unfreeze()
     yield
     gc.unfreeze()
 
 
 def test_new_garbage_goes_after_an_answer() -> None:
     """What an answer left behind in circles."""
+    garbage = Garbage()
+    garbage.settle()
     seen = weakref.ref(Node())
     assert seen() is not None
-    settle()
+    garbage.settle()
     assert seen() is None
 
 
-def test_what_was_looked_through_is_left_out() -> None:
-    """Until everything is looked through: a screen that was left is freed then."""
-    node = Node()
-    seen = weakref.ref(node)
-    settle()
-    frozen = gc.get_freeze_count()
-    assert frozen > 0
-    del node
-    settle()
+def test_old_garbage_goes_when_there_is_much_of_it() -> None:
+    """What was looked through is left out, until so much was added that all is looked through again."""
+    garbage = Garbage()
+    garbage.settle()
+    nodes = [Node()]
+    seen = weakref.ref(nodes[0])
+    garbage.settle()
+    nodes.clear()
+    garbage.settle()
     assert seen() is not None
-    settle_all()
+    nodes += [Node() for _ in range(int(GROWTH * gc.get_freeze_count()))]
+    garbage.settle()
+    garbage.settle()
     assert seen() is None
