@@ -48,6 +48,9 @@ COMMANDS = (
     ),
     Command("chat: Clear", "Forget the conversation on both sides (Ctrl+L)", "screen.clear", "ChatScreen"),
     Command("chat: Copy last answer", "Copy it to the clipboard (Ctrl+Y)", "screen.copy", "ChatScreen"),
+    Command(
+        "chat: Attach a file", "A text file goes with the prompt (Ctrl+O)", "screen.attach", "ChatScreen"
+    ),
     Command("chat: Change timing mode", "Together, or in turn (Ctrl+T)", "screen.timing", "ChatScreen"),
     Command(
         "view: Show or hide panels", "Speed, memory, KV cache, device (Ctrl+G)", "screen.panels", "ChatScreen"

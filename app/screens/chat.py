@@ -25,10 +25,10 @@ from app.state.series import Phase, Snapshot
 from app.state.settings import Settings, TimingMode
 from app.state.side import Side
 from app.state.waiting import STILL_ANSWERING, answering, reason_to_wait
+from app.widgets.composer import Composer
 from app.widgets.pane import Pane
 from app.widgets.panel import Panel
 from app.widgets.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS, PanelStrip
-from app.widgets.prompt import Prompt
 from app.widgets.transcript.transcript import Transcript
 from app.widgets.verdict import Verdict
 
@@ -52,6 +52,7 @@ class ChatScreen(Screen[None]):
         Binding("f1", "app.help", "Help", id="chat.help"),
         Binding("ctrl+r", "regenerate", "Regenerate", id="chat.regenerate"),
         Binding("ctrl+l", "clear", "Clear", id="chat.clear", priority=True),
+        Binding("ctrl+o", "attach", "Attach", id="chat.attach"),
         Binding("ctrl+t", "timing", "Timing", id="chat.timing", show=False),
         Binding("ctrl+x", "swap", "Swap", id="chat.swap", show=False, priority=True),
         Binding("ctrl+y", "copy", "Copy", id="chat.copy", show=False, priority=True),
@@ -62,8 +63,6 @@ class ChatScreen(Screen[None]):
     """Whether the footer shows the key that restarts."""
     _told = "", 0.0
     """What the last warning said, and when."""
-    _edited: Turn | None = None
-    """The turn whose prompt is being edited."""
 
     def compose(self) -> ComposeResult:
         """Two panes, the verdict, the prompt, the panels."""
@@ -72,7 +71,7 @@ class ChatScreen(Screen[None]):
             yield Pane(self.app.left)
             yield Pane(self.app.right)
         yield Verdict(id="verdict")
-        yield Prompt(id="prompt")
+        yield Composer(id="composer")
         yield PanelStrip(self.app.snapshots, id="panels")
         yield Footer(compact=True)
 
@@ -127,19 +126,24 @@ class ChatScreen(Screen[None]):
         """Whether an answer is under way on any side."""
         return answering(self.app.sides)
 
-    @on(Prompt.Sent)
-    def send(self, event: Prompt.Sent) -> None:
+    @property
+    def composer(self) -> Composer:
+        """Where prompts are written."""
+        return self.query_one(Composer)
+
+    @on(Composer.Sent)
+    async def send(self, event: Composer.Sent) -> None:
         """One prompt to every side that has an engine."""
-        if self._must_wait():
+        if not self.composer.holds(event) or self._must_wait():
             return
-        self.query_one(Prompt).accept()
-        edited = self._end_edit()
+        edited = self.composer.edited
         again = places(edited, self.app.sides) if edited else {}
+        await self.composer.accept(event.text)
         self.answer(
             {
-                side: side.conversation.begin_again(side.title, again[side], event.text)
+                side: side.conversation.begin_again(side.title, again[side], event.text, event.attachments)
                 if side in again
-                else side.conversation.begin(event.text, side.title)
+                else side.conversation.begin(event.text, side.title, event.attachments)
                 for side in (again or self._present())
             }
         )
@@ -179,31 +183,20 @@ class ChatScreen(Screen[None]):
             self.notify("Nothing has been asked yet.")
 
     @on(Transcript.EditWanted)
-    def edit(self, event: Transcript.EditWanted) -> None:
+    async def edit(self, event: Transcript.EditWanted) -> None:
         """Put an earlier prompt back into the box."""
-        if self._must_wait(to_ask=False):
-            return
-        self._edited = event.turn
-        prompt = self.query_one(Prompt)
-        prompt.load_text(event.turn.prompt)
-        prompt.move_cursor(prompt.document.end)
-        prompt.border_title = "Edit: Enter asks again from here, Esc leaves it"
-        prompt.focus()
+        if not self._must_wait(to_ask=False):
+            await self.composer.edit(event.turn)
 
-    def action_edit_last(self) -> None:
+    async def action_edit_last(self) -> None:
         """Edit the last prompt of the focused side, else of the left one."""
         if turns := self._focused_side().conversation.turns:
-            self.edit(Transcript.EditWanted(turns[-1]))
+            await self.edit(Transcript.EditWanted(turns[-1]))
         else:
             self.notify("Nothing has been asked yet.")
 
     def _focused_side(self) -> Side:
         return next((pane.side for pane in self.query(Pane) if pane.has_focus_within), self.app.left)
-
-    def _end_edit(self) -> Turn | None:
-        edited, self._edited = self._edited, None
-        self.query_one(Prompt).border_title = ""
-        return edited
 
     @on(Transcript.VersionWanted)
     async def show_version(self, event: Transcript.VersionWanted) -> None:
@@ -243,9 +236,8 @@ class ChatScreen(Screen[None]):
 
     async def action_stop(self) -> None:
         """End the answers within one step; or leave an edit."""
-        if self._edited and not self.answering:
-            self._end_edit()
-            self.query_one(Prompt).clear()
+        if not self.answering:
+            await self.composer.leave_edit()
         for side in self.app.sides:
             await side.stop()
 
@@ -263,7 +255,8 @@ class ChatScreen(Screen[None]):
 
     def show_conversations(self) -> None:
         """Both sides hold another conversation: show it."""
-        self._end_edit()
+        self.call_later(self.composer.leave_edit)
+        self.composer.recount()
         for pane in self.query(Pane):
             pane.show_conversation()
         self._show_verdict()
@@ -314,6 +307,10 @@ class ChatScreen(Screen[None]):
         strip.toggle()
         self.app.change_settings(panels=strip.shown)
 
+    def action_attach(self) -> None:
+        """Choose a file that goes with the prompt."""
+        self.composer.choose_file()
+
     def action_copy(self) -> None:
         """Copy the last answer: of the focused side, else of the left one."""
         focused = self._focused_side()
@@ -339,7 +336,7 @@ class ChatScreen(Screen[None]):
         if action == "restart":
             return any(side.phase is Phase.FAILED for side in self.app.sides)
         if action == "swap":
-            return not self.query_one(Prompt).selected_text
+            return not self.composer.box.selected_text
         return True
 
     def _present(self) -> list[Side]:

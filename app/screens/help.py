@@ -14,6 +14,8 @@ KEYS = (
     ("Enter", "send the prompt to both sides"),
     ("Ctrl+J", "new line in the prompt"),
     ("Up, Down", "recall earlier prompts"),
+    ("Ctrl+O", "attach a text file to the prompt"),
+    ("Shift+Tab", "to what is attached: Del removes it, Enter makes a paste text again"),
     ("Esc", "stop the answers; on Prepare: cancel, or back"),
     ("Ctrl+R", "regenerate the last answer"),
     ("Ctrl+L", "clear the conversation"),

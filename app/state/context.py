@@ -7,7 +7,6 @@ from enum import StrEnum
 
 from app.state.settings import ContextFull
 from app.state.side import Side
-from app.state.turn import first_turns
 from app.units import count_text
 from engines.worker import protocol
 from engines.worker.protocol import TokensCounted
@@ -68,7 +67,7 @@ def _what_happens(counted: Mapping[str, TokensCounted], full: ContextFull) -> st
         return "too long"
     left_out = max(one.left_out for one in counted.values())
     if full is ContextFull.TRIM and left_out:
-        return f"{first_turns(left_out)} will be left out"
+        return f"{count_text(left_out)} turn{'' if left_out == 1 else 's'} left out"
     return ""
 
 

@@ -58,8 +58,8 @@ class Turn:
         if not self.left_out:
             return ""
         were = "was" if self.left_out == 1 else "were"
-        held = count_text(self.context)
-        return f"{first_turns(self.left_out)} {were} left out: the context holds {held} tokens"
+        turns = "turn" if self.left_out == 1 else f"{count_text(self.left_out)} turns"
+        return f"the first {turns} {were} left out: the context holds {count_text(self.context)} tokens"
 
     @property
     def asked(self) -> tuple[str, tuple[Attachment, ...]]:
@@ -70,8 +70,3 @@ class Turn:
     def answered(self) -> bool:
         """Whether there is something to build the next prompt on."""
         return bool(self.answer)
-
-
-def first_turns(number: int) -> str:
-    """`the first 3 turns`."""
-    return "the first turn" if number == 1 else f"the first {count_text(number)} turns"

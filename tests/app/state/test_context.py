@@ -26,7 +26,7 @@ def counted(tokens: int, context: int = 2048, least: int = 0, left_out: int = 0)
             counted(2100, least=1700, left_out=3),
             counted(1700),
             TRIM,
-            "left 2,100, right 1,700 of 2,048 tokens: the first 3 turns will be left out",
+            "left 2,100, right 1,700 of 2,048 tokens: 3 turns left out",
             Room.NEAR,
         ),
         (
