@@ -1,4 +1,4 @@
-"""How busy the machine is: CPU, memory, and each GPU's use, power and temperature."""
+"""How busy the machine is: CPU, memory, and each GPU's use, power, heat and clocks."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from typing import ClassVar
 from textual.content import Content
 
 from app.state.series import Snapshot
-from app.units import bytes_of_text, percent_text
-from app.widgets.drawing import MUTED, Part, fit_pieces, lines, one_line, stacked_bar
+from app.units import MISSING, bytes_of_text, percent_text
+from app.widgets.drawing import MUTED, Part, fit_pieces, flow, lines, one_line, stacked_bar
 from app.widgets.panel import Panel
 from engines.measure.gpu import GpuSample
 
 NO_GPU = "No NVIDIA GPU found"
+OF_WHOLE_GPU = "an instance: power, heat and clocks are known of the whole GPU only"
 NAME_CELLS = 7
 SHARE_CELLS = 5
 DETAIL_CELLS = 18
-"""Room for `21.3 of 64.0 GiB`, or for `512 W  61 °C`."""
+"""Room for `21.3 of 64.0 GiB`, or for `512/700 W  61 °C`."""
 WIDE = 44
 """From this width on the details stand right of the bar."""
+WARNING = "$text-warning"
 
 
 class DevicePanel(Panel):
@@ -27,7 +29,7 @@ class DevicePanel(Panel):
     TITLE: ClassVar[str] = "Device"
     LEGEND: ClassVar[str] = "all programs"
     SUMMARY: ClassVar[str] = (
-        "Use of the CPU and of the machine's memory; use, power and temperature of each GPU."
+        "Use of the CPU and of the machine's memory; use, power, temperature and clocks of each GPU."
     )
     HELP = """\
 ### Device
@@ -35,31 +37,98 @@ class DevicePanel(Panel):
 **CPU** is the use of all cores together, by all programs. **Memory** is what all programs hold of the
 machine's.
 
-For each NVIDIA GPU: **utilisation** (the share of time in which a kernel ran, not how much of the GPU it
-used), **power** and **temperature**. `n/a` is what the driver does not report.
+For each NVIDIA GPU, those that engines use first: **utilisation** (the share of time in which a kernel ran,
+not how much of the GPU it used), **power** against its limit, **temperature**, and the **clocks** of its
+multiprocessors (SM) and of its memory against the highest they have. *Slowed by* names what holds the
+clocks down: the power limit, heat, the power supply, or clocks that somebody set. A GPU that rests has low
+clocks too, and is not slowed. `n/a` is what the driver does not report.
 """
 
     def draw(self, snapshot: Snapshot, width: int, height: int) -> Content:
         """A line for the CPU, the GPUs, and a line for the memory, which has a panel of its own besides."""
-        rows = [_bar_row("CPU", snapshot.cpu_percent, "", width)]
+        cpu = _bar_row("CPU", snapshot.cpu_percent, "", width)
         memory = _bar_row("memory", _memory_percent(snapshot), _memory_text(snapshot), width)
         if not snapshot.gpus:
-            return lines([*rows, Content.styled(NO_GPU, MUTED), memory][:height], height)
-        each = next((n for n in (3, 2, 1) if n * len(snapshot.gpus) + 2 <= height), 1)
-        gpus = [row for gpu in snapshot.gpus for row in _gpu_rows(gpu, width, each)]
-        if len(rows) + len(gpus) > height:
-            room = max(0, height - 2)
-            gpus = [*gpus[:room], Content.styled(f"and {len(gpus) - room} more GPUs", MUTED)]
-        return lines([*rows, *gpus, memory], height)
+            return lines([cpu, Content.styled(NO_GPU, MUTED), memory][:height], height)
+        return lines([cpu, *_gpus(in_use_first(snapshot), width, max(1, height - 2)), memory], height)
 
     def draw_folded(self, snapshot: Snapshot, width: int, height: int) -> Content:
         """CPU, then the GPUs; memory has a line of its own elsewhere."""
         pieces = [Content.assemble(("CPU ", "bold"), percent_text(snapshot.cpu_percent))]
-        pieces += [
-            Content.assemble((f"GPU {gpu.index} ", "bold"), " ".join(gpu_figures(gpu)))
-            for gpu in snapshot.gpus
-        ]
+        for gpu in in_use_first(snapshot):
+            pieces.append(Content.assemble((f"GPU {gpu.index} ", "bold"), " ".join(gpu_figures(gpu))))
+            pieces += [Content.styled(slowed(gpu), WARNING)] if gpu.slowed_by else []
         return fit_pieces(pieces if snapshot.gpus else [*pieces, Content.styled(NO_GPU, MUTED)], width)
+
+
+def in_use_first(snapshot: Snapshot) -> list[GpuSample]:
+    """The GPUs of the engines, then the others, in the driver's order."""
+    used = {snapshot.left.device, snapshot.right.device} - {""}
+    return sorted(snapshot.gpus, key=lambda gpu: gpu.device not in used)
+
+
+def slowed(gpu: GpuSample) -> str:
+    """`slowed by power limit and heat`; empty where nothing holds it down, or nobody says."""
+    return f"slowed by {' and '.join(gpu.slowed_by)}" if gpu.slowed_by else ""
+
+
+def gpu_figures(gpu: GpuSample) -> tuple[str, str, str]:
+    """Use, power and temperature."""
+    power = of_text(gpu.power, gpu.power_limit, "/")
+    return percent_text(gpu.utilisation), f"{power} W", f"{_whole(gpu.temperature)} °C"
+
+
+def of_text(figure: float | None, most: float | None, between: str = " of ") -> str:
+    """`1,755 of 1,980`, or what is known of it."""
+    return _whole(figure) if most is None else f"{_whole(figure)}{between}{_whole(most)}"
+
+
+def _bar_row(name: str, percent: float | None, detail: str, width: int, style: str = "$primary") -> Content:
+    """Name, bar, per cent, and the detail where the panel is wide."""
+    share, wide = percent_text(percent), width >= WIDE
+    room = width - NAME_CELLS - max(SHARE_CELLS, len(share) + 1) - (DETAIL_CELLS if wide else 0)
+    if room < 4:
+        return fit_pieces((Content(name), Content(share)), width)
+    bar = stacked_bar((Part(percent or 0.0, "█", style),), 100.0, room)
+    text = f"  {detail}" if wide and detail else ""
+    return Content.assemble(f"{name:<{NAME_CELLS}}", bar, f"{share:>{SHARE_CELLS}}", text)
+
+
+def _gpus(gpus: list[GpuSample], width: int, room: int) -> list[Content]:
+    """The first one in as many lines as there is room for, the others in a line each."""
+    if len(gpus) > room:
+        shown, more = gpus[: room - 1], len(gpus) - room + 1
+        rest = Content.styled(f"and {more} more GPU{'s' if more > 1 else ''}", MUTED)
+        return [*(_gpu_bar(gpu, width) for gpu in shown), rest]
+    first, *others = gpus
+    below = _details(first, width)[: room - len(gpus)]
+    return [_gpu_bar(first, width), *below, *(_gpu_bar(gpu, width) for gpu in others)]
+
+
+def _gpu_bar(gpu: GpuSample, width: int) -> Content:
+    detail = "  ".join(gpu_figures(gpu)[1:])
+    return _bar_row(
+        f"GPU {gpu.index}", gpu.utilisation, detail, width, WARNING if gpu.slowed_by else "$primary"
+    )
+
+
+def _details(gpu: GpuSample, width: int) -> list[Content]:
+    """What the bar does not say, in lines: what slows it, figures, its name."""
+    indent = " " * (NAME_CELLS if width >= WIDE else 2)
+    words = [one_line(slowed(gpu), width - len(indent))] if gpu.slowed_by else []
+    pieces = [] if width >= WIDE else list(gpu_figures(gpu)[1:])
+    if gpu.sm_clock is not None:
+        pieces.append(f"SM {of_text(gpu.sm_clock, gpu.sm_clock_most)} MHz")
+    if gpu.memory_clock is not None:
+        pieces.append(f"memory {of_text(gpu.memory_clock, gpu.memory_clock_most)} MHz")
+    if gpu.is_instance and gpu.power is None:
+        pieces = [OF_WHOLE_GPU]
+    name = one_line(gpu.name, width - len(indent))
+    below = flow([one_line(piece, width - len(indent)) for piece in [*pieces, name]], width - len(indent))
+    return [
+        *(Content.assemble(indent, (line, WARNING)) for line in words),
+        *(Content(indent + line) for line in below.split("\n") if line),
+    ]
 
 
 def _memory_percent(snapshot: Snapshot) -> float | None:
@@ -70,31 +139,5 @@ def _memory_text(snapshot: Snapshot) -> str:
     return bytes_of_text(snapshot.memory_used, snapshot.memory_total) if snapshot.memory_total > 0 else ""
 
 
-def _bar_row(name: str, percent: float | None, detail: str, width: int) -> Content:
-    """Name, bar, per cent, and the detail where the panel is wide."""
-    share, wide = percent_text(percent), width >= WIDE
-    room = width - NAME_CELLS - max(SHARE_CELLS, len(share) + 1) - (DETAIL_CELLS if wide else 0)
-    if room < 4:
-        return fit_pieces((Content(name), Content(share)), width)
-    bar = stacked_bar((Part(percent or 0.0, "█", "$primary"),), 100.0, room)
-    text = f"  {detail}" if wide and detail else ""
-    return Content.assemble(f"{name:<{NAME_CELLS}}", bar, f"{share:>{SHARE_CELLS}}", text)
-
-
-def _gpu_rows(gpu: GpuSample, width: int, count: int) -> list[Content]:
-    """The bar; with two lines its details too, with three its name."""
-    detail = "  ".join(gpu_figures(gpu)[1:])
-    bar = _bar_row(f"GPU {gpu.index}", gpu.utilisation, detail, width)
-    name = Content(" " * NAME_CELLS + one_line(gpu.name, width - NAME_CELLS))
-    below = Content(" " * NAME_CELLS + one_line(detail, width - NAME_CELLS))
-    rows = [bar, name] if width >= WIDE else [bar, below, name]
-    return rows[:count]
-
-
-def gpu_figures(gpu: GpuSample) -> tuple[str, str, str]:
-    """Use, power and temperature."""
-    return percent_text(gpu.utilisation), f"{_whole(gpu.power)} W", f"{_whole(gpu.temperature)} °C"
-
-
 def _whole(figure: float | None) -> str:
-    return "n/a" if figure is None else f"{figure:.0f}"
+    return MISSING if figure is None else f"{figure:,.0f}"

@@ -61,11 +61,20 @@ H200 = GpuSample(
     memory_total=140 * GIB,
     utilisation=93.0,
     power=512.3,
+    power_limit=700.0,
     temperature=61.0,
+    sm_clock=1755,
+    sm_clock_most=1980,
+    memory_clock=3201,
+    memory_clock_most=3201,
+    slowed_by=(),
+    device="cuda:0",
 )
 GPU = replace(
     FULL,
-    left=replace(LEFT, gpu_bytes=48 * GIB, memory=MemoryUsage(8 * GIB, 36 * GIB, GIB, 50 * GIB)),
+    left=replace(
+        LEFT, gpu_bytes=48 * GIB, memory=MemoryUsage(8 * GIB, 36 * GIB, GIB, 50 * GIB), device="cuda:0"
+    ),
     gpus=(H200,),
 )
 NOTHING_KNOWN = Snapshot(
