@@ -46,11 +46,14 @@ class PlacedLayer(StaticLayer):  # type: ignore[misc]
             torch._dynamo.mark_dynamic(view, 2)
 
     def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        """Write the new tokens at their places; returns what attention reads."""
+        """Write the new tokens at their places; returns what attention reads.
+
+        Not with `index_copy_`: compiled, it makes a contiguous copy of the whole view, and copies that back.
+        """
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        self.keys.index_copy_(2, self._places.positions, key_states)
-        self.values.index_copy_(2, self._places.positions, value_states)
+        self.keys[:, :, self._places.positions] = key_states
+        self.values[:, :, self._places.positions] = value_states
         return self.keys, self.values
 
 
