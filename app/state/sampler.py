@@ -22,7 +22,8 @@ SAMPLE_SECONDS = 0.5
 class _Sample:
     resident: Mapping[int, int] = field(default_factory=dict)
     """Bytes by process id, children included."""
-    on_gpus: Mapping[int, int] = field(default_factory=dict)
+    on_gpus: Mapping[int, Mapping[int, int]] = field(default_factory=dict)
+    """By process id the same, children included, by the index of the GPU."""
     gpus: tuple[GpuSample, ...] = ()
     memory_total: int = 0
     memory_used: int = 0
@@ -65,9 +66,8 @@ class Sampler:
         found = {pid: self._telemetry.sample_process(pid) for pid in pids}
         members = {pid: self._telemetry.members(pid) for pid in pids}
         on_gpus = {
-            pid: sum(used)
+            pid: {gpu.index: size for gpu in gpus if (size := gpu.memory_of(family)) is not None}
             for pid, family in members.items()
-            if (used := [size for gpu in gpus if (size := gpu.memory_of(family)) is not None])
         }
         known = read_bandwidths()
         return _Sample(
@@ -84,4 +84,4 @@ class Sampler:
         pid = side.process.pid if side.process else 0
         device = side.spec.device if side.spec else ""
         sample = self._sample
-        return Seen(sample.resident.get(pid), sample.on_gpus.get(pid), sample.bandwidths.get(device))
+        return Seen(sample.resident.get(pid), sample.on_gpus.get(pid, {}), sample.bandwidths.get(device))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -55,7 +56,7 @@ class SideSnapshot:
     process_bytes: int | None = None
     """Resident memory of the side's process and its children."""
     gpu_bytes: int | None = None
-    """Memory of this process on the GPUs, by NVML."""
+    """Memory of this process on all GPUs, by NVML; None where it does not name the process."""
     memory: MemoryUsage | None = None
     """By part, as the engine's library reports it."""
     kv: KVUsage | None = None
@@ -76,6 +77,8 @@ class SideSnapshot:
     """What was expected of the loaded engine."""
     cost: AnswerCost | None = None
     """Of the last answer."""
+    bytes_by_gpu: Mapping[int, int] = field(default_factory=dict, hash=False)
+    """`gpu_bytes` by the index of the GPU."""
     bandwidth: float | None = None
     """Bytes per second of the device's memory, as measured here; None until somebody has."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from app.state.series import SideSnapshot
@@ -13,8 +14,8 @@ class Seen(NamedTuple):
 
     process_bytes: int | None
     """Resident memory of its process and the children."""
-    gpu_bytes: int | None
-    """Their memory on the GPUs."""
+    bytes_by_gpu: Mapping[int, int]
+    """Their memory by the index of the GPU."""
     bandwidth: float | None
     """Bytes per second of its device's memory."""
 
@@ -28,7 +29,7 @@ def side_snapshot(side: Side, now: float, seen: Seen) -> SideSnapshot:
         side.phase,
         side.rates.window(now),
         seen.process_bytes,
-        seen.gpu_bytes,
+        sum(seen.bytes_by_gpu.values()) if seen.bytes_by_gpu else None,
         side.memory,
         side.kv,
         side.build_seconds,
@@ -40,5 +41,6 @@ def side_snapshot(side: Side, now: float, seen: Seen) -> SideSnapshot:
         side.spec.device if side.spec else "",
         side.estimate,
         side.record.cost,
+        seen.bytes_by_gpu,
         seen.bandwidth,
     )

@@ -8,6 +8,8 @@ from textual.widgets import Static
 from app.state.outlook import Outlook
 from app.units import bytes_text, rate_text, seconds_text
 from app.widgets.drawing import MUTED
+from app.widgets.memory_parts import difference
+from engines.plan.estimate import Part
 from engines.plan.precision import Support
 
 WORDS = {
@@ -77,7 +79,7 @@ def full(outlook: Outlook) -> list[Line]:
         actual = f"{bytes_text(part.actual):>12}" if loaded else ""
         figure = f"{bytes_text(part.estimated):>{FIGURE_WIDTH}}"
         lines.append(
-            Content.assemble((f"{part.name:{NAME_WIDTH}}", MUTED), figure, actual, _extra(part.name, outlook))
+            Content.assemble((f"{part.name:{NAME_WIDTH}}", MUTED), figure, actual, _extra(part, outlook))
         )
     if outlook.estimate.loading:
         figure = f"{bytes_text(outlook.estimate.loading):>{FIGURE_WIDTH}}"
@@ -99,8 +101,10 @@ def _verdict(outlook: Outlook) -> list[Line]:
     return lines
 
 
-def _extra(name: str, outlook: Outlook) -> tuple[str, str]:
-    return (f"  as {outlook.estimate.kv_precision}", MUTED) if name == "KV cache" else ("", "")
+def _extra(part: Part, outlook: Outlook) -> tuple[str, str]:
+    if part.name == "in all" and part.actual is not None:
+        return f"  {difference(part.estimated, part.actual)}", MUTED
+    return (f"  as {outlook.estimate.kv_precision}", MUTED) if part.name == "KV cache" else ("", "")
 
 
 def _speed(outlook: Outlook) -> str:

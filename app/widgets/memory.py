@@ -1,7 +1,8 @@
-"""Memory by part: of each side's process, of the machine, and of every GPU."""
+"""Memory by part: of each side's engine, of the machine, and of every GPU."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar, NamedTuple
 
 from rich.cells import cell_len
@@ -9,11 +10,15 @@ from textual.content import Content
 
 from app.state.series import SideSnapshot, Snapshot
 from app.units import MISSING, bytes_of_text, bytes_text, share_text
+from app.widgets.device import in_use_first
 from app.widgets.drawing import MUTED, Part, fit_pieces, lines, one_line, stacked_bar
+from app.widgets.memory_parts import estimate_table, parts_line, side_parts
 from app.widgets.panel import NO_ENGINE, Panel, has_engine, sides
 from engines.measure.gpu import GpuSample
 
 NARROWEST_BAR = 8
+PROGRAMS = Part(0, "░", "$memory-programs")
+"""What other programs hold."""
 
 
 class Row(NamedTuple):
@@ -36,41 +41,50 @@ class MemoryPanel(Panel):
         "[$memory-programs]░[/] programs"
     )
     SUMMARY: ClassVar[str] = (
-        "Weights, KV cache and the rest of each side's process, and what other programs use."
+        "What each engine holds by part, beside what was expected of it, and what other programs use."
     )
     HELP = """\
 ### Memory
 
-Each side's bar is the memory of its process: **weights**, **KV cache** and everything **other** (runtime,
-activations, libraries). Both are drawn to the scale of the larger one. Where an engine's library reports no
-parts, only the process as a whole is shown.
+Each side's bar is what its engine holds: of the machine's memory, or of its GPU's. **Weights** and **KV
+cache** are counted by the engine's library. On the CPU everything else of the process is **other** (runtime,
+activations, libraries). On a GPU, **workspace** is what the library's allocator holds for activations and
+scratch, and **context** what the driver counts beyond it: the CUDA context and captured graphs. **Peak** is
+the most that the allocator held, not what polling happened to see. Both bars are drawn to one scale.
+
+The **estimate** is what Prepare expected with a full context. F7 shows it part by part.
 
 The machine's bar, and that of each GPU, holds the **left** side, the **right** side and **other programs**;
-dots are free. Where the driver does not tell whose memory it is, it is drawn as one.
+dots are free. In a container the driver names no processes: then contexts cannot be told from other programs.
 
 An engine that reserves its KV cache at start shows it in full from the first moment on.
 """
 
     def draw(self, snapshot: Snapshot, width: int, height: int) -> Content:
-        """A bar a side, with its parts in words below where there is room, then machine and GPUs."""
+        """A bar a side, with its parts in words below, then machine and GPUs, then the estimates.
+
+        What has no room is left out: first the estimates, then the words.
+        """
         devices = device_rows(snapshot)
         parts_too = height >= 4 + len(devices)
         engines = [row for row in sides(snapshot) if has_engine(row[2])]
-        scale = max((side_total(side) for *_, side in engines), default=0.0)
+        scale = max((side.held for *_, side in engines), default=0)
         rows = [side_row(letter, style, side, scale, width) for letter, style, side in engines]
         shown = _aligned(rows + devices, width)
         bars, below = shown[: len(rows)], shown[len(rows) :]
         block: list[Content] = [] if engines else [Content.styled(NO_ENGINE, MUTED)]
         for bar, (_, _, side) in zip(bars, engines, strict=True):
             block += [bar, parts_line(side, width)] if parts_too else [bar]
-        return lines([*block, *_cut(below, height - len(block))], height)
+        block += _cut(below, height - len(block))
+        tables = [line for row in engines for line in (Content(""), *estimate_table(*row))]
+        return lines([*block, *(tables if len(block) + len(tables) <= height else [])], height)
 
     def draw_folded(self, snapshot: Snapshot, width: int, height: int) -> Content:
         """Totals in words, and the machine's bar in what is left of the line."""
         pieces = [Content.styled("memory", "bold")]
         for letter, style, side in sides(snapshot):
             if has_engine(side):
-                figure = bytes_text(side_total(side) or None)
+                figure = bytes_text(side.held or None)
                 pieces.append(Content.assemble((f"{letter} ", f"bold {style}"), figure))
         devices = device_rows(snapshot)
         pieces += [Content.assemble(row.name, " ", f"{row.figures} {row.share}".rstrip()) for row in devices]
@@ -81,84 +95,47 @@ An engine that reserves its KV cache at start shows it in full from the first mo
         return Content.assemble(line, "  ", stacked_bar(devices[-1].parts, devices[-1].total, min(room, 40)))
 
 
-def side_total(side: SideSnapshot) -> float:
-    """Bytes of a side where its engine lives: on the GPUs if it uses any, else in the machine's memory."""
-    return float(side.gpu_bytes or side.process_bytes or sum(known_parts(side)))
-
-
-def known_parts(side: SideSnapshot) -> tuple[int, int, int]:
-    """Weights, KV and other as the library reports them; 0 where it does not."""
-    usage = side.memory
-    return (usage.weights or 0, usage.kv or 0, usage.other or 0) if usage else (0, 0, 0)
-
-
-def side_parts(side: SideSnapshot) -> tuple[Part, ...]:
-    """The segments of a side's bar; what the library does not account for counts as other."""
-    weights, kv, other = known_parts(side)
-    other = max(other, int(side_total(side)) - weights - kv)
-    return (
-        Part(weights, "█", "$memory-weights"),
-        Part(kv, "▓", "$memory-kv"),
-        Part(other, "▒", "$memory-other"),
-    )
-
-
 def side_row(letter: str, style: str, side: SideSnapshot, scale: float, width: int) -> Row:
     """A side's bar, to the scale of the larger side."""
     title = one_line(side.title or str(side.phase), max(8, width * 3 // 10))
     name = Content.assemble((f"{letter} ", f"bold {style}"), (title, style))
-    return Row(name, side_parts(side), scale, bytes_text(side_total(side) or None))
-
-
-def parts_line(side: SideSnapshot, width: int) -> Content:
-    """The parts of a side's process in figures."""
-    parts = side_parts(side)
-    if not any(known_parts(side)):
-        text = "the library reports no parts" if side_total(side) else "nothing measured yet"
-        return Content.styled(f"  {text}", MUTED)
-    named = zip(parts, (" weights", " KV", " other"), strict=True)
-    shown = [(part, name, bytes_text(part.amount)) for part, name in named if part.amount]
-    if sum(len(name) + len(figure) + 4 for _, name, figure in shown) > width:
-        # The border names the glyphs too: the figures matter more.
-        shown = [(part, "", figure) for part, _, figure in shown]
-    pieces = [Content.assemble((part.glyph, part.style), f"{name} {figure}") for part, name, figure in shown]
-    if side.gpu_bytes and side.process_bytes:
-        pieces.append(Content(f"host {bytes_text(side.process_bytes)}"))
-    if side.memory and side.memory.peak:
-        pieces.append(Content.styled(f"peak {bytes_text(side.memory.peak)}", MUTED))
-    return Content.assemble("  ", fit_pieces(pieces, width - 2))
+    return Row(name, tuple(one.part for one in side_parts(side)), scale, bytes_text(side.held or None))
 
 
 def device_rows(snapshot: Snapshot) -> list[Row]:
     """The machine's memory, then each GPU's."""
-    left, right = snapshot.left, snapshot.right
     rows = []
     if snapshot.memory_total > 0:
-        parts = _owners(left.process_bytes, right.process_bytes, snapshot.memory_used)
+        left, right = (side.process_bytes or 0 for side in (snapshot.left, snapshot.right))
+        parts = _owners(left, right, snapshot.memory_used)
         rows.append(_device_row("machine", parts, snapshot.memory_used, snapshot.memory_total))
-    for gpu in snapshot.gpus:
+    for gpu in in_use_first(snapshot):
         parts = _gpu_parts(snapshot, gpu)
         rows.append(_device_row(f"GPU {gpu.index}", parts, gpu.memory_used, gpu.memory_total))
     return rows
 
 
 def _gpu_parts(snapshot: Snapshot, gpu: GpuSample) -> tuple[Part, ...]:
-    left, right, used = snapshot.left, snapshot.right, gpu.memory_used or 0
-    ours = (left.gpu_bytes, right.gpu_bytes)
-    engines = has_engine(left) or has_engine(right)
-    # Our bytes are summed over the GPUs, and in a container the driver does not name our processes at all:
-    # what cannot be placed is not blamed on other programs.
-    if engines and (len(snapshot.gpus) > 1 or ours == (None, None)):
-        return (Part(used, "█", MUTED),)
-    return _owners(*ours, used)
+    both = (snapshot.left, snapshot.right)
+    left, right = (_on(side, gpu) for side in both)
+    # In a container the driver names none of our processes: what the library counts is ours, and the rest
+    # may be our CUDA contexts as well as other programs.
+    unnamed = any(side.on_gpu and has_engine(side) and side.gpu_bytes is None for side in both)
+    return _owners(left, right, gpu.memory_used or 0, Part(0, "▚", MUTED) if unnamed else PROGRAMS)
 
 
-def _owners(left: int | None, right: int | None, used: int) -> tuple[Part, ...]:
-    ours = (left or 0) + (right or 0)
+def _on(side: SideSnapshot, gpu: GpuSample) -> int:
+    """Bytes that a side's engine holds of a GPU."""
+    if side.bytes_by_gpu:
+        return side.bytes_by_gpu.get(gpu.index, 0)
+    return side.held if gpu.device and side.device == gpu.device else 0
+
+
+def _owners(left: int, right: int, used: int, rest: Part = PROGRAMS) -> tuple[Part, ...]:
     return (
-        Part(left or 0, "L", "$background on $left"),
-        Part(right or 0, "R", "$background on $right"),
-        Part(max(0, used - ours), "░", "$memory-programs"),
+        Part(left, "L", "$background on $left"),
+        Part(right, "R", "$background on $right"),
+        replace(rest, amount=max(0, used - left - right)),
     )
 
 

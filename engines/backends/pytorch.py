@@ -156,12 +156,14 @@ class PyTorchBackend(Backend):
         return KVUsage(int(self._cache.get_seq_length()), self._context, used)
 
     def memory_usage(self) -> MemoryUsage:
-        """Weights by their tensors, KV by the cache; the peak where CUDA's allocator counts it."""
+        """Weights by their tensors, KV by the cache; rest and peak as CUDA's allocator counts them."""
         import torch
 
-        cuda = self._model.device.type == "cuda"
-        peak = torch.cuda.max_memory_allocated(self._model.device) if cuda else None
-        return MemoryUsage(self._weight_bytes, self.kv_usage().bytes_used, None, peak)
+        device, weights, kv = self._model.device, self._weight_bytes, self.kv_usage().bytes_used
+        if device.type != "cuda":
+            return MemoryUsage(weights, kv)
+        rest = max(0, torch.cuda.memory_reserved(device) - weights - kv)
+        return MemoryUsage(weights, kv, rest, torch.cuda.max_memory_allocated(device))
 
     def close(self) -> None:
         """Drop the model and hand CUDA's cached memory back."""
