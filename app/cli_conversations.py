@@ -7,20 +7,32 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from app import completion
+
 if TYPE_CHECKING:
     from app.state.history import Record
     from app.state.saved import SavedConversation
 
-conversations = typer.Typer(help="The saved conversations.", invoke_without_command=True)
-Which = Annotated[str, typer.Argument(help="Its number in the list, 1 is the newest; or its file.")]
+conversations = typer.Typer(
+    help="""The saved conversations; without a command: list them, newest first.
+
+    Examples:
+      trt-playground conversations
+      trt-playground conversations show 1
+    """,
+    invoke_without_command=True,
+)
+Which = Annotated[
+    str,
+    typer.Argument(
+        help="Its number in the list, 1 is the newest; or its file.", autocompletion=completion.conversations
+    ),
+]
 
 
 @conversations.callback()
 def list_by_default(context: typer.Context) -> None:
-    """List the saved conversations, newest first, or do something with one of them.
-
-    Examples:  trt-playground conversations  ·  trt-playground conversations show 1
-    """
+    """List the saved conversations, newest first, or do something with one of them."""
     if context.invoked_subcommand is None:
         list_conversations("")
 
@@ -31,7 +43,9 @@ def list_conversations(
 ) -> None:
     """List the saved conversations, newest first; `trt-playground --continue` goes on with the first.
 
-    Examples:  trt-playground conversations ls  ·  trt-playground conversations ls "kv cache"
+    Examples:
+      trt-playground conversations ls
+      trt-playground conversations ls "kv cache"
     """
     from datetime import datetime
 
@@ -49,7 +63,9 @@ def list_conversations(
 def show_conversation(which: Which = "1") -> None:
     """Print a conversation as Markdown: both sides, with their figures.
 
-    Examples:  trt-playground conversations show  ·  trt-playground conversations show 3 | less
+    Examples:
+      trt-playground conversations show
+      trt-playground conversations show 3 | less
     """
     from app.state.markdown_export import markdown
 
@@ -67,8 +83,9 @@ def export_conversation(
 ) -> None:
     """Write a conversation as Markdown or JSON, to the folder of documents unless --to says otherwise.
 
-    Examples:  trt-playground conversations export 1
-    ·  trt-playground conversations export 2 --to talk.json
+    Examples:
+      trt-playground conversations export 1
+      trt-playground conversations export 2 --to talk.json
     """
     from app.state.export import free_path, problem, write_export
     from app.state.paths import document_folder
@@ -91,7 +108,9 @@ def remove_conversation(
 ) -> None:
     """Delete a conversation for good.
 
-    Examples:  trt-playground conversations rm 3  ·  trt-playground conversations rm 3 --yes
+    Examples:
+      trt-playground conversations rm 3
+      trt-playground conversations rm 3 --yes
     """
     from app.state.stream import displayable
 

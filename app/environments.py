@@ -7,20 +7,34 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app import completion
+
 if TYPE_CHECKING:
     from engines.environments.environment import Environment
     from engines.environments.preflight import Finding
     from engines.environments.recipe import Recipe
 
 environment_commands = typer.Typer(
-    help="Environments of backends that cannot live in ours, such as TensorRT-LLM.", no_args_is_help=True
+    help="""Environments of backends that cannot live in ours, such as TensorRT-LLM.
+
+    Examples:
+      trt-playground env list
+      trt-playground env create tensorrt-llm
+    """,
+    no_args_is_help=True,
 )
-Name = Annotated[str, typer.Argument(help="The backend: tensorrt-llm.")]
+Name = Annotated[
+    str, typer.Argument(help="The backend: tensorrt-llm.", autocompletion=completion.environments)
+]
 
 
 @environment_commands.command("list")
 def list_environments() -> None:
-    """List the environments that there are."""
+    """List the environments that there are.
+
+    Examples:
+      trt-playground env list
+    """
     from app.state.paths import environment_folder
     from engines.environments.environment import environments
 
@@ -35,7 +49,8 @@ def create_environment(
 ) -> None:
     """Make one by the documented steps, after a look at what would stand in the way.
 
-    Examples:  trt-playground env create tensorrt-llm
+    Examples:
+      trt-playground env create tensorrt-llm
     """
     from app.state.paths import environment_folder, log_folder
     from engines.environments.create import create
@@ -66,7 +81,11 @@ def use_environment(
     name: Name,
     python: Annotated[Path, typer.Argument(help="An interpreter that has the library.")],
 ) -> None:
-    """Take an interpreter that is there already. Its files stay the user's own."""
+    """Take an interpreter that is there already. Its files stay the user's own.
+
+    Examples:
+      trt-playground env use tensorrt-llm ~/trtllm/bin/python
+    """
     from app.state.paths import environment_folder
     from engines.environments.environment import save
     from engines.environments.trial import locate
@@ -88,6 +107,10 @@ def check_environment(
     """Check an environment: its files, what the adapter uses of it, and an import. Exit code 1 if broken.
 
     Without an environment it tells what would stand in the way of one.
+
+    Examples:
+      trt-playground env check
+      trt-playground env check tensorrt-llm --seconds 300
     """
     from app.state.paths import environment_folder
     from engines.environments.contract import broken, check
@@ -121,7 +144,11 @@ def check_environment(
 
 @environment_commands.command("remove")
 def remove_environment(name: Name) -> None:
-    """Delete one; of an interpreter that was taken with `use`, only that it is used."""
+    """Delete one; of an interpreter that was taken with `use`, only that it is used.
+
+    Examples:
+      trt-playground env remove tensorrt-llm
+    """
     from app.state.paths import environment_folder
     from engines.environments.environment import remove
 

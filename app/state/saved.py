@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from app.state.conversation import Conversation
@@ -46,19 +49,29 @@ class SavedConversation:
         return f"{shown}{' …' * (end < len(self.said))}"
 
 
-def saved_conversations(folder: Path) -> list[SavedConversation]:
-    """What is in the folder, newest first; files that hold no turn are left out."""
-    found = []
+def saved_conversations(folder: Path, most: int | None = None) -> list[SavedConversation]:
+    """What is in the folder, newest first; files that hold no turn are left out.
+
+    Args:
+        folder: where they are.
+        most: so many of the newest, and no other file is read; None for all of them.
+    """
+    return list(islice(_newest_first(folder), most))
+
+
+def _newest_first(folder: Path) -> Iterator[SavedConversation]:
+    for changed, path in sorted(_files(folder), reverse=True):
+        with suppress(OSError):
+            record = read_record(path)
+            if turns := len(record.longest.turns):
+                yield SavedConversation(path, record.title, turns, changed, _engines(record), _said(record))
+
+
+def _files(folder: Path) -> Iterator[tuple[float, Path]]:
+    """Every file with the time of its last change."""
     for path in folder.glob("*.jsonl"):
-        try:
-            record, changed = read_record(path), path.stat().st_mtime
-        except OSError:
-            continue
-        if turns := len(record.longest.turns):
-            found.append(
-                SavedConversation(path, record.title, turns, changed, _engines(record), _said(record))
-            )
-    return sorted(found, key=lambda one: (one.changed, one.path), reverse=True)
+        with suppress(OSError):
+            yield path.stat().st_mtime, path
 
 
 def matching(saved: list[SavedConversation], search: str) -> list[SavedConversation]:

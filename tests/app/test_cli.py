@@ -27,13 +27,6 @@ def test_version() -> None:
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize("command", [(), ("ask",), ("engines",), ("doctor",), ("paths",)])
-def test_every_command_has_help(command: tuple[str, ...]) -> None:
-    done = run(*command, "--help")
-    assert done.returncode == 0
-    assert "Usage" in done.stdout
-
-
 def test_ask_builds_answers_and_reuses(tiny: Path) -> None:
     """The answer alone on stdout; the second time nothing is built; the store can list and delete it."""
     words = ("ask", "Hello", "-m", str(tiny), "--engine", "openvino:int8", "--max-tokens", "8")

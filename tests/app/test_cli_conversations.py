@@ -29,11 +29,6 @@ def saved() -> list[Path]:
     return paths
 
 
-@pytest.mark.parametrize("command", [(), ("ls",), ("show",), ("export",), ("rm",)])
-def test_help_has_examples(command: tuple[str, ...]) -> None:
-    assert "trt-playground conversations" in run("conversations", *command, "--help").stdout
-
-
 def test_list_and_show(saved: list[Path]) -> None:
     listed = run("conversations").stdout
     assert listed == run("conversations", "ls").stdout
