@@ -10,6 +10,7 @@ from app.widgets.drawing import flow
 REASONS = {"stop": "ended", "length": "max tokens", "stopped": "stopped", "context": "context full"}
 ATTACHED = "▤"
 """Stands before the name of what went with a prompt."""
+UNFINISHED = "no answer: the app ended before it was whole; R asks again"
 PROMPT_LINES, PROMPT_CHARACTERS = 8, 800
 """More of a prompt is not shown again: a pasted file would push both answers off the screen."""
 
@@ -26,7 +27,7 @@ def figures(turn: Turn, width: int) -> str:
         return flow([displayable(word) for word in words], width, " ")
     timing = turn.timing
     if timing is None:
-        return "stopped before it began" if turn.reason == "stopped" else "no answer"
+        return "stopped before it began" if turn.reason == "stopped" else UNFINISHED
     parts = [
         rate_text(timing.decode_rate),
         f"TTFT {seconds_text(timing.ttft)}",

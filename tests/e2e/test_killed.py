@@ -1,0 +1,73 @@
+"""The whole app killed in the middle of an answer, in a real terminal with real engines."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from app.state.history import read_record
+from app.state.paths import NAME
+from app.state.settings import ChatOptions, Settings, save_settings
+from engines.worker.protocol import Sampling
+from tests.e2e.conftest import StartApp
+from tests.e2e.terminal import Terminal
+from tests.e2e.test_main_road import ANSWERED, BOTH_READY, gone
+
+pytestmark = pytest.mark.e2e
+FIRST, SECOND, THIRD = "What is a KV cache", "Tell me a story", "And what came then"
+LEFT_ANSWERED = r"ready ─╯╰─+ decode \d"
+"""In the lower borders: the left side has its answer, the right one is in the middle of it."""
+
+
+def saved_prompts_and_answers(home: Path) -> dict[str, list[tuple[str, bool]]]:
+    """What the file holds: each side's prompts, and whether there is an answer to them."""
+    [path] = (home / ".local" / "share" / NAME / "conversations").glob("*.jsonl")
+    sides = read_record(path).sides
+    return {name: [(turn.prompt, turn.answered) for turn in side.turns] for name, side in sides.items()}
+
+
+def ask(terminal: Terminal, prompt: str) -> None:
+    terminal.type(prompt)
+    terminal.keys("Enter")
+
+
+def test_sigkill_in_the_middle_of_an_answer(start: StartApp, tmp_path: Path) -> None:
+    """No worker is left; what was asked and every whole answer is there again, and it goes on from there."""
+    long = ChatOptions(sampling=Sampling(max_tokens=300, ignore_eos=True))
+    settings = Settings(chosen=True, welcomed=True, right_chat=long)
+    save_settings(tmp_path / ".config" / NAME / "settings.toml", settings)
+    terminal = start(width=160, height=48)
+    terminal.wait_for(BOTH_READY, 90)
+    ask(terminal, FIRST)
+    terminal.wait_for(rf"{FIRST}.*{FIRST}.*{ANSWERED}")
+    ask(terminal, SECOND)
+    terminal.wait_for(rf"{SECOND}.*{LEFT_ANSWERED}")
+    workers = [process for process in terminal.processes() if process.pid != terminal.pid]
+    assert len(workers) == 2
+    os.kill(terminal.pid, signal.SIGKILL)
+    assert gone(workers)
+    expected = {"left": [(FIRST, True), (SECOND, True)], "right": [(FIRST, True), (SECOND, False)]}
+    assert saved_prompts_and_answers(terminal.folder) == expected
+    _goes_on(terminal)
+
+
+def _goes_on(terminal: Terminal) -> None:
+    """Started again and reopened, both sides show what they have, and answer what is asked next."""
+    terminal.start_again()
+    terminal.wait_for(BOTH_READY, 90)
+    terminal.keys("F3")
+    terminal.wait_for(rf"{FIRST}.*2 turns")
+    terminal.keys("Enter")
+    terminal.wait_for(rf"{SECOND}.*the app ended before it was whole")
+    ask(terminal, THIRD)
+    terminal.wait_for(rf"{THIRD}.*{THIRD}.*{ANSWERED}|{THIRD}.*earlier answers differ")
+    assert [answered for _, answered in saved_prompts_and_answers(terminal.folder)["right"]] == [
+        True,
+        False,
+        True,
+    ]
+    terminal.keys("C-q")
+    terminal.wait_for_exit()
