@@ -40,10 +40,10 @@ class AttachScreen(ModalScreen[Attachment]):
     CSS_PATH = "../styles/attach.tcss"
     BINDINGS = [Binding("escape", "cancel", "Cancel")]  # noqa: RUF012
 
-    def __init__(self, folder: Path) -> None:
-        """Begin in a folder."""
+    def __init__(self, folder: str = "") -> None:
+        """Begin in a folder, or else in the one where the app was started."""
         super().__init__()
-        self._first = os.path.join(folder, "")  # noqa: PTH118 - a Path has no separator at its end
+        self._first = folder or f"{Path.cwd()}{os.sep}"
         self._entries: list[Entry] = []
 
     def compose(self) -> ComposeResult:
@@ -56,6 +56,13 @@ class AttachScreen(ModalScreen[Attachment]):
             yield files
             yield Static(HOW, id="attach-note", markup=False)
         yield Footer(compact=True)
+
+    @property
+    def folder(self) -> str:
+        """Where the chosen file is, its separator at the end."""
+        return (
+            self._field.value[: self._field.value.rindex(os.sep) + 1] if os.sep in self._field.value else ""
+        )
 
     @property
     def _field(self) -> Input:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -52,8 +51,8 @@ class Composer(Vertical):
         """What is being written; and what was, before an edit began."""
         self._counting = Counting(self.app, self._beside, self._show_count)
         self._keeping = Keeping(self._beside)
-        self._folder = Path.cwd()
-        """Where the next file is looked for."""
+        self._folder = ""
+        """Where the last file was, and the next one is looked for."""
 
     def _beside(self, work: Coroutine[None, None, None]) -> None:
         self.app.run_worker(work, group="prompt", exit_on_error=False)
@@ -113,7 +112,9 @@ class Composer(Vertical):
     async def _choose_file(self) -> None:
         from app.screens.attach import AttachScreen
 
-        if chosen := await self.app.push_screen_wait(AttachScreen(self._folder)):
+        screen = AttachScreen(self._folder)
+        if chosen := await self.app.push_screen_wait(screen):
+            self._folder = screen.folder
             await self.attach(chosen)
 
     def holds(self, sent: Sent) -> bool:

@@ -120,6 +120,7 @@ oldest turns are left out, or the prompt is refused.
         elif event.key == "down" and last(place) and self.navigator.is_last_wrapped_line(place):
             self._recall(+1, event)
         elif event.key == "backspace" and not self.text:
+            event.stop()  # else it would be the attachment's key too, which has the focus by then
             self.post_message(self.BackspaceAtStart())
 
     def _recall(self, step: int, event: events.Key) -> None:
