@@ -49,10 +49,15 @@ class AnswerRecord:
                 self._begin()
             self._phases.append((phase, now))
         elif self._phases and self._ended is None and self._phases[-1][0] is not Phase.QUEUED:
-            self._ended = now  # a side that has waited is ready for a moment before it answers
+            # A side that has waited is ready for a moment before it answers. The end is the last token: its
+            # message came later, the later the more the screen had to do.
+            decoded = self._phases[-1][0] is Phase.DECODE and self._silent_for(now) <= STALL_SECONDS
+            self._ended = self._token_ns / 1e9 if decoded and self._token_ns else now
 
     def tokens(self, times_ns: Sequence[int]) -> None:
         """Tokens came at these monotonic times."""
+        if self._token_ns is None and times_ns and self._phases:
+            self._decode_began(times_ns[0] / 1e9)
         for now in times_ns:
             if self._token_ns is not None:
                 gap = (now - self._token_ns) / 1e9
@@ -81,10 +86,20 @@ class AnswerRecord:
             self._gaps_read = tuple(self._gaps)
         return self._gaps_read
 
+    def _decode_began(self, moment: float) -> None:
+        """With its first token, not with the message that brought it here."""
+        phase, came = self._phases[-1]
+        if phase is Phase.DECODE and len(self._phases) > 1:
+            self._phases[-1] = phase, max(self._phases[-2][1], min(came, moment))
+
+    def _silent_for(self, now: float) -> float:
+        return 0.0 if self._token_ns is None else now - self._token_ns / 1e9
+
     def _stalls_until(self, end: float) -> list[Span]:
         """The stalls of the decode phase, one that goes on included."""
-        if self._token_ns is not None and (silent := end - self._token_ns / 1e9) > STALL_SECONDS:
-            return [*self._stalls, Span(Phase.STALLED, self._token_ns / 1e9, silent)]
+        silent = self._silent_for(end)
+        if silent > STALL_SECONDS:
+            return [*self._stalls, Span(Phase.STALLED, end - silent, silent)]
         return self._stalls
 
     def _enter_load(self, phase: Phase, now: float) -> None:

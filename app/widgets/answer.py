@@ -18,7 +18,7 @@ WORDS, SHORT_WORDS = 30, 24
 below it, or where there is no room for that, the shortest of them beside it."""
 NARROW = 60
 LEAST_DRAWING = 8
-TALLEST = 6
+TALLEST = 10
 """Lines of a histogram: more show no more."""
 
 Row = tuple[str, str, SideSnapshot]
@@ -28,7 +28,7 @@ class AnswerPanel(Panel):
     """Timeline, inter-token latency and cost of the answer under way, or else of the last one."""
 
     TITLE: ClassVar[str] = "Answer"
-    LEGEND: ClassVar[str] = "◌ load  · queue  ▒ prefill  █ decode  × stall"
+    LEGEND: ClassVar[str] = "· queue ▒ prefill █ decode"
     SUMMARY: ClassVar[str] = "Where the time of an answer went, how evenly its tokens came, what it took."
     HELP = """\
 ### Answer
@@ -49,6 +49,13 @@ what **F5** in Prepare measured on this device, not a data sheet's. At 100% deco
 **J/token** = what the GPU's energy counter moved from prompt to last token / tokens: gross, prefill and idle
 power included. Only *in turn*: two engines at once share one counter. CPUs are not counted.
 """
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Draw `snapshot`, and say what its glyphs mean."""
+        super().show(snapshot)
+        legend = timeline.legend(snapshot) or self.LEGEND
+        if self.border_subtitle != legend:
+            self.border_subtitle = legend
 
     def draw(self, snapshot: Snapshot, width: int, height: int) -> Content:
         """Two timelines, two histograms, two costs; what has no room is left out from the end."""

@@ -66,7 +66,7 @@ An engine that reserves its KV cache at start shows it in full from the first mo
         What has no room is left out: first the estimates, then the words.
         """
         devices = device_rows(snapshot)
-        parts_too = height >= 4 + len(devices)
+        parts_too = height >= 4 + min(1, len(devices))
         engines = [row for row in sides(snapshot) if has_engine(row[2])]
         scale = max((side.held for *_, side in engines), default=0)
         rows = [side_row(letter, style, side, scale, width) for letter, style, side in engines]
@@ -103,7 +103,8 @@ def side_row(letter: str, style: str, side: SideSnapshot, scale: float, width: i
 
 
 def device_rows(snapshot: Snapshot) -> list[Row]:
-    """The machine's memory, then each GPU's."""
+    """The machine's memory and each GPU's; those that engines live in come first."""
+    gpus = []
     rows = []
     if snapshot.memory_total > 0:
         left, right = (side.process_bytes or 0 for side in (snapshot.left, snapshot.right))
@@ -111,8 +112,8 @@ def device_rows(snapshot: Snapshot) -> list[Row]:
         rows.append(_device_row("machine", parts, snapshot.memory_used, snapshot.memory_total))
     for gpu in in_use_first(snapshot):
         parts = _gpu_parts(snapshot, gpu)
-        rows.append(_device_row(f"GPU {gpu.index}", parts, gpu.memory_used, gpu.memory_total))
-    return rows
+        gpus.append(_device_row(f"GPU {gpu.index}", parts, gpu.memory_used, gpu.memory_total))
+    return gpus + rows if snapshot.left.on_gpu or snapshot.right.on_gpu else rows + gpus
 
 
 def _gpu_parts(snapshot: Snapshot, gpu: GpuSample) -> tuple[Part, ...]:
@@ -169,6 +170,6 @@ def _aligned(rows: list[Row], width: int) -> list[Content]:
 
 
 def _cut(rows: list[Content], room: int) -> list[Content]:
-    if len(rows) <= room or room < 1:
-        return rows
+    if len(rows) <= room or room <= 1:
+        return rows[: max(1, room)]
     return [*rows[: room - 1], Content.styled(f"and {len(rows) - room + 1} more", MUTED)]

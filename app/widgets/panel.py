@@ -81,6 +81,9 @@ class Panel(Widget, can_focus=True):
         self.snapshot: Snapshot | None = None
         """What is shown now."""
         self._drawn: Content | None = None
+        """What the screen shows."""
+        self._next: tuple[Snapshot, Size, Content] | None = None
+        """What was drawn to be compared with it, and of what: so that nothing is drawn twice."""
         self.border_title = self.TITLE
         self.border_subtitle = self.LEGEND
         self.tooltip = Content(self.SUMMARY)
@@ -91,13 +94,18 @@ class Panel(Widget, can_focus=True):
             self.snapshots.subscribe(self, self._follow)
 
     def _follow(self, snapshot: Snapshot) -> None:
-        if self.snapshot is None or snapshot.now - self.snapshot.now > PANEL_SECONDS:
+        if self.snapshot is not None and snapshot.now - self.snapshot.now <= PANEL_SECONDS:
+            return
+        # Below another screen nobody looks; a dialog lets it be seen.
+        if self.screen.is_current or self.app.screen.is_modal:
             self.show(snapshot)
 
     def show(self, snapshot: Snapshot) -> None:
         """Draw `snapshot` instead of the last one, if it looks any different."""
         self.snapshot = snapshot
-        if self._drawn is None or not self._content().is_same(self._drawn):
+        content = self._content()
+        if self._drawn is None or not content.is_same(self._drawn):
+            self._next = snapshot, self.content_size, content
             self.refresh()
 
     def action_full_screen(self) -> None:
@@ -128,7 +136,9 @@ class Panel(Widget, can_focus=True):
 
     def render(self) -> RenderResult:
         """Draw at the present size."""
-        self._drawn = self._content()
+        ready, self._next = self._next, None
+        fits = ready and ready[0] is self.snapshot and ready[1] == self.content_size
+        self._drawn = ready[2] if ready and fits else self._content()
         return self._drawn
 
     def _content(self) -> Content:

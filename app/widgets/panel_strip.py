@@ -19,8 +19,8 @@ from app.widgets.throughput import ThroughputPanel
 
 HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (160, "-huge")]
 """For a screen that holds a strip: classes by width, of which the widest that matches is set."""
-VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
-"""For a screen that holds a strip: classes by height."""
+VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall"), (36, "-high"), (52, "-towering")]
+"""For a screen that holds a strip: classes by height, of which the largest that matches is set."""
 
 
 class PanelStrip(Container):

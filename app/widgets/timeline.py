@@ -18,7 +18,7 @@ GLYPHS = {
     Phase.STALLED: "×",
     Phase.STOPPING: "░",
 }
-NAMES = {Phase.QUEUED: "queue", Phase.LOADING: "load"}
+NAMES = {Phase.QUEUED: "queue", Phase.LOADING: "load", Phase.STALLED: "stall", Phase.STOPPING: "stop"}
 QUIET = (Phase.LOADING, Phase.QUEUED)
 """What does not belong to the engine's own work on the answer."""
 LEAST_FIGURES = 18
@@ -47,6 +47,14 @@ def bar(side: SideSnapshot, style: str, scale: Axis, width: int) -> Content:
     parts = [Part(max(0.0, spans[0].began - begin), " ", MUTED)] if spans else []
     parts += [Part(span.seconds, GLYPHS[span.phase], _style(span.phase, style)) for span in spans]
     return stacked_bar(parts, total, width)
+
+
+def legend(snapshot: Snapshot) -> str:
+    """What the glyphs mean that are drawn now; empty without an answer."""
+    drawn = {span.phase for side in (snapshot.left, snapshot.right) for span in side.spans}
+    return " ".join(
+        f"{glyph} {NAMES.get(phase, phase.value)}" for phase, glyph in GLYPHS.items() if phase in drawn
+    )
 
 
 def figures(spans: Sequence[Span], style: str, room: int) -> Content:

@@ -125,3 +125,16 @@ def test_gaps_are_the_very_same_until_a_token_comes() -> None:
     before = record.gaps
     record.tokens((4,))
     assert record.gaps != before
+
+
+def test_decode_lasts_from_its_first_to_its_last_token(clock: Clock) -> None:
+    """Not as long as their messages were under way: a busy screen reads them late."""
+    record = AnswerRecord()
+    answer(record, Phase.PREFILL)
+    clock.now += 0.5
+    first = clock.ns
+    clock.now += 0.3
+    answer(record, Phase.DECODE)
+    record.tokens((first, first + 200_000_000))
+    answer(record, Phase.READY)
+    assert seen(record) == [(Phase.PREFILL, 0.5), (Phase.DECODE, 0.2)]

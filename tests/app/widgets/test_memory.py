@@ -57,7 +57,7 @@ def test_the_machine_s_memory_is_divided() -> None:
 
 
 def test_a_gpu_s_memory_is_divided_where_the_driver_tells() -> None:
-    assert [part.amount for part in device_rows(GPU)[1].parts] == [48 * GIB, 0, 14 * GIB]
+    assert [part.amount for part in device_rows(GPU)[0].parts] == [48 * GIB, 0, 14 * GIB]
 
 
 def test_on_a_gpu_what_the_driver_counts_beyond_the_allocator_is_the_context() -> None:
@@ -70,13 +70,13 @@ def test_where_the_driver_names_no_process_the_library_s_count_is_ours() -> None
     nameless = replace(GPU, left=replace(GPU.left, gpu_bytes=None))
     assert nameless.left.held == 45 * GIB
     assert amounts(nameless.left)[-1] == 0
-    left, _, rest = device_rows(nameless)[1].parts
+    left, _, rest = device_rows(nameless)[0].parts
     assert (left.amount, rest.amount, rest.style) == (45 * GIB, 17 * GIB, "$foreground-muted")
 
 
 def test_what_stands_on_another_gpu_is_not_counted_on_this_one() -> None:
     two = replace(GPU, gpus=(H200, replace(H200, index=1, device="cuda:1")))
-    first, second = (row.parts for row in device_rows(two)[1:])
+    first, second = (row.parts for row in device_rows(two)[:2])
     assert [part.amount for part in first] == [48 * GIB, 0, 14 * GIB]
     assert [part.amount for part in second] == [0, 0, 62 * GIB]
 
@@ -84,7 +84,7 @@ def test_what_stands_on_another_gpu_is_not_counted_on_this_one() -> None:
 def test_an_engine_on_two_gpus_is_counted_on_each() -> None:
     left = replace(GPU.left, bytes_by_gpu={0: 20 * GIB, 1: 28 * GIB})
     two = replace(GPU, left=left, gpus=(H200, replace(H200, index=1, device="cuda:1")))
-    assert [row.parts[0].amount for row in device_rows(two)[1:]] == [20 * GIB, 28 * GIB]
+    assert [row.parts[0].amount for row in device_rows(two)[:2]] == [20 * GIB, 28 * GIB]
 
 
 def test_without_an_engine_all_of_a_gpu_is_other_programs() -> None:
@@ -130,7 +130,7 @@ def test_differences_in_words() -> None:
 def test_devices_that_do_not_fit_are_counted() -> None:
     rows = MemoryPanel().draw(HUGE, 60, 9).split("\n")
     assert len(rows) == 9
-    assert rows[-1].plain == "and 11 more"
+    assert rows[-1].plain == "and 13 more"
 
 
 def test_one_line_holds_the_totals() -> None:

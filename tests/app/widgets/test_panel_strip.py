@@ -66,9 +66,9 @@ async def show(app: Playground, pilot: Pilot[None], snapshot: Snapshot) -> Panel
         ((80, 50), 3, 2),
         ((120, 24), 3, 2),
         ((200, 24), 3, 2),
-        ((120, 36), 14, 3),
+        ((120, 36), 15, 3),
         ((160, 48), 17, 3),
-        ((200, 60), 17, 3),
+        ((200, 60), 21, 3),
     ],
 )
 async def test_the_layout_follows_the_terminal(size: tuple[int, int], height: int, columns: int) -> None:
@@ -96,7 +96,7 @@ async def test_it_follows_a_resize() -> None:
     app = Playground()
     async with app.run_test(size=(200, 60)) as pilot:
         strip = await show(app, pilot, FULL)
-        for size, height in (((80, 24), 3), ((120, 36), 14), ((200, 60), 17), ((20, 6), 3)):
+        for size, height in (((80, 24), 3), ((120, 36), 15), ((200, 60), 21), ((20, 6), 3)):
             await pilot.resize_terminal(*size)
             await pilot.pause(0.3)
             assert strip.size.height == height
@@ -115,7 +115,7 @@ async def test_it_can_be_hidden() -> None:
         assert plot._datasets is drawn, "a hidden plot is not drawn"
         strip.toggle()
         await pilot.pause(0.1)
-        assert strip.size.height == 14
+        assert strip.size.height == 15
         assert all(panel.snapshot is GPU for panel in strip.query(Panel))
         assert plot._datasets is not drawn
 
