@@ -1,0 +1,196 @@
+"""The prompt and the context, with real engines: counted while it is written, trimmed, refused, attached."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec.structs import replace
+from textual.pilot import Pilot
+
+from app.playground import Playground
+from app.state.attachment import Attachment
+from app.state.conversation import Turn
+from app.state.export import exported
+from app.state.history import read_record
+from app.state.paths import conversation_folder, prompt_history_file
+from app.state.prompt_history import read_prompts
+from app.state.saved import matching, saved_conversations
+from app.state.series import Phase
+from app.state.settings import ContextFull, EngineChoice, Settings
+from app.widgets.chips import Chip
+from app.widgets.composer import Composer
+from engines.worker.protocol import Sampling
+from tests.app.driving import ask, sampled, until_answered, until_ready, wait_until
+from tests.app.screens.test_chat import shown_text
+
+PYTORCH = EngineChoice("pytorch", "fp32")
+NOTES = Attachment("notes.md", "".join(f"The number {number} is written here.\n" for number in range(12)))
+
+
+def small(settings: Settings, full: ContextFull) -> Settings:
+    """The reference on both sides, with a context that a few turns fill."""
+    short = sampled(settings, Sampling(max_tokens=12, ignore_eos=True))
+    return replace(short, left=PYTORCH, right=PYTORCH, context=160, context_full=full)
+
+
+def counter(pilot: Pilot[None]) -> str:
+    """What the border of the box says."""
+    return str(pilot.app.screen.query_one(Composer).box.border_subtitle or "")
+
+
+async def counted(pilot: Pilot[None], text: str) -> str:
+    """What it says once `text` is written."""
+    box = pilot.app.screen.query_one(Composer).box
+    box.clear()
+    await wait_until(pilot, lambda: not counter(pilot))
+    box.write(text)
+    await wait_until(pilot, lambda: bool(counter(pilot)))
+    return counter(pilot)
+
+
+async def test_counted_while_writing_is_what_is_sent(settings: Settings) -> None:
+    """Before the first turn and with one before it; while nothing is written nothing stands there."""
+    app = Playground(settings)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press(*"Hi")
+        assert app.left.phase is not Phase.READY
+        assert counter(pilot) == ""
+        await until_ready(pilot)
+        await wait_until(pilot, lambda: bool(counter(pilot)))  # without another key
+        for text in ("Hello", "And now?"):
+            words = await counted(pilot, text)
+            await pilot.press("enter")
+            await until_answered(pilot)
+            left, right = (side.conversation.turns[-1] for side in app.sides)
+            assert left.prompt == text
+            if left.prompt_tokens == right.prompt_tokens:
+                assert words == f"{left.prompt_tokens} of 512 tokens"
+            else:
+                assert words == f"left {left.prompt_tokens}, right {right.prompt_tokens} of 512 tokens"
+            assert counter(pilot) == ""
+
+
+async def test_counted_while_an_answer_goes_on(settings: Settings) -> None:
+    long = Sampling(max_tokens=400, ignore_eos=True)
+    app = Playground(sampled(replace(settings, left=PYTORCH, right=PYTORCH), long))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until_ready(pilot)
+        await pilot.press(*"Hello", "enter")
+        await wait_until(pilot, lambda: app.left.phase is Phase.DECODE)
+        assert "of 512 tokens" in await counted(pilot, "Next")
+        await pilot.press("escape")
+        await until_answered(pilot)
+
+
+async def test_what_is_attached_is_counted_sent_shown_and_kept(settings: Settings) -> None:
+    app = Playground(settings)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until_ready(pilot)
+        composer = app.screen.query_one(Composer)
+        await composer.attach(NOTES)
+        await wait_until(pilot, lambda: "tokens" in str(pilot.app.screen.query_one(Chip).content))
+        await wait_until(pilot, lambda: bool(counter(pilot)))
+        alone = counter(pilot)
+        await ask(pilot, "Which numbers?")
+        for side in app.sides:
+            turn = side.conversation.turns[-1]
+            assert turn.attachments == (NOTES,)
+            assert turn.prompt_tokens > int(alone.split()[0])
+            assert side.conversation.messages()[-1]["content"] == turn.content
+            assert turn.content.startswith("notes.md:\n```\nThe number 0")
+            assert turn.content.endswith("```\n\nWhich numbers?")
+        shown = shown_text(app, "left")
+        assert "notes.md, 12 lines" in shown
+        assert "The number 3" not in shown
+        assert not composer.attachments
+        await pilot.press("ctrl+r")  # the same question again, and so the same file
+        await until_answered(pilot)
+        assert [one.attachments for one in app.left.conversation.versions(0)] == [(NOTES,)] * 2
+        await app.run_action("screen.edit_last")
+        await pilot.pause()
+        assert composer.attachments == (NOTES,)
+        await pilot.press("shift+tab", "delete")
+        await wait_until(pilot, lambda: not composer.attachments)
+        await pilot.press("exclamation_mark", "enter")
+        await wait_until(pilot, lambda: len(app.left.conversation.versions(0)) == 3)
+        await until_answered(pilot)
+        assert app.right.conversation.turns[-1].asked == ("Which numbers?!", ())
+    [saved] = saved_conversations(conversation_folder())
+    assert matching([saved], "number 11 written")
+    record = read_record(saved.path)
+    record.sides["left"].choose(0)
+    assert record.sides["left"].turns[0].attachments == (NOTES,)
+    assert b"> The number 3 is written here." in exported(record, ".md")
+    assert b'"name":"notes.md"' in exported(record, ".json")
+    assert read_prompts(prompt_history_file()) == ["Which numbers?", "Which numbers?!"]
+
+
+async def test_attachments_alone_can_be_sent(settings: Settings) -> None:
+    app = Playground(settings)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until_ready(pilot)
+        await app.screen.query_one(Composer).attach(Attachment("", "one\ntwo"))
+        await ask(pilot, "")
+        assert app.right.conversation.turns[-1].content == "Pasted text:\n```\none\ntwo\n```"
+    [saved] = saved_conversations(conversation_folder())
+    assert saved.title == "pasted, 2 lines"
+
+
+async def test_the_oldest_turns_are_left_out_and_it_is_said(settings: Settings) -> None:
+    """A conversation that overflows the context goes on, and says so; also when it is reopened."""
+    app = Playground(small(settings, ContextFull.TRIM))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until_ready(pilot)
+        turns = app.left.conversation.turns
+        while not turns or not turns[-1].left_out:
+            await ask(pilot, f"This is question number {len(turns)}, and it is not the last one.")
+            assert turns[-1].answer
+            assert len(turns) < 12
+        for side in app.sides:
+            last = side.conversation.turns[-1]
+            assert last.answer
+            assert last.error is None
+            assert 0 < last.left_out < len(turns)
+            assert last.prompt_tokens <= 160 * 7 // 8
+            assert left_out(last) in " ".join(shown_text(app, side.name).split())
+        assert "left out" in await counted(pilot, "Next")
+        await pilot.press("ctrl+y")
+        kept = app.left.conversation.turns[-1].left_out
+    [saved] = saved_conversations(conversation_folder())
+    record = read_record(saved.path)
+    assert record.sides["left"].turns[-1].left_out == kept
+    assert left_out(record.sides["left"].turns[-1]) in exported(record, ".md").decode()
+    again = Playground(small(settings, ContextFull.TRIM), conversation=saved.path)
+    async with again.run_test(size=(120, 36)) as pilot:
+        await until_ready(pilot)
+        assert left_out(record.sides["right"].turns[-1]) in " ".join(shown_text(again, "right").split())
+
+
+def left_out(turn: Turn) -> str:
+    turns = "turn was" if turn.left_out == 1 else f"{turn.left_out} turns were"
+    return f"the first {turns} left out: the context holds 160 tokens"
+
+
+async def test_where_it_is_refused_the_counter_says_so_before(settings: Settings, tmp_path: Path) -> None:
+    app = Playground(small(settings, ContextFull.REFUSE))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until_ready(pilot)
+        box = app.screen.query_one(Composer).box
+        long = "word " * 400
+        await counted(pilot, "word " * 35)
+        assert box.has_class("-near")
+        assert (await counted(pilot, long)).endswith("of 160 tokens: too long")
+        assert box.has_class("-over")
+        await ask(pilot, long)
+        for side in app.sides:
+            error = side.conversation.turns[-1].error
+            assert error
+            assert error.code == "context-full"
+            assert "F6" in error.hint
+        app.change_settings(context_full=ContextFull.TRIM)
+        await ask(pilot, "Short")
+        assert app.right.conversation.turns[-1].answer
+        await ask(pilot, long)
+        error = app.right.conversation.turns[-1].error
+        assert error
+        assert error.message.startswith("The prompt alone is")
