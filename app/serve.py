@@ -12,6 +12,8 @@ from aiohttp import web
 from textual_serve.server import Server
 
 LOOPBACK = ("127.0.0.1", "localhost")
+THEIR_LAST_WORDS = "Session ended."
+LAST_WORDS = "trt-playground has ended in this tab, and its engines are closed. F3 brings back what was said."
 
 
 class PlaygroundServer(Server):
@@ -34,6 +36,13 @@ class PlaygroundServer(Server):
         response.headers["Content-Security-Policy"] = (
             f"style-src {places} 'unsafe-inline'; font-src {places} data:"
         )
+
+    async def handle_index(self, request: web.Request) -> web.StreamResponse:
+        """The page of textual-serve, with words of ours where the app has ended."""
+        page = await super().handle_index(request)
+        assert isinstance(page, web.Response)
+        page.text = (page.text or "").replace(THEIR_LAST_WORDS, LAST_WORDS)
+        return page
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
         """Start the app of a tab, if the tab shows our page."""

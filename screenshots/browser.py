@@ -18,7 +18,7 @@ from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-from app.state.history import read_conversation
+from app.state.history import Record, read_record
 from app.state.paths import conversation_folder
 
 COMMAND = str(Path(sys.executable).with_name("trt-playground"))
@@ -76,38 +76,73 @@ def served() -> Iterator[Served]:
         process.wait(30)
 
 
+@contextmanager
+def chromium(folder: Path) -> Iterator[webdriver.Chrome]:
+    """A browser with a profile of its own in `folder`."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(which("chromium"))
+    for flag in (*FLAGS.split(), WINDOW, f"--user-data-dir={folder / 'profile'}"):
+        options.add_argument(flag)
+    with webdriver.Chrome(options, webdriver.ChromeService(which("chromedriver"))) as browser:
+        yield browser
+
+
+def open_tab(browser: webdriver.Chrome, server: Served) -> psutil.Process:
+    """Show the app in the tab that has the focus, or show it anew; returns the app's process."""
+    before = set(server.process.children())
+    browser.get(server.url)
+    return new_app(browser, server, before)
+
+
+def new_app(browser: webdriver.Chrome, server: Served, before: set[psutil.Process]) -> psutil.Process:
+    """Wait for the app that a page starts, and give it the keyboard."""
+    until(lambda: bool(browser.find_elements("css selector", "body.-first-byte")), "the first frame")
+    until(lambda: bool(set(server.process.children()) - before), "the app")
+    browser.find_element("id", "terminal").click()
+    [app] = set(server.process.children()) - before
+    return app
+
+
+def family(app: psutil.Process) -> list[psutil.Process]:
+    """An app and its workers."""
+    return [app, *app.children(recursive=True)]
+
+
+def ask(browser: webdriver.Chrome, prompt: str) -> None:
+    """Type a prompt into the tab that has the focus, and wait until both sides have answered it."""
+    ActionChains(browser).send_keys(prompt).perform()
+
+    def sent() -> bool:
+        # The page is a canvas: nothing tells when the engines are ready. Until then the prompt is kept.
+        ActionChains(browser).send_keys(Keys.ENTER).perform()
+        return bool(_asked(prompt))
+
+    until(sent, "the conversation")
+    until(lambda: any(map(_answered, _asked(prompt))), "the answers")
+
+
 def ask_in_browser(server: Served, prompt: str, folder: Path) -> list[psutil.Process]:
     """Open a tab, ask, wait for both answers, and close it; the picture is `folder`/browser.png.
 
     Returns:
         The processes that the tab had while it was open.
     """
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(which("chromium"))
-    for flag in (*FLAGS.split(), WINDOW, f"--user-data-dir={folder / 'profile'}"):
-        options.add_argument(flag)
-    with webdriver.Chrome(options, webdriver.ChromeService(which("chromedriver"))) as browser:
-        browser.get(server.url)
-        until(lambda: bool(browser.find_elements("css selector", "body.-first-byte")), "the first frame")
-        until(lambda: len(server.process.children(recursive=True)) >= 3, "the app and its workers")
-        tab = server.process.children(recursive=True)
-        browser.find_element("id", "terminal").click()
-        ActionChains(browser).send_keys(prompt).perform()
-
-        def sent() -> bool:
-            # The page is a canvas: nothing tells when the engines are ready. Until then the prompt is kept.
-            ActionChains(browser).send_keys(Keys.ENTER).perform()
-            return bool(list(conversation_folder().glob("*.jsonl")))
-
-        until(sent, "the conversation")
-        until(_answered, "the answers")
+    with chromium(folder) as browser:
+        app = open_tab(browser, server)
+        ask(browser, prompt)
+        tab = family(app)
         time.sleep(TOAST_SECONDS)
         browser.save_screenshot(str(folder / "browser.png"))
     return tab
 
 
-def _answered() -> bool:
-    """Whether both sides have said what was asked, as the saved conversation tells."""
-    [path] = conversation_folder().glob("*.jsonl")
-    sides = read_conversation(path).values()
+def _asked(prompt: str) -> list[Record]:
+    """The saved conversations that have this prompt."""
+    records = [read_record(path) for path in conversation_folder().glob("*.jsonl")]
+    return [one for one in records if any(turn.prompt == prompt for turn in one.longest.turns)]
+
+
+def _answered(record: Record) -> bool:
+    """Whether both sides have said the last of what was asked."""
+    sides = record.sides.values()
     return all(side.turns and side.turns[-1].reason and side.turns[-1].answer for side in sides)

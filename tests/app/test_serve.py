@@ -9,9 +9,38 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
 
-from screenshots.browser import COMMAND, Served, ask_in_browser, has_browser, served, until
+from screenshots.browser import (
+    COMMAND,
+    Served,
+    ask,
+    ask_in_browser,
+    chromium,
+    family,
+    has_browser,
+    new_app,
+    open_tab,
+    served,
+    until,
+)
+
+in_chromium = pytest.mark.skipif(
+    not has_browser(), reason="needs Chromium: apt-get install chromium chromium-driver"
+)
+
+
+def ended(processes: list[psutil.Process]) -> bool:
+    """Whether none of them runs any more."""
+    return not any(one.is_running() for one in processes)
+
+
+def apps(server: Served) -> list[psutil.Process]:
+    """One for each open tab."""
+    return list(server.process.children())
 
 
 @pytest.fixture
@@ -20,12 +49,56 @@ def server(own_folders: Path) -> Iterator[Served]:
         yield running
 
 
-@pytest.mark.skipif(not has_browser(), reason="needs Chromium: apt-get install chromium chromium-driver")
+@in_chromium
 def test_a_tab_answers_and_leaves_nothing(server: Served, tmp_path: Path) -> None:
     """What is typed in the page is answered and saved; the closed tab takes its app and workers with it."""
     tab = ask_in_browser(server, "What is a KV cache?", tmp_path)
     assert (tmp_path / "browser.png").stat().st_size > 10_000
-    until(lambda: not any(one.is_running() for one in tab), "the end of the tab's processes")
+    until(lambda: ended(tab), "the end of the tab's processes")
+
+
+@in_chromium
+def test_two_tabs_live_apart(server: Served, tmp_path: Path) -> None:
+    """Each has an app of its own that answers; a tab that is closed takes its own and no other's."""
+    with chromium(tmp_path) as browser:
+        open_tab(browser, server)
+        ask(browser, "Who is there?")
+        [one] = apps(server)
+        browser.switch_to.new_window("tab")
+        open_tab(browser, server)
+        ask(browser, "Who else?")
+        [other] = [found for found in apps(server) if found != one]
+        first, second = family(one), family(other)
+        assert len(first) == len(second) == 3
+        browser.close()
+        until(lambda: ended(second), "the end of the closed tab's processes")
+        browser.switch_to.window(browser.window_handles[0])
+        browser.find_element("id", "terminal").click()
+        ask(browser, "Still there?")
+    until(lambda: ended(first), "the end of the last tab's processes")
+    assert server.process.is_running()
+
+
+@in_chromium
+def test_a_reload_begins_anew_and_ctrl_q_ends(server: Served, tmp_path: Path) -> None:
+    """Nothing of what was reloaded or quit is left; the page says what happened and offers to begin again."""
+    with chromium(tmp_path) as browser:
+        app = open_tab(browser, server)
+        ask(browser, "Who is there?")
+        before = family(app)
+        browser.refresh()
+        until(lambda: ended(before), "the end of what was reloaded")
+        app = new_app(browser, server, set())
+        ask(browser, "And now?")
+        before = family(app)
+        ActionChains(browser).key_down(Keys.CONTROL).send_keys("q").key_up(Keys.CONTROL).perform()
+        until(lambda: ended(before), "the end of the app that was quit")
+        words = browser.find_element("css selector", ".closed-dialog")
+        until(lambda: "its engines are closed" in words.text, "the last words")
+        browser.save_screenshot(str(tmp_path / "ended.png"))
+        words.find_element("css selector", "button").click()
+        new_app(browser, server, set())
+    until(lambda: not apps(server), "the end of the last app")
 
 
 def test_a_foreign_page_may_not_open_the_app(server: Served) -> None:
