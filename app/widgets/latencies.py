@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
 from functools import lru_cache
-from math import ceil, log
+from itertools import pairwise
+from math import ceil
 
 from textual.content import Content
 
@@ -44,7 +45,7 @@ def in_words(gaps: tuple[float, ...]) -> str:
     return f"p50 {median}  p95 {late}"
 
 
-def histogram(gaps: Sequence[float], ends: Ends, cells: int, rows: int) -> list[str]:
+def histogram(gaps: tuple[float, ...], ends: Ends, cells: int, rows: int) -> list[str]:
     """How many gaps were how long, in `rows` lines of `cells`; blank where none was measured."""
     counts = _counts(gaps, ends, cells)
     most = max(counts, default=0)
@@ -62,13 +63,13 @@ def scale(ends: Ends, cells: int) -> Content:
     return Content.styled(f"{texts[0]}{' ' * (gap // 2)}{texts[1]}{' ' * (gap - gap // 2)}{texts[2]}", MUTED)
 
 
-def _counts(gaps: Sequence[float], ends: Ends, cells: int) -> list[int]:
+def _counts(gaps: tuple[float, ...], ends: Ends, cells: int) -> list[int]:
+    """How many gaps fall into each cell; those beyond the ends into the first and the last."""
     low, high = ends
-    each = cells / log(high / low) if high > low else 0.0
-    counts = [0] * cells
-    for gap in gaps:
-        counts[min(cells - 1, int(log(max(gap, low) / low) * each))] += 1
-    return counts
+    ordered = _sorted(gaps)
+    edges = [low * (high / low) ** (cell / cells) for cell in range(1, cells)]
+    below = [0, *(bisect_right(ordered, edge) for edge in edges), len(ordered)]
+    return [after - before for before, after in pairwise(below)]
 
 
 def _cell(height: int) -> str:

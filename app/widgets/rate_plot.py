@@ -58,6 +58,7 @@ class RatePlot(PlotWidget, can_focus=False):  # type: ignore[misc, call-arg]
     def __init__(self) -> None:
         """Create an empty plot."""
         super().__init__(allow_pan_and_zoom=False)
+        self._shown: object = None
         self.set_x_formatter(TimeLabels())
         self.set_y_formatter(RateLabels())
 
@@ -74,12 +75,16 @@ class RatePlot(PlotWidget, can_focus=False):  # type: ignore[misc, call-arg]
 
     def draw(self, lines: Iterable[tuple[str, Sequence[Run]]], top: float, width: int) -> None:
         """Draw (colour, runs) of left and right, up to the rate `top`, in so many cells."""
+        wanted = tuple(lines), top, width
+        if wanted == self._shown:
+            return
+        self._shown = wanted
         self.clear()
         self.set_xlimits(-WINDOW_SECONDS, 0.0)
         self.set_ylimits(0.0, top)
         self.set_yticks((0.0, top / 2, top))
         self.set_xticks(TIMES if width >= NARROW else TIMES[::2])
-        for (colour, runs), mode in zip(lines, MODES, strict=True):
+        for (colour, runs), mode in zip(wanted[0], MODES, strict=True):
             for run in runs:
                 moments, rates = zip(*run, strict=True)
                 self.plot(moments, rates, line_style=colour, hires_mode=mode)

@@ -26,6 +26,8 @@ STALE_SECONDS = 2.0
 PLOT_LINES = 5
 """A plot needs so many lines: two of its frame, one of times, and two to draw in."""
 LONG_LEGEND = 60
+DOTS = 2
+"""Columns of dots in a cell of the plot."""
 MARKS = ("⠒⠒", "▀▀")
 """What the left and the right line look like, as in the plot."""
 
@@ -102,8 +104,12 @@ speed of either one alone.
         if plot.styles.margin.top != above:
             plot.styles.margin = (above, 0, 0, 0)
         colours = (self.app.theme_variables.get(name, "default") for name in ("left", "right"))
-        runs = (unbroken(side.rates, snapshot.now) for *_, side in sides(snapshot))
-        plot.draw(zip(colours, runs, strict=True), shared_top(snapshot), self.content_size.width)
+        width = self.content_size.width
+        step = WINDOW_SECONDS / max(1, DOTS * width)
+        # Within a step no dot would move: then nothing is drawn.
+        now = snapshot.now // step * step
+        runs = (unbroken(thinned(side.rates, step, now), now) for *_, side in sides(snapshot))
+        plot.draw(zip(colours, runs, strict=True), shared_top(snapshot), width)
 
     def draw(self, snapshot: Snapshot, width: int, height: int) -> Content:
         """The legend, above the plot; sparklines where there is no room for a plot."""
@@ -166,6 +172,15 @@ def state_text(side: SideSnapshot, now: float) -> str:
 def decoding(rates: Samples) -> list[tuple[float, float]]:
     """The samples in which tokens came: a side that rests measures 0, which is no speed."""
     return [(moment, rate) for moment, rate in rates if isfinite(rate) and rate > 0]
+
+
+def thinned(rates: Samples, step: float, end: float) -> list[tuple[float, float]]:
+    """The mean of each `step` seconds up to `end`, at its begin: a plot has no dots for more."""
+    bins: dict[float, list[float]] = {}
+    for moment, rate in decoding(rates):
+        if moment < end:
+            bins.setdefault(moment // step * step, []).append(rate)
+    return [(moment, sum(found) / len(found)) for moment, found in bins.items()]
 
 
 def unbroken(rates: Samples, now: float) -> list[list[tuple[float, float]]]:

@@ -59,7 +59,8 @@ def copy_bandwidth(device: str) -> float:
     """Bytes per second of a large copy within a GPU's memory, read and written: the median of some."""
     import torch
 
-    free, _ = torch.cuda.mem_get_info(device)
+    torch.cuda.set_device(device)  # the events below are its own
+    free, _ = torch.cuda.mem_get_info()
     size = min(MOST_COPIED, int(free) // 8)
     source = torch.empty(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
@@ -69,7 +70,7 @@ def copy_bandwidth(device: str) -> float:
         begin.record()
         target.copy_(source)
         end.record()
-        torch.cuda.synchronize(device)
+        torch.cuda.synchronize()
         seconds.append(begin.elapsed_time(end) / 1000)
     return 2 * size / median(seconds[2:])
 

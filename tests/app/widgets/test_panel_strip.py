@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from app.themes import variable_defaults
 from app.widgets.panel import Panel
 from app.widgets.panel_strip import PanelStrip
 from app.widgets.rate_plot import RatePlot
-from tests.app.widgets.samples import FULL, GPU, screen_text
+from tests.app.widgets.samples import FULL, GPU, rates, screen_text
 
 STYLES = Path(strips.__file__).parents[1] / "styles" / "panels.tcss"
 
@@ -111,13 +112,17 @@ async def test_it_can_be_hidden() -> None:
         assert app.screen.query_one("#chat").size.height == 36
         plot = strip.query_one("RatePlot", RatePlot)
         drawn = plot._datasets
-        strip.show(GPU)
+        faster = replace(GPU, left=replace(GPU.left, rates=rates(190)))
+        strip.show(faster)
         assert plot._datasets is drawn, "a hidden plot is not drawn"
         strip.toggle()
         await pilot.pause(0.1)
         assert strip.size.height == 15
-        assert all(panel.snapshot is GPU for panel in strip.query(Panel))
+        assert all(panel.snapshot is faster for panel in strip.query(Panel))
         assert plot._datasets is not drawn
+        drawn = plot._datasets
+        strip.show(replace(faster, now=faster.now + 0.01))
+        assert plot._datasets is drawn, "no dot would move"
 
 
 def test_the_style_sheet_has_no_universal_selector() -> None:

@@ -16,6 +16,7 @@ from app.widgets.throughput import (
     current_rate,
     shared_top,
     state_text,
+    thinned,
     unbroken,
 )
 from tests.app.widgets.samples import EMPTY, FULL, HUGE, LEFT, NOW, RIGHT, OnePanel, rates, screen_text
@@ -61,6 +62,14 @@ def test_a_line_is_broken_where_nothing_was_measured() -> None:
     assert [(run[0][0], run[-1][0]) for run in runs] == [(-50, -40), (-30, 0)]
     assert unbroken([(NOW - 5, 7.0)], NOW) == [[(-5.25, 7.0), (-5, 7.0)]]
     assert unbroken([(NOW - 61, 7.0), (NOW + 1, 7.0)], NOW) == []
+
+
+def test_samples_are_thinned_to_what_a_plot_can_show() -> None:
+    """By whole steps of the clock, so that a line stands still until the next one, and no step half full."""
+    samples = [(0.0, 10.0), (0.5, 20.0), (1.0, 30.0), (1.5, 0.0), (2.0, 40.0)]
+    assert thinned(samples, 1.0, 2.0) == [(0.0, 15.0), (1.0, 30.0)]
+    assert thinned([*samples, (2.25, 80.0)], 1.0, 2.0) == thinned(samples, 1.0, 2.0)
+    assert len(thinned(rates(50), 60 / 80, NOW)) <= 80
 
 
 def test_axis_labels_are_short() -> None:
