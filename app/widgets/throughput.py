@@ -175,10 +175,10 @@ def decoding(rates: Samples) -> list[tuple[float, float]]:
 
 
 def thinned(rates: Samples, step: float, end: float) -> list[tuple[float, float]]:
-    """The mean of each `step` seconds up to `end`, at its begin: a plot has no dots for more."""
+    """The mean of each whole `step` in the window up to `end`, at its begin: a plot has no dots for more."""
     bins: dict[float, list[float]] = {}
     for moment, rate in decoding(rates):
-        if moment < end:
+        if end - WINDOW_SECONDS + step <= moment < end:
             bins.setdefault(moment // step * step, []).append(rate)
     return [(moment, sum(found) / len(found)) for moment, found in bins.items()]
 
