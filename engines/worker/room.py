@@ -81,12 +81,15 @@ def trimmed(whole: list[int], tokenizer: Prompter, messages: Messages, context: 
     turns = len(_starts(messages)) - 1
     if len(whole) <= room or turns < 1:
         return Fitted(whole, 0)
+    least = Fitted(tokenizer.prompt_ids(without(messages, turns)), turns)
+    if len(least.token_ids) >= room:
+        return least
     # Each look tokenizes a conversation: halving takes eight of them for 200 turns.
     numbers = range(1, turns)
     left_out = 1 + bisect_left(
         numbers, True, key=lambda turns: len(tokenizer.prompt_ids(without(messages, turns))) <= room
     )
-    return Fitted(tokenizer.prompt_ids(without(messages, left_out)), left_out)
+    return least if left_out == turns else Fitted(tokenizer.prompt_ids(without(messages, left_out)), left_out)
 
 
 def without(messages: Messages, turns: int) -> Messages:
