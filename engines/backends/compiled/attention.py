@@ -1,8 +1,10 @@
-"""Which of transformers' attention functions runs: one for prompts, one for single tokens on a GPU.
+"""Which of transformers' attention functions runs: SDPA for prompts and on the CPU, ours for one token on a GPU.
 
-At one token attention is bound by memory. The plain form is left to Inductor, which fuses it into kernels
-that read keys and values once and in parallel; SDPA with a mask would copy grouped heads and use one block
-of the GPU for each head. Prompts, and the CPU, have SDPA.
+At one token attention is bound by memory, and there are too few heads to fill a GPU: the tokens are divided
+into parts, each with a softmax of its own, which are put together at the end (split-KV, as in Flash-Decoding,
+https://pytorch.org/blog/flash-decoding/). It is written plainly, so that Inductor makes the kernels. Measured on
+one H200 for 32 heads and 512 tokens: 12 us less in each layer than transformers' plain attention; PyTorch's
+FlexAttention took 10 us more than that, and SDPA with a mask uses one block of the GPU for each head.
 """
 
 from __future__ import annotations
@@ -12,9 +14,10 @@ from typing import Any
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
-from transformers.models.llama.modeling_llama import eager_attention_forward
 
 NAME = "trt_playground"
+PART = 64
+"""Tokens of a part; attention reads a multiple of it."""
 
 
 def register() -> str:
@@ -24,7 +27,36 @@ def register() -> str:
     return NAME
 
 
-def _attention(module: Any, query: Any, *arguments: Any, **options: Any) -> Any:
-    one_token_on_gpu = query.shape[2] == 1 and query.device.type == "cuda"
-    function = eager_attention_forward if one_token_on_gpu else sdpa_attention_forward
-    return function(module, query, *arguments, **options)
+def _attention(
+    module: Any, query: Any, key: Any, value: Any, attention_mask: Any, **options: Any
+) -> tuple[Any, None]:
+    if query.shape[2] == 1 and query.device.type == "cuda":
+        return one_token(query, key, value, attention_mask, options["scaling"]), None
+    output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+    return output, None
+
+
+def one_token(query: Any, key: Any, value: Any, mask: Any, scaling: float) -> Any:
+    """Attention of one token over all of `key` and `value`, computed in fp32.
+
+    Args:
+        query: 1, heads, 1, width.
+        key: 1, KV heads, tokens, width; `tokens` is a multiple of PART.
+        value: as `key`.
+        mask: 1, 1, 1, tokens; added to the scores.
+        scaling: of the scores.
+
+    Returns:
+        1, 1, heads, width; of the type of `query`.
+    """
+    _, heads, _, width = query.shape
+    shared = query.reshape(key.shape[1], -1, 1, width).float()
+    scores = (shared * key[0, :, None].float()).sum(-1) * scaling + mask.reshape(-1)
+    parts = scores.unflatten(-1, (-1, PART))
+    highest = parts.amax(-1, keepdim=True)
+    weights = (parts - highest).exp()
+    values = value[0].unflatten(1, (-1, PART))[:, None].float()
+    outputs = (weights[..., None] * values).sum(-2)
+    share = (highest - highest.amax(-2, keepdim=True)).exp()
+    output = (share * outputs).sum(-2) / (share * weights.sum(-1, keepdim=True)).sum(-2)
+    return output.to(query.dtype).reshape(1, 1, heads, width)

@@ -10,6 +10,7 @@ import torch
 from transformers import StaticCache
 from transformers.cache_utils import Cache, StaticLayer
 
+from engines.backends.compiled.attention import PART
 from engines.errors import EngineError
 
 SHORTEST = 512
@@ -67,7 +68,7 @@ class KeptCache:
     """A cache that keeps the last conversation, so that only what is new has to be computed."""
 
     def __init__(self, config: Any, capacity: int) -> None:
-        self.capacity = max(SHORTEST, capacity)
+        self.capacity = max(SHORTEST, -(-capacity // PART) * PART)
         self.places = Places()
         _check_attention(config, self.capacity)
         layers = [PlacedLayer(self.capacity, self.places) for _ in range(config.num_hidden_layers)]
@@ -109,11 +110,16 @@ def _lengths(capacity: int) -> list[int]:
 
 
 def _check_attention(config: Any, capacity: int) -> None:
-    """Refuse what the placed layer cannot stand for.
+    """Refuse what the placed layer and our attention cannot stand for.
 
     Raises:
-        EngineError: a sliding window is shorter than the context, or a layer has no keys and values.
+        EngineError: a sliding window is shorter than the context, a layer has no keys and values, or scores
+            are capped.
     """
+    if getattr(config, "attn_logit_softcapping", None):
+        raise EngineError(
+            "unsupported-attention", "Capped attention scores are not covered.", "Take another backend."
+        )
     for layer in StaticCache(config=config, max_cache_len=capacity).layers:
         window = getattr(config, "sliding_window", None) or 0
         if type(layer) is StaticLayer or (isinstance(layer, StaticLayer) and window >= capacity):
