@@ -7,6 +7,7 @@ import re
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from app.units import count_text
@@ -32,7 +33,7 @@ class Attachment:
     @property
     def lines(self) -> int:
         """How many lines it has."""
-        return len(self.text.splitlines())
+        return self.text.count("\n") + (not self.text.endswith("\n"))
 
     @property
     def title(self) -> str:
@@ -42,15 +43,20 @@ class Attachment:
     @property
     def block(self) -> str:
         """As the engine gets it: fenced, so that its own Markdown ends where it ends."""
-        longest = max(map(len, re.findall("`+", self.text)), default=0)
-        fence = "`" * max(3, longest + 1)
-        end = "" if self.text.endswith("\n") else "\n"
-        return f"{self.name or 'Pasted text'}:\n{fence}\n{self.text}{end}{fence}"
+        return _block(self)
 
 
 def with_attachments(prompt: str, attachments: Iterable[Attachment]) -> str:
     """A prompt as the engine gets it: what it is about comes first, and the question last."""
     return "\n\n".join([*(one.block for one in attachments), *([prompt] if prompt else [])])
+
+
+@lru_cache(maxsize=32)  # the whole conversation is put together anew for each count
+def _block(one: Attachment) -> str:
+    longest = max(map(len, re.findall("`+", one.text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    end = "" if one.text.endswith("\n") else "\n"
+    return f"{one.name or 'Pasted text'}:\n{fence}\n{one.text}{end}{fence}"
 
 
 def is_long(text: str) -> bool:

@@ -48,5 +48,5 @@ ROWS = (
     Row("timing", "Timing", "In turn: each at its own speed. Together: sharing it."),
     Row("panels", "Panels", "Speed, memory, KV cache and device under the chat."),
     Row("context", "Context tokens", "Prompt and answer, for engines prepared from now on.", MINIMUM_CONTEXT),
-    Row("context_full", "Context full", "Trim: the oldest turns are left out. Refuse: no answer."),
+    Row("context_full", "Context full", "Trim: oldest turns are left out. Refuse: no answer."),
 )
