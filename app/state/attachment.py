@@ -16,6 +16,8 @@ LARGEST = 1 << 20
 """Bytes: more is past every context."""
 LONG_LINES, LONG_CHARACTERS = 10, 1000
 """A longer paste would fill the box, and stands above it instead."""
+BOX_CHARACTERS = 50_000
+"""More would make the box slow."""
 
 
 class AttachmentError(Exception):
@@ -39,6 +41,11 @@ class Attachment:
     def title(self) -> str:
         """`notes.txt, 212 lines`."""
         return f"{self.name or 'pasted'}, {count_text(self.lines)} line{'' if self.lines == 1 else 's'}"
+
+    @property
+    def can_be_text(self) -> bool:
+        """Whether it may go into the box: it was pasted, and is not so long that the box would be slow."""
+        return not self.name and len(self.text) <= BOX_CHARACTERS
 
     @property
     def block(self) -> str:

@@ -60,14 +60,9 @@ back into the box as text.
             title = f"{title[: LONGEST_TITLE // 2]}…{title[-LONGEST_TITLE // 2 :]}"
         counted = "" if tokens is None else f", {count_text(tokens)} token{'' if tokens == 1 else 's'}"
         markup = f"{ATTACHED} $title$counted  [@click=remove]✕ remove[/]"
-        if self.is_paste:
+        if self.attachment.can_be_text:
             markup += "  [@click=as_text]as text[/]"
         self.update(Content.from_markup(markup, title=title, counted=counted))
-
-    @property
-    def is_paste(self) -> bool:
-        """Whether it came from the clipboard and may go back into the box."""
-        return not self.attachment.name
 
     def action_remove(self) -> None:
         """Take it away."""
@@ -79,7 +74,7 @@ back into the box as text.
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A file stays a file."""
-        return action != "as_text" or self.is_paste
+        return action != "as_text" or self.attachment.can_be_text
 
 
 class Chips(VerticalScroll, can_focus=False):

@@ -26,8 +26,6 @@ from app.widgets.prompt import Prompt
 if TYPE_CHECKING:
     from app.playground import Playground
 
-BOX_CHARACTERS = 50_000
-"""More than that would make the box slow."""
 EDITING = "Edit: Enter asks again from here, Esc leaves it"
 
 
@@ -177,11 +175,8 @@ class Composer(Vertical):
     @on(Chip.TextWanted)
     async def put_back(self, event: Chip.TextWanted) -> None:
         """A paste becomes text, where the cursor is."""
-        if len(event.attachment.text) > BOX_CHARACTERS:
-            self.notify("It is too long for the box.", severity="warning")
-        else:
-            self.box.insert(displayable(event.attachment.text))
-            await self._drop(event.attachment)
+        self.box.insert(displayable(event.attachment.text))
+        await self._drop(event.attachment)
 
     @on(TextArea.Changed)
     async def take(self, event: TextArea.Changed) -> None:

@@ -132,6 +132,9 @@ async def test_attachments_alone_can_be_sent(settings: Settings) -> None:
         await app.screen.query_one(Composer).attach(Attachment("", "one\ntwo"))
         await ask(pilot, "")
         assert app.right.conversation.turns[-1].content == "Pasted text:\n```\none\ntwo\n```"
+        await pilot.press("x", "enter", "enter")  # twice, and sent once
+        await until_answered(pilot)
+        assert [turn.prompt for turn in app.left.conversation.turns] == ["", "x"]
     [saved] = saved_conversations(conversation_folder())
     assert saved.title == "pasted, 2 lines"
 

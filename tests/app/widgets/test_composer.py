@@ -119,10 +119,10 @@ async def test_a_paste_beyond_measure_is_refused_in_words() -> None:
         assert not prompt.attachments
         assert "1 MiB" in " ".join(str(one.message) for one in pilot.app._notifications)
         await paste(pilot, "x" * 60_000)
+        assert "as text" not in chips(pilot)[0]  # the box would be slow
         await pilot.press("shift+tab", "enter")
         await pilot.pause()
         assert len(prompt.attachments) == 1
-        assert "too long for the box" in " ".join(str(one.message) for one in pilot.app._notifications)
 
 
 async def test_earlier_prompts_of_earlier_runs_are_recalled(own_folders: Path) -> None:
