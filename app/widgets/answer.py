@@ -50,12 +50,9 @@ what **F5** in Prepare measured on this device, not a data sheet's. At 100% deco
 power included. Only *in turn*: two engines at once share one counter. CPUs are not counted.
 """
 
-    def show(self, snapshot: Snapshot) -> None:
-        """Draw `snapshot`, and say what its glyphs mean."""
-        super().show(snapshot)
-        legend = timeline.legend(snapshot) or self.LEGEND
-        if self.border_subtitle != legend:
-            self.border_subtitle = legend
+    def legend(self, snapshot: Snapshot) -> str:
+        """Of the phases that are drawn."""
+        return timeline.legend(snapshot) or self.LEGEND
 
     def draw(self, snapshot: Snapshot, width: int, height: int) -> Content:
         """Two timelines, two histograms, two costs; what has no room is left out from the end."""

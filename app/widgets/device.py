@@ -18,8 +18,8 @@ NAME_CELLS = 7
 SHARE_CELLS = 5
 DETAIL_CELLS = 18
 """Room for `21.3 of 64.0 GiB`, or for `512/700 W  61 °C`."""
-WIDE = 44
-"""From this width on the details stand right of the bar."""
+WIDE, ROOMY = 36, 44
+"""From these widths on the details stand right of the bar, and what is below it is indented as far as it."""
 WARNING = "$text-warning"
 
 
@@ -114,7 +114,7 @@ def _gpu_bar(gpu: GpuSample, width: int) -> Content:
 
 def _details(gpu: GpuSample, width: int) -> list[Content]:
     """What the bar does not say, in lines: what slows it, figures, its name."""
-    indent = " " * (NAME_CELLS if width >= WIDE else 2)
+    indent = " " * (NAME_CELLS if width >= ROOMY else 2)
     words = [one_line(slowed(gpu), width - len(indent))] if gpu.slowed_by else []
     pieces = [] if width >= WIDE else list(gpu_figures(gpu)[1:])
     if gpu.sm_clock is not None:

@@ -40,6 +40,7 @@ class MemoryPanel(Panel):
         "[$memory-weights]█[/] weights [$memory-kv]▓[/] KV [$memory-other]▒[/] other "
         "[$memory-programs]░[/] programs"
     )
+    GPU_LEGEND: ClassVar[str] = LEGEND.replace("other ", "workspace [$memory-other]▚[/] context ")
     SUMMARY: ClassVar[str] = (
         "What each engine holds by part, beside what was expected of it, and what other programs use."
     )
@@ -52,13 +53,18 @@ activations, libraries). On a GPU, **workspace** is what the library's allocator
 scratch, and **context** what the driver counts beyond it: the CUDA context and captured graphs. **Peak** is
 the most that the allocator held, not what polling happened to see. Both bars are drawn to one scale.
 
-The **estimate** is what Prepare expected with a full context. F7 shows it part by part.
+The **estimate** is what Prepare expected with a full context; a cache that grows is left out when it is held
+against what is taken. F7 shows it part by part.
 
 The machine's bar, and that of each GPU, holds the **left** side, the **right** side and **other programs**;
 dots are free. In a container the driver names no processes: then contexts cannot be told from other programs.
 
 An engine that reserves its KV cache at start shows it in full from the first moment on.
 """
+
+    def legend(self, snapshot: Snapshot) -> str:
+        """On a GPU what is beside weights and cache has names of its own."""
+        return self.GPU_LEGEND if snapshot.left.on_gpu or snapshot.right.on_gpu else self.LEGEND
 
     def draw(self, snapshot: Snapshot, width: int, height: int) -> Content:
         """A bar a side, with its parts in words below, then machine and GPUs, then the estimates.
@@ -99,7 +105,8 @@ def side_row(letter: str, style: str, side: SideSnapshot, scale: float, width: i
     """A side's bar, to the scale of the larger side."""
     title = one_line(side.title or str(side.phase), max(8, width * 3 // 10))
     name = Content.assemble((f"{letter} ", f"bold {style}"), (title, style))
-    return Row(name, tuple(one.part for one in side_parts(side)), scale, bytes_text(side.held or None))
+    peak = f"peak {bytes_text(side.memory.peak)}" if side.memory and side.memory.peak else ""
+    return Row(name, tuple(one.part for one in side_parts(side)), scale, bytes_text(side.held or None), peak)
 
 
 def device_rows(snapshot: Snapshot) -> list[Row]:

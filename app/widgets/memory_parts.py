@@ -45,18 +45,16 @@ def side_parts(side: SideSnapshot) -> tuple[NamedPart, ...]:
 
 
 def parts_line(side: SideSnapshot, width: int) -> Content:
-    """The parts in figures, the peak, and how far the estimate was off."""
+    """The parts in figures, and how far the estimate was off."""
     named = side_parts(side)
     if not any(one.part.amount for one in named if one.name != "other"):
         text = "the library reports no parts" if side.held else "nothing measured yet"
         return Content.styled(f"  {text}", MUTED)
     shown = [(part, f" {name}", bytes_text(part.amount)) for part, name in named if part.amount]
-    if sum(len(name) + len(figure) + 4 for _, name, figure in shown) > width:
+    if sum(len(name) + len(figure) + len("█   ") for _, name, figure in shown) > width:
         # The border names the glyphs too: the figures matter more.
         shown = [(part, "", figure) for part, _, figure in shown]
     pieces = [Content.assemble((part.glyph, part.style), f"{name} {figure}") for part, name, figure in shown]
-    if side.memory and side.memory.peak:
-        pieces.append(Content.styled(f"peak {bytes_text(side.memory.peak)}", MUTED))
     if off := estimate_words(side):
         pieces.append(Content.styled(off, MUTED))
     if side.on_gpu and side.process_bytes:
@@ -73,19 +71,23 @@ def expected_parts(side: SideSnapshot) -> tuple[estimate.Part, ...]:
 
 
 def estimate_words(side: SideSnapshot) -> str:
-    """`8% more than estimated`, of the whole or else of what is counted; empty where nothing is."""
-    expected = expected_parts(side)
-    if not expected:
+    """`8% more than estimated`, of the whole or else of what is counted; empty where nothing is.
+
+    A cache that grows is left out: the estimate is for a full context.
+    """
+    weights, kv, other, whole = expected_parts(side) or (None,) * 4
+    if not (weights and kv and other and whole) or weights.actual is None:
         return ""
-    *_, whole = expected
+    compared = [weights] if _grows(side) or kv.actual is None else [weights, kv]
     if whole.actual is not None:
-        return difference(whole.estimated, whole.actual, " than estimated")
-    known = [part for part in expected if part.actual is not None and part.name in ("weights", "KV cache")]
-    estimated, actual = (
-        sum(part.estimated for part in known),
-        sum(part.actual or 0 for part in known),
-    )
-    return f"weights and KV {difference(estimated, actual, ' than estimated')}" if known else ""
+        compared.append(other)
+    name = "" if whole.actual is not None else "weights " if len(compared) == 1 else "weights and KV "
+    estimated = sum(part.estimated for part in compared)
+    return name + difference(estimated, sum(part.actual or 0 for part in compared), " than estimated")
+
+
+def _grows(side: SideSnapshot) -> bool:
+    return side.kv is None or not side.kv.bytes_total
 
 
 def difference(estimated: int, actual: int, than: str = "") -> str:
@@ -116,7 +118,7 @@ def _why(part: estimate.Part, side: SideSnapshot) -> str:
     if part.actual is None:
         return "  the driver does not say whose it is" if side.on_gpu else "  not reported"
     words = difference(part.estimated, part.actual)
-    if part.name == "KV cache" and part.actual < part.estimated and side.kv and not side.kv.bytes_total:
+    if part.name == "KV cache" and part.actual < part.estimated and _grows(side):
         return "  grows up to the estimate, which is for a full context"
     counted = (
         "" if part.name != "other" or not side.on_gpu or side.gpu_bytes else ", without the CUDA context"

@@ -103,10 +103,16 @@ class Panel(Widget, can_focus=True):
     def show(self, snapshot: Snapshot) -> None:
         """Draw `snapshot` instead of the last one, if it looks any different."""
         self.snapshot = snapshot
+        if self.border_subtitle != (legend := self.legend(snapshot)):
+            self.border_subtitle = legend
         content = self._content()
         if self._drawn is None or not content.is_same(self._drawn):
             self._next = snapshot, self.content_size, content
             self.refresh()
+
+    def legend(self, snapshot: Snapshot) -> str:
+        """What the glyphs mean that are drawn of `snapshot`, as markup."""
+        return self.LEGEND
 
     def action_full_screen(self) -> None:
         """Fill the screen, or give it back; Esc gives it back too."""

@@ -26,6 +26,7 @@ STALE_SECONDS = 2.0
 PLOT_LINES = 5
 """A plot needs so many lines: two of its frame, one of times, and two to draw in."""
 LONG_LEGEND = 60
+LEAST_TITLE = 5
 DOTS = 2
 """Columns of dots in a cell of the plot."""
 MARKS = ("⠒⠒", "▀▀")
@@ -208,10 +209,10 @@ def _legend(snapshot: Snapshot, width: int, only: int | None = None) -> list[Con
     limit = max(room // len(rows), room - others)
     pieces = []
     for ((letter, style, side), mark), state in zip(rows, states, strict=True):
-        title = one_line(side.title, limit)
+        title = one_line(side.title, limit) if limit >= LEAST_TITLE else ""
         limit = room - cell_len(title)
         head = (f"{mark} {letter} ", f"bold {style}")
-        pieces.append(Content.assemble(head, (f"{title} ", style), (state, "bold")))
+        pieces.append(Content.assemble(head, (f"{title} " if title else "", style), (state, "bold")))
     return pieces
 
 

@@ -59,7 +59,7 @@ def legend(snapshot: Snapshot) -> str:
 
 def figures(spans: Sequence[Span], style: str, room: int) -> Content:
     """How long each phase took, in `room` cells: what is not the engine's own work is left out first."""
-    for left_out in ((), QUIET[1:], QUIET):
+    for left_out in ((), QUIET[1:], QUIET, (*QUIET, Phase.PREFILL)):
         seconds = _seconds(span for span in spans if span.phase not in left_out)
         line = Content("  ").join(
             Content.assemble((GLYPHS[phase], _style(phase, style)), (seconds_text(took), MUTED))

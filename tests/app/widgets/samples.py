@@ -7,10 +7,12 @@ from dataclasses import replace
 
 from textual.app import App, ComposeResult
 
-from app.state.series import Phase, SideSnapshot, Snapshot
+from app.state.answer_cost import ONLY_IN_TURN, AnswerCost
+from app.state.series import Phase, SideSnapshot, Snapshot, Span
 from app.themes import THEMES, variable_defaults
 from app.widgets.panel import Panel
 from engines.measure.gpu import GpuSample
+from engines.plan.estimate import Estimate
 from engines.worker.protocol import KVUsage, MemoryUsage
 
 NOW = 100.0
@@ -77,6 +79,54 @@ GPU = replace(
     ),
     gpus=(H200,),
 )
+_GAPS = tuple(0.005 + 0.0002 * math.sin(i * i) for i in range(200))
+"""As even as a GPU's."""
+_ESTIMATE = Estimate(
+    "cuda:0", 12 * GIB, 2 * GIB, GIB, 0, 0, 120 * GIB, None, 13_500_000_000, None, kv_precision="bf16"
+)
+GPUS = replace(
+    GPU,
+    left=replace(
+        GPU.left,
+        title="PyTorch compiled bf16",
+        gpu_bytes=16 * GIB,
+        memory=MemoryUsage(12 * GIB, 2 * GIB, 700 * MIB, 15 * GIB),
+        kv=KVUsage(592, 4096, 300 * MIB, 2 * GIB),
+        spans=(
+            Span(Phase.LOADING, 5.0, 23.4),
+            Span(Phase.PREFILL, 30.0, 0.02),
+            Span(Phase.DECODE, 30.02, 0.85),
+        ),
+        gaps=_GAPS,
+        estimate=_ESTIMATE,
+        cost=AnswerCost(217.0, 13_500_000_000, 2.41),
+        bandwidth=4.28e12,
+    ),
+    right=replace(
+        RIGHT,
+        title="PyTorch bf16",
+        device="cuda:0",
+        gpu_bytes=13 * GIB,
+        memory=MemoryUsage(12 * GIB, 90 * MIB, 410 * MIB, 13 * GIB),
+        kv=KVUsage(592, 4096, 90 * MIB),
+        spans=(
+            Span(Phase.QUEUED, 30.0, 0.87),
+            Span(Phase.PREFILL, 30.87, 0.05),
+            Span(Phase.DECODE, 30.92, 1.4),
+            Span(Phase.STALLED, 32.32, 2.4),
+            Span(Phase.DECODE, 34.72, 1.0),
+        ),
+        gaps=tuple(3 * gap for gap in _GAPS),
+        estimate=_ESTIMATE,
+        cost=AnswerCost(71.0, 13_500_000_000, None, ONLY_IN_TURN),
+        bandwidth=4.28e12,
+    ),
+    gpus=(
+        replace(H200, memory_used=31 * GIB, slowed_by=("power limit",)),
+        replace(H200, index=1, device="cuda:1", memory_used=GIB, utilisation=0.0, power=78.0),
+    ),
+)
+"""Two engines on one GPU, and another GPU."""
 NOTHING_KNOWN = Snapshot(
     NOW,
     SideSnapshot("left", Phase.READY, memory=MemoryUsage(), kv=KVUsage()),
@@ -102,7 +152,14 @@ HUGE = Snapshot(
     1e9,
     tuple(replace(H200, index=index, utilisation=1e9) for index in range(16)),
 )
-ALL = {"empty": EMPTY, "full": FULL, "gpu": GPU, "nothing known": NOTHING_KNOWN, "huge": HUGE}
+ALL = {
+    "empty": EMPTY,
+    "full": FULL,
+    "gpu": GPU,
+    "nothing known": NOTHING_KNOWN,
+    "huge": HUGE,
+    "two GPUs": GPUS,
+}
 
 
 class OnePanel(App[None]):

@@ -12,7 +12,19 @@ from app.widgets.memory_parts import difference, estimate_table, estimate_words,
 from engines.build.spec import EngineSpec
 from engines.plan.checkpoint import read_checkpoint
 from engines.worker.protocol import MemoryUsage
-from tests.app.widgets.samples import EMPTY, FULL, GIB, GPU, H200, HUGE, LEFT, MIB, OnePanel, screen_text
+from tests.app.widgets.samples import (
+    CONTIGUOUS,
+    EMPTY,
+    FULL,
+    GIB,
+    GPU,
+    H200,
+    HUGE,
+    LEFT,
+    MIB,
+    OnePanel,
+    screen_text,
+)
 
 
 def amounts(side: SideSnapshot) -> list[float]:
@@ -101,10 +113,12 @@ def expected(tiny: Path, side: SideSnapshot, device: str = "cpu") -> SideSnapsho
 def test_the_estimate_beside_what_is_taken(tiny: Path) -> None:
     side = expected(tiny, LEFT)
     assert side.estimate
-    assert estimate_words(replace(side, process_bytes=round(side.estimate.loaded * 1.25))).startswith(
-        "25% more"
-    )
-    assert estimate_words(replace(side, process_bytes=side.estimate.loaded)) == "as estimated"
+    whole, kv = side.estimate.loaded, side.estimate.kv
+    same = replace(side, memory=MemoryUsage(side.estimate.weights, kv), process_bytes=whole)
+    assert estimate_words(same) == "as estimated"
+    assert estimate_words(replace(same, process_bytes=whole * 5 // 4)) == "25% more than estimated"
+    growing = replace(same, memory=MemoryUsage(side.estimate.weights, 0), kv=CONTIGUOUS)
+    assert estimate_words(replace(growing, process_bytes=whole - kv)) == "as estimated"
     table = [row.plain for row in estimate_table("L", "$left", side)]
     assert [row.split()[0] for row in table[1:]] == ["weights", "KV", "other", "in"]
     assert "320 MiB" in table[1]
