@@ -215,6 +215,7 @@ class ChatScreen(Screen[None]):
                 await asyncio.to_thread(self.app.history.chose, side.name, number)
             self.pane(side).show_again()
             self._show_verdict()
+            self.composer.recount()
 
     @work(group="answer", exclusive=True, exit_on_error=False)
     async def answer(self, turns: dict[Side, Turn]) -> None:
@@ -289,6 +290,7 @@ class ChatScreen(Screen[None]):
         for pane in panes:
             pane.show_conversation()
         self._show_verdict()
+        self.composer.recount()
 
     def action_timing(self) -> None:
         """Together, or in turn."""

@@ -197,3 +197,21 @@ async def test_where_it_is_refused_the_counter_says_so_before(settings: Settings
         error = app.right.conversation.turns[-1].error
         assert error
         assert error.message.startswith("The prompt alone is")
+
+
+async def test_the_count_follows_what_is_shown(settings: Settings) -> None:
+    """Other sides, another version, another conversation: counted anew without a key in the box."""
+    app = Playground(sampled(settings, Sampling(max_tokens=8, ignore_eos=True)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until_ready(pilot)
+        await ask(pilot, "One")
+        before = await counted(pilot, "Next")
+        app.left.conversation.turns[0].answer += " And more than that was said on this side."
+        await app.screen.run_action("swap")
+        await wait_until(pilot, lambda: counter(pilot) != before)
+        swapped = counter(pilot)
+        assert swapped.startswith("left ")
+        await pilot.press("ctrl+l")
+        await wait_until(pilot, lambda: counter(pilot) not in (before, swapped))
+        assert counter(pilot).endswith(" of 512 tokens")
+        assert "left" not in counter(pilot)
