@@ -23,11 +23,13 @@ from app.widgets import checkpoint_picker
 from engines.plan.checkpoint import read_checkpoint
 from tests.app import still
 from tests.app.still import StillPlayground
-from tests.app.widgets.samples import EMPTY, FULL
+from tests.app.widgets.samples import EMPTY, FULL, GPUS
 
 SnapCompare = Callable[..., bool]
 DARK, LIGHT = "playground-dark", "playground-light"
-SMALL, MIDDLE, LARGE = (80, 24), (120, 36), (160, 48)
+SMALL, MIDDLE, LARGE, WHOLE = (80, 24), (120, 36), (160, 48), (200, 60)
+
+PREPARED = [(SMALL, DARK), (MIDDLE, DARK), (MIDDLE, LIGHT), (LARGE, LIGHT), (WHOLE, DARK), (WHOLE, LIGHT)]
 
 
 @pytest.fixture(autouse=True)
@@ -62,13 +64,19 @@ def test_chat_answered(snap_compare: SnapCompare, size: tuple[int, int], theme: 
     look(snap_compare, size, still.chat_answered, StillPlayground(theme, chosen=True, snapshot=FULL))
 
 
+@pytest.mark.parametrize(("size", "theme"), [(MIDDLE, LIGHT), (WHOLE, DARK), (WHOLE, LIGHT)])
+def test_chat_on_gpus(snap_compare: SnapCompare, size: tuple[int, int], theme: str) -> None:
+    """Two engines on one GPU that is slowed, and another GPU: every panel has its say."""
+    look(snap_compare, size, still.chat_answered, StillPlayground(theme, chosen=True, snapshot=GPUS))
+
+
 @pytest.mark.parametrize(("size", "theme"), [(SMALL, DARK), (MIDDLE, DARK), (LARGE, LIGHT)])
 def test_chat_failed(snap_compare: SnapCompare, size: tuple[int, int], theme: str) -> None:
     """A dead worker: its card with the buttons, what was said so far, and the other side unharmed."""
     look(snap_compare, size, still.chat_failed, StillPlayground(theme, chosen=True, snapshot=FULL))
 
 
-@pytest.mark.parametrize(("size", "theme"), [(SMALL, DARK), (MIDDLE, DARK), (MIDDLE, LIGHT), (LARGE, LIGHT)])
+@pytest.mark.parametrize(("size", "theme"), PREPARED)
 def test_prepare_fresh(snap_compare: SnapCompare, size: tuple[int, int], theme: str) -> None:
     """The first screen of a newcomer: checkpoint, precisions and the button are all in sight."""
     look(snap_compare, size, still.settle, StillPlayground(theme, chosen=False))
