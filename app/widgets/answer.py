@@ -18,6 +18,7 @@ WORDS, SHORT_WORDS = 30, 24
 below it, or where there is no room for that, the shortest of them beside it."""
 NARROW = 60
 LEAST_DRAWING = 8
+LEGEND_MARGIN = 4
 TALLEST = 10
 """Lines of a histogram: more show no more."""
 
@@ -51,8 +52,11 @@ power included. Only *in turn*: two engines at once share one counter. CPUs are 
 """
 
     def legend(self, snapshot: Snapshot) -> str:
-        """Of the phases that are drawn."""
-        return timeline.legend(snapshot) or self.LEGEND
+        """Of the phases that are drawn; where that is too long without the load, a figure only."""
+        words = timeline.legend(snapshot)
+        if len(words) > self.size.width - LEGEND_MARGIN:
+            words = timeline.legend(snapshot, without=timeline.QUIET[:1])
+        return words or self.LEGEND
 
     def draw(self, snapshot: Snapshot, width: int, height: int) -> Content:
         """Two timelines, two histograms, two costs; what has no room is left out from the end."""
@@ -63,7 +67,11 @@ power included. Only *in turn*: two engines at once share one counter. CPUs are 
         below = width < NARROW and height >= (8 if ends else 4)
         scale = timeline.axis(snapshot)
         rows = [row for one in both for row in _timeline(one, scale, width, below)]
-        costs = [_headed(one, cost_line(one[2], width - 2)) for one in both]
+        short = width < NARROW and not below
+        loads = [timeline.load(side) if short else "" for *_, side in both]
+        costs = [
+            _headed(one, cost_line(one[2], width - 2, load)) for one, load in zip(both, loads, strict=True)
+        ]
         room = height - len(rows) - len(costs)
         if ends:
             rows += _latencies(both, ends, width, room)

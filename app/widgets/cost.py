@@ -13,15 +13,17 @@ CACHED = ("MBU over 100%: read from the cache", "MBU over 100%")
 NONE = "–"
 
 
-def cost_line(side: SideSnapshot, width: int) -> Content:
-    """The most important first; what does not fit is left out."""
+def cost_line(side: SideSnapshot, width: int, load: str = "") -> Content:
+    """The most important first; what does not fit is left out. `load` is a figure with no other place."""
     if side.cost is None:
-        return Content.styled(f"MBU {NONE}  J/token {NONE}" if side.spans else "", MUTED)
-    utilisation, *longer = _utilisation(side, width), *_joules(side, width)
-    ceiling = side.cost.ceiling(side.bandwidth)
-    if ceiling:
-        longer.append(Content.styled(f"at most {rate_text(ceiling)}", MUTED))
-    return fit_pieces((utilisation, *longer), width)
+        pieces = [Content.styled(f"MBU {NONE}  J/token {NONE}" if side.spans else "", MUTED)]
+    else:
+        utilisation = _utilisation(side, width)
+        pieces = [utilisation, _joules(side, width - utilisation.cell_length - 2)]
+    pieces.append(Content.styled(load, MUTED))
+    if side.cost and (ceiling := side.cost.ceiling(side.bandwidth)):
+        pieces.append(Content.styled(f"at most {rate_text(ceiling)}", MUTED))
+    return fit_pieces((piece for piece in pieces if piece.plain), width)
 
 
 def working(side: SideSnapshot) -> Content:
@@ -50,12 +52,12 @@ def _utilisation(side: SideSnapshot, width: int) -> Content:
     return Content.assemble("MBU ", (percent_text(100 * share), "bold"))
 
 
-def _joules(side: SideSnapshot, width: int) -> list[Content]:
+def _joules(side: SideSnapshot, width: int) -> Content:
     assert side.cost
     if side.cost.joules is not None:
-        return [Content(rate_text(side.cost.joules, "J/token"))]
+        return Content(rate_text(side.cost.joules, "J/token"))
     texts = (f"J/token {NONE} ({side.cost.no_joules})", f"J/token {NONE}")
-    return [Content.styled(_fitting(texts, width // 2), MUTED)]
+    return Content.styled(_fitting(texts, width), MUTED)
 
 
 def _fitting(texts: tuple[str, ...], width: int) -> str:

@@ -49,12 +49,20 @@ def bar(side: SideSnapshot, style: str, scale: Axis, width: int) -> Content:
     return stacked_bar(parts, total, width)
 
 
-def legend(snapshot: Snapshot) -> str:
+def legend(snapshot: Snapshot, without: tuple[Phase, ...] = ()) -> str:
     """What the glyphs mean that are drawn now; empty without an answer."""
     drawn = {span.phase for side in (snapshot.left, snapshot.right) for span in side.spans}
     return " ".join(
-        f"{glyph} {NAMES.get(phase, phase.value)}" for phase, glyph in GLYPHS.items() if phase in drawn
+        f"{glyph} {NAMES.get(phase, phase.value)}"
+        for phase, glyph in GLYPHS.items()
+        if phase in drawn.difference(without)
     )
+
+
+def load(side: SideSnapshot) -> str:
+    """`◌23.4 s`; empty for an answer that was not the first."""
+    first = side.spans[:1]
+    return f"{GLYPHS[Phase.LOADING]}{seconds_text(first[0].seconds)}" if _is_load(first) else ""
 
 
 def figures(spans: Sequence[Span], style: str, room: int) -> Content:
@@ -80,6 +88,10 @@ def in_words(spans: Sequence[Span]) -> str:
 def in_all(spans: Sequence[Span]) -> str:
     """From the prompt to the end."""
     return seconds_text(sum(span.seconds for span in answering(spans)))
+
+
+def _is_load(spans: Sequence[Span]) -> bool:
+    return bool(spans) and spans[0].phase is Phase.LOADING
 
 
 def _seconds(spans: Iterable[Span]) -> dict[Phase, float]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from app.state.series import Phase, Span
+from app.widgets import timeline
 from app.widgets.answer import AnswerPanel
 from app.widgets.cost import cost_line
 from tests.app.widgets.samples import EMPTY, FULL, GPUS, HUGE, NOTHING_KNOWN
@@ -79,8 +80,10 @@ def test_the_first_answer_tells_of_the_load_and_a_stall_is_marked() -> None:
     assert "◌23.4 s" in text
     assert "×2.40 s" in text
     assert text.splitlines()[1].count("×") > 5
-    assert panel.legend(GPUS) == "◌ load · queue ▒ prefill █ decode × stall"
+    assert timeline.legend(GPUS) == "◌ load · queue ▒ prefill █ decode × stall"
+    assert panel.legend(GPUS) == "· queue ▒ prefill █ decode × stall", "it has no width yet"
     assert panel.legend(FULL) == panel.LEGEND
+    assert "◌23.4 s" in panel.draw(GPUS, 36, 6).plain, "where it has no place beside the drawing"
     assert "decode 2.40 s  stall 2.40 s" in panel.draw_folded(GPUS, 200, 1).plain
 
 

@@ -69,7 +69,7 @@ async def show(app: Playground, pilot: Pilot[None], snapshot: Snapshot) -> Panel
         ((200, 24), 3, 2),
         ((120, 36), 15, 3),
         ((160, 48), 17, 3),
-        ((200, 60), 21, 3),
+        ((200, 60), 22, 3),
     ],
 )
 async def test_the_layout_follows_the_terminal(size: tuple[int, int], height: int, columns: int) -> None:
@@ -97,7 +97,7 @@ async def test_it_follows_a_resize() -> None:
     app = Playground()
     async with app.run_test(size=(200, 60)) as pilot:
         strip = await show(app, pilot, FULL)
-        for size, height in (((80, 24), 3), ((120, 36), 15), ((200, 60), 21), ((20, 6), 3)):
+        for size, height in (((80, 24), 3), ((120, 36), 15), ((200, 60), 22), ((20, 6), 3)):
             await pilot.resize_terminal(*size)
             await pilot.pause(0.3)
             assert strip.size.height == height
