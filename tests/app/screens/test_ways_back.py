@@ -1,0 +1,78 @@
+"""Every screen is left by every key that its footer or its opener promises, and the chat is as it was."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.screens.attach import AttachScreen
+from app.screens.chat import ChatScreen
+from app.screens.conversations import ConversationsScreen
+from app.screens.help import HelpScreen
+from app.screens.prepare import PrepareScreen
+from app.screens.sampling import SamplingScreen
+from app.screens.settings import SettingsScreen
+from app.screens.store import StoreScreen
+from app.screens.support import SupportScreen
+from app.widgets.prompt import Prompt
+from tests.app.driving import wait_until
+from tests.app.still import StillPlayground, chat_answered
+
+WAYS = (
+    ("f1", HelpScreen, ("escape", "f1", "q")),
+    ("f2", PrepareScreen, ("escape", "f2")),
+    ("f3", ConversationsScreen, ("escape", "f3")),
+    ("f4", SamplingScreen, ("escape", "f4")),
+    ("f6", SettingsScreen, ("escape", "f6")),
+    ("f8", StoreScreen, ("escape", "f8")),
+    ("ctrl+o", AttachScreen, ("escape",)),
+)
+
+
+@pytest.mark.parametrize(("key", "screen", "ways"), WAYS, ids=lambda one: getattr(one, "__name__", None))
+async def test_every_way_back(key: str, screen: type, ways: tuple[str, ...]) -> None:
+    """What was being typed is still there."""
+    app = StillPlayground("playground-dark", chosen=True)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await chat_answered(pilot)
+        app.screen.query_one(Prompt).load_text("half a prompt")
+        for way in ways:
+            await pilot.press(key)
+            await wait_until(pilot, lambda: isinstance(app.screen, screen))
+            await pilot.pause(0.2)
+            await pilot.press(way)
+            await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+        assert app.screen.query_one(Prompt).text == "half a prompt"
+
+
+async def test_screens_above_screens() -> None:
+    """The table of what runs and the store over Prepare, sampling over the settings: one step at a time."""
+    app = StillPlayground("playground-dark", chosen=True)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await chat_answered(pilot)
+        for below, key, above, way in (
+            ("f2", "f12", SupportScreen, "f12"),
+            ("f2", "f12", SupportScreen, "escape"),
+            ("f2", "f8", StoreScreen, "f8"),
+            ("f6", "f4", SamplingScreen, "escape"),
+        ):
+            await pilot.press(below)
+            await wait_until(pilot, lambda: not isinstance(app.screen, ChatScreen))
+            await pilot.pause(0.2)
+            middle = app.screen
+            await pilot.press(key)
+            await wait_until(pilot, lambda above=above: isinstance(app.screen, above))  # type: ignore[misc]
+            await pilot.pause(0.2)
+            await pilot.press(way)
+            await wait_until(pilot, lambda middle=middle: app.screen is middle)  # type: ignore[misc]
+            await pilot.press("escape")
+            await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+
+
+@pytest.mark.parametrize("key", ["ctrl+j", "shift+enter"])
+async def test_a_new_line(key: str) -> None:
+    """By the key that every terminal has, and by the one that some have."""
+    app = StillPlayground("playground-dark", chosen=True)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await chat_answered(pilot)
+        await pilot.press("a", key, "b")
+        assert app.screen.query_one(Prompt).text == "a\nb"
