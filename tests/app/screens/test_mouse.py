@@ -1,0 +1,49 @@
+"""The mouse, where a key is the usual way: the footer's keys, and saving a preset."""
+
+from __future__ import annotations
+
+import pytest
+from textual.widgets import Button
+from textual.widgets._footer import FooterKey
+
+from app.screens.chat import ChatScreen
+from app.screens.name import NameScreen
+from app.screens.sampling import SamplingScreen
+from tests.app.driving import wait_until
+from tests.app.still import StillPlayground, chat_answered
+from tests.app.test_keys import NotingPlayground
+
+
+@pytest.mark.parametrize("opener", ["", "f2", "f3", "f4", "f6", "f8"])
+async def test_every_key_of_the_footer_can_be_clicked(opener: str) -> None:
+    """A click does what the key does."""
+    app = NotingPlayground("playground-dark", chosen=True)
+    async with app.run_test(size=(200, 50)) as pilot:
+        await chat_answered(pilot)
+        if opener:
+            await pilot.press(opener)
+            await wait_until(pilot, lambda: not isinstance(app.screen, ChatScreen))
+            await pilot.pause(0.5)
+        keys = list(app.screen.query(FooterKey))
+        assert keys
+        for key in keys:
+            app.noted, app.notes = [], True
+            assert await pilot.click(key)
+            await pilot.pause()
+            app.notes = False
+            wanted = key.action.partition("(")[0].rpartition(".")[2]
+            assert wanted in app.noted, f"a click on {key.description} does {app.noted or 'nothing'}"
+
+
+async def test_a_preset_is_saved_with_the_mouse() -> None:
+    """The button asks for a name, as Ctrl+S does."""
+    app = StillPlayground("playground-dark", chosen=True)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await chat_answered(pilot)
+        await pilot.press("f4")
+        await wait_until(pilot, lambda: isinstance(app.screen, SamplingScreen))
+        await pilot.pause(0.5)
+        assert await pilot.click(app.screen.query(".save").first(Button))
+        await wait_until(pilot, lambda: isinstance(app.screen, NameScreen))
+        await pilot.press("escape")
+        await wait_until(pilot, lambda: isinstance(app.screen, SamplingScreen))
