@@ -14,13 +14,13 @@ from app.state.stream import BUSY_RATE, CALM_SECONDS
 from app.widgets.pane import Pane
 
 if TYPE_CHECKING:
-    from app.screens.chat import ChatScreen
+    from app.screens.chat_view import ChatView
 
 
 class Answering:
     """The turns that are to be answered now, one on each side that takes part."""
 
-    def __init__(self, chat: ChatScreen, turns: dict[Side, Turn]) -> None:
+    def __init__(self, chat: ChatView, turns: dict[Side, Turn]) -> None:
         self._chat = chat
         self._app = chat.app
         self._turns = turns

@@ -1,49 +1,33 @@
-"""Chat: one prompt, two answers side by side, panels below."""
+"""Chat: one prompt, two answers side by side. What the keys do with the conversation."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING
 
 from textual import on, work
-from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal
-from textual.screen import Screen
-from textual.widgets import Footer, Header
-from textual.worker import Worker
 
 from app.answering import Answering
-from app.garbage import Garbage
+from app.screens.chat_view import ChatView
 from app.state.conversation import Turn
 from app.state.history import Record, read_record
 from app.state.pairing import index_of, places, side_of
-from app.state.presets import sampling_words
-from app.state.series import Phase, Snapshot
-from app.state.settings import Settings, TimingMode
+from app.state.series import Phase
+from app.state.settings import TimingMode
 from app.state.side import Side
 from app.state.waiting import STILL_ANSWERING, answering, reason_to_wait
 from app.widgets.composer import Composer
 from app.widgets.pane import Pane
-from app.widgets.panel import Panel
-from app.widgets.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS, PanelStrip
+from app.widgets.panel_strip import PanelStrip
 from app.widgets.transcript.transcript import Transcript
 from app.widgets.verdict import Verdict
 
-if TYPE_CHECKING:
-    from app.playground import Playground
 
-
-class ChatScreen(Screen[None]):
+class ChatScreen(ChatView):
     """Home."""
 
-    TITLE = "Chat"
-    CSS_PATH = "../styles/chat.tcss"
-    HORIZONTAL_BREAKPOINTS = HORIZONTAL_BREAKPOINTS
-    VERTICAL_BREAKPOINTS = VERTICAL_BREAKPOINTS
-    AUTO_FOCUS = "Prompt"
     BINDINGS = [  # noqa: RUF012
         # The footer shows them in this order, and cuts what has no room.
         Binding("escape", "stop", "Stop", id="chat.stop"),
@@ -58,78 +42,13 @@ class ChatScreen(Screen[None]):
         Binding("ctrl+y", "copy", "Copy", id="chat.copy", show=False, priority=True),
         Binding("ctrl+g", "panels", "Panels", id="chat.panels", show=False),
     ]
-    app: Playground
-    _failed = False
-    """Whether the footer shows the key that restarts."""
     _told = "", 0.0
     """What the last warning said, and when."""
-
-    def compose(self) -> ComposeResult:
-        """Two panes, the verdict, the prompt, the panels."""
-        yield Header()
-        with Horizontal(id="panes"):
-            yield Pane(self.app.left)
-            yield Pane(self.app.right)
-        yield Verdict(id="verdict")
-        yield Composer(id="composer")
-        yield PanelStrip(self.app.snapshots, id="panels")
-        yield Footer(compact=True)
-
-    async def on_mount(self) -> None:
-        """Follow the sides; show what a saved conversation holds."""
-        for pane in self.query(Pane):
-            pane.show_conversation()
-        self.beat = asyncio.Event()
-        self.app.snapshots.subscribe(self, self._on_beat)
-        self.app.side_changed.subscribe(self, self.show_side)
-        self.app.build_changed.subscribe(self, self.show_build)
-        self.app.settings_changed.subscribe(self, self.show_settings)
-        self.show_settings(self.app.settings)
-        self.show_build("")  # of engines that began to be built on Prepare
-        self._garbage = Garbage()
-        self.call_after_refresh(self._garbage.settle)
-
-    def show_side(self, side: Side) -> None:
-        """A side entered another phase."""
-        self.pane(side).show_phase()
-        failed = any(one.phase is Phase.FAILED for one in self.app.sides)
-        if failed != self._failed:  # the footer mounts its keys anew: 30 ms that another phase is not worth
-            self._failed = failed
-            self.refresh_bindings()
-
-    def show_build(self, _: str) -> None:
-        """An engine is one step nearer."""
-        for pane in self.query(Pane):
-            pane.build = self.app.builds.get(pane.side.name)
-            pane.show_phase()
-
-    def show_settings(self, settings: Settings) -> None:
-        """Timing mode and sampling belong to every figure, so they stand in the header."""
-        self.sub_title = " · ".join(
-            filter(None, (f"timing {settings.timing.value}", sampling_words(settings)))
-        )
-        strip = self.query_one(PanelStrip)
-        strip.shown = settings.panels
-        strip.fold(settings.folded)
-
-    @on(Panel.Folded)
-    def keep_folds(self) -> None:
-        """Remember which panels are folded."""
-        self.app.change_settings(folded=self.query_one(PanelStrip).folded)
-
-    def pane(self, side: Side) -> Pane:
-        """The pane that shows `side`."""
-        return next(pane for pane in self.query(Pane) if pane.side is side)
 
     @property
     def answering(self) -> bool:
         """Whether an answer is under way on any side."""
         return answering(self.app.sides)
-
-    @property
-    def composer(self) -> Composer:
-        """Where prompts are written."""
-        return self.query_one(Composer)
 
     @on(Composer.Sent)
     async def send(self, event: Composer.Sent) -> None:
@@ -190,13 +109,10 @@ class ChatScreen(Screen[None]):
 
     async def action_edit_last(self) -> None:
         """Edit the last prompt of the focused side, else of the left one."""
-        if turns := self._focused_side().conversation.turns:
+        if turns := self.focused_side.conversation.turns:
             await self.edit(Transcript.EditWanted(turns[-1]))
         else:
             self.notify("Nothing has been asked yet.")
-
-    def _focused_side(self) -> Side:
-        return next((pane.side for pane in self.query(Pane) if pane.has_focus_within), self.app.left)
 
     @on(Transcript.VersionWanted)
     async def show_version(self, event: Transcript.VersionWanted) -> None:
@@ -214,7 +130,7 @@ class ChatScreen(Screen[None]):
             with contextlib.suppress(OSError):  # said when a turn is written
                 await asyncio.to_thread(self.app.history.chose, side.name, number)
             self.pane(side).show_again()
-            self._show_verdict()
+            self.show_verdict()
             self.composer.recount()
 
     @work(group="answer", exclusive=True, exit_on_error=False)
@@ -222,18 +138,8 @@ class ChatScreen(Screen[None]):
         """Let each side answer its turn."""
         self.query_one(Verdict).display = False
         await Answering(self, turns).run()
-        self._show_verdict()
-        self.call_after_refresh(self._garbage.settle)
-
-    def _on_beat(self, _: Snapshot) -> None:
-        for pane in self.query(Pane):
-            pane.show_phase()
-        self.beat.set()
-        self.beat.clear()
-
-    def _show_verdict(self) -> None:
-        last = [side.conversation.turns[-1] if side.conversation.turns else None for side in self.app.sides]
-        self.query_one(Verdict).compare(last[0], last[1])
+        self.show_verdict()
+        self.call_after_refresh(self.garbage.settle)
 
     async def action_stop(self) -> None:
         """End the answers within one step; or leave an edit."""
@@ -253,14 +159,6 @@ class ChatScreen(Screen[None]):
         if self.answering:
             self._tell_once(STILL_ANSWERING)
         return self.answering
-
-    def show_conversations(self) -> None:
-        """Both sides hold another conversation: show it."""
-        self.call_later(self.composer.leave_edit)
-        self.composer.recount()
-        for pane in self.query(Pane):
-            pane.show_conversation()
-        self._show_verdict()
 
     @work(group="export", exclusive=True, exit_on_error=False)
     async def action_export(self) -> None:
@@ -289,7 +187,7 @@ class ChatScreen(Screen[None]):
         self.show_build("")
         for pane in panes:
             pane.show_conversation()
-        self._show_verdict()
+        self.show_verdict()
         self.composer.recount()
 
     def action_timing(self) -> None:
@@ -315,7 +213,7 @@ class ChatScreen(Screen[None]):
 
     def action_copy(self) -> None:
         """Copy the last answer: of the focused side, else of the left one."""
-        focused = self._focused_side()
+        focused = self.focused_side
         answered = [turn for turn in focused.conversation.turns if turn.answered]
         if answered:
             self.app.copy_to_clipboard(answered[-1].answer)
@@ -326,10 +224,6 @@ class ChatScreen(Screen[None]):
     def action_restart(self) -> None:
         """Start the engines of failed sides again."""
         self.app.restart_failed()
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Workers tell the node that started them, and nobody else."""
-        self.app.on_worker_state_changed(event)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Show keys only when they do something; Ctrl+X stays *cut* while text is selected in the prompt."""

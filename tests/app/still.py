@@ -189,7 +189,7 @@ async def chat_answered(pilot: Pilot[None]) -> None:
             side.conversation.add(one)
             pane.begin()
             pane.finish()
-    app.screen._show_verdict()
+    app.screen.show_verdict()
     await settle(pilot)
 
 
