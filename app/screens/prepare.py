@@ -42,8 +42,8 @@ class PrepareScreen(Screen[None]):
 2. Choose a backend and a **precision** for each side. The right side is usually PyTorch, the reference.
 3. **Enter** on a precision, or the button, prepares: built engines are reused from the store.
 
-**F12** shows what runs here, for every backend. **F5** measures the memory bandwidth once, in about ten
-seconds: the ceiling of decode speed follows from it.
+**F12** shows what runs here, for every backend. **F5** measures the memory bandwidth of the chosen devices
+once, in about ten seconds: the ceiling of decode speed follows from it, and the MBU of every answer.
 
 **Esc** cancels what is being built, or goes back to the chat. **F2** goes to the chat and lets it run on.
 """

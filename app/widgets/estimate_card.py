@@ -112,7 +112,8 @@ def _speed(outlook: Outlook) -> str:
     if found.ceiling is None:
         return NOT_MEASURED
     gigabytes = (found.bandwidth or 0) / 1e9
-    return f"at most {rate_text(found.ceiling)} at {gigabytes:.3g} GB/s"
+    source = "" if found.bandwidth_measured else " by the driver: F5 measures"
+    return f"at most {rate_text(found.ceiling)} at {gigabytes:,.4g} GB/s{source}"
 
 
 def _build(outlook: Outlook, *, named: bool = False) -> str:

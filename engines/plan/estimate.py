@@ -43,6 +43,8 @@ class Estimate:
     bandwidth: float | None
     """Bytes per second between the device and its memory."""
 
+    bandwidth_measured: bool = False
+    """Otherwise it is the peak that the driver reports."""
     kv_precision: str = ""
     """How keys and values are stored."""
     smaller_kv: str = ""
@@ -135,6 +137,7 @@ def estimate(
         host_available=host.memory_available if host else None,
         bytes_per_token=bytes_read_per_token(checkpoint, precision, kv_name, context),
         bandwidth=bandwidth or device.bandwidth,
+        bandwidth_measured=bandwidth is not None,
         kv_precision=kv_name,
         smaller_kv=_smaller_kv(backend, precision, kv_name),
         checkpoint_precision=checkpoint.dtype,

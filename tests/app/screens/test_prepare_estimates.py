@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,15 @@ from app.state.bandwidths import read_bandwidth
 from app.state.settings import EngineChoice, Settings
 from app.state.surroundings import Surroundings, look_around
 from app.widgets.checkpoint_picker import CheckpointPicker
+from app.widgets.engine_pair import EnginePair
 from app.widgets.engine_picker import EnginePicker
 from engines.backends.registry import BACKENDS
 from engines.build.store import EngineStore
+from engines.plan import placement
 from engines.plan.hardware import Device, cpu
 from engines.plan.precision import PRECISIONS
 from tests.app.driving import until_chat, until_ready, wait_until
+from tests.doubles.nvml import Gpu, Nvml
 
 MIB = 1 << 20
 
@@ -160,3 +164,23 @@ def test_doctor_says_the_same() -> None:
     lines = list(doctor._precisions("openvino", cpu()))
     assert len(lines) == len(PRECISIONS)
     assert any("unavailable" in line and "NaN" in line and "[measured" in line for line in lines)
+
+
+async def test_a_backend_that_can_use_the_gpu_is_estimated_on_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenVINO stays on the CPU. The GPU's ceiling is its driver's until F5 has measured it."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setitem(sys.modules, "pynvml", Nvml((Gpu(),)))
+    monkeypatch.setattr(placement, "torch_sees_gpus", lambda: True)
+    app = Playground(replace(settings, chosen=False, right=EngineChoice("pytorch", "fp32")))
+    async with app.run_test(size=(160, 48), notifications=True) as pilot:
+        await open_prepare(pilot)
+        await wait_until(pilot, lambda: "of 139 GiB free" in estimate(pilot, "right"))
+        assert "of 139 GiB free" not in estimate(pilot, "left")
+        assert "by the driver: F5 measures" in estimate(pilot, "right")
+        assert app.device_for("pytorch").name == "cuda:0"
+        bandwidths._remember(app.device_for("pytorch"), 4.28e12)
+        pilot.app.screen.query_one(EnginePair).look_around()
+        await wait_until(pilot, lambda: "at 4,280 GB/s" in estimate(pilot, "right"))
+        assert "by the driver" not in estimate(pilot, "right")
