@@ -52,11 +52,11 @@ VOCABULARY = 4096
 TOP = 512
 METHOD = f"""\
 Demo checkpoint, greedy answers of {NEW} tokens to {len(PROMPTS)} prompts. KLD in nats, same top and PPL
-ratio: teacher forced over prompt and answer of {REFERENCE}, against it, over the {TOP} likeliest of {VOCABULARY}
-tokens and the rest as one. First divergent token: against {PLAIN}; the margin is how much more likely (in ln) {PLAIN} held
-its first token than its second one there. TTFT: conversations of {TURNS} turns, {TURN} new random tokens and
-an answer of 32 in each; last turn over first, median of {CONVERSATIONS} after one of warm-up. Device memory:
-NVML, all programs."""
+ratio: teacher forced over prompt and answer of {REFERENCE}, against it, over the {TOP} likeliest of
+{VOCABULARY} tokens and the rest as one. First divergent token: against {PLAIN}; the margin is how much more
+likely (in ln) {PLAIN} held its first token than its second one there. TTFT: conversations of {TURNS} turns,
+{TURN} new random tokens and an answer of 32 in each; last turn over first, median of {CONVERSATIONS} after
+one of warm-up. Device memory: NVML, all programs."""
 
 
 @dataclass

@@ -100,10 +100,16 @@ class Meter:
         return self._nvml.ask(function, self._device) if self._nvml and self._device else None
 
 
-def start(names: list[str], folder: Path, context: int, warm: str, lanes: int) -> list[Engine]:
-    """Load the engines, `lanes` at a time; those that fail are told and left out."""
+def start(names: list[str], folder: Path, context: int, warm: str, lanes: int, apart: float) -> list[Engine]:
+    """Load the engines, `lanes` at a time; those that fail are told and left out.
+
+    Args:
+        apart: seconds from one start to the next, so that fewer engines tune their kernels at the same time.
+    """
+    begun = time.monotonic()
 
     def load(name: str) -> Engine | None:
+        time.sleep(max(0.0, begun + apart * names.index(name) - time.monotonic()))
         engine = Engine(name, folder, context, name == warm)
         try:
             engine.wait()
@@ -188,6 +194,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--prompts", nargs=2, type=int, default=list(PROMPTS))
     parser.add_argument("--context", type=int, default=4096)
     parser.add_argument("--lanes", type=int, default=1, help="engines that load at once")
+    parser.add_argument("--apart", type=float, default=0.0, help="seconds between the starts of two engines")
     parser.add_argument("--warm", default="", help="the engine that is prepared, and then loaded again")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
@@ -195,7 +202,7 @@ def main(arguments: list[str] | None = None) -> None:
         folder = _folder(options.checkpoint, Path(root))
         meter, copy = Meter(), measured_copy()
         idle = meter.used()
-        engines = start(options.engines, folder, options.context, options.warm, options.lanes)
+        engines = start(options.engines, folder, options.context, options.warm, options.lanes, options.apart)
         run(engines, options.prompts, options.rounds, [options.new, options.few], meter)
         rows = [figures(engine, options.prompts[0], folder, copy) for engine in engines]
         for engine in engines:

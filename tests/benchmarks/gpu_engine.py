@@ -29,6 +29,10 @@ class Logged(QuietReport):
         """With the time, so that a slow stage is seen."""
         print(f"{time.monotonic():.1f} {' '.join(sys.argv[1:2])} {name}", file=sys.stderr, flush=True)
 
+    def progress(self, done: float, total: float | None = None, unit: str = "") -> None:
+        """With the time too."""
+        self.log(f"{done}/{total} {unit}")
+
     def log(self, line: str) -> None:
         """As it is."""
         print(f"{time.monotonic():.1f} {' '.join(sys.argv[1:2])} {line}", file=sys.stderr, flush=True)
