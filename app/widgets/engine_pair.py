@@ -16,6 +16,7 @@ from app.state.series import Phase, Snapshot
 from app.state.settings import EngineChoice
 from app.state.side import ANSWERING, Side
 from app.state.surroundings import Surroundings
+from app.widgets.cost import speed_text
 from app.widgets.engine_picker import EnginePicker
 from engines.plan.checkpoint import Checkpoint
 from engines.plan.hardware import Device
@@ -86,7 +87,7 @@ class EnginePair(Horizontal):
             return
         busy = any(side.phase in ANSWERING for side in self.app.sides)
         note = " An engine was answering: measure again without it." if busy else ""
-        self.app.notify(f"Memory bandwidth of {_named(device)}: {found / 1e9:,.4g} GB/s.{note}", markup=False)
+        self.app.notify(f"Memory bandwidth of {_named(device)}: {speed_text(found)}.{note}", markup=False)
 
     def show(self, checkpoint: Checkpoint | None, context: int | None, sides: str) -> None:
         """Estimate for this checkpoint, context and `both`, `left` or `right` from now on."""

@@ -7,6 +7,7 @@ from textual.widgets import Static
 
 from app.state.outlook import Outlook
 from app.units import bytes_text, rate_text, seconds_text
+from app.widgets.cost import speed_text
 from app.widgets.drawing import MUTED
 from app.widgets.memory_parts import difference
 from engines.plan.estimate import Part
@@ -111,9 +112,8 @@ def _speed(outlook: Outlook) -> str:
     found = outlook.estimate
     if found.ceiling is None:
         return NOT_MEASURED
-    gigabytes = (found.bandwidth or 0) / 1e9
     source = "" if found.bandwidth_measured else " by the driver: F5 measures"
-    return f"at most {rate_text(found.ceiling)} at {gigabytes:,.4g} GB/s{source}"
+    return f"at most {rate_text(found.ceiling)} at {speed_text(found.bandwidth or 0)}{source}"
 
 
 def _build(outlook: Outlook, *, named: bool = False) -> str:

@@ -119,7 +119,7 @@ def _why(part: estimate.Part, side: SideSnapshot) -> str:
         return "  the driver does not say whose it is" if side.on_gpu else "  not reported"
     words = difference(part.estimated, part.actual)
     if part.name == "KV cache" and part.actual < part.estimated and _grows(side):
-        return "  grows up to the estimate, which is for a full context"
+        return "  grows with the context"
     counted = (
         "" if part.name != "other" or not side.on_gpu or side.gpu_bytes else ", without the CUDA context"
     )
