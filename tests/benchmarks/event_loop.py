@@ -18,7 +18,8 @@ Markdown (paragraphs, lists, code, tables, about 4 characters a token) from work
 rate, together, after {history} turns and after {long_history}. A task in the app's event loop sleeps 5 ms
 again and again; the lag is by how much it is late, from Enter until both answers are drawn whole. {answers}
 answers of {calm:g} s at 100 tok/s each, and of {fast:g} s at 500 tok/s each. A turn's cost is the processor
-time of the process that draws, for an answer of {tokens} tokens on both sides: the median of {turns}."""
+time of the process that draws, for an answer of {tokens} tokens on both sides: the median of {turns}. The
+panels that are drawn while the engines read a longer prompt are part of it."""
 ENGINE = f"{NAME}:fp32"
 RATES = ((100, 16.0), (500, 33.0))
 """Tok/s of each side, and the budget of the lag's 95th percentile in milliseconds."""
@@ -27,7 +28,7 @@ MEGABYTES = 120.0
 FLAT = 1.25
 """How much dearer a turn may be after a long chat than after a short one."""
 IDLE_SECONDS = 3.0
-HISTORY_RATE, HISTORY_TOKENS, COSTED_TURNS = 3_000, 300, 7
+HISTORY_RATE, HISTORY_TOKENS = 3_000, 300
 
 
 def run(workshop: Workshop) -> Result:
@@ -41,7 +42,7 @@ def run(workshop: Workshop) -> Result:
         calm=calm,
         fast=fast,
         tokens=HISTORY_TOKENS,
-        turns=COSTED_TURNS,
+        turns=numbers.costed_turns,
     )
     columns = ("", "p50 ms", "p95 ms", "p99 ms", "longest ms", "tok/s each")
     result = Result("event_loop", method, columns)
@@ -53,7 +54,7 @@ def run(workshop: Workshop) -> Result:
         for turns in (numbers.history, numbers.long_history):
             _fill(app, turns - app.turns)
             _streams(result, app, turns, numbers)
-            costs.append(_turn_cost(app))
+            costs.append(_turn_cost(app, numbers.costed_turns))
             _size(result, app, turns)
     result.figures["processor ms for a turn"] = [cost * 1e3 for cost in costs]
     result.budgets.append(Budget("cost of a turn after the long chat / the short", costs[1] / costs[0], FLAT))
@@ -67,10 +68,10 @@ def _streams(result: Result, app: MeasuredApp, turns: int, numbers: Numbers) -> 
         result.budgets.append(Budget(f"lag p95 after {turns} turns at 2 × {rate} tok/s", p95, limit, " ms"))
 
 
-def _turn_cost(app: MeasuredApp) -> float:
+def _turn_cost(app: MeasuredApp, turns: int) -> float:
     """Processor seconds of the app for one answer, median."""
     costs: list[float] = []
-    for _ in range(COSTED_TURNS):
+    for _ in range(turns):
         before = app.call("look")["processor"]
         _fill(app, 1)
         costs.append(app.call("look")["processor"] - before)

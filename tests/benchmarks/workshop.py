@@ -43,12 +43,14 @@ class Numbers:
     """Length of an answer at 100 and at 500 tok/s each."""
     history: int = 10
     long_history: int = 200
+    costed_turns: int = 21
+    """One more or less frame makes a tenth of a turn's cost: a few turns would tell of chance."""
     conversations: int = 5
     shape: str = "llama-160m"
 
 
 FULL = Numbers()
-QUICK = Numbers(rounds=3, starts=3, answers=1, conversations=2, long_history=35)
+QUICK = Numbers(rounds=3, starts=3, answers=1, costed_turns=7, conversations=2, long_history=35)
 TINY = Numbers(
     rounds=1,
     tries=1,
@@ -62,6 +64,7 @@ TINY = Numbers(
     stream_seconds=(0.3, 0.1),
     history=2,
     long_history=3,
+    costed_turns=1,
     conversations=1,
     shape="llama-tiny",
 )
