@@ -85,7 +85,7 @@ class Panel(Widget, can_focus=True):
         self._next: tuple[Snapshot, Size, Content] | None = None
         """What was drawn to be compared with it, and of what: so that nothing is drawn twice."""
         self.border_title = self.TITLE
-        self.border_subtitle = self.LEGEND
+        self.border_subtitle = self._legend = self.LEGEND
         self.tooltip = Content(self.SUMMARY)
 
     def on_mount(self) -> None:
@@ -97,14 +97,14 @@ class Panel(Widget, can_focus=True):
         if self.snapshot is not None and snapshot.now - self.snapshot.now <= PANEL_SECONDS:
             return
         # Below another screen nobody looks; a dialog lets it be seen.
-        if self.screen.is_current or self.app.screen.is_modal:
+        if self.app.screen is self.screen or self.app.screen.is_modal:
             self.show(snapshot)
 
     def show(self, snapshot: Snapshot) -> None:
         """Draw `snapshot` instead of the last one, if it looks any different."""
         self.snapshot = snapshot
-        if self.border_subtitle != (legend := self.legend(snapshot)):
-            self.border_subtitle = legend
+        if self._legend != (legend := self.legend(snapshot)):
+            self.border_subtitle = self._legend = legend
         content = self._content()
         if self._drawn is None or not content.is_same(self._drawn):
             self._next = snapshot, self.content_size, content

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from textual.app import App, ComposeResult
+from textual.content import Content
 from textual.geometry import Size
+from textual.screen import Screen
 from textual.signal import Signal
 
 from app.state.series import Snapshot
@@ -13,7 +17,7 @@ from app.widgets.kv_blocks import KVBlocksPanel
 from app.widgets.memory import MemoryPanel
 from app.widgets.panel import NO_ENGINE, Panel
 from app.widgets.throughput import ThroughputPanel
-from tests.app.widgets.samples import ALL, EMPTY, FULL, HUGE, OnePanel, screen_text
+from tests.app.widgets.samples import ALL, EMPTY, FULL, GPU, HUGE, OnePanel, screen_text
 
 PANELS: tuple[type[Panel], ...] = (ThroughputPanel, MemoryPanel, KVBlocksPanel, DevicePanel)
 each_panel = pytest.mark.parametrize("kind", PANELS)
@@ -136,3 +140,48 @@ async def test_a_refresh_causes_no_layout(monkeypatch: pytest.MonkeyPatch) -> No
         app.snapshots.publish(FULL)
         await pilot.pause(0.1)
         assert not layouts
+
+
+async def test_what_is_new_is_drawn_once_and_what_is_the_same_is_not_shown_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Drawn to be compared, then shown as it is."""
+    panel = MemoryPanel()
+    app = OnePanel(panel)
+    async with app.run_test(size=(80, 12)) as pilot:
+        panel.show(FULL)
+        await pilot.pause()
+        drawn: list[Snapshot] = []
+        draw = panel.draw
+
+        def counted(snapshot: Snapshot, width: int, height: int) -> Content:
+            drawn.append(snapshot)
+            return draw(snapshot, width, height)
+
+        monkeypatch.setattr(panel, "draw", counted)
+        fuller = replace(FULL, memory_used=FULL.memory_used * 2)
+        panel.show(fuller)
+        await pilot.pause(0.2)
+        assert drawn == [fuller]
+        shown = panel._drawn
+        panel.show(replace(fuller, now=FULL.now + 1))
+        await pilot.pause(0.2)
+        assert len(drawn) == 2
+        assert panel._drawn is shown
+
+
+async def test_below_another_screen_nothing_is_drawn() -> None:
+    app = Following()
+    async with app.run_test(size=(80, 60)) as pilot:
+        app.snapshots.publish(FULL)
+        await pilot.pause()
+        await app.push_screen(Screen())
+        later = replace(GPU, now=FULL.now + 5)
+        app.snapshots.publish(later)
+        await pilot.pause()
+        assert all(panel.snapshot is FULL for panel in app.screen_stack[0].query(Panel))
+        app.pop_screen()
+        await pilot.pause()
+        app.snapshots.publish(later)
+        await pilot.pause()
+        assert all(panel.snapshot is later for panel in app.query(Panel))
