@@ -1,23 +1,20 @@
-"""The Textual app: screens, bindings, start and stop of engines."""
+"""The Textual app: settings, the conversation, start and stop of engines."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
-from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 from textual.signal import Signal
 from textual.worker import Worker, WorkerState
 
 from app import themes
 from app.background import tell_death
-from app.commands import commands
+from app.navigation import Navigation
 from app.opening import close_sides, open_side
 from app.state import paths
 from app.state.brought_back import brought_back, brought_back_words
@@ -36,23 +33,14 @@ from engines.plan.placement import device_of
 SNAPSHOT_SECONDS = 0.25
 
 
-class Playground(App[None]):
+class Playground(Navigation):
     """Two engines and one prompt."""
 
     TITLE = "trt-playground"
     NOTIFICATION_TIMEOUT = 3
     CSS_PATH = "styles/panels.tcss"
     HORIZONTAL_BREAKPOINTS = []  # noqa: RUF012 - the screens have theirs
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f1", "help", "Help", id="app.help"),
-        Binding("f2", "prepare", "Prepare", id="app.prepare"),
-        Binding("f3", "conversations", "Conversations", id="app.conversations"),
-        Binding("f4", "sampling", "Sampling", id="app.sampling"),
-        # Text areas have F6 too.
-        Binding("f6", "settings", "Settings", id="app.settings", show=False, priority=True),
-        Binding("f8", "store", "Engine store", id="app.store", show=False),
-        Binding("ctrl+q", "quit", "Quit", id="app.quit", priority=True),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q", "quit", "Quit", id="app.quit", priority=True)]
 
     def __init__(
         self, settings: Settings, settings_file: Path | None = None, conversation: Path | None = None
@@ -102,11 +90,6 @@ class Playground(App[None]):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Colours of our widgets for themes that do not set them."""
         return themes.variable_defaults(self.current_theme.dark)
-
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Everything the app can do, in the command palette."""
-        yield from super().get_system_commands(screen)
-        yield from commands(self, screen)
 
     async def on_mount(self) -> None:
         """Show the chat; or Prepare, until engines have been chosen once."""
@@ -197,66 +180,6 @@ class Playground(App[None]):
             words = brought_back_words(changes, self.settings)
             self.change_settings(**changes)
             self.notify(f"{words}\nF4 changes it.", timeout=8, markup=False)
-
-    def show_chat(self) -> None:
-        """Go back to the chat."""
-        from app.screens.chat import ChatScreen
-
-        while len(self.screen_stack) > 2:
-            self.pop_screen()
-        if not isinstance(self.screen, ChatScreen):  # the first start began with Prepare
-            self.switch_screen(ChatScreen())
-
-    def action_prepare(self) -> None:
-        """Open Prepare."""
-        from app.screens.prepare import PrepareScreen
-
-        if not isinstance(self.screen, PrepareScreen):
-            self.push_screen(PrepareScreen(self.settings, self.device))
-
-    def action_conversations(self) -> None:
-        """Open the saved conversations."""
-        from app.screens.conversations import ConversationsScreen
-
-        if not isinstance(self.screen, ConversationsScreen) and not self.screen.is_modal:
-            self.push_screen(ConversationsScreen())
-
-    def action_support(self) -> None:
-        """Show what runs here."""
-        from app.screens.support import SupportScreen
-
-        if not isinstance(self.screen, SupportScreen) and not self.screen.is_modal:
-            self.push_screen(SupportScreen())
-
-    def action_sampling(self) -> None:
-        """Open Sampling."""
-        from app.screens.sampling import SamplingScreen
-
-        if not isinstance(self.screen, SamplingScreen) and not self.screen.is_modal:
-            self.push_screen(SamplingScreen())
-
-    def action_settings(self) -> None:
-        """Open the settings, or close them."""
-        from app.screens.settings import SettingsScreen
-
-        if isinstance(self.screen, SettingsScreen):
-            self.pop_screen()
-        elif not self.screen.is_modal:
-            self.push_screen(SettingsScreen())
-
-    def action_store(self) -> None:
-        """Open the engine store."""
-        from app.screens.store import StoreScreen
-
-        if not isinstance(self.screen, StoreScreen):
-            self.push_screen(StoreScreen(self.store))
-
-    def action_help(self) -> None:
-        """Open the help."""
-        from app.screens.help import HelpScreen
-
-        if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(self.screen.focused))
 
     async def action_quit(self) -> None:
         """Close both engines beside the event loop, then leave; pressing it twice changes nothing."""

@@ -17,6 +17,7 @@ from textual.dom import DOMNode
 from textual.pilot import Pilot
 
 import app
+from app.navigation import Navigation
 from app.playground import Playground
 from app.screens.attach import AttachScreen, FileInput
 from app.screens.chat import ChatScreen
@@ -115,6 +116,7 @@ async def build(pilot: Pilot[None]) -> None:
 
 PLACES = (
     Place(Playground),
+    Place(Navigation),
     Place(ChatScreen, prepare=fail),
     Place(Prompt),
     Place(Chip, focus="Chip", prepare=attach),
