@@ -88,12 +88,16 @@ class SideSnapshot:
         return self.device.startswith("cuda")
 
     @property
+    def counted(self) -> int | None:
+        """Bytes that system or driver count for the engine where it lives; None where they do not."""
+        return self.gpu_bytes if self.on_gpu else self.process_bytes
+
+    @property
     def held(self) -> int:
         """Bytes that the engine holds where it lives; where nobody counts them, what its library reports."""
-        counted = self.gpu_bytes if self.on_gpu else self.process_bytes
         usage = self.memory
         reported = (usage.weights or 0) + (usage.kv or 0) + (usage.other or 0) if usage else 0
-        return counted or reported
+        return self.counted or reported
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from textual.containers import Horizontal
 
 from app.state import bandwidths, surroundings
 from app.state.outlook import Loaded, Outlook, outlook
-from app.state.series import Phase, Snapshot
+from app.state.series import Phase, SideSnapshot, Snapshot
 from app.state.settings import EngineChoice
 from app.state.side import ANSWERING, Side
 from app.state.surroundings import Surroundings
@@ -134,14 +134,18 @@ class EnginePair(Horizontal):
             self._tokens,
         ):
             return None
-        return Loaded(side.memory, self._held(name, self._picker(name).device) or None)
+        seen = self._seen(name)
+        return Loaded(side.memory, seen.counted if seen else None)
 
     def _held(self, name: str, device: Device) -> int:
         """Bytes that a side's engine holds of a device now."""
+        side = self._seen(name)
+        return side.held if side and side.device == device.name else 0
+
+    def _seen(self, name: str) -> SideSnapshot | None:
         if self._snapshot is None:
-            return 0
-        side = self._snapshot.left if name == "left" else self._snapshot.right
-        return side.held if side.device == device.name else 0
+            return None
+        return self._snapshot.left if name == "left" else self._snapshot.right
 
     def _picker(self, name: str) -> EnginePicker:
         return self.query_one(f"#engine-{name}", EnginePicker)

@@ -66,8 +66,7 @@ def expected_parts(side: SideSnapshot) -> tuple[estimate.Part, ...]:
     """The estimate of the loaded engine beside what it takes; empty without an estimate."""
     if side.estimate is None:
         return ()
-    counted = side.gpu_bytes if side.on_gpu else side.process_bytes
-    return estimate.parts(side.estimate, side.memory, counted)
+    return estimate.parts(side.estimate, side.memory, side.counted)
 
 
 def estimate_words(side: SideSnapshot) -> str:
