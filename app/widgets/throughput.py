@@ -13,14 +13,13 @@ from textual.content import Content
 
 from app.state.series import WINDOW_SECONDS, Phase, SideSnapshot, Snapshot
 from app.units import rate_text
-from app.widgets.drawing import MUTED, Samples, fit_pieces, lines, nice_ceiling, one_line, sparkline
+from app.widgets.drawing import MUTED, fit_pieces, lines, nice_ceiling, one_line, sparkline
 from app.widgets.panel import NO_ENGINE, Panel, has_engine, sides
+from app.widgets.rate_lines import decoding, thinned, unbroken
 
 if TYPE_CHECKING:
     from app.widgets.rate_plot import RatePlot
 
-GAP_SECONDS = 1.5
-"""A line is broken where nothing was measured for so long: between two answers nothing was generated."""
 STALE_SECONDS = 2.0
 """An older rate is not the present one."""
 PLOT_LINES = 5
@@ -168,33 +167,6 @@ def state_text(side: SideSnapshot, now: float) -> str:
     if rate:
         return rate_text(rate)
     return f"{side.phase}, last {rate_text(side.last_rate)}" if side.last_rate else f"{side.phase}"
-
-
-def decoding(rates: Samples) -> list[tuple[float, float]]:
-    """The samples in which tokens came: a side that rests measures 0, which is no speed."""
-    return [(moment, rate) for moment, rate in rates if isfinite(rate) and rate > 0]
-
-
-def thinned(rates: Samples, step: float, end: float) -> list[tuple[float, float]]:
-    """The mean of each whole `step` in the window up to `end`, at its begin: a plot has no dots for more."""
-    bins: dict[float, list[float]] = {}
-    for moment, rate in decoding(rates):
-        if end - WINDOW_SECONDS + step <= moment < end:
-            bins.setdefault(moment // step * step, []).append(rate)
-    return [(moment, sum(found) / len(found)) for moment, found in bins.items()]
-
-
-def unbroken(rates: Samples, now: float) -> list[list[tuple[float, float]]]:
-    """The samples as (seconds before now, rate), in runs without gaps; lone samples become short lines."""
-    runs: list[list[tuple[float, float]]] = []
-    for moment, rate in decoding(rates):
-        ago = moment - now
-        if not -WINDOW_SECONDS <= ago <= 0:
-            continue
-        if not runs or ago - runs[-1][-1][0] > GAP_SECONDS:
-            runs.append([])
-        runs[-1].append((ago, rate))
-    return [run if len(run) > 1 else [(run[0][0] - 0.25, run[0][1]), *run] for run in runs]
 
 
 def _legend(snapshot: Snapshot, width: int, only: int | None = None) -> list[Content]:

@@ -11,13 +11,12 @@ import pytest
 from textual.pilot import Pilot
 
 from app.state.series import Phase, SideSnapshot, Snapshot
+from app.widgets.rate_lines import thinned, unbroken
 from app.widgets.throughput import (
     ThroughputPanel,
     current_rate,
     shared_top,
     state_text,
-    thinned,
-    unbroken,
 )
 from tests.app.widgets.samples import EMPTY, FULL, HUGE, LEFT, NOW, RIGHT, OnePanel, rates, screen_text
 
