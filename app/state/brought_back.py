@@ -29,12 +29,14 @@ def brought_back(record: Record, settings: Settings) -> dict[str, ChatOptions]:
 
 def brought_back_words(changes: dict[str, ChatOptions], settings: Settings) -> str:
     """What differs from the settings as they were, a side a line; empty where nothing does."""
-    lines = [
-        f"{name.removesuffix('_chat').capitalize()}: "
-        + ", ".join(_differences(getattr(settings, name), options))
+    told = {
+        name.removesuffix("_chat").capitalize(): ", ".join(_differences(getattr(settings, name), options))
         for name, options in changes.items()
-    ]
-    return "\n".join(["This conversation was asked otherwise, and is again:", *lines]) if lines else ""
+    }
+    if len(told) > 1 and len(set(told.values())) == 1:
+        told = {"Both sides": next(iter(told.values()))}
+    lines = [f"{side}: {differences}" for side, differences in told.items()]
+    return "\n".join(["Asked as in this conversation again.", *lines]) if lines else ""
 
 
 def _last_options(conversation: Conversation) -> ChatOptions | None:
@@ -55,7 +57,7 @@ def _differences(before: ChatOptions, after: ChatOptions) -> Iterator[str]:
     for field in FIELDS:
         old, new = field.text(before.sampling), field.text(after.sampling)
         if old != new:
-            yield f"{field.title.lower()} {new}, not {old}"
+            yield f"{field.title.lower()} {new} (was {old})"
     if before.sampling.stop != after.sampling.stop:
         yield "other stop texts"
     if before.sampling.ignore_eos != after.sampling.ignore_eos:

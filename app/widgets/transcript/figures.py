@@ -27,7 +27,7 @@ def figures(turn: Turn, width: int) -> str:
         return flow([displayable(word) for word in words], width, " ")
     timing = turn.timing
     if timing is None:
-        return "stopped before it began" if turn.reason == "stopped" else UNFINISHED
+        return {"": UNFINISHED, "stopped": "stopped before it began"}.get(turn.reason, "no answer")
     parts = [
         rate_text(timing.decode_rate),
         f"TTFT {seconds_text(timing.ttft)}",

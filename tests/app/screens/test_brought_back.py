@@ -17,7 +17,7 @@ from tests.app.driving import ask, until_ready, wait_until
 
 PIRATE = ChatOptions("Be a pirate.", Sampling(max_tokens=6, temperature=0.8, seed=3, ignore_eos=True))
 PLAIN = ChatOptions(sampling=Sampling(max_tokens=4, ignore_eos=True))
-TOLD = "Left: system prompt “Be a pirate.”, temperature 0.8, not 0, seed 3, not 0, max tokens 6, not 4"
+TOLD = "Left: system prompt “Be a pirate.”, temperature 0.8 (was 0), seed 3 (was 0), max tokens 6 (was 4)"
 
 
 def toasts(app: Playground) -> list[str]:
@@ -42,7 +42,7 @@ async def test_reopened_with_f3(settings: Settings, tmp_path: Path) -> None:
         await until_ready(pilot)
         await ask(pilot, "one")
         await reopen(pilot)
-        assert not any("asked otherwise" in words for words in toasts(app))
+        assert not any("Asked as" in words for words in toasts(app))
         app.change_settings(left_chat=PLAIN)
         await reopen(pilot)
         assert any(TOLD in words and "Right" not in words for words in toasts(app))

@@ -57,8 +57,10 @@ def test_words_tell_every_difference() -> None:
     settings = Settings()
     words = brought_back_words(brought_back(record(PIRATE, ChatOptions()), settings), settings)
     assert words.splitlines()[1:] == [
-        "Left: system prompt “Be a pirate.”, temperature 1.5, not 0, seed 7, not 0, other stop texts"
+        "Left: system prompt “Be a pirate.”, temperature 1.5 (was 0), seed 7 (was 0), other stop texts"
     ]
+    both = brought_back_words(brought_back(record(PIRATE, PIRATE), settings), settings)
+    assert both == words.replace("Left", "Both sides")
     full = replaced(PIRATE, system_prompt="", sampling=replace(PIRATE.sampling, ignore_eos=True))
     settings = Settings(right_chat=PIRATE)
     words = brought_back_words(brought_back(record(None, full), settings), settings)
