@@ -17,13 +17,14 @@ CONFIGURATIONS = {
     "fp8": "FP8_DEFAULT_CFG",
     "int4-awq": "INT4_AWQ_CFG",
     "int8-sq": "INT8_SMOOTHQUANT_CFG",
+    "w4a8-awq": "W4A8_AWQ_BETA_CFG",
     "nvfp4": "NVFP4_DEFAULT_CFG",
 }
 """Precision to a name in `modelopt.torch.quantization`."""
 CALIBRATION_TOKENS = 512
 """Of one text."""
-NEEDS_GPU = ("nvfp4",)
-"""ModelOpt's kernels for blocks of 16 are for GPUs only."""
+NEEDS_GPU = ("nvfp4", "w4a8-awq")
+"""ModelOpt's kernels for blocks of 16 are for GPUs only; W4A8 was not done after a minute on a CPU."""
 TOKENIZER_FILES = (
     "tokenizer*",
     "special_tokens_map.json",
@@ -60,21 +61,23 @@ def quantise(
     if precision in NEEDS_GPU and not device.startswith("cuda"):
         raise EngineError("no-device", f"{precision} is calibrated on an NVIDIA GPU only.", "Choose fp8.")
     report.stage("quantise")
-    model, tokenizer = _read(checkpoint, device)
-    model = _quantised(model, tokenizer, precision, texts, report)
+    model, tokenizer = read(checkpoint, device)
+    model = quantised(model, tokenizer, precision, texts, report)
     report.stage("export")
-    _export(model, checkpoint, target)
+    export(model, checkpoint, target)
     return {"calibration_texts": len(texts), "weight_bytes": _bytes(target)}
 
 
-def _read(checkpoint: Path, device: str) -> tuple[Any, Any]:
+def read(checkpoint: Path, device: str) -> tuple[Any, Any]:
+    """The model and its tokenizer, from this disk."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype="auto", local_files_only=True)
     return model.to(device).eval(), AutoTokenizer.from_pretrained(checkpoint, local_files_only=True)
 
 
-def _quantised(model: Any, tokenizer: Any, precision: str, texts: list[str], report: Report) -> Any:
+def quantised(model: Any, tokenizer: Any, precision: str, texts: list[str], report: Report) -> Any:
+    """The model with ModelOpt's quantisers in it, calibrated with the texts."""
     import modelopt.torch.quantization as mtq
     import torch
 
@@ -94,7 +97,8 @@ def _quantised(model: Any, tokenizer: Any, precision: str, texts: list[str], rep
     return mtq.quantize(model, config, calibrate)
 
 
-def _export(model: Any, checkpoint: Path, target: Path) -> None:
+def export(model: Any, checkpoint: Path, target: Path) -> None:
+    """Write what `quantised` returned, with the tokenizer's files, in Hugging Face's form."""
     import torch
     from modelopt.torch.export import export_hf_checkpoint
 

@@ -1,0 +1,230 @@
+"""`python -m tests.benchmarks.modelopt [PRECISION ...] [--quick] [--json FILE]`: the ModelOpt stage.
+
+Not one of `tests.benchmarks`: it is for a GPU, and needs torch, transformers and nvidia-modelopt only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import multiprocessing
+import resource
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from engines.backends.tensorrt_llm.calibration import calibration_texts
+from engines.backends.tensorrt_llm.quantise import CONFIGURATIONS, NEEDS_GPU, export, quantised, read
+from engines.demo import CHECKPOINT
+from engines.errors import EngineError
+from engines.worker.report import StageReport
+from tests.benchmarks.machine import machine
+from tests.benchmarks.table import Result, number
+
+METHOD = """\
+The demo checkpoint, quantised on {device} with {calibrating} of the project's calibration texts.
+Teacher-forced on {scored} other texts ({tokens} tokens at most of each): mean KL divergence from the
+checkpoint in bf16, in nats, and how often both have the same first token. "Weights": a plain bf16 model
+with the weights of the exported files, dequantised. "All": ModelOpt's own fake-quantised model, activations
+included. One process for each precision; memory is its peak, of the GPU where there is one, else resident."""
+DEQUANTISE = Path(__file__).parents[1] / "doubles/tensorrt_llm/both/tensorrt_llm/_dequantise.py"
+"""By its path: the package around it stands in for a library, and cannot be imported as it lies here."""
+TOKENS = 256
+"""Of one scored text."""
+COLUMNS = (
+    "precision",
+    "read s",
+    "quantise s",
+    "export s",
+    "MB",
+    "KL weights",
+    "same top",
+    "KL all",
+    "same top all",
+    "peak MB",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured."""
+
+    device: str
+    calibrating: list[str]
+    scored: list[str]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one precision showed."""
+
+    read_seconds: float
+    quantise_seconds: float
+    export_seconds: float
+    weight_bytes: int
+    kl_weights: float
+    same_top_weights: float
+    kl_all: float
+    same_top_all: float
+    peak_bytes: int
+
+    def row(self, precision: str) -> tuple[str, ...]:
+        """Its line of the table."""
+        seconds = (self.read_seconds, self.quantise_seconds, self.export_seconds)
+        return (
+            precision,
+            *map(number, seconds),
+            number(self.weight_bytes / 1e6),
+            f"{self.kl_weights:.5f}",
+            f"{self.same_top_weights:.2%}",
+            f"{self.kl_all:.5f}",
+            f"{self.same_top_all:.2%}",
+            number(self.peak_bytes / 1e6),
+        )
+
+
+def main() -> None:
+    """Measure the precisions that were named, or all that this device can calibrate."""
+    import torch
+
+    arguments = _arguments()
+    plan = _plan("cuda" if torch.cuda.is_available() else "cpu", quick=arguments.quick)
+    device = torch.cuda.get_device_name() if plan.device == "cuda" else "the CPU"
+    method = METHOD.format(
+        device=device, calibrating=len(plan.calibrating), scored=len(plan.scored), tokens=TOKENS
+    )
+    result = Result("modelopt", method, COLUMNS)
+    for precision in arguments.precisions or CONFIGURATIONS:
+        try:
+            found = _apart(precision, plan)
+        except Exception as error:
+            # One format that fails says so and leaves the others to be measured.
+            result.notes.append(f"{precision}: not measured: {error}")
+            continue
+        result.rows.append(found.row(precision))
+        print(*found.row(precision), flush=True)  # should the next one not end, this one is told
+        result.figures[precision] = asdict(found)
+    host = machine()
+    host.versions["nvidia-modelopt"] = version("nvidia-modelopt")
+    print("\n".join([*host.lines(), "", *result.lines()]))
+    if arguments.json:
+        document = {"machine": asdict(host), "device": device, "quick": arguments.quick}
+        arguments.json.write_text(json.dumps(document | {"results": [result.to_json()]}, indent=1), "utf-8")
+    raise SystemExit(0 if result.rows else 1)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.modelopt", description=__doc__)
+    names = ", ".join(CONFIGURATIONS)
+    parser.add_argument("precisions", nargs="*", metavar="PRECISION", help=f"of {names}; all if none")
+    parser.add_argument("--quick", action="store_true", help="few texts: a look, not a measurement")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured there as well")
+    return parser.parse_args()
+
+
+def _plan(device: str, *, quick: bool) -> Plan:
+    """Every fourth text is scored, and calibrates nothing."""
+    texts = calibration_texts("")
+    scored = texts[::4]
+    calibrating = [text for index, text in enumerate(texts) if index % 4]
+    return Plan(device, calibrating[:4], scored[:2]) if quick else Plan(device, calibrating, scored)
+
+
+def _apart(precision: str, plan: Plan) -> Found:
+    """In a process of its own, so that peak memory is of this precision."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(_told, precision, plan).result()
+
+
+def _told(precision: str, plan: Plan) -> Found:
+    """Measure; what fails is told as text, for not every exception travels between processes."""
+    try:
+        return measure(precision, plan)
+    except Exception as error:
+        raise RuntimeError(f"{type(error).__name__}: {error}") from None
+
+
+def measure(precision: str, plan: Plan) -> Found:
+    """Quantise, export, and hold both against bf16."""
+    import torch
+
+    if precision in NEEDS_GPU and plan.device == "cpu":
+        raise EngineError("no-device", f"{precision} is calibrated on an NVIDIA GPU only.")
+    report = StageReport(lambda _: None, 1, ("quantise", "export"))
+    started = time.monotonic()
+    model, tokenizer = read(CHECKPOINT, plan.device)
+    reading = time.monotonic()
+    batches = [
+        tokenizer(text, return_tensors="pt", truncation=True, max_length=TOKENS).input_ids.to(plan.device)
+        for text in plan.scored
+    ]
+    reference = _scores(model.to(torch.bfloat16), batches)
+    before = time.monotonic()
+    model = quantised(model, tokenizer, precision, plan.calibrating, report)
+    after = time.monotonic()
+    everything = _compared(reference, _scores(model, batches))
+    with tempfile.TemporaryDirectory(prefix="trt-playground-modelopt-") as name:
+        folder = Path(name)
+        exporting = time.monotonic()
+        export(model, CHECKPOINT, folder)
+        exported = time.monotonic()
+        peak = _peak(plan.device)
+        size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+        weights = _compared(reference, _scores(_of_exported(folder, plan.device), batches))
+    return Found(reading - started, after - before, exported - exporting, size, *weights, *everything, peak)
+
+
+def _of_exported(folder: Path, device: str) -> Any:
+    """A plain model with the weights that the exported files stand for."""
+    import torch
+
+    model, _ = read(CHECKPOINT, "cpu")
+    missing, unexpected = model.load_state_dict(_plain_weights(folder), strict=False)
+    tied = {"lm_head.weight"} if model.config.tie_word_embeddings else set[str]()
+    if unexpected or set(missing) - tied:
+        raise ValueError(f"The exported weights do not fit: missing {missing}, unexpected {unexpected}.")
+    return model.to(device, torch.bfloat16)
+
+
+def _plain_weights(folder: Path) -> dict[str, Any]:
+    found = importlib.util.spec_from_file_location("dequantise", DEQUANTISE)
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    weights: dict[str, Any] = module.plain_weights(folder)
+    return weights
+
+
+def _scores(model: Any, batches: list[Any]) -> list[Any]:
+    import torch
+
+    with torch.inference_mode():
+        return [model(batch, use_cache=False).logits[0].float().log_softmax(-1).cpu() for batch in batches]
+
+
+def _compared(reference: list[Any], candidate: list[Any]) -> tuple[float, float]:
+    """Mean KL divergence from the reference, and the share of positions with the same first token."""
+    import torch
+
+    base, other = torch.cat(reference), torch.cat(candidate)
+    divergence = (base.exp() * (base - other)).sum(-1).mean()
+    return float(divergence), float((base.argmax(-1) == other.argmax(-1)).float().mean())
+
+
+def _peak(device: str) -> int:
+    import torch
+
+    if device == "cuda":
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+if __name__ == "__main__":
+    main()
