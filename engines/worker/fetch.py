@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engines.errors import EngineError
+from engines.plan.loadable import CONFIGURATIONS, refuse_unloadable
 
 if TYPE_CHECKING:
     from engines.backends.base import Report
@@ -20,11 +21,13 @@ DOWNLOADED = "Reconstructing"
 """How the hub's library begins the description of the one bar that counts bytes on this disk."""
 
 
-def fetch(checkpoint: str, revision: str | None, report: Report) -> Path:
+def fetch(checkpoint: str, revision: str | None, report: Report, backend: str) -> Path:
     """Download what is missing of `org/name` into the hub cache and return the snapshot's folder.
 
+    Its configuration comes first: what `backend` cannot load is refused before any weight is fetched.
+
     Raises:
-        EngineError: unknown id, gated, no network, or no space.
+        EngineError: unknown id, gated, no network, no space, or nothing that `backend` loads.
     """
     import huggingface_hub
     from huggingface_hub import errors
@@ -33,6 +36,10 @@ def fetch(checkpoint: str, revision: str | None, report: Report) -> Path:
         # The download itself asks without any limit of time: a network that swallows packets would keep it
         # waiting for ever.
         huggingface_hub.HfApi().model_info(checkpoint, revision=revision, timeout=ANSWER_SECONDS)
+        described = huggingface_hub.snapshot_download(
+            checkpoint, revision=revision, allow_patterns=CONFIGURATIONS
+        )
+        refuse_unloadable(backend, Path(described))
         folder = huggingface_hub.snapshot_download(
             checkpoint,
             revision=revision,

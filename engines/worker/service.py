@@ -161,7 +161,8 @@ class Service:
     def _fetch(self, command: protocol.Fetch) -> protocol.Fetched:
         report = StageReport(self.send, command.id, ("fetch",))
         report.stage("fetch")
-        return protocol.Fetched(command.id, str(fetch(command.checkpoint, command.revision, report)))
+        folder = fetch(command.checkpoint, command.revision, report, self.backend_name)
+        return protocol.Fetched(command.id, str(folder))
 
     def _prepare(self, command: protocol.Prepare) -> protocol.Prepared:
         spec, directory = EngineSpec.from_json(command.spec), Path(command.directory)

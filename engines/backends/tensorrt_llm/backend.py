@@ -27,6 +27,7 @@ from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 from engines.plan.checkpoint import Checkpoint, read_checkpoint
 from engines.plan.kv_precision import KV_PRECISIONS, resolved_kv
+from engines.plan.loadable import refuse_unloadable
 from engines.plan.quantisation import modelopt_precision
 from engines.worker.protocol import KVUsage, MemoryUsage, Sampling
 
@@ -281,22 +282,17 @@ def already_quantised(spec: EngineSpec, checkpoint: Path) -> str:
     Raises:
         EngineError: it is quantised otherwise.
     """
+    refuse_unloadable("tensorrt-llm", checkpoint)
     found = read_checkpoint(checkpoint).quantisation
     if found is None:
         return ""
     precision = modelopt_precision(found)
     if precision == spec.precision and not arguments.wants_engine(spec):
         return found.name
-    if precision:
-        raise EngineError(
-            "already-quantised",
-            f"This checkpoint is quantised to {found.name} already.",
-            f"Choose {precision}, or the plain checkpoint.",
-        )
     raise EngineError(
-        "unsupported-checkpoint",
-        f"TensorRT-LLM does not load checkpoints quantised by {found.name}. {found.words}",
-        "Take the plain checkpoint and choose a precision here, or one exported by NVIDIA ModelOpt.",
+        "already-quantised",
+        f"This checkpoint is quantised to {found.name} already.",
+        f"Choose {precision}, or the plain checkpoint.",
     )
 
 
