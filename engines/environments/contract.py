@@ -91,7 +91,7 @@ CONTRACT: tuple[Row, ...] = (
     *_rows(EXECUTOR, "CompletionOutput", "field", "finish_reason"),
     *_rows(EXECUTOR, "GenerationResult", "method", "abort result __iter__ __next__"),
     *_rows(EXECUTOR, "GenerationResult", "property", "finished"),
-    *_rows("quantization/mode.py", "QuantAlgo", "field", "FP8 W4A16_AWQ NVFP4 W8A8_SQ_PER_CHANNEL"),
+    *_rows("quantization/mode.py", "QuantAlgo", "field", "FP8 W4A16_AWQ W4A8_AWQ NVFP4 W8A8_SQ_PER_CHANNEL"),
     *_rows("executor/base_worker.py", "", "name", "to_json_str", optional=True),
 )
 

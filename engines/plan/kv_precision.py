@@ -40,6 +40,7 @@ KV_CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
     ("tensorrt-llm", "fp8"): ("bf16", "fp8"),
     ("tensorrt-llm", "int8-sq"): ("bf16",),
     ("tensorrt-llm", "int4-awq"): ("bf16", "fp8"),
+    ("tensorrt-llm", "w4a8-awq"): ("bf16", "fp8"),
     ("tensorrt-llm", "nvfp4"): ("bf16", "fp8"),
 }
 """By backend and precision of the weights, what `auto` means first. Others store it as their weights."""

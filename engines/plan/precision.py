@@ -80,6 +80,13 @@ PRECISIONS: dict[str, Precision] = {
             _scaled(4, 16 + 4, 128),
             16,
         ),
+        Precision(
+            "w4a8-awq",
+            "INT4 AWQ + FP8",
+            "4-bit AWQ weights multiplied with FP8 activations: twice INT4 AWQ's arithmetic.",
+            _scaled(4, 16 + 4, 128),
+            16,
+        ),
         # An FP8 scale for each block of 16.
         Precision("nvfp4", "NVFP4", "4-bit floats in blocks of 16 with an FP8 scale.", _scaled(4, 8, 16), 16),
     )

@@ -58,6 +58,7 @@ MODELOPT_PRECISIONS = {
     "FP8": "fp8",
     "fp8": "fp8",
     "W4A16_AWQ": "int4-awq",
+    "W4A8_AWQ": "w4a8-awq",
     "W8A8_SQ_PER_CHANNEL": "int8-sq",
     "NVFP4": "nvfp4",
 }

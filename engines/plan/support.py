@@ -431,6 +431,32 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "tensorrt-llm",
+        "w4a8-awq",
+        "cuda",
+        Support(
+            "unavailable", "INT4 AWQ + FP8 is not in NVIDIA's table for Blackwell.", "Choose NVFP4 there."
+        ),
+        _TRTLLM_TABLE,
+        compute_capability=(10, 0),
+    ),
+    Rule(
+        "tensorrt-llm",
+        "w4a8-awq",
+        "cuda",
+        Support("native", "4-bit weights and FP8 activations, calibrated by ModelOpt; never tried here."),
+        _TRTLLM_TABLE,
+        compute_capability=(8, 9),
+    ),
+    Rule(
+        "tensorrt-llm",
+        "w4a8-awq",
+        "cuda",
+        Support("unavailable", "Its FP8 activations need compute capability 8.9 (Ada).", "Choose INT4 AWQ."),
+        _TRTLLM_TABLE,
+        compute_capability=(8, 0),
+    ),
+    Rule(
+        "tensorrt-llm",
         "nvfp4",
         "cuda",
         Support("native", "Weights and activations in NVFP4, calibrated by ModelOpt on this GPU."),

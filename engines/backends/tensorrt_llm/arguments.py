@@ -24,6 +24,7 @@ QUANT_ALGORITHMS = {
     "fp8": "FP8",
     "int4-awq": "W4A16_AWQ",
     "int8-sq": "W8A8_SQ_PER_CHANNEL",
+    "w4a8-awq": "W4A8_AWQ",
     "nvfp4": "NVFP4",
 }
 """Names of `QuantAlgo`."""

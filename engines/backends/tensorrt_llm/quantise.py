@@ -24,7 +24,10 @@ CONFIGURATIONS = {
 CALIBRATION_TOKENS = 512
 """Of one text."""
 NEEDS_GPU = ("nvfp4", "w4a8-awq")
-"""ModelOpt's kernels for blocks of 16 are for GPUs only; W4A8 was not done after a minute on a CPU."""
+"""ModelOpt's kernels for blocks of 16 are for GPUs only; W4A8 was not done after a minute on a CPU.
+
+No checkpoint of W4A8 has been run by TensorRT-LLM here.
+"""
 TOKENIZER_FILES = (
     "tokenizer*",
     "special_tokens_map.json",

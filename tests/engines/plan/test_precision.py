@@ -50,7 +50,8 @@ def test_bytes_read_agree_with_the_published_ones_of_llama_3_1_8b(precision: str
 
 
 def test_every_precision_explains_itself() -> None:
-    assert [*PRECISIONS] == ["fp32", "bf16", "fp16", "fp8", "int8", "int8-sq", "int4", "int4-awq", "nvfp4"]
+    names = "fp32 bf16 fp16 fp8 int8 int8-sq int4 int4-awq w4a8-awq nvfp4"
+    assert " ".join(PRECISIONS) == names
     for precision in PRECISIONS.values():
         assert precision.title
         assert precision.description.endswith(".")
@@ -132,6 +133,10 @@ def test_a_backend_of_another_environment_is_there_with_it() -> None:
         assert "8.9" in support("tensorrt-llm", "fp8", A100).reason
         assert "8.0" in support("tensorrt-llm", "bf16", T4).reason
         assert "10.0" in support("tensorrt-llm", "nvfp4", H200).reason
+        assert support("tensorrt-llm", "w4a8-awq", H200).state == "native"
+        assert "never tried" in support("tensorrt-llm", "w4a8-awq", H200).reason
+        assert "8.9" in support("tensorrt-llm", "w4a8-awq", A100).reason
+        assert "Blackwell" in support("tensorrt-llm", "w4a8-awq", B200).reason
         assert support("tensorrt-llm", "nvfp4", B200).state == "native"
     finally:
         register("tensorrt-llm", None)
