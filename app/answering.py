@@ -10,7 +10,7 @@ from app.state.answer_cost import counted
 from app.state.conversation import Turn
 from app.state.settings import ContextFull, TimingMode
 from app.state.side import Side
-from app.state.stream import BUSY_RATE, CALM_SECONDS
+from app.state.stream import CALM_SECONDS
 from app.widgets.pane import Pane
 
 if TYPE_CHECKING:
@@ -75,15 +75,13 @@ class Answering:
             self._chat.notify(words, severity="warning", markup=False)
 
     async def _draw(self) -> None:
-        """Draw new text: ten times a second, or with the panels when tokens come fast.
+        """Draw new text ten times a second; when tokens come fast, the chat does with the panels.
 
         What is drawn in the same moment costs the screen, and so the engines, one update.
         """
         panes = list(self._chat.query(Pane))
         while True:
-            if sum(side.rate() for side in self._app.sides) > BUSY_RATE:
-                await self._chat.beat.wait()
-            else:
-                await asyncio.sleep(CALM_SECONDS)
-            for pane in panes:
-                pane.flush()
+            await asyncio.sleep(CALM_SECONDS)
+            if not self._chat.is_busy:
+                for pane in panes:
+                    pane.flush()

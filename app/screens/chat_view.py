@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -17,10 +16,12 @@ from app.state.presets import sampling_words
 from app.state.series import Phase, Snapshot
 from app.state.settings import Settings
 from app.state.side import Side
+from app.state.stream import BUSY_RATE
 from app.widgets.composer import Composer
 from app.widgets.pane import Pane
 from app.widgets.panel import Panel
 from app.widgets.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS, PanelStrip
+from app.widgets.prompt import Prompt
 from app.widgets.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ class ChatView(Screen[None]):
         """Follow the sides; show what a saved conversation holds."""
         for pane in self.query(Pane):
             pane.show_conversation()
-        self.beat = asyncio.Event()
-        self.app.snapshots.subscribe(self, self._on_beat)
+        # At once, and so before the panels draw: they and the panes then share one update of the screen.
+        self.app.snapshots.subscribe(self, self._on_beat, immediate=True)
         self.app.side_changed.subscribe(self, self.show_side)
         self.app.build_changed.subscribe(self, self.show_build)
         self.app.settings_changed.subscribe(self, self.show_settings)
@@ -119,11 +120,18 @@ class ChatView(Screen[None]):
         last = [side.conversation.turns[-1] if side.conversation.turns else None for side in self.app.sides]
         self.query_one(Verdict).compare(last[0], last[1])
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether tokens come so fast that every update of the screen is felt by the engines."""
+        return sum(side.rate() for side in self.app.sides) > BUSY_RATE
+
     def _on_beat(self, _: Snapshot) -> None:
+        busy = self.is_busy
         for pane in self.query(Pane):
             pane.show_phase()
-        self.beat.set()
-        self.beat.clear()
+            if busy:
+                pane.flush()
+        self.query_one(Prompt).cursor_blink = not busy
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Workers tell the node that started them, and nobody else."""

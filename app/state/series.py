@@ -116,6 +116,12 @@ class Snapshot:
     """Of all cores together."""
     gpus: tuple[GpuSample, ...] = ()
 
+    @property
+    def decode_rate(self) -> float:
+        """Tok/s of the sides that decode now."""
+        decoding = (side for side in (self.left, self.right) if side.phase is Phase.DECODE)
+        return sum(side.rates[-1][1] for side in decoding if side.rates)
+
 
 @dataclass
 class RateSeries:

@@ -15,10 +15,12 @@ from textual.signal import Signal
 from textual.widget import Widget
 
 from app.state.series import Phase, SideSnapshot, Snapshot
+from app.state.stream import BUSY_RATE
 
 NO_ENGINE = "No engine yet: choose one with F2"
-PANEL_SECONDS = 0.4
-"""Figures that change oftener cannot be read, and drawing them takes time from the engines."""
+PANEL_SECONDS, BUSY_PANEL_SECONDS = 0.4, 0.9
+"""Figures that change oftener cannot be read, and drawing them takes time from the engines: once a second is
+enough while tokens come fast."""
 FOLDED = "-folded"
 """Class of a panel that the user folded."""
 FOLDED_HEIGHT = 1
@@ -94,7 +96,8 @@ class Panel(Widget, can_focus=True):
             self.snapshots.subscribe(self, self._follow)
 
     def _follow(self, snapshot: Snapshot) -> None:
-        if self.snapshot is not None and snapshot.now - self.snapshot.now <= PANEL_SECONDS:
+        pause = BUSY_PANEL_SECONDS if snapshot.decode_rate > BUSY_RATE else PANEL_SECONDS
+        if self.snapshot is not None and snapshot.now - self.snapshot.now <= pause:
             return
         # Below another screen nobody looks; a dialog lets it be seen.
         if self.app.screen is self.screen or self.app.screen.is_modal:

@@ -88,6 +88,7 @@ class RatePlot(PlotWidget, can_focus=False):  # type: ignore[misc, call-arg]
             for run in runs:
                 moments, rates = zip(*run, strict=True)
                 self.plot(moments, rates, line_style=colour, hires_mode=mode)
+        self.render()  # onto the canvases now: with the next update of the screen they would need one more
 
 
 def _short(rate: float) -> str:

@@ -7,10 +7,11 @@ from typing import Protocol
 
 from engines.worker.protocol import Chunk, Done
 
-FLUSH_NS = 40_000_000
-FLUSH_TOKENS = 64
-"""A chunk leaves after 40 ms or 64 tokens: twice as often as the screen is drawn, and no oftener, as each
-one costs the engine's cores something. The first leaves at once."""
+FLUSH_NS, BUSY_FLUSH_NS = 40_000_000, 100_000_000
+FEW_TOKENS, FLUSH_TOKENS = 4, 64
+"""A chunk leaves after 40 ms while tokens come one by one, after 100 ms where they come faster than 100 a
+second, or with 64 tokens: twice as often as the screen is drawn then, and no oftener, as each chunk costs the
+engine's cores something. The first leaves at once."""
 PENDING_TOKENS = 32
 """Tokens that may wait for the rest of a character: random weights talk in broken bytes for ever."""
 
@@ -94,7 +95,7 @@ class Answer:
             self._times.append(t_ns)
             if self._stop:  # they are looked for token by token, so that the engine stops at once
                 self._decode()
-        if t_ns - self._flushed_ns >= FLUSH_NS or len(self._token_ids) - self._sent_tokens >= FLUSH_TOKENS:
+        if self._is_due(t_ns - self._flushed_ns, len(self._token_ids) - self._sent_tokens):
             self._decode()
             self._flush(len(self._text) - self._held_back())
             self._flushed_ns = t_ns
@@ -111,6 +112,12 @@ class Answer:
         self._flush(len(self._text))
         reason = "stop" if self.stop_text_found else reason
         return Done(self._id, reason, self._text, tuple(self._token_ids), cached)
+
+    @staticmethod
+    def _is_due(waited_ns: int, gathered: int) -> bool:
+        if gathered > FEW_TOKENS:
+            return waited_ns >= BUSY_FLUSH_NS or gathered >= FLUSH_TOKENS
+        return waited_ns >= FLUSH_NS
 
     def _decode(self) -> None:
         new = self._token_ids[self._decoded_tokens :]

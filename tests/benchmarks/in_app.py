@@ -22,7 +22,9 @@ METHOD = """\
 The app on a pseudo-terminal of 160×48 that is read as a terminal would, both engines loaded, every panel
 on, timing in turn; beside it, in a process of its own, the backend's class called directly. The same engine
 files, the same prompts (new words in each round, the conversation cleared before), the same {new} tokens.
-App and script take turns, and who begins changes from round to round. Medians of {rounds} rounds."""
+App and script take turns, and who begins changes from round to round. Where a process's memory happens to
+lie changes its speed for as long as it lives, so that both are started anew {sessions} times, and who is
+started first changes too. Medians of {sessions} times {rounds} rounds."""
 ENGINE, LIMIT = "openvino:int8", 0.97
 NEW_TOKENS_FACTOR = 4
 """Longer answers than in `decode`: what is looked for is a few per cent."""
@@ -84,30 +86,50 @@ def run(workshop: Workshop) -> Result:
     numbers = workshop.numbers
     new_tokens = numbers.new_tokens * NEW_TOKENS_FACTOR
     columns = ("checkpoint, engine", "in the app tok/s", "bare script tok/s", "app / script [range]")
-    result = Result("in_app", METHOD.format(new=new_tokens, rounds=numbers.rounds), columns)
+    method = METHOD.format(new=new_tokens, rounds=numbers.session_rounds, sessions=numbers.sessions)
+    result = Result("in_app", method, columns)
     for name, checkpoint in workshop.checkpoints.items():
         directory = engine_directory(workshop, ENGINE, name)
-        with (
-            bare_engine(workshop, ENGINE, checkpoint, directory) as bare,
-            running(workshop, checkpoint, ENGINE, numbers.reference) as app,
-        ):
-            rounds = _rounds(workshop, app, bare, new_tokens)
-        inside, outside = [app_rate for app_rate, _ in rounds.best], [rate for _, rate in rounds.best]
+        pairs, medians = list[tuple[float, float]](), list[float]()
+        for session in range(numbers.sessions):
+            rounds = _session(workshop, checkpoint, directory, new_tokens, app_first=session % 2 == 1)
+            pairs += rounds.best
+            medians.append(statistics.median(inside / outside for inside, outside in rounds.best))
+            result.notes.append(f"{name}, start {session + 1}: {medians[-1]:.3f}; {rounds.summary()}")
+        inside, outside = [app_rate for app_rate, _ in pairs], [rate for _, rate in pairs]
         quotients = ratios(inside, outside)
-        result.notes.append(f"{name}: {rounds.summary()}")
-        medians = number(statistics.median(inside)), number(statistics.median(outside))
-        result.rows.append((f"{name} {ENGINE}", *medians, spread(quotients, "{:.3f}".format)))
-        result.figures[name] = {"app tok/s": inside, "script tok/s": outside}
+        rates = number(statistics.median(inside)), number(statistics.median(outside))
+        result.rows.append((f"{name} {ENGINE}", *rates, spread(quotients, "{:.3f}".format)))
+        result.figures[name] = {"app tok/s": inside, "script tok/s": outside, "ratio of each start": medians}
         result.budgets.append(
             Budget(f"app / script, {name}", statistics.median(quotients), LIMIT, at_least=True)
         )
     return result
 
 
+def _session(
+    workshop: Workshop, checkpoint: Path, directory: str, new_tokens: int, app_first: bool
+) -> QuietRounds[tuple[float, float]]:
+    """Start both anew, and let them take turns."""
+    with contextlib.ExitStack() as stack:
+
+        def start_app() -> MeasuredApp:
+            return stack.enter_context(running(workshop, checkpoint, ENGINE, workshop.numbers.reference))
+
+        def start_script() -> BareEngine:
+            return stack.enter_context(bare_engine(workshop, ENGINE, checkpoint, directory))
+
+        if app_first:
+            app, bare = start_app(), start_script()
+        else:
+            bare, app = start_script(), start_app()
+        return _rounds(workshop, app, bare, new_tokens)
+
+
 def _rounds(
     workshop: Workshop, app: MeasuredApp, bare: BareEngine, new_tokens: int
 ) -> QuietRounds[tuple[float, float]]:
-    rounds = QuietRounds[tuple[float, float]](workshop.numbers)
+    rounds = QuietRounds[tuple[float, float]](workshop.numbers, workshop.numbers.session_rounds)
     app.call("set", mode="in turn", max_tokens=new_tokens)
     for turn in rounds:
         text = workshop.random_words(PROMPT_WORDS)

@@ -31,6 +31,9 @@ class Numbers:
     """After one round of warm-up that is thrown away."""
     tries: int = 3
     """Disturbed rounds are measured again, up to so many times as many; then the quietest must do."""
+    sessions: int = 6
+    """Times that app and script are started for `in_app`."""
+    session_rounds: int = 5
     demo: bool = True
     prompt_tokens: int = 128
     new_tokens: int = 64
@@ -50,10 +53,21 @@ class Numbers:
 
 
 FULL = Numbers()
-QUICK = Numbers(rounds=3, starts=3, answers=1, costed_turns=7, conversations=2, long_history=35)
+QUICK = Numbers(
+    rounds=3,
+    sessions=2,
+    session_rounds=2,
+    starts=3,
+    answers=1,
+    costed_turns=7,
+    conversations=2,
+    long_history=35,
+)
 TINY = Numbers(
     rounds=1,
     tries=1,
+    sessions=1,
+    session_rounds=1,
     demo=False,
     prompt_tokens=16,
     new_tokens=8,
