@@ -92,6 +92,8 @@ class EnginePair(Horizontal):
     def show(self, checkpoint: Checkpoint | None, context: int | None, sides: str) -> None:
         """Estimate for this checkpoint, context and `both`, `left` or `right` from now on."""
         self._checkpoint, self._tokens, self._sides = checkpoint, context, sides
+        for picker in self.query(EnginePicker):
+            picker.look_at(checkpoint)
         self.show_estimates()
 
     @on(EnginePicker.Chosen)

@@ -18,18 +18,12 @@ from app.state.outlook import Outlook
 from app.state.settings import EngineChoice
 from app.widgets.estimate_card import EstimateCard
 from engines.backends.registry import BACKENDS
+from engines.plan.checkpoint import Checkpoint
 from engines.plan.hardware import Device
 from engines.plan.kv_precision import AUTO, kv_choices
+from engines.plan.loadable import support_of
 from engines.plan.placement import device_of
-from engines.plan.precision import (
-    PRECISIONS,
-    State,
-    Support,
-    default_precision,
-    rule,
-    support,
-    support_table,
-)
+from engines.plan.precision import PRECISIONS, State, Support, default_precision, rule
 
 STATES = {
     "native": ("●", "$text-success", "native"),
@@ -84,6 +78,7 @@ bandwidth, once. A model that fits the processor's cache, as the demo does, may 
         known = choice.precision in PRECISIONS
         self.precision = choice.precision if known else default_precision(self.backend, self.device)
         self._wanted_kv = choice.kv_precision
+        self._checkpoint: Checkpoint | None = None
 
     @property
     def choice(self) -> EngineChoice:
@@ -104,7 +99,7 @@ bandwidth, once. A model that fits the processor's cache, as the demo does, may 
     @property
     def support(self) -> Support:
         """Whether the choice runs here, and why."""
-        return support(self.backend, self.precision, self.device)
+        return support_of(self.backend, self.precision, self.device, self._checkpoint)
 
     @property
     def problem(self) -> str:
@@ -128,11 +123,19 @@ bandwidth, once. A model that fits the processor's cache, as the demo does, may 
         self._list()
         self.show(None)
 
+    def look_at(self, checkpoint: Checkpoint | None) -> None:
+        """Offer what goes with this checkpoint; None for one that is not on this disk."""
+        if checkpoint is not self._checkpoint:
+            self._checkpoint = checkpoint
+            self._list()
+
     def show(self, outlook: Outlook | None) -> None:
         """Show what the choice will take; None while there is nothing to estimate from."""
         row = rule(self.backend, self.precision, self.device)
         description = PRECISIONS[self.precision].description
-        self.query_one(EstimateCard).show(outlook, self.support, description, row.source if row else "")
+        found = self.support
+        source = row.source if row and row.support == found else ""  # what a checkpoint forbids has another
+        self.query_one(EstimateCard).show(outlook, found, description, source)
 
     @on(Select.Changed, ".backend")
     def backend_chosen(self, event: Select.Changed) -> None:
@@ -178,7 +181,7 @@ bandwidth, once. A model that fits the processor's cache, as the demo does, may 
         """What runs comes first: what does not is the truth too, but must not push it out of sight."""
         options = self.query_one(PrecisionList)
         options.clear_options()
-        table = support_table(self.backend, self.device)
+        table = {name: support_of(self.backend, name, self.device, self._checkpoint) for name in PRECISIONS}
         for name in sorted(table, key=lambda name: table[name].state == "unavailable"):
             options.add_option(Option(_line(name, table[name].state), id=name))
         options.highlighted = options.get_option_index(self.precision)

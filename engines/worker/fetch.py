@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engines.errors import EngineError
-from engines.plan.loadable import CONFIGURATIONS, refuse_unloadable
+from engines.plan.loadable import CONFIGURATIONS, refuse_unloadable, refuse_without_weights
 
 if TYPE_CHECKING:
     from engines.backends.base import Report
@@ -35,7 +35,8 @@ def fetch(checkpoint: str, revision: str | None, report: Report, backend: str) -
     try:
         # The download itself asks without any limit of time: a network that swallows packets would keep it
         # waiting for ever.
-        huggingface_hub.HfApi().model_info(checkpoint, revision=revision, timeout=ANSWER_SECONDS)
+        found = huggingface_hub.HfApi().model_info(checkpoint, revision=revision, timeout=ANSWER_SECONDS)
+        refuse_without_weights(checkpoint, [file.rfilename for file in found.siblings or ()])
         described = huggingface_hub.snapshot_download(
             checkpoint, revision=revision, allow_patterns=CONFIGURATIONS
         )

@@ -42,6 +42,12 @@ PATTERNS: tuple[tuple[str, str, str, str], ...] = (
         "Take the plain checkpoint and choose a precision here, or one exported by NVIDIA ModelOpt.",
     ),
     (
+        "unknown architecture",
+        "unsupported-checkpoint",
+        "The installed TensorRT-LLM has no such model.",
+        "Choose another backend for this checkpoint, or a newer TensorRT-LLM.",
+    ),
+    (
         "got invalid argument",
         "unknown-version",
         "This version of TensorRT-LLM does not know an argument that the playground uses.",

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from textual.widgets import Select
+from msgspec.structs import replace
+from textual.widgets import Input, Select
 
 from app.playground import Playground
 from app.screens.prepare import PrepareScreen
@@ -22,6 +23,7 @@ from engines.worker.protocol import Sampling
 from tests.app.driving import ask, sampled, until_answered, until_chat, until_ready, wait_until
 from tests.doubles.nvml import Gpu, Nvml
 from tests.engines.double_environment import make_environment
+from tests.engines.plan.folders import LLAMA, write_checkpoint
 
 
 @pytest.fixture
@@ -45,8 +47,6 @@ def settings(precision: str = "fp8") -> Settings:
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("environment")
 async def test_from_the_picker_to_the_chat() -> None:
-    from msgspec.structs import replace
-
     start = replace(settings(), chosen=False, left=EngineChoice("openvino", "int8"))
     app = Playground(start)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -99,3 +99,26 @@ async def test_stop_death_and_restart(monkeypatch: pytest.MonkeyPatch) -> None:
         await pilot.press("f9")
         await until_ready(pilot)
         await pilot.pause()
+
+
+@pytest.mark.usefixtures("environment")
+async def test_the_picker_knows_what_it_cannot_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    quantised = LLAMA | {"quantization_config": {"quant_method": "gptq", "bits": 4}}
+    for name, config in (("plain", LLAMA), ("gptq", quantised)):
+        model = tmp_path / f"models--org--{name}"
+        write_checkpoint(model / "snapshots" / ("a" * 40), config)
+        (model / "refs").mkdir()
+        (model / "refs" / "main").write_text("a" * 40)
+    app = Playground(replace(settings(), chosen=False, checkpoint="org/plain"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
+        left, right = app.screen.query(EnginePicker)
+        await wait_until(pilot, lambda: left.support.state == "native")
+        app.screen.query_one("#checkpoint", Input).value = "org/gptq"
+        await wait_until(pilot, lambda: left.support.state == "unavailable")
+        assert "quantised by gptq" in left.problem
+        assert right.support.state == "native"
+        await pilot.press("ctrl+b")
+        await pilot.pause()
+        assert not app.builds
