@@ -132,6 +132,13 @@ class Backend(ABC):
         """
         raise EngineError("unsupported", f"{self.title} gives no log-probabilities of a given text.")
 
+    def check_engine(self, spec: EngineSpec, directory: Path, report: Report) -> None:  # noqa: B027
+        """Hold the loaded engine against what `prepare` kept of its checkpoint in `directory`, if anything.
+
+        Raises:
+            EngineError: it is further from the checkpoint than its precision explains (`smoke-test`).
+        """
+
     @property
     @abstractmethod
     def context_tokens(self) -> int:

@@ -98,6 +98,7 @@ def smoke_test(backend: Backend, spec: EngineSpec, directory: Path, report: Stag
             "Try another precision, and report this with the log.",
         )
     report.log(f"smoke test: {tokenizer.decode(seen)!r}")
+    backend.check_engine(spec, directory, report)
 
 
 def _are_probable(backend: Backend, token_ids: Sequence[int]) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.backends.base import Availability, Backend, Emit, Generated, Report, Scores, Stopped
-from engines.backends.tensorrt_llm import arguments, capability
+from engines.backends.tensorrt_llm import arguments, capability, reference
 from engines.backends.tensorrt_llm.build_lines import build_lines
 from engines.backends.tensorrt_llm.calibration import calibration_texts, write_data_set
 from engines.backends.tensorrt_llm.deadline import deadline
@@ -217,6 +217,10 @@ class TensorRTLLMBackend(Backend):
         if logits is None or len(logits) < len(token_ids):
             raise EngineError("unsupported", "TensorRT-LLM gave no logits for the whole of the prompt.")
         return scores_of(logits, token_ids, top_k)
+
+    def check_engine(self, spec: EngineSpec, directory: Path, report: Report) -> None:
+        """Against the plain model's scores, where ModelOpt had it in hand; an engine build keeps none."""
+        reference.check(self.score, self._context, spec.precision, directory, report)
 
     def _loaded(self) -> tuple[Any, Statistics]:
         if self._llm is None or self._statistics is None:

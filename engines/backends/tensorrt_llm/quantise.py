@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.backends.base import Report
+from engines.backends.tensorrt_llm.reference import keep
 from engines.errors import EngineError
 
 CONFIGURATIONS = {
@@ -47,7 +48,9 @@ def quantise(
     *,
     device: str = "cpu",
 ) -> dict[str, object]:
-    """Write the quantised checkpoint into `target`: stages `quantise` and `export`.
+    """Write the quantised checkpoint into `target`, and beside it what the plain model says of some texts.
+
+    Stages: `quantise` and `export`.
 
     Returns:
         Facts for the manifest.
@@ -65,6 +68,8 @@ def quantise(
         raise EngineError("no-device", f"{precision} is calibrated on an NVIDIA GPU only.", "Choose fp8.")
     report.stage("quantise")
     model, tokenizer = read(checkpoint, device)
+    target.mkdir(parents=True, exist_ok=True)
+    keep(model, checkpoint, target.parent)
     model = quantised(model, tokenizer, precision, texts, report)
     report.stage("export")
     export(model, checkpoint, target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ async def load(process: EngineProcess, wanted: EngineSpec, directory: str = "") 
     return await process.ask(protocol.Load(process.next_id(), wanted.to_json(), directory))
 
 
-def of_type(events: list[protocol.Event], kind: type) -> list:
+def of_type(events: list[protocol.Event], kind: type) -> list[Any]:
     return [event for event in events if isinstance(event, kind)]
 
 

@@ -66,6 +66,8 @@ def load_model(folder: Path) -> Any:
         _fill(model, plain_weights(folder))
     else:
         model = AutoModelForCausalLM.from_pretrained(folder)
+    if wants("corrupt-weights"):
+        _mix_up(model)
     return model.float().eval()
 
 
@@ -80,6 +82,13 @@ def save_engine(model: Any, folder: Path, version: str) -> None:
     (folder / "config.json").write_text(json.dumps(config))
     weights = {name: tensor.clone().contiguous() for name, tensor in model.state_dict().items()}
     save_file(weights, folder / "rank0.engine")
+
+
+def _mix_up(model: Any) -> None:
+    """Rows of every layer's matrices in another order: still probabilities, of another model."""
+    for name, weight in model.named_parameters():
+        if "layers" in name and weight.dim() == 2:
+            weight.data = weight.data.roll(1, 0)
 
 
 def _fill(model: Any, weights: dict[str, torch.Tensor]) -> None:
