@@ -11,7 +11,7 @@ from engines.backends.base import Backend
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 from engines.worker.protocol import Sampling
-from engines.worker.report import QuietReport, StageReport
+from engines.worker.report import StageReport, WithinStage
 from engines.worker.tokenizer import Tokenizer
 from engines.worker.values import SAMPLING_LIMITS
 
@@ -85,7 +85,7 @@ def smoke_test(backend: Backend, spec: EngineSpec, directory: Path, report: Stag
         EngineError: `smoke-test`.
     """
     tokenizer = Tokenizer(Path(spec.checkpoint))
-    backend.load(spec, Path(spec.checkpoint), directory, QuietReport())
+    backend.load(spec, Path(spec.checkpoint), directory, WithinStage(report))
     seen: list[int] = []
     prompt = tokenizer.plain_ids("Hello")
     expected = min(SMOKE_TOKENS, backend.context_tokens - len(prompt))

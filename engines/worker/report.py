@@ -48,8 +48,20 @@ class StageReport:
         os._exit(GAVE_UP)
 
 
+class WithinStage:
+    """For loading within the smoke test: its stages are lines, as the stage stays the smoke test's."""
+
+    def __init__(self, report: StageReport) -> None:
+        self._report = report
+        self.progress, self.log, self.give_up = report.progress, report.log, report.give_up
+
+    def stage(self, name: str) -> None:
+        """A stage begins."""
+        self._report.log(f"smoke test: {name}")
+
+
 class QuietReport:
-    """For loading within the smoke test: only the log hears it."""
+    """Where nobody looks: only the log hears it."""
 
     def stage(self, name: str) -> None:
         """A stage begins."""

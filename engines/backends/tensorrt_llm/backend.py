@@ -15,13 +15,15 @@ from typing import Any
 
 from engines.backends.base import Availability, Backend, Emit, Generated, Report, Scores, Stopped
 from engines.backends.tensorrt_llm import arguments, capability, reference
-from engines.backends.tensorrt_llm.build_lines import build_lines
+from engines.backends.tensorrt_llm.build_lines import BuildLines
 from engines.backends.tensorrt_llm.calibration import calibration_texts, write_data_set
 from engines.backends.tensorrt_llm.deadline import deadline
 from engines.backends.tensorrt_llm.failures import in_words
+from engines.backends.tensorrt_llm.log_lines import followed
 from engines.backends.tensorrt_llm.quantise import CONFIGURATIONS, quantise
 from engines.backends.tensorrt_llm.sampling import sampling_fields
 from engines.backends.tensorrt_llm.scores import scores_of
+from engines.backends.tensorrt_llm.start_lines import STAGES, StartLines
 from engines.backends.tensorrt_llm.statistics import Statistics
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
@@ -47,7 +49,7 @@ class TensorRTLLMBackend(Backend):
     name = "tensorrt-llm"
     title = "TensorRT-LLM"
     prepare_stages = ("quantise", "export", "import", "build")
-    load_stages = ("import", "start")
+    load_stages = ("import", *STAGES)
 
     def __init__(self) -> None:
         self._llm: Any = None
@@ -107,7 +109,7 @@ class TensorRTLLMBackend(Backend):
         wanted = arguments.shared_arguments(spec, checkpoint, checkpoint, context)
         wanted |= arguments.engine_arguments(context, llmapi)
         wanted |= arguments.build_arguments(spec, data, workspace, llmapi)
-        with _told("building the engine"), build_lines(report):
+        with _told("building the engine"), followed(BuildLines(report)):
             llm = _engine_class()(**wanted)
             llm.save(str(directory / ENGINE))
             llm.shutdown()
@@ -127,7 +129,8 @@ class TensorRTLLMBackend(Backend):
         self.close()
         report.stage("import")
         llmapi = self._import(report)
-        report.stage("start")
+        lines = StartLines(report)
+        lines.begin()
         self._context = _context(spec, checkpoint)
         wanted = arguments.shared_arguments(spec, model, checkpoint, self._context)
         if model.name == ENGINE:
@@ -142,7 +145,7 @@ class TensorRTLLMBackend(Backend):
             f"TensorRT-LLM has not started within {START_SECONDS / 60:g} minutes.",
             "Its log ends where it waits. With MPI trouble, TLLM_WORKER_USE_SINGLE_PROCESS=1 may help.",
         )
-        with _told("starting"), deadline(START_SECONDS, report, slow):
+        with _told("starting"), followed(lines), deadline(START_SECONDS, report, slow):
             self._llm = llm_class(**wanted)
         self._statistics = Statistics(self._llm)
         self._checkpoint = read_checkpoint(checkpoint)

@@ -10,14 +10,16 @@ import pytest
 
 from engines.backends.tensorrt_llm.arguments import pool_tokens, wants_engine
 from engines.backends.tensorrt_llm.backend import already_quantised
-from engines.backends.tensorrt_llm.build_lines import told
+from engines.backends.tensorrt_llm.build_lines import BuildLines
 from engines.backends.tensorrt_llm.failures import in_words
 from engines.backends.tensorrt_llm.sampling import sampling_fields
+from engines.backends.tensorrt_llm.start_lines import StartLines
 from engines.backends.tensorrt_llm.statistics import cache_stats
 from engines.build.spec import EngineSpec
 from engines.demo import CHECKPOINT
 from engines.errors import EngineError
 from engines.worker.protocol import Sampling
+from engines.worker.report import QuietReport
 
 
 def spec(precision: str) -> EngineSpec:
@@ -64,12 +66,47 @@ def test_only_smoothquant_needs_an_engine() -> None:
     assert wants_engine(EngineSpec("anywhere", "tensorrt-llm", "fp8", options={"runtime": "engine"}))
 
 
-def test_stage_lines_through_colours() -> None:
-    text = "\x1b[38;20mLoading Model: \x1b[1;32m[2/3]\t\x1b[1;31mBuilding TRT-LLM engine\x1b[0m\nTime: 1.0s\n"
-    assert [*told(text + "Total latency: 37.655s\n")] == [
-        (2, 3, "Building TRT-LLM engine"),
-        (0, 0, "Total latency: 37.655s"),
-    ]
+class Notes(QuietReport):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def stage(self, name: str) -> None:
+        """A stage."""
+        self.told.append(name)
+
+    def progress(self, done: float, total: float, unit: str = "") -> None:
+        """Progress."""
+        self.told.append((done, total, unit))
+
+    def log(self, line: str) -> None:
+        """A line: told by the library itself."""
+
+
+def test_stage_lines_of_a_build() -> None:
+    notes = Notes()
+    for line in ("Loading Model: [2/3]\tBuilding TRT-LLM engine", "Time: 1.0s", "Total latency: 37.655s"):
+        BuildLines(notes)(line)
+    assert notes.told == [(1, 3, "steps")]
+
+
+def test_stages_of_a_start_go_forwards_only() -> None:
+    notes = Notes()
+    lines = StartLines(notes)
+    lines.begin()
+    graphs = ["[TRT-LLM] [I] Creating CUDA graph instances for 2 batch sizes."]
+    graphs += [f"Run generation only CUDA graph warmup for batch size={size}, draft_len=0" for size in (2, 1)]
+    for line in (
+        "Loading weights in parallel:  50%|#####     | 1/2 [00:02<00:02,  2.01s/it]",
+        "[Autotuner] Autotuning process starts ...",
+        *graphs,
+        "Run autotuning warmup for batch size=1",
+        "something new",
+    ):
+        lines(line)
+    files, first, second = (1, 2, "files"), (0, 2, "graphs"), (1, 2, "graphs")
+    assert notes.told == ["load", files, "autotune", "CUDA graphs", first, second]
 
 
 def test_statistics_are_read_with_tolerance() -> None:

@@ -46,8 +46,11 @@ def of_type(events: list[protocol.Event], kind: type) -> list[Any]:
 
 async def test_answers_as_the_reference_does(python: str, log: Path) -> None:
     async with worker(python, log) as process:
-        ready = await load(process, spec())
+        command = protocol.Load(process.next_id(), spec().to_json())
+        *told, ready = [event async for event in process.run(command)]
         assert isinstance(ready, protocol.Ready), ready
+        stages = [event.name for event in of_type(told, protocol.Stage)]
+        assert stages == ["import", "load", "autotune", "CUDA graphs", "warm up"]
         assert ready.context == 512
         assert ready.kv.total_blocks == 512 // 32 + 2
         events = await answer(process, IDS, SHORT)

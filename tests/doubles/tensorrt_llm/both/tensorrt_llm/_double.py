@@ -40,6 +40,23 @@ def on_load() -> None:
         time.sleep(3600)
 
 
+def on_warm_up(batch_sizes: list[int]) -> None:
+    """What the PyTorch-based class logs between its weights and its first request."""
+    prefix = "[11/21/2026-10:00:00] [TRT-LLM] [I] "
+    bar = "Loading weights in parallel: 100%|##########| 2/2 [00:00<00:00,  9.01it/s]\r"
+    lines = [
+        "[Autotuner] Autotuning process starts ...",
+        "Run autotuning warmup for batch size=1",
+        "[Autotuner] Autotuning process ends",
+        f"Creating CUDA graph instances for {len(batch_sizes)} batch sizes.",
+        *(
+            f"Run generation only CUDA graph warmup for batch size={size}, draft_len=0"
+            for size in batch_sizes
+        ),
+    ]
+    os.write(2, bar.encode() + "".join(f"{prefix}{line}\n" for line in lines).encode())
+
+
 def on_token(count: int) -> None:
     """A rank that fails ends the whole process."""
     if wants("die-mid-answer") and count == 5:

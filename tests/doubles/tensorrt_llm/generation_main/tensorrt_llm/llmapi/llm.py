@@ -126,6 +126,10 @@ class BaseLLM:
 class _TorchLLM(BaseLLM):
     _args_class = TorchLlmArgs
 
+    def _build_model(self) -> None:
+        super()._build_model()
+        _double.on_warm_up(self.args.cuda_graph_config.batch_sizes or [])
+
     def _statistics(self) -> bool:
         return bool(self.args.enable_iter_perf_stats)
 
