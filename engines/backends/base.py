@@ -68,6 +68,11 @@ class Scores:
     top_logprobs: Sequence[Sequence[float]] = ()
 
 
+def context_of(spec: EngineSpec, positions: int | None) -> int:
+    """The smaller of what was asked for and the model's positions, where it has a limit."""
+    return min(spec.context, positions or spec.context)
+
+
 class Backend(ABC):
     """A library that runs checkpoints. Methods are called from the worker's main thread only."""
 
@@ -76,6 +81,8 @@ class Backend(ABC):
     prepare_stages: ClassVar[tuple[str, ...]] = ()
     """Names of the stages of `prepare`, in order; empty for a backend that builds nothing."""
     load_stages: ClassVar[tuple[str, ...]] = ("load",)
+    context_tokens: int = 0
+    """Tokens of prompt and answer together that the loaded engine holds: set by `load`."""
     engine_format: ClassVar[int] = 1
     """Raised when `prepare` writes something else than before: engines of other formats are built anew."""
 
@@ -138,11 +145,6 @@ class Backend(ABC):
         Raises:
             EngineError: it is further from the checkpoint than its precision explains (`smoke-test`).
         """
-
-    @property
-    @abstractmethod
-    def context_tokens(self) -> int:
-        """Tokens of prompt and answer together that the loaded engine holds."""
 
     def kv_usage(self) -> KVUsage | None:
         """What the library reports now; None where it has nothing."""

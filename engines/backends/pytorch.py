@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from engines.backends.base import Availability, Backend, Emit, Generated, Report, Scores, Stopped
+from engines.backends.base import Availability, Backend, Emit, Generated, Report, Scores, Stopped, context_of
 from engines.backends.random_weights import is_random, random_model
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
@@ -32,7 +32,6 @@ class PyTorchBackend(Backend):
     def __init__(self) -> None:
         self._model: Any = None
         self._cache: Any = None
-        self._context = 0
         self._weight_bytes = 0
 
     @classmethod
@@ -78,13 +77,8 @@ class PyTorchBackend(Backend):
         # end-of-answer tokens, would mix into every answer.
         self._model.generation_config = GenerationConfig()
         self._weight_bytes = int(self._model.get_memory_footprint())
-        positions = getattr(self._model.config, "max_position_embeddings", None) or spec.context
-        self._context = min(spec.context, positions)
-
-    @property
-    def context_tokens(self) -> int:
-        """The smaller of what was asked for and the model's positions."""
-        return self._context
+        positions = getattr(self._model.config, "max_position_embeddings", None)
+        self.context_tokens = context_of(spec, positions)
 
     def generate(
         self,
@@ -145,7 +139,7 @@ class PyTorchBackend(Backend):
     def kv_usage(self) -> KVUsage:
         """Tokens and bytes of the last answer's cache: contiguous, so there are no blocks."""
         if self._cache is None:
-            return KVUsage(capacity_tokens=self._context)
+            return KVUsage(capacity_tokens=self.context_tokens)
         tensors = [
             tensor
             for layer in self._cache.layers
@@ -153,7 +147,7 @@ class PyTorchBackend(Backend):
             if tensor is not None
         ]
         used = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-        return KVUsage(int(self._cache.get_seq_length()), self._context, used)
+        return KVUsage(int(self._cache.get_seq_length()), self.context_tokens, used)
 
     def memory_usage(self) -> MemoryUsage:
         """Weights by their tensors, KV by the cache; rest and peak as CUDA's allocator counts them."""

@@ -78,11 +78,7 @@ class PacedBackend(Backend):
         report.stage("load")
         self._script = Tokenizer.from_file(str(checkpoint / "tokenizer.json")).encode(MARKDOWN).ids
         self._context = spec.context
-
-    @property
-    def context_tokens(self) -> int:
-        """No conversation is too long for it."""
-        return UNLIMITED
+        self.context_tokens = UNLIMITED  # no conversation is too long for it
 
     def generate(
         self,

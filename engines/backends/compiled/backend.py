@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engines.backends.base import Availability, Backend, Emit, Generated, Report, Scores, Stopped
+from engines.backends.base import Availability, Backend, Emit, Generated, Report, Scores, Stopped, context_of
 from engines.backends.random_weights import is_random
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
@@ -39,7 +39,6 @@ class CompiledBackend(Backend):
     def __init__(self) -> None:
         self._runner: Runner | None = None
         self._compiler: CompilerCache | None = None
-        self._context = 0
         self._weight_bytes = 0
 
     @classmethod
@@ -145,16 +144,11 @@ class CompiledBackend(Backend):
 
         report.stage("compile")
         self._weight_bytes = weight_bytes(model)
-        positions = getattr(model.config, "max_position_embeddings", None) or spec.context
-        self._context = min(spec.context, positions)
+        positions = getattr(model.config, "max_position_embeddings", None)
+        self.context_tokens = context_of(spec, positions)
         with torch.no_grad():
-            self._runner = Runner(model, KeptCache(model.config, self._context))
+            self._runner = Runner(model, KeptCache(model.config, self.context_tokens))
             self._runner.warm_up(lambda done, total: report.progress(done, total, "graphs"))
-
-    @property
-    def context_tokens(self) -> int:
-        """The smaller of what was asked for and the model's positions."""
-        return self._context
 
     def generate(
         self,
@@ -214,7 +208,7 @@ class CompiledBackend(Backend):
             return None
         kept = self._runner.kept
         used = len(kept.held)
-        return KVUsage(used, self._context, used * kept.token_bytes, kept.capacity * kept.token_bytes)
+        return KVUsage(used, self.context_tokens, used * kept.token_bytes, kept.capacity * kept.token_bytes)
 
     def memory_usage(self) -> MemoryUsage | None:
         """Weights and cache by their tensors; the rest and the peak as CUDA's allocator counts them."""

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from engines.backends.base import Availability, Backend, Emit, Generated, Report, Scores, Stopped
+from engines.backends.base import Availability, Backend, Emit, Generated, Report, Scores, Stopped, context_of
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 from engines.plan.decoder import read_decoder
@@ -38,7 +38,6 @@ class OpenVINOBackend(Backend):
         self._pipeline: Pipeline | None = None
         self._scorer: Pipeline | None = None
         """A second pipeline, alive from a score to the next answer: see `score`."""
-        self._context = 0
 
     @classmethod
     def probe(cls) -> Availability:
@@ -98,14 +97,16 @@ class OpenVINOBackend(Backend):
         if directory is None:
             raise EngineError("not-built", "An OpenVINO engine is built before it is loaded.", "Prepare it.")
         self.close()
-        self._context = min(spec.context, decoder.max_positions)
-        if self._context < spec.context:
-            report.log(f"The model's own limit is {self._context:,} tokens; it is asked for no more.")
+        self.context_tokens = context_of(spec, decoder.max_positions)
+        if self.context_tokens < spec.context:
+            report.log(f"The model's own limit is {self.context_tokens:,} tokens; it is asked for no more.")
         from engines.backends.openvino.pipeline import Pipeline, Settings
 
         kv_precision = resolved_kv(self.name, spec.precision, spec.kv_precision)
         hint = "bf16" if spec.precision == "bf16" else "f32"
-        settings = Settings(directory, hint, kv_precision, self._context, decoder.vocabulary, report.log)
+        settings = Settings(
+            directory, hint, kv_precision, self.context_tokens, decoder.vocabulary, report.log
+        )
         self._pipeline = Pipeline(settings)
 
     def generate(
@@ -143,11 +144,6 @@ class OpenVINOBackend(Backend):
         if self._pipeline is None:
             raise EngineError("not-loaded", "No OpenVINO engine is loaded.", "Load one first.")
         return self._pipeline
-
-    @property
-    def context_tokens(self) -> int:
-        """Tokens of prompt and answer together: the spec's, or the model's limit if that is lower."""
-        return self._context
 
     def kv_usage(self) -> KVUsage | None:
         """See `Pipeline.kv_usage`."""

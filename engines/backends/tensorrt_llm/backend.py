@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from engines.backends.base import Availability, Backend, Emit, Generated, Report, Scores, Stopped
+from engines.backends.base import Availability, Backend, Emit, Generated, Report, Scores, Stopped, context_of
 from engines.backends.tensorrt_llm import arguments, capability, reference
 from engines.backends.tensorrt_llm.build_lines import BuildLines
 from engines.backends.tensorrt_llm.calibration import calibration_texts, write_data_set
@@ -56,7 +56,6 @@ class TensorRTLLMBackend(Backend):
         self._statistics: Statistics | None = None
         self._checkpoint: Checkpoint | None = None
         self._kv_precision = "f16"
-        self._context = 0
         self._tokens = 0
         self._reused_before = 0
         self._weight_bytes: int | None = None
@@ -105,7 +104,7 @@ class TensorRTLLMBackend(Backend):
         report.stage("import")
         llmapi = self._import(report)
         report.stage("build")
-        context = _context(spec, checkpoint)
+        context = context_of(spec, read_checkpoint(checkpoint).max_positions)
         wanted = arguments.shared_arguments(spec, checkpoint, checkpoint, context)
         wanted |= arguments.engine_arguments(context, llmapi)
         wanted |= arguments.build_arguments(spec, data, workspace, llmapi)
@@ -131,15 +130,15 @@ class TensorRTLLMBackend(Backend):
         llmapi = self._import(report)
         lines = StartLines(report)
         lines.begin()
-        self._context = _context(spec, checkpoint)
-        wanted = arguments.shared_arguments(spec, model, checkpoint, self._context)
+        self.context_tokens = context_of(spec, read_checkpoint(checkpoint).max_positions)
+        wanted = arguments.shared_arguments(spec, model, checkpoint, self.context_tokens)
         if model.name == ENGINE:
             _check_engine(model)
             llm_class = _engine_class()
-            wanted |= arguments.engine_arguments(self._context, llmapi)
+            wanted |= arguments.engine_arguments(self.context_tokens, llmapi)
         else:
             llm_class = llmapi.LLM
-            wanted |= arguments.torch_arguments(spec, self._context, llmapi)
+            wanted |= arguments.torch_arguments(spec, self.context_tokens, llmapi)
         slow = EngineError(
             "start-hung",
             f"TensorRT-LLM has not started within {START_SECONDS / 60:g} minutes.",
@@ -223,17 +222,12 @@ class TensorRTLLMBackend(Backend):
 
     def check_engine(self, spec: EngineSpec, directory: Path, report: Report) -> None:
         """Against the plain model's scores, where ModelOpt had it in hand; an engine build keeps none."""
-        reference.check(self.score, self._context, spec.precision, directory, report)
+        reference.check(self.score, self.context_tokens, spec.precision, directory, report)
 
     def _loaded(self) -> tuple[Any, Statistics]:
         if self._llm is None or self._statistics is None:
             raise EngineError("not-loaded", "No TensorRT-LLM engine is loaded.", "Load one first.")
         return self._llm, self._statistics
-
-    @property
-    def context_tokens(self) -> int:
-        """The smaller of what was asked for and the model's positions."""
-        return self._context
 
     def kv_usage(self) -> KVUsage | None:
         """The blocks of `kvCacheStats`; counted from the tokens where the library has stopped telling."""
@@ -241,7 +235,7 @@ class TensorRTLLMBackend(Backend):
             return None
         told = self._statistics.fullest
         block = told["tokensPerBlock"] if told else arguments.BLOCK_TOKENS
-        total = told["maxNumBlocks"] if told else arguments.pool_tokens(self._context) // block
+        total = told["maxNumBlocks"] if told else arguments.pool_tokens(self.context_tokens) // block
         used = min(total, max(told["usedNumBlocks"] if told else 0, -(-self._tokens // block)))
         stored = KV_PRECISIONS[self._kv_precision]
         size = round(self._checkpoint.kv_bytes_per_token(stored.element_bytes, stored.head_overhead) * block)
@@ -348,11 +342,6 @@ def _check_engine(folder: Path) -> None:
             f"The engine was built by TensorRT-LLM {built or 'unknown'}, and {found.version} is installed.",
             "Delete it with `trt-playground engines rm`, then prepare it again.",
         )
-
-
-def _context(spec: EngineSpec, checkpoint: Path) -> int:
-    positions = read_checkpoint(checkpoint).max_positions
-    return min(spec.context, positions) if positions else spec.context
 
 
 def _pin_gpus(spec: EngineSpec) -> None:
