@@ -13,6 +13,9 @@ import subprocess
 import sys
 import time
 
+PROTOCOL = 2
+"""That of engines.worker.protocol, which a worker on its own cannot import."""
+
 
 def say(**fields: object) -> None:
     """One well-formed line."""
@@ -20,7 +23,7 @@ def say(**fields: object) -> None:
     sys.stdout.flush()
 
 
-def greet(protocol: int = 1) -> None:
+def greet(protocol: int = PROTOCOL) -> None:
     """What an honest worker says first."""
     say(type="hello", protocol=protocol, pid=os.getpid(), python="3", backend="double")
 

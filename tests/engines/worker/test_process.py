@@ -45,7 +45,7 @@ async def misbehave(
         ("no_json", "worker-nonsense", NONSENSE + "not JSON: 'Loading weights: 100%"),
         ("wrong_types", "worker-nonsense", NONSENSE + "done.reason: '5' is not str"),
         ("long_line", "worker-nonsense", NONSENSE + "Separator is not found"),
-        ("other_protocol", "worker-nonsense", NONSENSE + "it speaks protocol 99, not 1"),
+        ("other_protocol", "worker-nonsense", NONSENSE + "it speaks protocol 99, not 2"),
         ("no_hello", "worker-nonsense", NONSENSE + "it does not begin with hello"),
         ("flood", "worker-nonsense", NONSENSE + "more than 10,000 lines within a second"),
         ("closed_output", "worker-nonsense", "The worker closed its output and ran on."),
