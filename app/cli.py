@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -123,15 +124,38 @@ def ask(
 
 
 @cli.command()
-def doctor() -> None:
+def doctor(
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write a file for a bug report: this, the engines, settings and logs, no names."),
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(help="How long an import may take, with --report.", min=1)
+    ] = 120.0,
+) -> None:
     """Print what this machine has and what can run on it: the first thing a bug report needs.
 
     Examples:
       trt-playground doctor
+      trt-playground doctor --report report.txt
     """
-    from app.doctor import print_report
+    if report is None:
+        from app.doctor import print_report
 
-    print_report()
+        print_report()
+        return
+    from app.bug_report import write_report
+
+    typer.echo("Looking around …", err=True)
+    try:
+        write_report(report.expanduser(), seconds)
+    except FileExistsError as error:
+        typer.echo(f"{report} is there already. Name another file.", err=True)
+        raise typer.Exit(1) from error
+    except OSError as error:
+        typer.echo(f"{report} cannot be written: {error.strerror}.", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"Wrote {report}. Read it before you send it.")
 
 
 @cli.command()

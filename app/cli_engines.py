@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app import completion
+
+if TYPE_CHECKING:
+    from engines.build.store import EngineStore
 
 engines = typer.Typer(
     help="""The engine store: what has been built.
@@ -27,17 +31,10 @@ def list_engines() -> None:
       trt-playground engines ls
     """
     from app.state.paths import engine_store
-    from app.state.side import engine_title
-    from app.units import bytes_text
-    from engines.build.store import EngineStore, damage
+    from engines.build.store import EngineStore
 
-    store = EngineStore(engine_store())
-    for entry in store.entries():
-        typer.echo(
-            f"{entry.fingerprint}  {engine_title(entry.spec):<18} {bytes_text(entry.size):>9}  "
-            f"{damage(entry) or 'whole'}  {entry.spec.checkpoint}"
-        )
-    typer.echo(f"{len(store.entries())} engines in {store.root}")
+    for line in engine_lines(EngineStore(engine_store())):
+        typer.echo(line)
 
 
 @engines.command("rm")
@@ -103,3 +100,18 @@ def prune_engines(
     removed = EngineStore(engine_store()).prune(limit)
     freed = bytes_text(sum(entry.size for entry in removed))
     typer.echo(f"Deleted {len(removed)} engines, {freed}.")
+
+
+def engine_lines(store: EngineStore) -> Iterator[str]:
+    """A line for each engine, and their number."""
+    from app.state.side import engine_title
+    from app.units import bytes_text
+    from engines.build.store import damage
+
+    entries = store.entries()
+    for entry in entries:
+        yield (
+            f"{entry.fingerprint}  {engine_title(entry.spec):<18} {bytes_text(entry.size):>9}  "
+            f"{damage(entry) or 'whole'}  {entry.spec.checkpoint}"
+        )
+    yield f"{len(entries)} engines in {store.root}"

@@ -113,10 +113,8 @@ def check_environment(
       trt-playground env check tensorrt-llm --seconds 300
     """
     from app.state.paths import environment_folder
-    from engines.environments.contract import broken, check
     from engines.environments.environment import environments
     from engines.environments.preflight import preflight
-    from engines.environments.trial import try_import
 
     recipe, root = _recipe(name), environment_folder()
     found = next((one for one in environments(root) if one.name == name), None)
@@ -125,21 +123,10 @@ def check_environment(
         for line in finding_lines(preflight(recipe, root)):
             typer.echo(line)
         raise typer.Exit(1)
-    if found.problem:
-        typer.echo(f"{name} is broken: {found.problem}. Make it anew with `env create {name}`.", err=True)
-        raise typer.Exit(1)
-    verdicts = check(Path(found.package))
-    for one in verdicts:
-        if one.state != "present":
-            typer.echo(f"✗ {one.words}")
-    wrong = broken(verdicts)
-    present = sum(one.state == "present" for one in verdicts)
-    typer.echo(f"contract of {name} {found.version}: {present} of {len(verdicts)} names present")
-    tried = try_import(found.python, recipe.module, seconds)
-    typer.echo(f"{'✓' if tried.good else '✗'} {tried.words}")
-    if tried.detail and not tried.good:
-        typer.echo(tried.detail)
-    raise typer.Exit(1 if wrong or not tried.good else 0)
+    lines, good = check_lines(found, seconds)
+    for line in lines:
+        typer.echo(line)
+    raise typer.Exit(0 if good else 1)
 
 
 @environment_commands.command("remove")
@@ -169,6 +156,30 @@ def environment_lines(found: list[Environment]) -> list[str]:
         f"{'builds TensorRT engines' if one.builds_engines else 'PyTorch-based LLM API only'}  {one.python}"
         for one in found
     ]
+
+
+def check_lines(environment: Environment, import_seconds: float) -> tuple[list[str], bool]:
+    """What is wrong with its files, with what the adapter uses of it and with its import; and if all is well.
+
+    Args:
+        import_seconds: how long the import may take.
+    """
+    from engines.environments.contract import broken, check
+    from engines.environments.trial import try_import
+
+    name = environment.name
+    if environment.problem:
+        remedy = f"env create {name}" if environment.managed else f"env use {name} PYTHON"
+        return [f"✗ {name} is broken: {environment.problem}. Make it anew: `trt-playground {remedy}`."], False
+    verdicts = check(Path(environment.package))
+    lines = [f"✗ {one.words}" for one in verdicts if one.state != "present"]
+    present = sum(one.state == "present" for one in verdicts)
+    lines.append(f"contract of {name} {environment.version}: {present} of {len(verdicts)} names present")
+    tried = try_import(environment.python, _recipe(name).module, import_seconds)
+    lines.append(f"{'✓' if tried.good else '✗'} {tried.words}")
+    if tried.detail and not tried.good:
+        lines.append(tried.detail)
+    return lines, tried.good and not broken(verdicts)
 
 
 def finding_lines(findings: list[Finding]) -> list[str]:
