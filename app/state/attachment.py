@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import re
-import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from app.units import count_text
+from engines.text_file import TextFileError, read_text_file
 
 LARGEST = 1 << 20
 """Bytes: more is past every context."""
@@ -83,45 +82,10 @@ def read_attachment(path: str) -> Attachment:
         AttachmentError: there is none, it is too large, or it is no text.
     """
     try:
-        file = Path(path).expanduser()
-        data = _read(file)
-    except OSError as error:
-        raise AttachmentError(_words(error)) from error
-    except (RuntimeError, ValueError) as error:  # no such home, or a path that can be none
-        raise AttachmentError(f"It cannot be read: {error}.") from error
-    # Other encodings would give other letters than the author's.
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise AttachmentError("It is no text in UTF-8. Save it as UTF-8, or choose another.") from error
-    if "\0" in text:
-        raise AttachmentError("It is a binary file. Choose a text file.")
-    if not text.strip():
-        raise AttachmentError("It is empty. Choose another.")
-    return Attachment(_name(file), _lines_of_unix(text))
-
-
-def _read(file: Path) -> bytes:
-    found = file.stat()
-    if stat.S_ISDIR(found.st_mode):
-        raise AttachmentError("It is a folder. Choose a file in it.")
-    if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for, a device never ends
-        raise AttachmentError("It is no regular file. Choose a text file.")
-    with file.open("rb") as stream:
-        data = stream.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise AttachmentError(
-            "It is larger than 1 MiB. Choose a smaller one, or paste the part that matters."
-        )
-    return data
-
-
-def _words(error: OSError) -> str:
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return "There is no such file."
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return "You may not read it. Choose another."
-    return f"It cannot be read: {error.strerror or error}."
+        text = read_text_file(path, LARGEST)
+    except TextFileError as error:
+        raise AttachmentError(str(error)) from error
+    return Attachment(_name(Path(path)), _lines_of_unix(text))
 
 
 def _name(file: Path) -> str:

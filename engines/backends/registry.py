@@ -26,6 +26,10 @@ class Entry:
     """Whether it makes the random weights of a shape that has none."""
     own_environment: bool = False
     """Whether its libraries collide with ours, so that its workers run with an interpreter of their own."""
+    calibrates: frozenset[str] = frozenset()
+    """Precisions that it calibrates with texts, which may be the user's own."""
+    splits: bool = False
+    """Whether the weights of one engine can be split over several GPUs."""
 
 
 BACKENDS: dict[str, Entry] = {
@@ -42,6 +46,8 @@ BACKENDS: dict[str, Entry] = {
         "engines.backends.tensorrt_llm.backend:TensorRTLLMBackend",
         builds=True,
         own_environment=True,
+        calibrates=frozenset({"fp8", "int4-awq", "int8-sq", "w4a8-awq", "nvfp4"}),
+        splits=True,
     ),
 }
 

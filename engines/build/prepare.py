@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engines.backends.registry import BACKENDS
+from engines.build.options import settled
 from engines.build.spec import EngineSpec, fingerprint_inputs
 from engines.build.store import EngineStore, StoredEngine, check_space
 from engines.errors import EngineError
@@ -99,6 +100,7 @@ class _Preparation:
         checkpoint = await asyncio.to_thread(
             read_checkpoint, folder, trust_remote_code=self._spec.trust_remote_code
         )
+        self._spec, contents = await asyncio.to_thread(settled, self._spec, checkpoint)
         described = await self._process.ask(protocol.Describe(self._process.next_id()))
         if not isinstance(described, protocol.Described):
             yield described
@@ -110,7 +112,7 @@ class _Preparation:
             return
         if random_seed(folder) is not None and not BACKENDS[self._spec.backend].runs_shapes:
             raise _no_weights(self._spec)
-        inputs = fingerprint_inputs(self._spec, checkpoint.identity, described.versions)
+        inputs = fingerprint_inputs(self._spec, checkpoint.identity, described.versions, contents)
         async with aclosing(self._find_or_build(checkpoint, inputs)) as steps:
             async for step in steps:
                 yield step

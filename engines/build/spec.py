@@ -7,7 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+
+CALIBRATION = "calibration"
+"""The option that names a file with texts to calibrate with."""
+GPUS = "tensor_parallel_size"
+"""The option that says over how many GPUs the weights are split."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,24 @@ class EngineSpec:
     options: dict[str, str] = field(default_factory=dict)
     """Options of one backend, by its own names."""
 
+    @property
+    def calibration(self) -> str:
+        """The user's file to calibrate with; empty for the texts that ship with the project."""
+        return self.options.get(CALIBRATION, "")
+
+    @property
+    def gpus(self) -> int:
+        """Over how many GPUs the weights are split, counted from `device` on."""
+        return max(1, int(self.options.get(GPUS, "1")))
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """`device`, and those after it that hold a part of the weights."""
+        if self.gpus == 1:
+            return (self.device,)
+        kind, _, first = self.device.partition(":")
+        return tuple(f"{kind}:{int(first or 0) + place}" for place in range(self.gpus))
+
     def to_json(self) -> dict[str, object]:
         """Plain data, the inverse of `from_json`."""
         return asdict(self)
@@ -50,12 +74,17 @@ class EngineSpec:
 
 CHECKPOINT = "checkpoint: "
 """How the names of the inputs begin that come from the checkpoint."""
+CONTENT = "content: "
+"""How the names of the inputs begin that are the content of a file which an option names."""
 BUILD_FIELDS = ("backend", "precision", "options")
 """Fields that change the files of an engine; the others only change how it is loaded."""
 
 
 def fingerprint_inputs(
-    spec: EngineSpec, checkpoint: dict[str, str], versions: dict[str, str]
+    spec: EngineSpec,
+    checkpoint: dict[str, str],
+    versions: dict[str, str],
+    contents: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """The named facts an engine depends on, so that a mismatch can be told in words.
 
@@ -63,9 +92,14 @@ def fingerprint_inputs(
         checkpoint: identity of the checkpoint's content, as `Checkpoint.identity` gives it.
         versions: library name to version, as the backend's probe gives them. A backend whose engines fit
             one GPU only adds the GPU's architecture to them.
+        contents: digests of the files that options name, by option. They count, and not where a file lies.
     """
     facts = {f"{CHECKPOINT}{name}": value for name, value in checkpoint.items()}
-    facts |= {name: json.dumps(getattr(spec, name), sort_keys=True) for name in BUILD_FIELDS}
+    contents = contents or {}
+    built = {name: getattr(spec, name) for name in BUILD_FIELDS}
+    built["options"] = {name: value for name, value in spec.options.items() if name not in contents}
+    facts |= {name: json.dumps(value, sort_keys=True) for name, value in built.items()}
+    facts |= {f"{CONTENT}{name}": digest for name, digest in contents.items()}
     facts["device"] = spec.device.partition(":")[0]
     facts |= {f"version of {name}": version for name, version in versions.items()}
     return facts

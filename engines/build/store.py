@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock, Timeout
 
-from engines.build.spec import CHECKPOINT, EngineSpec, fingerprint
+from engines.build.spec import CHECKPOINT, CONTENT, EngineSpec, fingerprint
 from engines.errors import EngineError
 from engines.worker.failure import DISK_FULL_HINT
 
@@ -218,6 +218,8 @@ def changes(before: dict[str, str], now: dict[str, str]) -> str:
         if name.startswith(CHECKPOINT):
             # "header of model.safetensors", "bytes of …", "change of …": to the user all the same file.
             told[f"the checkpoint's {name.removeprefix(CHECKPOINT).rpartition(' of ')[2]} changed"] = None
+        elif name.startswith(CONTENT):
+            told[f"the {name.removeprefix(CONTENT)} text changed"] = None
         else:
             told[f"{name} changed from {old} to {new}"] = None
     return "; ".join(told)

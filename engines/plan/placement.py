@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from importlib import metadata
+from itertools import takewhile
 
 from engines.backends.registry import BACKENDS
 from engines.plan.hardware import Device
@@ -20,6 +22,18 @@ def device_of(backend: str, cpu: Device, gpu: Device | None) -> Device:
     if BACKENDS[backend].own_environment:
         return gpu
     return gpu if torch_sees_gpus() and _runs_on(backend, gpu) else cpu
+
+
+def gpu_choices(backend: str, gpus: Sequence[Device], kv_heads: int | None = None) -> tuple[int, ...]:
+    """Over how many GPUs a backend can split weights: 1, 2, 4 … of one model, from the first on.
+
+    Args:
+        kv_heads: of the checkpoint: each GPU gets as many as the others. None where they are not known.
+    """
+    alike = takewhile(lambda one: one.title == gpus[0].title and not one.is_mig, gpus)
+    most = sum(1 for _ in alike) if backend in BACKENDS and BACKENDS[backend].splits else 1
+    powers = (1 << place for place in range(max(1, most).bit_length()))
+    return tuple(count for count in powers if not (kv_heads or 0) % count)
 
 
 @cache

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from engines.backends.tensorrt_llm.calibration import CHARACTERS, calibration_texts, write_data_set
+from engines.backends.tensorrt_llm.calibration import TEXTS, calibration_texts, write_data_set
 from engines.backends.tensorrt_llm.quantise import quantise
 from engines.build.spec import EngineSpec
 from engines.demo import CHECKPOINT
 from engines.errors import EngineError
 from engines.measure.quality import quality_card
+from engines.plan.calibration import CHARACTERS
 from engines.plan.checkpoint import read_checkpoint
 from engines.plan.quantisation import modelopt_precision
 from engines.worker import protocol
@@ -117,10 +118,16 @@ def test_texts_of_the_user(tmp_path: Path) -> None:
     file = tmp_path / "mine.txt"
     file.write_text("What people really ask. " * 1000)
     assert len(calibration_texts(str(file))) == 16
-    file.write_text("too short")
-    with pytest.raises(EngineError, match=f"{CHARACTERS:,}"):
-        calibration_texts(str(file))
-    with pytest.raises(EngineError, match="cannot be read"):
+    file.write_text("a" * CHARACTERS * 254 + "b" * CHARACTERS)
+    spread = calibration_texts(str(file))
+    assert len(spread) == TEXTS
+    assert spread[-1].startswith("a")
+    lines = tmp_path / "mine.jsonl"
+    lines.write_text("\n".join(json.dumps({"text": f"{n} " * 500}) for n in range(1000)))
+    spread = calibration_texts(str(lines))
+    assert len(spread) == TEXTS
+    assert spread[-1].startswith("992")
+    with pytest.raises(EngineError, match="cannot be used"):
         calibration_texts(str(tmp_path / "none.txt"))
 
 
