@@ -14,11 +14,11 @@ import msgspec
 from app.cli_engines import engine_lines
 from app.doctor import report
 from app.environments import check_lines
+from app.interpreters import known_environments, named_in_settings
 from app.private import anonymous
 from app.state import paths
 from app.state.settings import ChatOptions, Settings, SettingsError, load_settings
 from engines.build.store import EngineStore
-from engines.environments.environment import environments
 
 LOG_LINES = 80
 """Of each log, its last."""
@@ -51,7 +51,7 @@ def write_report(file: Path, import_seconds: float) -> None:
 def _lines(import_seconds: float) -> Iterator[str]:
     yield INTRODUCTION.format(version=version("trt-playground"), time=datetime.now(UTC))
     yield from ("", "## doctor", "", *asyncio.run(report()))
-    for environment in environments(paths.environment_folder()):
+    for environment in known_environments(named_in_settings()):
         lines, _ = check_lines(environment, import_seconds)
         yield from ("", f"## env check {environment.name}", "", *lines)
     yield from ("", "## engines ls", "", *engine_lines(EngineStore(paths.engine_store())))

@@ -10,11 +10,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from app.environments import environment_lines, finding_lines
+from app.interpreters import known_environments, named_in_settings
 from app.state import paths
 from app.state.bandwidths import read_bandwidth
 from app.units import bytes_text
 from engines.backends.registry import BACKENDS
-from engines.environments.environment import environments, register_all
+from engines.environments.environment import Environment, register_all
 from engines.environments.preflight import preflight
 from engines.environments.recipe import RECIPES
 from engines.environments.start import start_worker
@@ -29,11 +30,12 @@ PACKAGES = ("trt-playground", "textual", "rich", "transformers", "torch", "openv
 async def report() -> list[str]:
     """The lines of the report."""
     found = devices()
-    await asyncio.to_thread(register_all, paths.environment_folder())
+    known = await asyncio.to_thread(known_environments, named_in_settings())
+    register_all(known)
     lines = [*_machine(found), "", *_folders(), ""]
     for name in BACKENDS:
         lines += await _backend(name, found)
-    return [*lines, "", *await asyncio.to_thread(_environments)]
+    return [*lines, "", *await asyncio.to_thread(_environments, known)]
 
 
 def _machine(found: list[Device]) -> Iterator[str]:
@@ -58,10 +60,9 @@ def _folders() -> Iterator[str]:
     yield f"logs: {paths.log_folder()}"
 
 
-def _environments() -> list[str]:
+def _environments(found: list[Environment]) -> list[str]:
     """Those that there are, and for those that there are not what would stand in their way."""
     root = paths.environment_folder()
-    found = environments(root)
     lines = environment_lines(found)
     for name in RECIPES.keys() - {one.name for one in found}:
         lines += [f"an environment for {name} would need:", *finding_lines(preflight(RECIPES[name], root))]

@@ -35,10 +35,9 @@ def list_environments() -> None:
     Examples:
       trt-playground env list
     """
-    from app.state.paths import environment_folder
-    from engines.environments.environment import environments
+    from app.interpreters import known_environments, named_in_settings
 
-    for line in environment_lines(environments(environment_folder())):
+    for line in environment_lines(known_environments(named_in_settings())):
         typer.echo(line)
 
 
@@ -86,14 +85,14 @@ def use_environment(
     Examples:
       trt-playground env use tensorrt-llm ~/trtllm/bin/python
     """
+    from app.interpreters import named_environment
     from app.state.paths import environment_folder
     from engines.environments.environment import save
-    from engines.environments.trial import locate
 
-    # Not resolved: the interpreter of a virtual environment is a link, and known by its place.
-    found = locate(name, str(python.expanduser().absolute()), _recipe(name).module, managed=False)
-    if found is None:
-        typer.echo(f"{python} is no interpreter that has {_recipe(name).module}.", err=True)
+    _recipe(name)
+    found = named_environment(name, str(python))
+    if found.problem:
+        typer.echo(f"{found.problem}.", err=True)
         raise typer.Exit(1)
     save(environment_folder(), found)
     typer.echo(f"{name} {found.version} runs with {found.python} from now on.")
@@ -112,12 +111,13 @@ def check_environment(
       trt-playground env check
       trt-playground env check tensorrt-llm --seconds 300
     """
+    from app.interpreters import known_environments, named_in_settings
     from app.state.paths import environment_folder
-    from engines.environments.environment import environments
     from engines.environments.preflight import preflight
 
     recipe, root = _recipe(name), environment_folder()
-    found = next((one for one in environments(root) if one.name == name), None)
+    known = known_environments(named_in_settings())
+    found = next((one for one in known if one.name == name), None)
     if found is None:
         typer.echo(f"There is no environment for {name}. What `env create` would find:")
         for line in finding_lines(preflight(recipe, root)):
@@ -169,8 +169,9 @@ def check_lines(environment: Environment, import_seconds: float) -> tuple[list[s
 
     name = environment.name
     if environment.problem:
-        remedy = f"env create {name}" if environment.managed else f"env use {name} PYTHON"
-        return [f"✗ {name} is broken: {environment.problem}. Make it anew: `trt-playground {remedy}`."], False
+        made = f"Make it anew: `trt-playground env create {name}`."
+        remedy = made if environment.managed else f"Name another with `env use {name} PYTHON`, or on F6."
+        return [f"✗ {name} is broken: {environment.problem}. {remedy}"], False
     verdicts = check(Path(environment.package))
     lines = [f"✗ {one.words}" for one in verdicts if one.state != "present"]
     present = sum(one.state == "present" for one in verdicts)

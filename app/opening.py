@@ -24,6 +24,7 @@ async def open_side(app: Playground, side: Side) -> None:
     build = app.builds[side.name] = BuildState(engine_title(spec))
     app.build_changed.publish(side.name)
     try:
+        await app.find_interpreters()
         async with contextlib.aclosing(side.open(spec)) as steps:
             async for step in steps:
                 build.take(step)

@@ -14,6 +14,7 @@ from textual.worker import Worker, WorkerState
 
 from app import themes
 from app.background import tell_death
+from app.interpreters import register_known
 from app.navigation import Navigation
 from app.opening import close_sides, open_side
 from app.state import paths
@@ -25,7 +26,7 @@ from app.state.series import Phase, Snapshot
 from app.state.settings import EngineChoice, Settings, SettingsFile, swapped
 from app.state.side import Side
 from engines.build.store import EngineStore
-from engines.environments.environment import register_all
+from engines.environments.environment import environments, register_all
 from engines.measure.energy import EnergyCounter
 from engines.plan.hardware import Device, devices
 from engines.plan.placement import device_of
@@ -59,11 +60,12 @@ class Playground(Navigation):
         self.settings_changed: Signal[Settings] = Signal(self, "settings changed")
         self.device, *others = devices()
         self.gpu: Device | None = others[0] if others else None
-        register_all(paths.environment_folder())
+        register_all(environments(paths.environment_folder()))
         self._settings_file = SettingsFile(settings_file)
         self._sampler = Sampler(lambda: self.sides, lambda: self.devices)
         self.energy = EnergyCounter()
         self._opening: dict[str, Worker[None]] = {}
+        self._interpreter_problems = list[str]()
         self._quitting = False
         if conversation:
             self.go_on_with(read_record(conversation), conversation)
@@ -143,6 +145,14 @@ class Playground(Navigation):
         """Remember what was chosen on Prepare and open the engines of `names`."""
         self.change_settings(checkpoint=checkpoint, context=context, left=left, right=right, chosen=True)
         self.open_engines(names)
+
+    async def find_interpreters(self) -> None:
+        """Look for the interpreters of backends beside the event loop, and say once which cannot be used."""
+        problems = await asyncio.to_thread(register_known, self.settings.interpreters)
+        if problems and problems != self._interpreter_problems:
+            words = "; ".join(problems)
+            self.notify(f"{words}. F6 names another.", severity="error", timeout=8, markup=False)
+        self._interpreter_problems = problems
 
     def open_engines(self, names: tuple[str, ...]) -> None:
         """Prepare and load engines, each in a worker of its own."""

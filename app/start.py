@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import typer
 
+from app.interpreters import named_in_settings, register_known
 from app.playground import Playground
-from app.state.paths import conversation_folder, environment_folder, settings_file
+from app.state.paths import conversation_folder, settings_file
 from app.state.presets import PRESETS, all_presets
 from app.state.saved import saved_conversations
 from app.state.settings import ChatOptions, EngineChoice, Settings, SettingsError, load_settings
 from engines.backends.registry import BACKENDS
 from engines.build.spec import EngineSpec
-from engines.environments.environment import register_all
 from engines.plan.hardware import devices
 from engines.plan.placement import device_of
 from engines.plan.precision import PRECISIONS
@@ -83,7 +83,7 @@ def engine_spec(checkpoint: str, engine: str, context: int) -> EngineSpec:
     choice = parse_engine(engine)
     path = Settings(checkpoint=checkpoint).checkpoint_path
     cpu, *gpus = devices()
-    register_all(environment_folder())
+    register_known(named_in_settings())
     device = device_of(choice.backend, cpu, gpus[0] if gpus else None)
     return EngineSpec(path, choice.backend, choice.precision, device.name, choice.kv_precision, context)
 

@@ -17,8 +17,10 @@ from app import themes
 from app.state.setting_rows import ROWS
 from app.state.settings import Settings
 from app.state.stream import displayable
+from app.widgets.interpreter import InterpreterSetting
 from app.widgets.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS
 from app.widgets.setting import Setting
+from engines.environments.recipe import RECIPES
 
 if TYPE_CHECKING:
     from app.playground import Playground
@@ -52,6 +54,8 @@ Every change counts at once and is saved. The file is TOML, and may be edited wh
             yield OptionList(id="themes")
             for row in ROWS:
                 yield Setting(row, getattr(self.app.settings, row.name))
+            for backend in RECIPES:
+                yield InterpreterSetting(backend, self.app.settings.interpreters.get(backend, ""))
             yield Static(ELSEWHERE, id="settings-elsewhere", markup=False)
             yield Static(_where(self.app), id="settings-file", markup=False)
         yield Footer(compact=True)
@@ -83,6 +87,13 @@ Every change counts at once and is saved. The file is TOML, and may be edited wh
     def change(self, event: Setting.Changed) -> None:
         """Keep it."""
         self.app.change_settings(**{event.name: event.value})
+
+    @on(InterpreterSetting.Changed)
+    def name_interpreter(self, event: InterpreterSetting.Changed) -> None:
+        """Keep it; engines that are started from now on run with it."""
+        others = {name: one for name, one in self.app.settings.interpreters.items() if name != event.backend}
+        named = {event.backend: event.python} if event.python else {}
+        self.app.change_settings(interpreters=others | named)
 
     def action_back(self) -> None:
         """To the screen below."""

@@ -67,6 +67,7 @@ say why, what would change it, and where it was measured or written. `trt-playgr
 
     async def on_mount(self) -> None:
         """Ask for all devices off the event loop; the app's own is there already."""
+        await self.app.find_interpreters()
         others = await asyncio.to_thread(devices)
         ours = self.app.device
         self._devices = [ours, *(one for one in others if one.name != ours.name)]

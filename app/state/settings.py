@@ -81,6 +81,9 @@ class Settings(msgspec.Struct, frozen=True):
     presets: dict[str, ChatOptions] = {}
     """Those that the user has saved, by name; ours are in `presets.py`."""
 
+    interpreters: dict[str, str] = {}
+    """The Python of a backend that cannot live in our environment, by the backend."""
+
     def chat(self, side: str) -> ChatOptions:
         """How the left or the right side is asked."""
         return self.left_chat if side == "left" else self.right_chat

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -35,6 +36,8 @@ class Environment:
     @property
     def problem(self) -> str:
         """What is wrong with its files; empty where they are there."""
+        if not self.package:
+            return f"{self.python} is no interpreter that has {RECIPES[self.name].module}"
         if not Path(self.python).is_file():
             return f"its interpreter {self.python} is gone"
         return "" if Path(self.package).is_dir() else f"its package {self.package} is gone"
@@ -70,9 +73,9 @@ def remove(root: Path, name: str) -> bool:
     return True
 
 
-def register_all(root: Path) -> None:
-    """Let workers run with what is there, and with nothing else."""
-    known = {one.name: one for one in environments(root) if not one.problem}
+def register_all(found: Iterable[Environment]) -> None:
+    """Let workers run with what is whole of these, and with nothing else."""
+    known = {one.name: one for one in found if not one.problem}
     for name in RECIPES:
         one = known.get(name)
         register(name, Interpreter(one.python, one.builds_engines) if one else None)

@@ -34,22 +34,23 @@ def test_found_recorded_registered_and_removed(python: str, tmp_path: Path) -> N
     assert (found.version, found.builds_engines, found.problem) == ("1.2.1", True, "")
     save(tmp_path, found)
     assert environments(tmp_path) == [found]
-    register_all(tmp_path)
+    register_all(environments(tmp_path))
     known = interpreter("tensorrt-llm")
     assert known is not None
     assert (known.python, known.builds_engines) == (python, True)
     assert remove(tmp_path, "tensorrt-llm")
     assert not remove(tmp_path, "tensorrt-llm")
     assert Path(python).is_file()  # the user's own
-    register_all(tmp_path)
+    register_all(environments(tmp_path))
     assert interpreter("tensorrt-llm") is None
 
 
 def test_what_is_gone_or_unreadable_is_not_used(tmp_path: Path) -> None:
     save(tmp_path, Environment("tensorrt-llm", str(tmp_path / "gone"), False, "1.2.1", str(tmp_path)))
     assert "is gone" in environments(tmp_path)[0].problem
-    register_all(tmp_path)
+    register_all(environments(tmp_path))
     assert interpreter("tensorrt-llm") is None
+    assert "no interpreter that has tensorrt_llm" in Environment("tensorrt-llm", sys.executable, False).problem
     (tmp_path / "tensorrt-llm" / "environment.json").write_text("{")
     assert environments(tmp_path) == []
 

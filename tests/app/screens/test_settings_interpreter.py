@@ -1,0 +1,85 @@
+"""The interpreter of TensorRT-LLM in the settings: tried, kept only if it can be used, and used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input, Static
+from typer.testing import CliRunner
+
+from app.cli import cli
+from app.screens.settings import SettingsScreen
+from app.state import paths
+from app.state.settings import Settings, load_settings, save_settings
+from app.widgets.interpreter import MEANING, InterpreterSetting
+from engines.environments.interpreters import interpreter
+from tests.app.driving import wait_until
+from tests.app.screens.test_settings import Unopened, opened, told
+from tests.engines.double_environment import make_environment
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An interpreter with the double."""
+    return str(make_environment(tmp_path_factory.mktemp("environment") / "made", "1_2"))
+
+
+def meaning(screen: SettingsScreen) -> str:
+    return str(screen.query_one(InterpreterSetting).query_one(".setting-meaning", Static).content)
+
+
+def path_of(screen: SettingsScreen) -> Input:
+    return screen.query_one(InterpreterSetting).query_one(Input)
+
+
+async def test_named_refused_and_emptied(own_folders: Path, python: str) -> None:
+    path = own_folders / "settings.toml"
+    app = Unopened(Settings(chosen=True), path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot)
+        path_of(screen).focus()
+        await pilot.press(*"/no/python")
+        await wait_until(pilot, lambda: "no interpreter that has tensorrt_llm" in meaning(screen))
+        assert app.settings.interpreters == {}
+        path_of(screen).value = python
+        await wait_until(pilot, lambda: "✓ TensorRT-LLM 1.2.1" in meaning(screen))
+        assert app.settings.interpreters == {"tensorrt-llm": python}
+        await app.find_interpreters()
+        known = interpreter("tensorrt-llm")
+        assert known
+        assert (known.python, known.builds_engines) == (python, True)
+        await wait_until(pilot, lambda: load_settings(path).interpreters == app.settings.interpreters)
+        listed = CliRunner().invoke(cli, ["env", "list"], env={"TRT_PLAYGROUND_CONFIG": str(path)}).output
+        assert "tensorrt-llm 1.2.1  whole, yours, builds TensorRT engines" in listed
+        path_of(screen).value = ""
+        await wait_until(pilot, lambda: app.settings.interpreters == {})
+        assert meaning(screen) == MEANING
+        await app.find_interpreters()
+        assert interpreter("tensorrt-llm") is None
+
+
+async def test_one_that_is_kept_is_shown(own_folders: Path, python: str) -> None:
+    app = Unopened(Settings(chosen=True, interpreters={"tensorrt-llm": python}))
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot)
+        assert path_of(screen).value == python
+        await wait_until(pilot, lambda: "✓ TensorRT-LLM 1.2.1" in meaning(screen))
+
+
+async def test_one_that_is_gone_is_told_once(own_folders: Path) -> None:
+    app = Unopened(Settings(chosen=True, interpreters={"tensorrt-llm": "/gone/python", "unknown": "x"}))
+    async with app.run_test(size=(80, 24), notifications=True):
+        for _ in range(2):
+            await app.find_interpreters()
+        assert told(app).count("/gone/python is no interpreter that has tensorrt_llm. F6") == 1
+
+
+def test_doctor_tells_of_the_one_in_the_settings(own_folders: Path) -> None:
+    save_settings(paths.settings_file(), Settings(interpreters={"tensorrt-llm": "/gone/python"}))
+    for words, told_of in (
+        (["env", "list"], "/gone/python is no interpreter"),
+        (["env", "check"], "F6"),
+        (["doctor"], "/gone/python is no interpreter"),
+    ):
+        assert told_of in CliRunner().invoke(cli, words).output
