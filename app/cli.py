@@ -33,6 +33,10 @@ cli = typer.Typer(
 _CHECKPOINT = typer.Option(
     "--checkpoint", "-m", help="`demo`, a model folder, or a hub id.", autocompletion=completion.checkpoints
 )
+_CALIBRATION = typer.Option(
+    "--calibration", help="Text to calibrate with, where a precision does: plain, or JSONL with `text`."
+)
+_GPUS = typer.Option("--gpus", help="Split the weights over so many GPUs: 1, 2, 4.", min=1)
 cli.add_typer(engines, name="engines")
 cli.add_typer(conversations, name="conversations")
 cli.add_typer(environment_commands, name="env")
@@ -66,6 +70,8 @@ def open_playground(
     go_on: Annotated[
         bool, typer.Option("--continue", "-c", help="Go on with the newest saved conversation.")
     ] = False,
+    calibration: Annotated[Path | None, _CALIBRATION] = None,
+    gpus: Annotated[int | None, _GPUS] = None,
     show_version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
 ) -> None:
     """Open the playground, or run a command."""
@@ -75,7 +81,7 @@ def open_playground(
     if context.invoked_subcommand is None:
         from app.start import start_playground
 
-        start_playground(checkpoint, left, right, tokens, go_on)
+        start_playground(checkpoint, left, right, tokens, go_on, calibration, gpus)
 
 
 @cli.command()
@@ -106,19 +112,22 @@ def ask(
     system: Annotated[str | None, typer.Option(help="System prompt.")] = None,
     temperature: Annotated[float | None, typer.Option(help="0 is greedy.", min=0, max=100)] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same answer.", min=0)] = None,
+    calibration: Annotated[Path | None, _CALIBRATION] = None,
+    gpus: Annotated[int | None, _GPUS] = None,
 ) -> None:
     """Ask once, without the screen: the answer on stdout, progress and figures on stderr.
 
     Examples:
       trt-playground ask "What is a KV cache?" --engine openvino:int4
       trt-playground ask "Tell me a story." --preset Creative --seed 7
+      trt-playground ask "Hello" --engine tensorrt-llm:int4-awq --calibration notes.txt --gpus 2
     """
     import asyncio
 
     from app.plain import answer
     from app.start import chat_options, engine_spec
 
-    spec = engine_spec(checkpoint, engine, tokens)
+    spec = engine_spec(checkpoint, engine, tokens, calibration, gpus)
     options = chat_options(preset, system, max_tokens=max_tokens, temperature=temperature, seed=seed)
     raise typer.Exit(asyncio.run(answer(spec, question, options)))
 

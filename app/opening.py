@@ -55,6 +55,7 @@ def wanted_engine(app: Playground, side: Side) -> EngineSpec:
         app.device_for(choice.backend).name,
         choice.kv_precision,
         settings.context,
+        options=choice.options,
     )
 
 

@@ -60,6 +60,7 @@ class Playground(Navigation):
         self.settings_changed: Signal[Settings] = Signal(self, "settings changed")
         self.device, *others = devices()
         self.gpu: Device | None = others[0] if others else None
+        self.gpus = tuple(others)
         register_all(environments(paths.environment_folder()))
         self._settings_file = SettingsFile(settings_file)
         self._sampler = Sampler(lambda: self.sides, lambda: self.devices)

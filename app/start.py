@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import typer
 
+from app.engine_options import with_options
 from app.interpreters import named_in_settings, register_known
 from app.playground import Playground
 from app.state.paths import conversation_folder, settings_file
@@ -20,12 +22,18 @@ from engines.plan.precision import PRECISIONS
 
 
 def start_playground(
-    checkpoint: str | None, left: str | None, right: str | None, context: int | None, go_on: bool
+    checkpoint: str | None,
+    left: str | None,
+    right: str | None,
+    context: int | None,
+    go_on: bool,
+    calibration: Path | None = None,
+    gpus: int | None = None,
 ) -> None:
     """Read the settings, apply what was said on the command line, and run until the user quits.
 
     Raises:
-        typer.BadParameter: an engine is not written as BACKEND:PRECISION.
+        typer.BadParameter: an engine is not written as BACKEND:PRECISION, or an option cannot be had.
         typer.Exit: the settings file cannot be used.
     """
     settings = saved_settings()
@@ -40,6 +48,9 @@ def start_playground(
         changes["right"] = parse_engine(right)
     if changes:
         settings = _replace(settings, changes | {"chosen": True})
+    if calibration or gpus:
+        left_choice, right_choice = with_options((settings.left, settings.right), calibration, gpus)
+        settings = _replace(settings, {"left": left_choice, "right": right_choice, "chosen": True})
     saved = saved_conversations(conversation_folder()) if go_on else []
     Playground(settings, settings_file(), saved[0].path if saved else None).run()
 
@@ -74,18 +85,28 @@ def chat_options(preset: str, system: str | None, **changes: float | None) -> Ch
     )
 
 
-def engine_spec(checkpoint: str, engine: str, context: int) -> EngineSpec:
-    """A spec from the words of the command line, for the first device.
+def engine_spec(
+    checkpoint: str, engine: str, context: int, calibration: Path | None = None, gpus: int | None = None
+) -> EngineSpec:
+    """A spec from the words of the command line, from the first device on.
 
     Raises:
-        typer.BadParameter: the engine is not written as BACKEND:PRECISION.
+        typer.BadParameter: the engine is not written as BACKEND:PRECISION, or an option cannot be had.
     """
-    choice = parse_engine(engine)
+    (choice,) = with_options([parse_engine(engine)], calibration, gpus)
     path = Settings(checkpoint=checkpoint).checkpoint_path
-    cpu, *gpus = devices()
+    cpu, *others = devices()
     register_known(named_in_settings())
-    device = device_of(choice.backend, cpu, gpus[0] if gpus else None)
-    return EngineSpec(path, choice.backend, choice.precision, device.name, choice.kv_precision, context)
+    device = device_of(choice.backend, cpu, others[0] if others else None)
+    return EngineSpec(
+        path,
+        choice.backend,
+        choice.precision,
+        device.name,
+        choice.kv_precision,
+        context,
+        options=choice.options,
+    )
 
 
 def parse_engine(text: str) -> EngineChoice:

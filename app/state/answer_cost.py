@@ -29,9 +29,9 @@ class AnswerCost:
     rate: float | None
     """Decode tok/s."""
     bytes_per_token: int
-    """Read for a token in the middle of the answer: active weights, and keys and values so far."""
+    """Read by each device for a token in the middle of the answer: active weights, keys and values so far."""
     joules: float | None
-    """A token: gross, from the prompt to the last token, whatever else the GPU did."""
+    """A token: gross, from the prompt to the last token, whatever else its GPUs did."""
     no_joules: str = ""
     """Why not, in words."""
 
@@ -50,12 +50,13 @@ class AnswerCost:
 async def counted(side: Side, turn: Turn, counter: EnergyCounter) -> AsyncGenerator[None]:
     """Account for the answer that is given inside; what is cancelled or fails with an exception is not."""
     side.record.cost = None
-    device = side.spec.device if side.spec else ""
+    devices = side.spec.devices if side.spec else ()
     alone = turn.mode == TimingMode.IN_TURN.value
+    on_gpu = bool(devices) and devices[0].startswith("cuda")
     # Together, two engines share a GPU and its counter, and nobody could tell them apart.
-    before = await asyncio.to_thread(counter.joules, device) if alone and device.startswith("cuda") else None
+    before = await asyncio.to_thread(_joules, counter, devices) if alone and on_gpu else None
     yield
-    after = None if before is None else await asyncio.to_thread(counter.joules, device)
+    after = None if before is None else await asyncio.to_thread(_joules, counter, devices)
     spent = after - before if before is not None and after is not None else None
     side.record.cost = cost_of(side, turn, spent, alone)
 
@@ -72,8 +73,14 @@ def cost_of(side: Side, turn: Turn, spent: float | None, alone: bool) -> AnswerC
         return None
     kv = resolved_kv(spec.backend, spec.precision, spec.kv_precision)
     middle = turn.prompt_tokens + timing.tokens // 2
-    read = bytes_read_per_token(checkpoint, spec.precision, kv, middle)
+    read = bytes_read_per_token(checkpoint, spec.precision, kv, middle) // spec.gpus
     if spent:  # the counter moves several times a second: none at all was too short to be counted
         return AnswerCost(timing.decode_rate, read, spent / timing.tokens)
     why = ONLY_IN_TURN if not alone else NO_COUNTER if spent is None else TOO_SHORT
     return AnswerCost(timing.decode_rate, read, None, why)
+
+
+def _joules(counter: EnergyCounter, devices: tuple[str, ...]) -> float | None:
+    """What all of them have spent; None where one is not counted."""
+    spent = [joules for device in devices if (joules := counter.joules(device)) is not None]
+    return sum(spent) if len(spent) == len(devices) else None

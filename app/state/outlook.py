@@ -13,6 +13,7 @@ from engines.build.spec import EngineSpec
 from engines.plan.checkpoint import Checkpoint
 from engines.plan.estimate import Estimate, Part, estimate, parts
 from engines.plan.hardware import Device
+from engines.plan.split import on_all, on_each
 from engines.plan.verdict import Verdict, verdict
 from engines.worker.values import MemoryUsage
 
@@ -42,10 +43,11 @@ class Outlook:
 
 
 def estimate_of(spec: EngineSpec, checkpoint: Checkpoint) -> Estimate:
-    """What Prepare estimates for an engine, whatever is free now."""
+    """What Prepare estimates for an engine, on all its devices together, whatever is free now."""
     kind: Literal["cpu", "cuda"] = "cuda" if spec.device.startswith("cuda") else "cpu"
     device = Device(spec.device, kind, "", None, None)
-    return estimate(checkpoint, spec.backend, spec.precision, spec.kv_precision, spec.context, device)
+    found = estimate(checkpoint, spec.backend, spec.precision, spec.kv_precision, spec.context, device)
+    return on_all(found, spec.gpus)
 
 
 def outlook(
@@ -70,6 +72,7 @@ def outlook(
         around.device,
         bandwidth=around.bandwidth,
     )
+    found = on_each(found, choice.gpus)
     return Outlook(
         found,
         verdict(found, beside),

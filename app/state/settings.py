@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from app.state.whole_file import write_whole
+from engines.build.options import options_of
 from engines.demo import CHECKPOINT
 from engines.worker.protocol import Sampling
 
@@ -45,6 +46,15 @@ class EngineChoice(msgspec.Struct, frozen=True):
     backend: str
     precision: str
     kv_precision: str = "auto"
+    calibration: str = ""
+    """The user's file to calibrate with; empty for the texts that ship with the project."""
+    gpus: int = 1
+    """Over how many the weights are split."""
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What an EngineSpec gets of these: only what the backend and the precision take."""
+        return options_of(self.backend, self.precision, self.calibration, self.gpus)
 
 
 class ChatOptions(msgspec.Struct, frozen=True):

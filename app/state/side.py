@@ -296,5 +296,6 @@ class _Recorder:
 
 
 def engine_title(spec: EngineSpec) -> str:
-    """`OpenVINO int8`."""
-    return f"{BACKENDS[spec.backend].title} {spec.precision}"
+    """`OpenVINO int8`, or `TensorRT-LLM fp8 on 2 GPUs` where its weights are split."""
+    split = f" on {spec.gpus} GPUs" if spec.gpus > 1 else ""
+    return f"{BACKENDS[spec.backend].title} {spec.precision}{split}"

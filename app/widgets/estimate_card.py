@@ -94,8 +94,11 @@ def _verdict(outlook: Outlook) -> list[Line]:
     glyph, style = WORDS[outlook.verdict.word]
     found = outlook.estimate
     free = f" of {bytes_text(found.available)} free" if found.available is not None else ""
+    each = f" on each of {found.gpus} GPUs" if found.gpus > 1 else ""
     lines = [
-        Content.assemble((f"{glyph} {outlook.verdict.word}", style), f": {bytes_text(found.peak)}{free}")
+        Content.assemble(
+            (f"{glyph} {outlook.verdict.word}", style), f": {bytes_text(found.peak)}{free}{each}"
+        )
     ]
     if outlook.verdict.reason:
         lines.append(Content.styled(f"{outlook.verdict.reason} {outlook.verdict.remedy}", style))

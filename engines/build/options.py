@@ -60,8 +60,8 @@ def refuse_split(backend: str, count: int, checkpoint: Checkpoint | None = None)
         return
     here = gpu_choices(backend, gpus())
     if count not in here:
-        title = BACKENDS[backend].title
-        words = f"{title} cannot be split over {count} GPUs here: 1, 2, 4 … of one model are needed."
+        runs_on = "1, 2, 4 … GPUs of one model" if splits(backend) else "one GPU"
+        words = f"{BACKENDS[backend].title} runs on {runs_on}; {count} cannot be had here."
         raise EngineError("too-few-gpus", words, f"Choose {_or(here)}.")
     heads = checkpoint.kv_heads if checkpoint else None
     if count not in (able := gpu_choices(backend, gpus(), heads)):

@@ -51,6 +51,8 @@ class Estimate:
     """The next smaller way that the backend offers; empty where there is none."""
     checkpoint_precision: str = ""
     """How the checkpoint stores its weights."""
+    gpus: int = 1
+    """Devices that hold a part of it; the figures are of each."""
 
     @property
     def loaded(self) -> int:

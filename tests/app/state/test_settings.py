@@ -32,7 +32,7 @@ def test_round_trip(tmp_path: Path) -> None:
     chat = ChatOptions("“hi”\n", Sampling(temperature=0.7, stop=("\n\n", "<|end|>")))
     settings = Settings(
         timing=TimingMode.TOGETHER,
-        left=EngineChoice("pytorch", "bf16"),
+        left=EngineChoice("tensorrt-llm", "fp8", calibration="~/mine.txt", gpus=2),
         right_chat=chat,
         presets={"a name with = and “”": chat},
     )
@@ -78,6 +78,13 @@ def test_an_earlier_file_gives_both_sides_what_it_said(tmp_path: Path) -> None:
     assert settings.context == 99
     save_settings(path, settings)
     assert load_settings(path) == settings
+
+
+def test_an_engine_of_an_earlier_file_has_no_options(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text("[left]\nbackend = 'tensorrt-llm'\nprecision = 'fp8'\n")
+    assert load_settings(path).left == EngineChoice("tensorrt-llm", "fp8", "auto", "", 1)
+    assert load_settings(path).left.options == {}
 
 
 def test_what_a_newer_file_says_of_a_side_counts_more(tmp_path: Path) -> None:

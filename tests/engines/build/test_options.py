@@ -105,13 +105,13 @@ def test_a_text_that_cannot_be_used_is_said_before_anything_is_built(checkpoint:
 def test_splits_that_cannot_be_had_are_said_in_words(checkpoint: Checkpoint) -> None:
     refuse_split("tensorrt-llm", 1)
     refuse_split("tensorrt-llm", 2, checkpoint)
-    with pytest.raises(EngineError, match="over 3 GPUs here") as caught:
+    with pytest.raises(EngineError, match="3 cannot be had here") as caught:
         refuse_split("tensorrt-llm", 3)
     assert caught.value.hint == "Choose 1, 2 or 4."
     with pytest.raises(EngineError, match="2 KV heads of this checkpoint") as caught:
         refuse_split("tensorrt-llm", 4, checkpoint)
     assert caught.value.hint == "Choose 1 or 2."
-    with pytest.raises(EngineError, match="PyTorch cannot be split") as caught:
+    with pytest.raises(EngineError, match="PyTorch runs on one GPU") as caught:
         refuse_split("pytorch", 2)
     assert caught.value.hint == "Choose 1."
 
