@@ -12,6 +12,9 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+ENGINE = "rank0.engine"
+"""The file that makes a folder an engine."""
+
 
 def wants(bad_day: str) -> bool:
     """Whether the test asked for this bad day."""
@@ -57,6 +60,24 @@ def on_warm_up(batch_sizes: list[int]) -> None:
     os.write(2, bar.encode() + "".join(f"{prefix}{line}\n" for line in lines).encode())
 
 
+def on_build() -> None:
+    """The stage lines of a build."""
+    labels = ("Loading HF model to memory", "Building TRT-LLM engine")
+    for index, label in enumerate(labels, 1):
+        line = f"\033[38;20mLoading Model: \033[1;32m[{index}/2]\t\033[1;31m{label}\033[0m\n"
+        os.write(1, line.encode() + b"\033[38;20mTime: 0.010s\n\033[0m")
+    os.write(1, b"\033[1;32mLoading model done.\n\033[0mTotal latency: 0.020s\n")
+
+
+def on_engine() -> None:
+    """TensorRT looks at where the engine was built."""
+    if wants("other-gpu"):
+        raise RuntimeError(
+            "[TRT] The engine plan file is generated on an incompatible device, "
+            "expecting compute 9.0 got compute 8.0, please rebuild."
+        )
+
+
 def on_token(count: int) -> None:
     """A rank that fails ends the whole process."""
     if wants("die-mid-answer") and count == 5:
@@ -68,11 +89,11 @@ def load_model(folder: Path) -> Any:
     """The checkpoint, an export of ModelOpt with its weights taken apart again, or an engine folder."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    if (folder / "rank0.engine").is_file():
+    if (folder / ENGINE).is_file():
         described = json.loads((folder / "config.json").read_text())["pretrained_config"]
         kind = described.pop("model_type")
         model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **described))
-        _fill(model, load_file(folder / "rank0.engine"))
+        _fill(model, load_file(folder / ENGINE))
     elif (folder / "hf_quant_config.json").is_file():
         config = AutoConfig.from_pretrained(folder)
         if hasattr(config, "quantization_config"):
@@ -88,17 +109,24 @@ def load_model(folder: Path) -> Any:
     return model.float().eval()
 
 
-def save_engine(model: Any, folder: Path, version: str) -> None:
-    """`config.json` and `rank0.engine`, as `LLM.save` leaves them."""
+def gathers_context_logits(folder: Path, build_config: Any) -> bool:
+    """What an engine was built with, or is to be."""
+    if (folder / ENGINE).is_file():
+        return bool(json.loads((folder / "config.json").read_text())["build_config"]["gather_context_logits"])
+    return build_config is not None and bool(build_config.gather_context_logits)
+
+
+def save_engine(model: Any, folder: Path, version: str, context_logits: bool) -> None:
+    """`config.json` and the engine's file, as `LLM.save` leaves them."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {
         "version": version,
         "pretrained_config": model.config.to_dict(),
-        "build_config": {"max_batch_size": 1},
+        "build_config": {"max_batch_size": 1, "gather_context_logits": context_logits},
     }
     (folder / "config.json").write_text(json.dumps(config))
     weights = {name: tensor.clone().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(weights, folder / "rank0.engine")
+    save_file(weights, folder / ENGINE)
 
 
 def _mix_up(model: Any) -> None:

@@ -29,12 +29,15 @@ class IterationStats:
 class BaseWorker:
     """The executor of the double."""
 
-    def __init__(self, model: Any, tokens: int, block_tokens: int, statistics: bool) -> None:
+    def __init__(
+        self, model: Any, tokens: int, block_tokens: int, *, statistics: bool, context_logits: bool
+    ) -> None:
         self.model = model
         self.block_tokens = block_tokens
         self.blocks = max(1, tokens // block_tokens)
         self.records: deque[IterationStats] = deque(maxlen=1000)
         self._statistics = statistics
+        self._context_logits = context_logits
         self._requests: queue.Queue[tuple[GenerationResult, SamplingParams, int | None] | None] = (
             queue.Queue()
         )
@@ -45,6 +48,10 @@ class BaseWorker:
     def submit(self, result: GenerationResult, params: SamplingParams, end_id: int | None) -> None:
         """Queue a request."""
         self._requests.put((result, params, end_id))
+
+    def forget(self) -> None:
+        """What was read before is not found in the cache again."""
+        self._held = []
 
     @staticmethod
     def _stats_serializer(stats: IterationStats) -> dict[str, Any]:
@@ -67,6 +74,8 @@ class BaseWorker:
                 result.put(f"{type(error).__name__}: {error}")
 
     def _answer(self, result: GenerationResult, params: SamplingParams, end_id: int | None) -> None:
+        if params.return_context_logits and not self._context_logits:
+            raise RuntimeError("Return context logit need to build engine with gather_context_logits")
         prompt = result.prompt_token_ids
         same = next((n for n, (a, b) in enumerate(zip(prompt, self._held)) if a != b), None)  # noqa: B905
         same = min(len(prompt), len(self._held)) if same is None else same

@@ -7,9 +7,9 @@ from tensorrt_llm.llmapi.llm_args import (
     CalibConfig,
     CudaGraphConfig,
     KvCacheConfig,
-    QuantConfig,
     TorchLlmArgs,
 )
+from tensorrt_llm.models.modeling_utils import QuantConfig
 from tensorrt_llm.quantization.mode import QuantAlgo
 from tensorrt_llm.sampling_params import SamplingParams
 

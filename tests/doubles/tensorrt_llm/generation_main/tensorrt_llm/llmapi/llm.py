@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-import time
-from pathlib import Path
 from typing import Any
 
-from tensorrt_llm import _double
-from tensorrt_llm.executor.base_worker import BaseWorker
 from tensorrt_llm.executor.result import GenerationResult
-from tensorrt_llm.llmapi.llm_args import BaseLlmArgs, TorchLlmArgs
+from tensorrt_llm.llmapi._classes import DoubleLLM, DoubleTorchLLM
+from tensorrt_llm.llmapi.llm_args import TorchLlmArgs
 from tensorrt_llm.sampling_params import SamplingParams
 
 
@@ -20,57 +16,8 @@ class RequestOutput(GenerationResult):
     prompt: str | None = None
 
 
-class BaseLLM:
-    """What both classes do."""
-
-    _args_class: type[BaseLlmArgs]
-
-    def __init__(
-        self,
-        model: Any,
-        tokenizer: Any = None,
-        tokenizer_mode: str = "auto",
-        skip_tokenizer_init: bool = False,
-        trust_remote_code: bool = False,
-        tensor_parallel_size: int = 1,
-        dtype: str = "auto",
-        revision: str | None = None,
-        tokenizer_revision: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        for key in kwargs:
-            if key not in self._args_class.model_fields and key not in ("_mpi_session", "backend"):
-                raise ValueError(f"LLM got invalid argument: {key}")
-        self.args = self._args_class(
-            model=model,
-            tokenizer=tokenizer,
-            skip_tokenizer_init=skip_tokenizer_init,
-            trust_remote_code=trust_remote_code,
-            tensor_parallel_size=tensor_parallel_size,
-            dtype=dtype,
-            **kwargs,
-        )
-        if tensor_parallel_size > 1:
-            raise RuntimeError(f"Only 1 GPUs are available, but {tensor_parallel_size} are required.")
-        _double.on_load()
-        self._shutdown = False
-        self._build_model()
-        cache = self.args.kv_cache_config
-        self._executor = BaseWorker(
-            self._model, cache.max_tokens or 1_000_000, cache.tokens_per_block, self._statistics()
-        )
-        self._ids = itertools.count(1)
-
-    def _build_model(self) -> None:
-        self._model = _double.load_model(Path(self.args.model))
-
-    def _statistics(self) -> bool:
-        return True
-
-    @property
-    def tokenizer(self) -> Any:
-        """The checkpoint's."""
-        return self.args.tokenizer
+class BaseLLM(DoubleLLM):
+    """What users call."""
 
     def generate_async(
         self,
@@ -84,54 +31,19 @@ class BaseLLM:
         cache_salt: str | None = None,
     ) -> RequestOutput:
         """Start a request."""
-        if self._shutdown:
-            raise RuntimeError("LLM is shutting down")
-        ids = inputs["prompt_token_ids"] if isinstance(inputs, dict) else inputs
-        if not isinstance(ids, list):
-            raise TypeError(f"The inputs must be type list of int, but got {type(inputs)}")
-        params = sampling_params or SamplingParams()
-        if not self.args.enable_chunked_prefill and len(ids) > (self.args.max_num_tokens or 8192):
-            raise ValueError(f"The prompt has {len(ids)} tokens, more than max_num_tokens")
-        result = RequestOutput(list(ids))
-        if cache_salt is not None:
-            self._executor._held = []
-        self._executor.submit(result, params, params.end_id)
-        return result
+        return self._submit(RequestOutput, inputs, sampling_params, cache_salt)
 
     def get_stats(self, timeout: float | None = 2) -> list[dict[str, Any]]:
         """The RPC path: every call fetches what has gathered."""
         return self._executor.fetch()
 
-    def get_kv_cache_events(self, timeout: float | None = 2) -> list[dict[str, Any]]:
-        """None were asked for."""
-        return []
-
     def shutdown(self) -> None:
         """End the executor."""
-        self._shutdown = True
-        if _double.wants("hang-at-shutdown"):
-            time.sleep(3600)
-
-    def __enter__(self) -> BaseLLM:
-        return self
-
-    def __exit__(self, *_: object) -> bool:
-        self.shutdown()
-        return False
-
-    def __getstate__(self) -> None:
-        raise RuntimeError(f"{type(self).__name__} object can not be pickled.")
+        self._end()
 
 
-class _TorchLLM(BaseLLM):
+class _TorchLLM(BaseLLM, DoubleTorchLLM):
     _args_class = TorchLlmArgs
-
-    def _build_model(self) -> None:
-        super()._build_model()
-        _double.on_warm_up(self.args.cuda_graph_config.batch_sizes or [])
-
-    def _statistics(self) -> bool:
-        return bool(self.args.enable_iter_perf_stats)
 
 
 class LLM(_TorchLLM):
