@@ -35,11 +35,6 @@ def wants_engine(spec: EngineSpec) -> bool:
     return spec.precision in ENGINE_PRECISIONS or spec.options.get("runtime") == "engine"
 
 
-def gpu_count(spec: EngineSpec) -> int:
-    """Over how many GPUs the weights are split."""
-    return max(1, int(spec.options.get("tensor_parallel_size", "1")))
-
-
 def pool_tokens(context: int) -> int:
     """Tokens of the KV pool for one conversation. The library's default takes 90 % of the GPU."""
     return (-(-context // BLOCK_TOKENS) + SPARE_BLOCKS) * BLOCK_TOKENS
@@ -50,7 +45,7 @@ def shared_arguments(spec: EngineSpec, model: Path, tokenizer: Path, context: in
     return {
         "model": str(model),
         "tokenizer": str(tokenizer),
-        "tensor_parallel_size": gpu_count(spec),
+        "tensor_parallel_size": spec.gpus,
         "dtype": DTYPES.get(spec.precision, "auto"),
         "trust_remote_code": spec.trust_remote_code,
         "max_batch_size": 1,

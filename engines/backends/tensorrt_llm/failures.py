@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from engines.errors import EngineError
 
 PATTERNS: tuple[tuple[str, str, str, str], ...] = (
@@ -33,7 +36,7 @@ PATTERNS: tuple[tuple[str, str, str, str], ...] = (
         "gpus are available",
         "too-few-gpus",
         "There are fewer GPUs than the weights are to be split over.",
-        "Choose a smaller tensor_parallel_size.",
+        "Choose fewer on Prepare (F2), or with --gpus.",
     ),
     (
         "unsupported quantization_config",
@@ -70,3 +73,12 @@ def in_words(error: Exception, doing: str) -> Exception:
         f"TensorRT-LLM failed while {doing}: {first}",
         "See the log; `trt-playground env check` tests the installation.",
     )
+
+
+@contextmanager
+def told(doing: str) -> Iterator[None]:
+    """Raise what goes wrong within the block in words."""
+    try:
+        yield
+    except Exception as error:
+        raise in_words(error, doing) from error

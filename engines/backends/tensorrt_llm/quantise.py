@@ -50,7 +50,7 @@ def quantise(
 ) -> dict[str, object]:
     """Write the quantised checkpoint into `target`, and beside it what the plain model says of some texts.
 
-    Stages: `quantise` and `export`.
+    Stages: `reference`, `quantise` and `export`.
 
     Returns:
         Facts for the manifest.
@@ -66,10 +66,11 @@ def quantise(
         )
     if precision in NEEDS_GPU and not device.startswith("cuda"):
         raise EngineError("no-device", f"{precision} is calibrated on an NVIDIA GPU only.", "Choose fp8.")
-    report.stage("quantise")
+    report.stage("reference")
     model, tokenizer = read(checkpoint, device)
     target.mkdir(parents=True, exist_ok=True)
     keep(model, checkpoint, target.parent)
+    report.stage("quantise")
     model = quantised(model, tokenizer, precision, texts, report)
     report.stage("export")
     export(model, checkpoint, target)

@@ -25,7 +25,7 @@ from engines.worker.report import StageReport
 from engines.worker.tokenizer import Tokenizer
 
 QUESTIONS = ("What is a KV cache?", "What does FP8 mean?", "Tell me a short story.", "What is 12 plus 7?")
-STAGES = ("quantise", "export")
+STAGES = ("reference", "quantise", "export")
 
 
 async def answered_and_scored(process: EngineProcess, ids: list[tuple[int, ...]]) -> list[protocol.Scored]:

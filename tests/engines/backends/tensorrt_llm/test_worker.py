@@ -153,7 +153,7 @@ async def test_an_engine_is_built_saved_and_loaded(with_engines: str, log: Path,
         events = [event async for event in process.run(command)]
         assert isinstance(events[-1], protocol.Prepared), events[-1]
         assert "Building TRT-LLM engine" in [event.line for event in of_type(events, protocol.Log)]
-    assert sorted(path.name for path in folder.iterdir()) == ["engine"]
+    assert sorted(path.name for path in folder.iterdir()) == ["engine", "reference.json"]
     async with worker(with_engines, log) as process:
         assert isinstance(await load(process, wanted, str(folder)), protocol.Ready)
         assert isinstance((await answer(process, IDS, SHORT))[-1], protocol.Done)
