@@ -38,6 +38,12 @@ COMMANDS = (
         "PrepareScreen",
     ),
     Command(
+        "engine: Calibration text",
+        "A file of yours that quantising is calibrated with (C in a side)",
+        "screen.calibration",
+        "PrepareScreen",
+    ),
+    Command(
         "engine: Restart failed engines", "Start dead engines again (F9)", "screen.restart", "ChatScreen"
     ),
     Command("engine: Swap sides", "Let left and right change places (Ctrl+X)", "screen.swap", "ChatScreen"),

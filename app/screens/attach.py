@@ -2,144 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-from pathlib import Path
-from typing import ClassVar
-
-from textual import on, work
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.content import Content
-from textual.screen import ModalScreen
-from textual.widgets import Footer, Input, OptionList, Static
-from textual.widgets.option_list import Option
-
+from app.screens.file import FileScreen, RefusedError
 from app.state.attachment import Attachment, AttachmentError, read_attachment
-from app.state.listing import MOST, Entry, completed, listing
-from app.state.stream import displayable
-from app.units import count_text
 
 HOW = "A text file in UTF-8, up to 1 MiB. Tab completes, Enter attaches."
 
 
-class FileInput(Input):
-    """A field for a path; what it may go on with stands in the list below."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "screen.complete", "Complete", id="attach.complete"),
-        Binding("down", "screen.choose(1)", "Choose", key_display="↑↓", id="attach.down"),
-        Binding("up", "screen.choose(-1)", show=False, id="attach.up"),
-    ]
-
-
-class AttachScreen(ModalScreen[Attachment]):
-    """A field and a list over the chat. The result is the file with its text, or None after Esc."""
-
-    CSS_PATH = "../styles/attach.tcss"
-    BINDINGS = [Binding("escape", "cancel", "Cancel")]  # noqa: RUF012
+class AttachScreen(FileScreen[Attachment]):
+    """The result is the file with its text, or None after Esc."""
 
     def __init__(self, folder: str = "") -> None:
         """Begin in a folder, or else in the one where the app was started."""
-        super().__init__()
-        self._first = folder or f"{Path.cwd()}{os.sep}"
-        self._entries: list[Entry] = []
+        super().__init__("Attach a text file", HOW, folder)
 
-    def compose(self) -> ComposeResult:
-        """The path, what there is, and what to do or what is wrong."""
-        with Vertical(id="attach") as box:
-            box.border_title = "Attach a text file"
-            yield FileInput(self._first, compact=True, select_on_focus=False)
-            files = OptionList(id="attach-files", compact=True)
-            files.can_focus = False  # the field keeps the keys
-            yield files
-            yield Static(HOW, id="attach-note", markup=False)
-        yield Footer(compact=True)
-
-    @property
-    def folder(self) -> str:
-        """Where the chosen file is, its separator at the end."""
-        return (
-            self._field.value[: self._field.value.rindex(os.sep) + 1] if os.sep in self._field.value else ""
-        )
-
-    @property
-    def _field(self) -> Input:
-        return self.query_one(FileInput)
-
-    @property
-    def _files(self) -> OptionList:
-        return self.query_one(OptionList)
-
-    @on(Input.Changed)
-    def look(self, event: Input.Changed) -> None:
-        """Show what the path may go on with."""
-        self._list(event.value)
-
-    @work(group="list", exclusive=True, exit_on_error=False)
-    async def _list(self, text: str) -> None:
-        wrong = ""
+    def taken(self, path: str) -> Attachment:
+        """The text, read."""
         try:
-            self._entries = await asyncio.to_thread(listing, text)
-        except (OSError, RuntimeError, ValueError):
-            self._entries, wrong = [], "There is no such folder, or you may not look into it."
-        self._files.clear_options()
-        self._files.add_options(Option(Content(entry.name)) for entry in self._entries)
-        if len(self._entries) == MOST:
-            self._say(f"{HOW} The first {count_text(MOST)} are shown: write on.")
-        else:
-            self._say(wrong or HOW, wrong=bool(wrong))
-
-    def action_complete(self) -> None:
-        """Write what is chosen, or else what all have in common."""
-        index = self._files.highlighted
-        self._write(
-            self._entries[index].path if index is not None else completed(self._field.value, self._entries)
-        )
-
-    def action_choose(self, step: int) -> None:
-        """Mark the next or the one before."""
-        if self._files.highlighted is None:
-            self._files.highlighted = 0 if step > 0 else self._files.option_count - 1
-        elif step > 0:
-            self._files.action_cursor_down()
-        else:
-            self._files.action_cursor_up()
-
-    @on(OptionList.OptionSelected)
-    def take_clicked(self, event: OptionList.OptionSelected) -> None:
-        """As with Enter."""
-        self._take(self._entries[event.option_index].path)
-
-    @on(Input.Submitted)
-    def take_written(self, event: Input.Submitted) -> None:
-        """What is chosen, or else what is written."""
-        index = self._files.highlighted
-        self._take(event.value if index is None else self._entries[index].path)
-
-    def _take(self, path: str) -> None:
-        if path.endswith(os.sep) and path != self._field.value:
-            self._write(path)
-        else:
-            self._read(path)
-
-    @work(group="read", exclusive=True, exit_on_error=False)
-    async def _read(self, path: str) -> None:
-        try:
-            self.dismiss(await asyncio.to_thread(read_attachment, path))
+            return read_attachment(path)
         except AttachmentError as error:
-            self._say(str(error), wrong=True)
-
-    def _write(self, path: str) -> None:
-        self._field.value = path
-        self._field.action_end()
-
-    def action_cancel(self) -> None:
-        """Leave it."""
-        self.dismiss(None)
-
-    def _say(self, words: str, *, wrong: bool = False) -> None:
-        note = self.query_one("#attach-note", Static)
-        note.set_class(wrong, "-wrong")
-        note.update(displayable(words))
+            raise RefusedError(str(error)) from error

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
@@ -16,15 +17,20 @@ from app.state.stream import displayable
 from app.widgets.build_progress import BuildProgress
 from app.widgets.checkpoint_picker import CheckpointPicker
 from app.widgets.engine_pair import EnginePair
-from app.widgets.engine_picker import EnginePicker, PrecisionList
+from app.widgets.engine_picker import EnginePicker
 from app.widgets.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS
+from app.widgets.precision_list import PrecisionList
+from app.widgets.prepare_row import PrepareRow
 from app.widgets.welcome import Welcome
+from engines.errors import EngineError
+from engines.plan.calibration import read_calibration
 from engines.plan.hardware import Device
 
 if TYPE_CHECKING:
     from app.playground import Playground
 
 CHOOSE = "Choose a precision for each side, then press Enter. Tab moves on."
+NOTHING_TO_CALIBRATE = "No text is read for what is chosen. TensorRT-LLM reads one for its quantised precisions: F12 shows what runs."
 
 
 class PrepareScreen(Screen[None]):
@@ -70,14 +76,7 @@ once, in about ten seconds: the ceiling of decode speed follows from it, and the
             yield Static(CHOOSE, id="prepare-hint", markup=False)
             yield CheckpointPicker(settings.checkpoint)
             yield EnginePair(settings.left, settings.right, self._device)
-            with Horizontal(id="prepare-row"):
-                yield Static("Context", classes="label")
-                yield Input(str(settings.context), type="integer", id="context", compact=True, max_length=8)
-                yield Static("Sides", classes="label")
-                sides = [("both", "both"), ("left", "left"), ("right", "right")]
-                yield Select(sides, value="both", allow_blank=False, id="sides", compact=True)
-                yield Button("Prepare", variant="primary", id="go", compact=True)
-                yield Button("Cancel", id="cancel", compact=True, disabled=True)
+            yield PrepareRow(settings.context)
             with Horizontal(id="builds"):
                 yield BuildProgress("left")
                 yield BuildProgress("right")
@@ -107,7 +106,7 @@ once, in about ten seconds: the ceiling of decode speed follows from it, and the
         """Another context was chosen on the settings screen, which is above this one."""
         if settings.context != self._settings.context:
             self._settings = settings
-            self.query_one("#context", Input).value = str(settings.context)
+            self.query_one(PrepareRow).show_context(settings.context)
 
     def show_build(self, name: str) -> None:
         """Show the build of one side."""
@@ -150,9 +149,8 @@ once, in about ten seconds: the ceiling of decode speed follows from it, and the
     @on(Select.Changed, "#sides")
     def show_estimates(self) -> None:
         """The estimates depend on everything that is chosen here."""
-        sides = str(self.query_one("#sides", Select).value)
-        checkpoint = self.query_one(CheckpointPicker).checkpoint
-        self.query_one(EnginePair).show(checkpoint, self._context_tokens(), sides)
+        row = self.query_one(PrepareRow)
+        self.query_one(EnginePair).show(self.query_one(CheckpointPicker).checkpoint, row.tokens, row.sides)
 
     @on(Input.Submitted, "#checkpoint")
     def go_on(self) -> None:
@@ -165,15 +163,31 @@ once, in about ten seconds: the ceiling of decode speed follows from it, and the
     def action_prepare(self) -> None:
         """Check the choice and let the app prepare it."""
         if problem := self._problem():
-            self.notify(problem, severity="error", timeout=6, markup=False)
-            return
-        context = self._context_tokens()
-        assert context is not None
+            self._refuse(problem)
+        else:
+            self._prepare()
+
+    @work(exclusive=True, group="prepare", exit_on_error=False)
+    async def _prepare(self) -> None:
+        row, left, right = self.query_one(PrepareRow), self._choice("left"), self._choice("right")
+        for name, choice in (("left", left), ("right", right)):
+            if name in row.names and (problem := await _wrong_with_file(choice)):
+                self._refuse(f"{name.capitalize()}: {problem}")
+                return
+        assert row.tokens is not None
         self.query(Welcome).remove()
-        left, right = (self._choice(name) for name in ("left", "right"))
-        chosen = str(self.query_one("#sides", Select).value)
-        names = ("left", "right") if chosen == "both" else (chosen,)
-        self.app.choose(self.query_one(CheckpointPicker).chosen, context, left, right, names)
+        self.app.choose(self.query_one(CheckpointPicker).chosen, row.tokens, left, right, row.names)
+
+    def _refuse(self, problem: str) -> None:
+        self.notify(displayable(problem), severity="error", timeout=6, markup=False)
+
+    def action_calibration(self) -> None:
+        """Choose the text to calibrate with, of the side with the focus, else of the first that has one."""
+        pickers = [picker for picker in self.query(EnginePicker) if picker.calibrates]
+        if not pickers:
+            self._refuse(NOTHING_TO_CALIBRATE)
+            return
+        min(pickers, key=lambda picker: not picker.has_focus_within).choose_calibration()
 
     @on(Button.Pressed, "#cancel")
     def cancel(self) -> None:
@@ -197,21 +211,27 @@ once, in about ten seconds: the ceiling of decode speed follows from it, and the
     def _choice(self, name: str) -> EngineChoice:
         return self.query_one(f"#engine-{name}", EnginePicker).choice
 
-    def _context_tokens(self) -> int | None:
-        text = self.query_one("#context", Input).value
-        return int(text) if text.isdecimal() and int(text) >= MINIMUM_CONTEXT else None
-
     def _problem(self) -> str:
         picker = self.query_one(CheckpointPicker)
         if not picker.settled:
             return "Still looking at the checkpoint: once more, please."
         if picker.problem:
             return picker.problem
-        if self._context_tokens() is None:
+        row = self.query_one(PrepareRow)
+        if row.tokens is None:
             return f"The context is a whole number of at least {MINIMUM_CONTEXT} tokens."
-        chosen = self.query_one("#sides", Select).value
-        for name in ("left", "right"):
-            problem = self.query_one(f"#engine-{name}", EnginePicker).problem
-            if problem and chosen in ("both", name):
+        for name in row.names:
+            if problem := self.query_one(f"#engine-{name}", EnginePicker).problem:
                 return f"{name.capitalize()}: {problem}"
         return "Cancel what is being prepared first." if self._building() else ""
+
+
+async def _wrong_with_file(choice: EngineChoice) -> str:
+    """What is wrong with the calibration text now; it was looked at when it was chosen, perhaps long ago."""
+    if not choice.calibration:
+        return ""
+    try:
+        await asyncio.to_thread(read_calibration, choice.calibration)
+    except EngineError as error:
+        return f"{error.message} {error.hint}"
+    return ""

@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Header, Static
 
 from app.widgets.drawing import MUTED
-from app.widgets.engine_picker import STATES
+from app.widgets.precision_list import STATES
 from engines.backends.registry import BACKENDS
 from engines.plan.hardware import Device, devices
 from engines.plan.precision import PRECISIONS, rule, support

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from app.state.bandwidths import read_bandwidth
@@ -28,6 +29,12 @@ def look_around(device: Device, store: EngineStore) -> Surroundings:
     except OSError:
         builds = ()
     return Surroundings(now, read_bandwidth(now), builds)
+
+
+def tightest(devices: Sequence[Device]) -> Device:
+    """Of the devices that share the weights of an engine, the first, with no more free than any of them."""
+    free = [one.memory_available for one in devices if one.memory_available is not None]
+    return replace(devices[0], memory_available=min(free, default=None))
 
 
 def with_free(device: Device, held: int) -> Device:

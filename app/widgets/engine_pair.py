@@ -43,7 +43,7 @@ class EnginePair(Horizontal):
     def compose(self) -> ComposeResult:
         """One picker a side."""
         for name, choice in self._choices.items():
-            yield EnginePicker(name, choice, self._device, self.app.gpu)
+            yield EnginePicker(name, choice, self._device, self.app.gpus)
 
     def on_mount(self) -> None:
         """Follow the engines: what they hold is free once they make room."""
@@ -54,7 +54,7 @@ class EnginePair(Horizontal):
     async def look_around(self) -> None:
         """Free memory, measured bandwidth, builds of the past, of every device; and interpreters."""
         await self.app.find_interpreters()
-        for device in dict.fromkeys((self._device, *self.app.devices)):
+        for device in dict.fromkeys((self._device, *self.app.gpus)):
             look = surroundings.look_around
             self._around[device.name] = await asyncio.to_thread(look, device, self.app.store)
         self.show_estimates()
@@ -112,10 +112,16 @@ class EnginePair(Horizontal):
         if self._checkpoint is None or self._tokens is None or picker.problem:
             return None
         around = self._around.get(picker.device.name) or Surroundings(picker.device)
-        held = sum(self._held(side, picker.device) for side in self._choices)
-        around = replace(around, device=surroundings.with_free(around.device, held))
+        free = surroundings.tightest([self._with_free(device) for device in picker.devices])
         loaded = self._loaded(name, picker.choice)
+        around = replace(around, device=free)
         return outlook(picker.choice, self._checkpoint, self._tokens, around, loaded, beside)
+
+    def _with_free(self, device: Device) -> Device:
+        """As it will be once our own engines have made room."""
+        held = sum(self._held(side, device) for side in self._choices)
+        around = self._around.get(device.name) or Surroundings(device)
+        return surroundings.with_free(around.device, held)
 
     def _beside(self, other: str, found: Outlook | None) -> int:
         """Bytes of the other side: of what is chosen there, or of what stays loaded there."""
@@ -128,22 +134,29 @@ class EnginePair(Horizontal):
 
     def _loaded(self, name: str, choice: EngineChoice) -> Loaded | None:
         """The engine of a side, where it is exactly what is chosen here."""
-        side = self.app.left if name == "left" else self.app.right
+        side = self._side(name)
         spec = side.spec
         if side.ready is None or spec is None or side.checkpoint != self._checkpoint:
             return None
-        if (EngineChoice(spec.backend, spec.precision, spec.kv_precision), spec.context) != (
-            choice,
-            self._tokens,
-        ):
+        if choice.gpus > 1:  # what is loaded is counted on all of them together
+            return None
+        found = (spec.backend, spec.precision, spec.kv_precision, spec.options, spec.context)
+        wanted = (choice.backend, choice.precision, choice.kv_precision, choice.options, self._tokens)
+        if found != wanted:
             return None
         seen = self._seen(name)
         return Loaded(side.memory, seen.counted if seen else None)
 
     def _held(self, name: str, device: Device) -> int:
         """Bytes that a side's engine holds of a device now."""
-        side = self._seen(name)
-        return side.held if side and side.device == device.name else 0
+        side, spec = self._seen(name), self._side(name).spec
+        if side is None:
+            return 0
+        devices = spec.devices if spec else (side.device,)
+        return side.held // len(devices) if device.name in devices else 0
+
+    def _side(self, name: str) -> Side:
+        return self.app.left if name == "left" else self.app.right
 
     def _seen(self, name: str) -> SideSnapshot | None:
         if self._snapshot is None:

@@ -2,52 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.content import Content
 from textual.message import Message
 from textual.widgets import OptionList, Select
-from textual.widgets.option_list import Option
 
 from app.state.outlook import Outlook
 from app.state.settings import EngineChoice
 from app.widgets.estimate_card import EstimateCard
+from app.widgets.option_row import OptionRow
+from app.widgets.precision_list import PrecisionList
 from engines.backends.registry import BACKENDS
+from engines.build.options import calibrates
 from engines.plan.checkpoint import Checkpoint
 from engines.plan.hardware import Device
 from engines.plan.kv_precision import AUTO, kv_choices
 from engines.plan.loadable import support_of
-from engines.plan.placement import device_of
-from engines.plan.precision import PRECISIONS, State, Support, default_precision, rule
-
-STATES = {
-    "native": ("●", "$text-success", "native"),
-    "fallback": ("◐", "$text-warning", "fallback"),
-    "unavailable": ("○", "dim", "not here"),
-}
-
-
-class PrecisionList(OptionList):
-    """Enter goes; a click only chooses."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "submit", "Prepare", id="precisions.submit")]
-
-    @dataclass
-    class Submitted(Message):
-        """Enter was pressed on a precision."""
-
-    def action_submit(self) -> None:
-        """Enter: go."""
-        self.post_message(self.Submitted())
+from engines.plan.placement import device_of, gpu_choices
+from engines.plan.precision import PRECISIONS, Support, default_precision, rule
 
 
 class EnginePicker(Vertical):
-    """A backend, a precision, and how keys and values are stored."""
+    """A backend, a precision, how keys and values are stored, and the options of engines that have some."""
 
     HELP = """\
 # Precision
@@ -56,6 +36,10 @@ How weights are stored. ● native, ◐ fallback (stored so, computed otherwise)
 lines below say why, and from where that is known. **F12** shows all backends in one table.
 
 **KV** is how keys and values are stored; *auto* is the backend's own choice.
+
+**Calibration**, of TensorRT-LLM's quantised precisions: the text that decides which weights are kept exact.
+**C** takes a file of yours, which should resemble what will be asked. **GPUs**: over how many the weights are
+split (tensor parallel); the figures below are then of each GPU.
 
 Before anything is built: the **peak** of the process against what is free, with both sides counted; its
 **weights**, its **KV cache** at the chosen context and all **other** memory. *Tight* means that less is left
@@ -68,33 +52,57 @@ bandwidth, once. A model that fits the processor's cache, as the demo does, may 
 
     @dataclass
     class Chosen(Message):
-        """Another backend, precision or way to store keys and values was chosen."""
+        """Another backend, precision, way to store keys and values, or option was chosen."""
 
-    def __init__(self, name: str, choice: EngineChoice, device: Device, gpu: Device | None = None) -> None:
+    def __init__(self, name: str, choice: EngineChoice, device: Device, gpus: Sequence[Device] = ()) -> None:
         super().__init__(id=f"engine-{name}", classes="engine-picker")
         self.border_title = name.capitalize()
         self.backend = choice.backend if choice.backend in BACKENDS else next(iter(BACKENDS))
-        self._device, self._gpu = device, gpu
+        self._device, self._gpus = device, gpus
         known = choice.precision in PRECISIONS
         self.precision = choice.precision if known else default_precision(self.backend, self.device)
         self._wanted_kv = choice.kv_precision
+        self._wanted_calibration, self._wanted_gpus = choice.calibration, choice.gpus
         self._checkpoint: Checkpoint | None = None
 
     @property
     def choice(self) -> EngineChoice:
         """What is chosen now."""
-        return EngineChoice(self.backend, self.precision, self.kv_precision)
+        calibration = self._wanted_calibration if self.calibrates else ""
+        return EngineChoice(self.backend, self.precision, self.kv_precision, calibration, self.gpus)
 
     @property
     def device(self) -> Device:
         """Where the chosen backend runs."""
-        return device_of(self.backend, self._device, self._gpu)
+        return device_of(self.backend, self._device, self._gpus[0] if self._gpus else None)
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """Those that hold a part of the weights, the first of them `device`."""
+        return tuple(self._gpus[: self.gpus]) if self.gpus > 1 else (self.device,)
 
     @property
     def kv_precision(self) -> str:
         """As wanted, where the backend stores it so beside these weights; else its own choice."""
         allowed = kv_choices(self.backend, self.precision)
         return self._wanted_kv if self._wanted_kv in allowed else AUTO
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether there is a text to choose: the precision runs here, and the checkpoint is not quantised."""
+        runs = self.support.state != "unavailable"
+        return runs and calibrates(self.backend, self.precision, self._checkpoint)
+
+    @property
+    def gpu_counts(self) -> tuple[int, ...]:
+        """Over how many GPUs the weights can be split, with this checkpoint."""
+        heads = self._checkpoint.kv_heads if self._checkpoint else None
+        return gpu_choices(self.backend, self._gpus, heads)
+
+    @property
+    def gpus(self) -> int:
+        """As wanted, where they can be had; else one."""
+        return self._wanted_gpus if self._wanted_gpus in self.gpu_counts else 1
 
     @property
     def support(self) -> Support:
@@ -108,19 +116,21 @@ bandwidth, once. A model that fits the processor's cache, as the demo does, may 
         return f"{found.reason} {found.remedy}".strip() if found.state == "unavailable" else ""
 
     def compose(self) -> ComposeResult:
-        """Backend and KV cache, precisions, the estimate."""
+        """Backend and KV cache, options, precisions, the estimate."""
         backends = [(entry.title, name) for name, entry in BACKENDS.items()]
         with Horizontal(classes="picker-row"):
             yield Select(backends, value=self.backend, allow_blank=False, classes="backend", compact=True)
             yield Select(
                 self._kv_options(), value=self.kv_precision, allow_blank=False, classes="kv", compact=True
             )
+        yield OptionRow(self.gpu_counts, self.gpus)
         yield PrecisionList(classes="precisions")
         yield EstimateCard()
 
     def on_mount(self) -> None:
         """Fill the list."""
         self._list()
+        self._show_options()
         self.show(None)
 
     def look_at(self, checkpoint: Checkpoint | None) -> None:
@@ -128,6 +138,7 @@ bandwidth, once. A model that fits the processor's cache, as the demo does, may 
         if checkpoint is not self._checkpoint:
             self._checkpoint = checkpoint
             self._list()
+            self._show_options()
 
     def show(self, outlook: Outlook | None) -> None:
         """Show what the choice will take; None while there is nothing to estimate from."""
@@ -164,11 +175,34 @@ bandwidth, once. A model that fits the processor's cache, as the demo does, may 
             self.precision = event.option_id
             self._changed()
 
+    @on(OptionRow.GpusChosen)
+    def gpus_chosen(self, event: OptionRow.GpusChosen) -> None:
+        """The weights are split otherwise."""
+        event.stop()
+        if event.count != self.gpus:
+            self._wanted_gpus = event.count
+            self._changed()
+
+    @on(PrecisionList.Calibrate)
+    def choose_calibration(self) -> None:
+        """Ask for another text."""
+        if self.calibrates:
+            from app.screens.calibration import CalibrationScreen
+
+            title = f"{BACKENDS[self.backend].title} {self.precision}"
+            self.app.push_screen(CalibrationScreen(title, self._wanted_calibration), self._calibrate)
+
+    def _calibrate(self, file: str | None) -> None:
+        if file is not None:
+            self._wanted_calibration = file
+            self._changed()
+
     def _changed(self) -> None:
         kv = self.query_one(".kv", Select)
         with self.prevent(Select.Changed):
             kv.set_options(self._kv_options())
             kv.value = self.kv_precision
+        self._show_options()
         self.post_message(self.Chosen())
 
     def _kv_options(self) -> list[tuple[str, str]]:
@@ -177,19 +211,10 @@ bandwidth, once. A model that fits the processor's cache, as the demo does, may 
         others = names if len(names) > 1 else ()
         return [(f"KV auto: {names[0]}", AUTO), *((f"KV {name}", name) for name in others)]
 
+    def _show_options(self) -> None:
+        self.query_one(OptionRow).show(self.calibrates, self._wanted_calibration, self.gpu_counts, self.gpus)
+        self.query_one(PrecisionList).show_calibrates(self.calibrates)
+
     def _list(self) -> None:
-        """What runs comes first: what does not is the truth too, but must not push it out of sight."""
-        options = self.query_one(PrecisionList)
-        options.clear_options()
         table = {name: support_of(self.backend, name, self.device, self._checkpoint) for name in PRECISIONS}
-        for name in sorted(table, key=lambda name: table[name].state == "unavailable"):
-            options.add_option(Option(_line(name, table[name].state), id=name))
-        options.highlighted = options.get_option_index(self.precision)
-
-
-def _line(name: str, state: State) -> Content:
-    glyph, style, word = STATES[state]
-    title = f"{PRECISIONS[name].title:<18}"
-    if state == "unavailable":
-        return Content.styled(f"{glyph} {title}{word}", style)
-    return Content.assemble((f"{glyph} ", style), title, (word, "dim"))
+        self.query_one(PrecisionList).show(table, self.precision)

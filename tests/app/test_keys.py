@@ -19,10 +19,10 @@ from textual.pilot import Pilot
 import app
 from app.navigation import Navigation
 from app.playground import Playground
-from app.screens.attach import AttachScreen, FileInput
 from app.screens.chat import ChatScreen
 from app.screens.conversations import ConversationsScreen
 from app.screens.export import ExportScreen, PathInput
+from app.screens.file import FileInput, FileScreen
 from app.screens.help import HelpScreen
 from app.screens.name import NameScreen
 from app.screens.prepare import PrepareScreen
@@ -37,9 +37,9 @@ from app.state.paths import conversation_folder
 from app.state.series import Phase
 from app.widgets.chips import Chip, Chips
 from app.widgets.conversation_list import ConversationList
-from app.widgets.engine_picker import PrecisionList
 from app.widgets.pane import Pane
 from app.widgets.panel import Panel
+from app.widgets.precision_list import PrecisionList
 from app.widgets.prompt import Prompt
 from app.widgets.transcript.transcript import Transcript
 from tests.app.driving import wait_until
@@ -123,11 +123,11 @@ PLACES = (
     Place(Transcript, focus="#turns-left"),
     Place(Pane, focus="#turns-left"),
     Place(Panel, focus="MemoryPanel"),
-    Place(AttachScreen, ("ctrl+o",)),
+    Place(FileScreen, ("ctrl+o",)),
     Place(FileInput, ("ctrl+o",)),
     Place(HelpScreen, ("f1",)),
     Place(PrepareScreen, ("f2",)),
-    Place(PrecisionList, ("f2",)),
+    Place(PrecisionList, ("f2",), but=("c",)),  # where something is calibrated: test_prepare_options.py
     Place(ConversationsScreen, ("f3",), prepare=say, but=("down",)),
     Place(ConversationsScreen, ("f3",), "Input", say, only=("down",)),
     Place(ConversationList, ("f3",), prepare=say),

@@ -51,7 +51,7 @@ def shown(screen: AttachScreen) -> list[str]:
 
 
 def said(screen: AttachScreen) -> str:
-    return str(screen.query_one("#attach-note", Static).content)
+    return str(screen.query_one("#file-note", Static).content)
 
 
 async def attached(pilot: Pilot[None]) -> tuple[Attachment, ...]:
