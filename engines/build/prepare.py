@@ -11,6 +11,7 @@ from pathlib import Path
 
 from engines.backends.registry import BACKENDS
 from engines.build.options import settled
+from engines.build.refusal import refuse_unsupported
 from engines.build.spec import EngineSpec, fingerprint_inputs
 from engines.build.store import EngineStore, StoredEngine, check_space
 from engines.errors import EngineError
@@ -86,6 +87,7 @@ class _Preparation:
         self._started = time.monotonic()
 
     async def steps(self) -> AsyncGenerator[Step, None]:
+        await asyncio.to_thread(refuse_unsupported, self._spec)
         folder = await asyncio.to_thread(local_folder, self._spec)
         if folder is None:
             async with aclosing(self._fetch()) as events:

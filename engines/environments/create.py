@@ -15,6 +15,18 @@ from engines.environments.recipe import Recipe, steps
 from engines.environments.trial import locate, try_import
 from engines.errors import EngineError
 
+UNREACHABLE = (
+    "Failed to establish a new connection",
+    "Name or service not known",
+    "Temporary failure in name resolution",
+    "ConnectTimeoutError",
+    "ProxyError",
+)
+"""What pip prints before it gives up, each time it tries."""
+NO_INDEX = (
+    "The package index was not reached: check the network, HTTPS_PROXY and PIP_INDEX_URL, then try again. "
+    "Without it, `env use` takes an environment made elsewhere."
+)
 Say = Callable[[str, str], None]
 """Told of the name of the step and a line of its output; an empty line begins the step."""
 
@@ -48,7 +60,7 @@ def create(name: str, recipe: Recipe, python: str, root: Path, log: Path, say: S
 
 def _run(title: str, command: list[str], log: Path, say: Say) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
-    last = ""
+    last, unreachable = "", False
     with log.open("a", encoding="utf-8") as sink, _started(command) as process:
         sink.write(f"--- {title}: {' '.join(command)}\n")
         assert process.stdout is not None
@@ -56,10 +68,13 @@ def _run(title: str, command: list[str], log: Path, say: Say) -> None:
             sink.write(line)
             if line.strip():
                 last = line.strip()
+                unreachable |= any(words in last for words in UNREACHABLE)
                 say(title, last)
         status = process.wait()
     if status:
-        raise EngineError("environment-failed", f"The step {title!r} failed: {last[:300]}", _hint(last, log))
+        hint = NO_INDEX if unreachable else _hint(last)
+        words = f"The step {title!r} failed: {last[:300]}"
+        raise EngineError("environment-failed", words, f"{hint} All of it is in {log}.".strip())
 
 
 @contextmanager
@@ -84,7 +99,7 @@ def _started(command: list[str]) -> Iterator[subprocess.Popen[str]]:
             process.wait()
 
 
-def _hint(last: str, log: Path) -> str:
+def _hint(last: str) -> str:
     if "wheel_stub" in last or "placeholder package" in last:
-        return f"The wheel lies on pypi.nvidia.com, which was not reached. All of it is in {log}."
-    return f"All of it is in {log}."
+        return "The wheel lies on pypi.nvidia.com, which was not reached."
+    return ""

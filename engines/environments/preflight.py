@@ -74,8 +74,10 @@ def _gpu(recipe: Recipe) -> Finding:
         return Finding("gpu", False, "no NVIDIA GPU is found", remedy)
     least, best = recipe.compute_capability, max(one.compute_capability or (0, 0) for one in found)
     words = f"{found[0].title}, compute capability {best[0]}.{best[1]}"
-    remedy = f"TensorRT-LLM needs {least[0]}.{least[1]} (Ampere) or newer."
-    return Finding("gpu", best >= least, words, remedy)
+    if best >= least:
+        return Finding("gpu", True, words)
+    remedy = "OpenVINO and PyTorch run here; TensorRT-LLM needs a newer GPU."
+    return Finding("gpu", False, f"{words}; {least[0]}.{least[1]} (Ampere) is the least", remedy)
 
 
 def _driver(recipe: Recipe) -> Finding:
@@ -84,9 +86,11 @@ def _driver(recipe: Recipe) -> Finding:
     if nvml:
         nvml.close()
     major = int(version.split(".")[0]) if version and version.split(".")[0].isdigit() else 0
-    words = f"driver {version}" if version else "no driver is found"
+    if major >= recipe.driver:
+        return Finding("driver", True, f"driver {version}")
+    words = f"driver {version} is older than {recipe.driver}" if version else "no driver is found"
     remedy = f"Install driver {recipe.driver} or newer (CUDA 13), or the package cuda-compat-13-1."
-    return Finding("driver", major >= recipe.driver, words, remedy)
+    return Finding("driver", False, words, remedy)
 
 
 def _mpi() -> Finding:

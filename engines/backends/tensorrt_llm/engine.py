@@ -86,7 +86,7 @@ def check_version(folder: Path) -> None:
         raise EngineError(
             "other-version",
             f"The engine was built by TensorRT-LLM {built or 'unknown'}, and {found.version} is installed.",
-            "Delete it with `trt-playground engines rm`, then prepare it again.",
+            "Delete it in the store (F8, or `trt-playground engines rm`), then prepare it again.",
         )
 
 

@@ -30,7 +30,7 @@ PATTERNS: tuple[tuple[str, str, str, str], ...] = (
         "incompatible device",
         "other-gpu",
         "The engine was built for another GPU or another TensorRT.",
-        "Delete it with `trt-playground engines rm`, then prepare it again.",
+        "Delete it in the store (F8, or `trt-playground engines rm`), then prepare it again.",
     ),
     (
         "gpus are available",
