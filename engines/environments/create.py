@@ -72,7 +72,7 @@ def _run(title: str, command: list[str], log: Path, say: Say) -> None:
                 say(title, last)
         status = process.wait()
     if status:
-        hint = NO_INDEX if unreachable else _hint(last)
+        hint = _hint(last) or (NO_INDEX if unreachable else "")
         words = f"The step {title!r} failed: {last[:300]}"
         raise EngineError("environment-failed", words, f"{hint} All of it is in {log}.".strip())
 

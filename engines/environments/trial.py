@@ -8,10 +8,12 @@ import signal
 import subprocess
 from dataclasses import dataclass
 
+from engines.backends.tensorrt_llm.failures import known_failure
 from engines.environments.environment import Environment
 
 SECONDS = 120.0
 TAIL_CHARACTERS = 1500
+HANGS = "MPI usually hangs like this: conda's mpich does not go with it; sudo apt-get install libopenmpi-dev."
 _LOCATE = """\
 import json, sys
 from importlib.util import find_spec
@@ -74,12 +76,12 @@ def try_import(python: str, module: str, seconds: float = SECONDS) -> Trial:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         output, _ = process.communicate()
-        return Trial(False, f"The import hangs: it did not end within {seconds:g} s.", _tail(output))
+        return Trial(False, f"The import hangs: it did not end within {seconds:g} s. {HANGS}", _tail(output))
     if process.returncode:
         last = next((line for line in reversed(_tail(output).splitlines()) if line.strip()), "")
-        return Trial(
-            False, f"The import failed: {last or f'exit status {process.returncode}'}", _tail(output)
-        )
+        known = known_failure(last)
+        words = f"The import failed: {last or f'exit status {process.returncode}'}."
+        return Trial(False, f"{words} {known.hint if known else ''}".strip(), _tail(output))
     return Trial(True, "It can be imported.", _tail(output))
 
 

@@ -59,14 +59,19 @@ PATTERNS: tuple[tuple[str, str, str, str], ...] = (
 )
 
 
+def known_failure(text: str) -> EngineError | None:
+    """What a text of the library means; None for one that is not known."""
+    found = (EngineError(*words) for mark, *words in PATTERNS if mark in text.lower())
+    return next(found, None)
+
+
 def in_words(error: Exception, doing: str) -> Exception:
     """The error as an EngineError; one that is told elsewhere, as out of memory, stays as it is."""
     text = str(error)
     if isinstance(error, EngineError) or "out of memory" in text.lower() or isinstance(error, MemoryError):
         return error
-    for mark, code, message, hint in PATTERNS:
-        if mark in text.lower():
-            return EngineError(code, message, hint)
+    if known := known_failure(text):
+        return known
     first = next(iter(text.strip().splitlines()), type(error).__name__)[:300]
     return EngineError(
         "engine-failed",
