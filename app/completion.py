@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 CONVERSATIONS = 20
 """So many of the newest are offered: of each, the file is read for its title."""
-_SAFE = frozenset(" .,-_?!")
+_SAFE = frozenset(" .,-_?!+")
 
 Choices = list[tuple[str, str]]
 """Values, each with a few words on it for the shells that show them."""
