@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from app.playground import Playground
 
 CHOOSE = "Choose a precision for each side, then press Enter. Tab moves on."
-NOTHING_TO_CALIBRATE = "No text is read for what is chosen. TensorRT-LLM reads one for its quantised precisions: F12 shows what runs."
+NOTHING_TO_CALIBRATE = "Nothing that is chosen reads a text; TensorRT-LLM's quantised precisions do."
 
 
 class PrepareScreen(Screen[None]):

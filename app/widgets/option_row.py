@@ -84,6 +84,6 @@ def _gpu_options(counts: tuple[int, ...]) -> list[tuple[str, int]]:
 
 def _words(calibrates: bool, calibration: str) -> Content:
     if not calibrates:
-        return Content.styled("Weights split over", MUTED)
+        return Content.styled("Weights and cache on", MUTED)
     name = displayable(Path(calibration).name) if calibration else OURS
     return Content.assemble(("Calibration: ", MUTED), name)

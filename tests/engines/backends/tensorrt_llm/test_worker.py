@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +74,23 @@ async def test_answers_as_the_reference_does(python: str, log: Path) -> None:
         assert isinstance(theirs, protocol.Scored)
         assert scored.logprobs == pytest.approx(theirs.logprobs, abs=1e-2)
     assert isinstance(again[-1], protocol.Done)
+
+
+async def test_weights_are_split_over_the_gpus_that_it_is_shown(
+    python: str, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the spec's device on, and of those that the app itself may see."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,3,1")
+    two = {"tensor_parallel_size": "2"}
+    async with worker(python, log) as process:
+        ready = await load(process, replace(spec(options=two), device="cuda:1"))
+        assert isinstance(ready, protocol.Ready), ready
+        assert "visible GPUs: 3,1" in await asyncio.to_thread(log.read_text)
+    async with worker(python, log) as process:
+        error = await load(process, spec(options={"tensor_parallel_size": "4"}))
+        assert isinstance(error, protocol.Error)
+        assert error.code == "too-few-gpus"
+        assert "--gpus" in error.hint
 
 
 @asynccontextmanager

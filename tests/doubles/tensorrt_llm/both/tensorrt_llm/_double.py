@@ -21,6 +21,11 @@ def wants(bad_day: str) -> bool:
     return os.environ.get("TENSORRT_LLM_DOUBLE") == bad_day
 
 
+def visible_gpus() -> int:
+    """As many as CUDA would count: there is none here, so those that the process was told to see."""
+    return len(os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(","))
+
+
 def on_import(version: str) -> None:
     """The banner, and what may go wrong before it."""
     if wants("libmpi"):
@@ -35,6 +40,7 @@ def on_load() -> None:
     """Native code prints past Python, and workers are spawned through MPI."""
     os.write(1, b"rank 0 using MpiPoolSession to spawn MPI processes\n")
     os.write(2, b"[TensorRT-LLM][INFO] MPI size: 1, MPI local size: 1, rank: 0\n")
+    print(f"visible GPUs: {os.environ.get('CUDA_VISIBLE_DEVICES')}")
     if wants("no-slots"):
         raise RuntimeError("All nodes which are allocated for this job are already filled.")
     if wants("out-of-memory"):

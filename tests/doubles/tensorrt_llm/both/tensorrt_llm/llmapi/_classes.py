@@ -43,8 +43,9 @@ class DoubleLLM:
             dtype=dtype,
             **kwargs,
         )
-        if tensor_parallel_size > 1:
-            raise RuntimeError(f"Only 1 GPUs are available, but {tensor_parallel_size} are required.")
+        here = _double.visible_gpus()
+        if tensor_parallel_size > here:
+            raise RuntimeError(f"Only {here} GPUs are available, but {tensor_parallel_size} are required.")
         _double.on_load()
         self._shutdown = False
         self._build_model()

@@ -1,0 +1,179 @@
+"""Options of TensorRT-LLM on Prepare: a text of the user's to calibrate with, and several GPUs."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from textual.pilot import Pilot
+from textual.widgets import Input, Select, Static
+
+from app.playground import Playground
+from app.screens.calibration import CalibrationScreen
+from app.screens.prepare import PrepareScreen
+from app.state.paths import environment_folder
+from app.state.series import Phase
+from app.state.settings import EngineChoice, Settings
+from app.widgets.checkpoint_picker import CheckpointPicker
+from app.widgets.engine_picker import EnginePicker
+from app.widgets.option_row import OptionRow
+from app.widgets.precision_list import PrecisionList
+from engines.environments.environment import save
+from engines.environments.trial import locate
+from tests.app.driving import until_chat, wait_until
+from tests.doubles.nvml import Gpu, Nvml
+from tests.engines.double_environment import make_environment
+
+FP8, PYTORCH = EngineChoice("tensorrt-llm", "fp8"), EngineChoice("pytorch", "fp32")
+CHOSEN = Settings(context=512, chosen=False, welcomed=True, left=FP8, right=PYTORCH)
+"""On the demo, which has two KV heads."""
+ENOUGH = "What people really ask. " * 100
+
+
+@pytest.fixture(autouse=True)
+def _tensorrt_llm_on_four_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setitem(sys.modules, "pynvml", Nvml(tuple(Gpu(uuid=f"GPU-{n}") for n in range(4))))
+    python = str(make_environment(tmp_path / "env", "main"))
+    found = locate("tensorrt-llm", python, "tensorrt_llm", managed=False)
+    assert found is not None
+    save(environment_folder(), found)
+
+
+@pytest.fixture
+def text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Enough to calibrate with, in the home folder."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    (home / "mine [1].txt").write_text(ENOUGH)
+    return home / "mine [1].txt"
+
+
+async def opened(pilot: Pilot[None]) -> EnginePicker:
+    """Prepare, with the checkpoint read; its left side."""
+    await wait_until(pilot, lambda: isinstance(pilot.app.screen, PrepareScreen))
+    await wait_until(pilot, lambda: pilot.app.screen.query_one(CheckpointPicker).checkpoint is not None)
+    await wait_until(pilot, lambda: "fits" in said(pilot, ".estimate"))
+    return pilot.app.screen.query_one("#engine-left", EnginePicker)
+
+
+def said(pilot: Pilot[None], selector: str) -> str:
+    return str(pilot.app.screen.query_one(f"#engine-left {selector}", Static).content)
+
+
+def told(app: Playground) -> str:
+    return "\n".join(one.message for one in app._notifications)
+
+
+async def choose(pilot: Pilot[None], picker: EnginePicker, precision: str) -> None:
+    precisions = picker.query_one(PrecisionList)
+    precisions.highlighted = precisions.get_option_index(precision)
+    await wait_until(pilot, lambda: picker.precision == precision)
+    await pilot.pause()
+
+
+async def test_the_row_is_there_for_engines_that_take_options() -> None:
+    app = Playground(CHOSEN)
+    async with app.run_test(size=(120, 48)) as pilot:
+        picker = await opened(pilot)
+        row, gpus = picker.query_one(OptionRow), picker.query_one(".gpus", Select)
+        assert said(pilot, ".calibration") == "Calibration: ours"
+        assert picker.gpu_counts == (1, 2)
+        gpus.value = 2
+        await wait_until(pilot, lambda: "on each of 2 GPUs" in said(pilot, ".estimate"))
+        assert picker.choice == EngineChoice("tensorrt-llm", "fp8", gpus=2)
+        await choose(pilot, picker, "bf16")
+        assert said(pilot, ".calibration") == "Weights and cache on"
+        assert "on each of 2 GPUs" in said(pilot, ".estimate")
+        await pilot.press("c")
+        assert isinstance(app.screen, PrepareScreen)
+        picker.query_one(".backend", Select).value = "openvino"
+        await wait_until(pilot, lambda: not row.display)
+        assert picker.choice.options == {}
+        assert not pilot.app.screen.query_one("#engine-right OptionRow").display
+
+
+async def test_what_cannot_be_calibrated_with_is_said(text: Path) -> None:
+    """While it is chosen; and when it has changed since, before anything is started."""
+    (text.parent / "short.txt").write_text("short")
+    app = Playground(CHOSEN)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        picker = await opened(pilot)
+        await pilot.press("c")
+        await wait_until(pilot, lambda: isinstance(app.screen, CalibrationScreen))
+        screen, field = app.screen, app.screen.query_one(Input)
+        for path, words in (
+            (str(text.parent), "It is a folder"),
+            ("~/none.txt", "There is no such file"),
+            ("~/short.txt", "5 characters"),
+        ):
+            field.value = path
+            await pilot.pause(0.2)
+            await pilot.press("enter")
+            note = screen.query_one("#file-note", Static)
+            await wait_until(pilot, lambda note=note, words=words: words in str(note.content))  # type: ignore[misc]
+        field.value = "~/mine [1].txt"
+        await pilot.pause(0.2)
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: said(pilot, ".calibration") == "Calibration: mine [1].txt")
+        assert picker.choice.calibration == "~/mine [1].txt"
+        await asyncio.to_thread(text.unlink)
+        await pilot.press("ctrl+b")
+        await wait_until(pilot, lambda: "Left: The calibration text mine [1].txt cannot be used" in told(app))
+        assert app.left.phase is Phase.EMPTY
+        await pilot.press("c", "ctrl+u", "enter")
+        await wait_until(pilot, lambda: said(pilot, ".calibration") == "Calibration: ours")
+
+
+async def test_the_palette_says_where_there_is_nothing_to_calibrate() -> None:
+    app = Playground(replace(CHOSEN, left=PYTORCH))
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await opened(pilot)
+        await app.run_action("screen.calibration", app.screen)
+        await wait_until(pilot, lambda: "TensorRT-LLM's quantised precisions do" in told(app))
+
+
+async def test_more_gpus_than_there_are_is_said_before_anything_is_built(text: Path) -> None:
+    """The settings may come from another machine."""
+    settings = replace(CHOSEN, chosen=True, left=replace(FP8, gpus=8, calibration=str(text)))
+    app = Playground(settings)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await wait_until(pilot, lambda: app.left.phase is Phase.FAILED)
+        assert app.left.error is not None
+        assert "8 cannot be had here" in app.left.error.message
+        assert "Choose 1, 2 or 4." in app.left.error.hint
+        await until_chat(pilot)
+        await wait_until(pilot, lambda: app.right.phase is Phase.READY)
+
+
+@pytest.mark.timeout(300)
+async def test_from_the_options_to_the_engine(text: Path) -> None:
+    """Calibrated with the user's text, split over two GPUs; another content makes another engine."""
+    left = replace(FP8, gpus=2, calibration=str(text))
+    app = Playground(replace(CHOSEN, left=left))
+    async with app.run_test(size=(120, 36)) as pilot:
+        picker = await opened(pilot)
+        assert picker.choice == left
+        app.screen.query_one("#sides", Select).value = "left"
+        await pilot.press("ctrl+b")
+        await wait_until(pilot, lambda: app.left.phase in (Phase.READY, Phase.FAILED), 200)
+        assert app.left.error is None
+        await until_chat(pilot)
+        assert app.settings.left == left
+        assert app.left.title == "TensorRT-LLM fp8 on 2 GPUs"
+        assert app.left.spec is not None
+        assert app.left.spec.devices == ("cuda:0", "cuda:1")
+        assert app.left.estimate is not None
+        (first,) = app.store.entries()
+        assert first.spec.options == {"calibration": str(text), "tensor_parallel_size": "2"}
+        assert first.manifest.facts["calibration_texts"] == 2
+        await asyncio.to_thread(text.write_text, ENOUGH.upper())
+        app.open_engines(("left",))
+        why = "built anew, because the calibration text changed"
+        await wait_until(pilot, lambda: why in app.builds["left"].lines)
+        app.cancel_builds()
+        await wait_until(pilot, lambda: app.left.phase is Phase.EMPTY)
