@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from textual import on, work
@@ -10,8 +9,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
 from textual.screen import Screen
-from textual.widgets import Button, Footer, Header, Input, Select, Static
+from textual.widgets import Button, Footer, Header, Input, Select
 
+from app.state.engine_pick import file_problem
 from app.state.settings import MINIMUM_CONTEXT, EngineChoice, Settings
 from app.state.stream import displayable
 from app.widgets.build_progress import BuildProgress
@@ -20,16 +20,14 @@ from app.widgets.engine_pair import EnginePair
 from app.widgets.engine_picker import EnginePicker
 from app.widgets.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS
 from app.widgets.precision_list import PrecisionList
+from app.widgets.prepare_hint import PrepareHint
 from app.widgets.prepare_row import PrepareRow
 from app.widgets.welcome import Welcome
-from engines.errors import EngineError
-from engines.plan.calibration import read_calibration
 from engines.plan.hardware import Device
 
 if TYPE_CHECKING:
     from app.playground import Playground
 
-CHOOSE = "Choose a precision for each side, then press Enter. Tab moves on."
 NOTHING_TO_CALIBRATE = "Nothing that is chosen reads a text; TensorRT-LLM's quantised precisions do."
 
 
@@ -73,7 +71,7 @@ once, in about ten seconds: the ceiling of decode speed follows from it, and the
         settings = self._settings
         yield Header()
         with VerticalScroll(id="prepare", can_focus=False):
-            yield Static(CHOOSE, id="prepare-hint", markup=False)
+            yield PrepareHint()
             yield CheckpointPicker(settings.checkpoint)
             yield EnginePair(settings.left, settings.right, self._device)
             yield PrepareRow(settings.context)
@@ -129,20 +127,7 @@ once, in about ten seconds: the ceiling of decode speed follows from it, and the
             self.call_after_refresh(self.query_one("#builds").scroll_visible)
         elif before and not building:
             self.query_one(self.AUTO_FOCUS).focus()
-        hint = self.query_one("#prepare-hint", Static)
-        hint.set_class(any(state.error for state in self.app.builds.values()), "-failed")
-        hint.update(self._hint())
-
-    def _hint(self) -> str:
-        states = self.app.builds
-        failed = [f"✗ {name.capitalize()}: {one.error.message}" for name, one in states.items() if one.error]
-        if self._building():
-            return "Preparing. Esc cancels; F2 goes to the chat and lets it run on."
-        if failed:
-            return displayable("\n".join(failed))
-        if any(state.cancelled for state in states.values()):
-            return f"Cancelled. {CHOOSE}"
-        return CHOOSE
+        self.query_one(PrepareHint).show(self.app.builds)
 
     @on(CheckpointPicker.Chosen)
     @on(Input.Changed, "#context")
@@ -171,7 +156,7 @@ once, in about ten seconds: the ceiling of decode speed follows from it, and the
     async def _prepare(self) -> None:
         row, left, right = self.query_one(PrepareRow), self._choice("left"), self._choice("right")
         for name, choice in (("left", left), ("right", right)):
-            if name in row.names and (problem := await _wrong_with_file(choice)):
+            if name in row.names and (problem := await file_problem(choice)):
                 self._refuse(f"{name.capitalize()}: {problem}")
                 return
         assert row.tokens is not None
@@ -224,14 +209,3 @@ once, in about ten seconds: the ceiling of decode speed follows from it, and the
             if problem := self.query_one(f"#engine-{name}", EnginePicker).problem:
                 return f"{name.capitalize()}: {problem}"
         return "Cancel what is being prepared first." if self._building() else ""
-
-
-async def _wrong_with_file(choice: EngineChoice) -> str:
-    """What is wrong with the calibration text now; it was looked at when it was chosen, perhaps long ago."""
-    if not choice.calibration:
-        return ""
-    try:
-        await asyncio.to_thread(read_calibration, choice.calibration)
-    except EngineError as error:
-        return f"{error.message} {error.hint}"
-    return ""

@@ -11,22 +11,20 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import OptionList, Select
 
+from app.state.engine_pick import EnginePick
 from app.state.outlook import Outlook
 from app.state.settings import EngineChoice
 from app.widgets.estimate_card import EstimateCard
 from app.widgets.option_row import OptionRow
 from app.widgets.precision_list import PrecisionList
 from engines.backends.registry import BACKENDS
-from engines.build.options import calibrates
 from engines.plan.checkpoint import Checkpoint
 from engines.plan.hardware import Device
 from engines.plan.kv_precision import AUTO, kv_choices
-from engines.plan.loadable import support_of
-from engines.plan.placement import device_of, gpu_choices
-from engines.plan.precision import PRECISIONS, Support, default_precision, rule
+from engines.plan.precision import PRECISIONS, default_precision, rule
 
 
-class EnginePicker(Vertical):
+class EnginePicker(EnginePick, Vertical):
     """A backend, a precision, how keys and values are stored, and the options of engines that have some."""
 
     HELP = """\
@@ -55,65 +53,9 @@ bandwidth, once. A model that fits the processor's cache, as the demo does, may 
         """Another backend, precision, way to store keys and values, or option was chosen."""
 
     def __init__(self, name: str, choice: EngineChoice, device: Device, gpus: Sequence[Device] = ()) -> None:
-        super().__init__(id=f"engine-{name}", classes="engine-picker")
+        Vertical.__init__(self, id=f"engine-{name}", classes="engine-picker")
+        EnginePick.__init__(self, choice, device, gpus)
         self.border_title = name.capitalize()
-        self.backend = choice.backend if choice.backend in BACKENDS else next(iter(BACKENDS))
-        self._device, self._gpus = device, gpus
-        known = choice.precision in PRECISIONS
-        self.precision = choice.precision if known else default_precision(self.backend, self.device)
-        self._wanted_kv = choice.kv_precision
-        self._wanted_calibration, self._wanted_gpus = choice.calibration, choice.gpus
-        self._checkpoint: Checkpoint | None = None
-
-    @property
-    def choice(self) -> EngineChoice:
-        """What is chosen now."""
-        calibration = self._wanted_calibration if self.calibrates else ""
-        return EngineChoice(self.backend, self.precision, self.kv_precision, calibration, self.gpus)
-
-    @property
-    def device(self) -> Device:
-        """Where the chosen backend runs."""
-        return device_of(self.backend, self._device, self._gpus[0] if self._gpus else None)
-
-    @property
-    def devices(self) -> tuple[Device, ...]:
-        """Those that hold a part of the weights, the first of them `device`."""
-        return tuple(self._gpus[: self.gpus]) if self.gpus > 1 else (self.device,)
-
-    @property
-    def kv_precision(self) -> str:
-        """As wanted, where the backend stores it so beside these weights; else its own choice."""
-        allowed = kv_choices(self.backend, self.precision)
-        return self._wanted_kv if self._wanted_kv in allowed else AUTO
-
-    @property
-    def calibrates(self) -> bool:
-        """Whether there is a text to choose: the precision runs here, and the checkpoint is not quantised."""
-        runs = self.support.state != "unavailable"
-        return runs and calibrates(self.backend, self.precision, self._checkpoint)
-
-    @property
-    def gpu_counts(self) -> tuple[int, ...]:
-        """Over how many GPUs the weights can be split, with this checkpoint."""
-        heads = self._checkpoint.kv_heads if self._checkpoint else None
-        return gpu_choices(self.backend, self._gpus, heads)
-
-    @property
-    def gpus(self) -> int:
-        """As wanted, where they can be had; else one."""
-        return self._wanted_gpus if self._wanted_gpus in self.gpu_counts else 1
-
-    @property
-    def support(self) -> Support:
-        """Whether the choice runs here, and why."""
-        return support_of(self.backend, self.precision, self.device, self._checkpoint)
-
-    @property
-    def problem(self) -> str:
-        """Why the choice cannot be prepared; empty when it can."""
-        found = self.support
-        return f"{found.reason} {found.remedy}".strip() if found.state == "unavailable" else ""
 
     def compose(self) -> ComposeResult:
         """Backend and KV cache, options, precisions, the estimate."""
@@ -135,8 +77,8 @@ bandwidth, once. A model that fits the processor's cache, as the demo does, may 
 
     def look_at(self, checkpoint: Checkpoint | None) -> None:
         """Offer what goes with this checkpoint; None for one that is not on this disk."""
-        if checkpoint is not self._checkpoint:
-            self._checkpoint = checkpoint
+        if checkpoint is not self.checkpoint:
+            self.checkpoint = checkpoint
             self._list()
             self._show_options()
 
@@ -164,7 +106,7 @@ bandwidth, once. A model that fits the processor's cache, as the demo does, may 
         """Keys and values are stored another way."""
         event.stop()
         if isinstance(event.value, str) and event.value != self.kv_precision:
-            self._wanted_kv = event.value
+            self.wanted_kv = event.value
             self._changed()
 
     @on(OptionList.OptionHighlighted, ".precisions")
@@ -180,7 +122,7 @@ bandwidth, once. A model that fits the processor's cache, as the demo does, may 
         """The weights are split otherwise."""
         event.stop()
         if event.count != self.gpus:
-            self._wanted_gpus = event.count
+            self.wanted_gpus = event.count
             self._changed()
 
     @on(PrecisionList.Calibrate)
@@ -190,11 +132,11 @@ bandwidth, once. A model that fits the processor's cache, as the demo does, may 
             from app.screens.calibration import CalibrationScreen
 
             title = f"{BACKENDS[self.backend].title} {self.precision}"
-            self.app.push_screen(CalibrationScreen(title, self._wanted_calibration), self._calibrate)
+            self.app.push_screen(CalibrationScreen(title, self.wanted_calibration), self._calibrate)
 
     def _calibrate(self, file: str | None) -> None:
         if file is not None:
-            self._wanted_calibration = file
+            self.wanted_calibration = file
             self._changed()
 
     def _changed(self) -> None:
@@ -212,9 +154,8 @@ bandwidth, once. A model that fits the processor's cache, as the demo does, may 
         return [(f"KV auto: {names[0]}", AUTO), *((f"KV {name}", name) for name in others)]
 
     def _show_options(self) -> None:
-        self.query_one(OptionRow).show(self.calibrates, self._wanted_calibration, self.gpu_counts, self.gpus)
+        self.query_one(OptionRow).show(self.calibrates, self.wanted_calibration, self.gpu_counts, self.gpus)
         self.query_one(PrecisionList).show_calibrates(self.calibrates)
 
     def _list(self) -> None:
-        table = {name: support_of(self.backend, name, self.device, self._checkpoint) for name in PRECISIONS}
-        self.query_one(PrecisionList).show(table, self.precision)
+        self.query_one(PrecisionList).show(self.supports, self.precision)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,27 @@ async def test_energy_is_the_counter_s_difference_by_the_tokens(
         gpu.millijoules = 26_000
     assert side.record.cost
     assert side.record.cost.joules == pytest.approx(0.5)
+
+
+async def test_an_engine_on_two_gpus_spends_on_both_and_each_reads_its_half(
+    side: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert side.spec
+    alone = cost_of(side, turn(TimingMode.IN_TURN), None, alone=True)
+    side.spec = replace(side.spec, options={"tensor_parallel_size": "2"})
+    both = Gpu(uuid="GPU-0", millijoules=0), Gpu(uuid="GPU-1", millijoules=0)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setitem(sys.modules, "pynvml", Nvml(both))
+    async with counted(side, turn(TimingMode.IN_TURN), EnergyCounter()):
+        both[0].millijoules, both[1].millijoules = 20_000, 30_000
+    assert side.record.cost
+    assert alone
+    assert side.record.cost.joules == pytest.approx(1.0)
+    assert side.record.cost.bytes_per_token == alone.bytes_per_token // 2
+    both[1].millijoules = None  # one that is not counted: half of it would be no figure
+    async with counted(side, turn(TimingMode.IN_TURN), EnergyCounter()):
+        both[0].millijoules = 40_000
+    assert side.record.cost.no_joules == NO_COUNTER
 
 
 @pytest.mark.parametrize(
