@@ -178,9 +178,9 @@ class ChatScreen(ChatView):
         """Let the sides change places."""
         if self._must_wait(to_ask=False):
             return
-        self.app.swap()
         with contextlib.suppress(OSError):  # said when a turn is written
-            self.app.history.swapped()
+            await asyncio.to_thread(self.app.history.swapped)
+        self.app.swap()
         panes = list(self.query(Pane))
         for pane, side in zip(panes, self.app.sides, strict=True):
             pane.side = side
