@@ -76,6 +76,8 @@ CHECKPOINT = "checkpoint: "
 """How the names of the inputs begin that come from the checkpoint."""
 CONTENT = "content: "
 """How the names of the inputs begin that are the content of a file which an option names."""
+VERSION = "version of "
+"""How the names of the inputs begin that are versions, or the GPU."""
 BUILD_FIELDS = ("backend", "precision", "options")
 """Fields that change the files of an engine; the others only change how it is loaded."""
 
@@ -101,7 +103,7 @@ def fingerprint_inputs(
     facts |= {name: json.dumps(value, sort_keys=True) for name, value in built.items()}
     facts |= {f"{CONTENT}{name}": digest for name, digest in contents.items()}
     facts["device"] = spec.device.partition(":")[0]
-    facts |= {f"version of {name}": version for name, version in versions.items()}
+    facts |= {f"{VERSION}{name}": version for name, version in versions.items()}
     return facts
 
 

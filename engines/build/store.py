@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock, Timeout
 
-from engines.build.spec import CHECKPOINT, CONTENT, EngineSpec, fingerprint
+from engines.build.spec import CHECKPOINT, CONTENT, VERSION, EngineSpec, fingerprint
 from engines.errors import EngineError
 from engines.worker.failure import DISK_FULL_HINT
 
@@ -221,7 +221,7 @@ def changes(before: dict[str, str], now: dict[str, str]) -> str:
         elif name.startswith(CONTENT):
             told[f"the {name.removeprefix(CONTENT)} text changed"] = None
         else:
-            told[f"{name} changed from {old} to {new}"] = None
+            told[f"{name.removeprefix(VERSION)} changed from {old} to {new}"] = None
     return "; ".join(told)
 
 

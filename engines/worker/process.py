@@ -34,6 +34,8 @@ SILENCE_SECONDS = 300.0
 """Without any message for so long, heartbeats included, a worker counts as hung. OpenVINO holds Python's
 lock while it writes an engine: 1.3 s for 612 MB on a fast disk, minutes for a large model on a slow one."""
 TICK_SECONDS = 0.5
+SIGNALLED = 128
+"""A program that ends for a signal which a program of its own got adds this to the signal's number."""
 
 
 class _Hung(Exception):  # noqa: N818 - never leaves this module
@@ -266,7 +268,10 @@ class EngineProcess:
 
 
 def _how_it_ended(code: int | None) -> str:
-    if code is not None and code < 0:
-        with contextlib.suppress(ValueError):
+    if code is None or 0 <= code <= SIGNALLED:
+        return f"exit code {code}"
+    with contextlib.suppress(ValueError):
+        if code < 0:
             return f"killed by {signal.Signals(-code).name}"
+        return f"exit code {code} ({signal.Signals(code - SIGNALLED).name})"
     return f"exit code {code}"

@@ -7,10 +7,12 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from app.playground import Playground
+from app.screens.chat import ChatScreen
 from app.state.series import Phase
-from app.state.settings import ChatOptions, Settings
+from app.state.settings import DEMO, ChatOptions, EngineChoice, Settings
 from app.widgets.prompt import Prompt
 from engines.worker.protocol import Sampling
 
@@ -19,6 +21,13 @@ def sampled(settings: Settings, sampling: Sampling) -> Settings:
     """The settings with both sides sampled like this."""
     chat = ChatOptions(sampling=sampling)
     return replace(settings, left_chat=chat, right_chat=chat)
+
+
+def beside_pytorch(precision: str = "fp8", checkpoint: str = DEMO) -> Settings:
+    """Chosen: TensorRT-LLM on the left, the reference on the right."""
+    left, right = EngineChoice("tensorrt-llm", precision), EngineChoice("pytorch", "fp32")
+    chosen = Settings(checkpoint=checkpoint, context=512, chosen=True, left=left, right=right)
+    return sampled(chosen, Sampling(max_tokens=40, ignore_eos=True))
 
 
 async def wait_until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 60.0) -> None:
@@ -43,6 +52,18 @@ async def until_chat(pilot: Pilot[None]) -> None:
     """
     await wait_until(pilot, lambda: bool(pilot.app.screen.query("#pane-right Transcript")))
     await pilot.pause(0.5)
+
+
+def failure(app: Playground, side: str) -> str:
+    """What the card on a side of the chat says; empty while there is none."""
+    chat = next(screen for screen in app.screen_stack if isinstance(screen, ChatScreen))
+    card = chat.query_one(f"#pane-{side} FailureCard")
+    return str(card.query_one(Static).content) if card.display else ""
+
+
+def toasts(app: Playground) -> str:
+    """What the app has told."""
+    return " ".join(str(one.message) for one in app._notifications)
 
 
 async def ask(pilot: Pilot[None], text: str) -> None:

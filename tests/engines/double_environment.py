@@ -8,7 +8,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
-DOUBLE = Path(__file__).parents[1] / "doubles" / "tensorrt_llm"
+DOUBLES = Path(__file__).parents[1] / "doubles"
+DOUBLE, NVML = DOUBLES / "tensorrt_llm", DOUBLES / "nvml.py"
 
 
 def make_environment(folder: Path, generation: str) -> Path:
@@ -18,14 +19,35 @@ def make_environment(folder: Path, generation: str) -> Path:
         generation: `1_2`, with the engine class, or `main`, without.
     """
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-    packages = next(folder.glob("lib/python*/site-packages"))
+    packages = _packages(folder / "bin" / "python")
     (packages / "ours.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
     for part in ("both", f"generation_{generation}"):
         shutil.copytree(
             DOUBLE / part, packages, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
         )
-    version = {"1_2": "1.2.1", "main": "1.4.0rc1"}[generation]
+    python = folder / "bin" / "python"
+    set_version(python, {"1_2": "1.2.1", "main": "1.4.0rc1"}[generation])
+    return python
+
+
+def set_version(python: Path, version: str) -> None:
+    """Let the environment say that it holds this version of TensorRT-LLM."""
+    packages = _packages(python)
+    for earlier in packages.glob("tensorrt_llm-*.dist-info"):
+        shutil.rmtree(earlier)
     facts = packages / f"tensorrt_llm-{version}.dist-info"
     facts.mkdir()
     (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: tensorrt_llm\nVersion: {version}\n")
-    return folder / "bin" / "python"
+
+
+def set_gpu(python: Path, name: str, capability: tuple[int, int]) -> None:
+    """Let the environment's workers find this GPU."""
+    made_up = f"_made_up = Nvml(gpus=(Gpu({name!r}, compute_capability={capability}),))"
+    module = (
+        f"{NVML.read_text()}\n{made_up}\n\n\ndef __getattr__(name):\n    return getattr(_made_up, name)\n"
+    )
+    (_packages(python) / "pynvml.py").write_text(module)
+
+
+def _packages(python: Path) -> Path:
+    return next(python.parents[1].glob("lib/python*/site-packages"))

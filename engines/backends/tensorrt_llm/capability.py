@@ -11,7 +11,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from engines.plan.hardware import gpus
+from engines.plan.hardware import Device, gpus
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,13 @@ def installed() -> Installed | None:
 def versions() -> dict[str, str]:
     """What an engine depends on: versions, and the GPUs, as an engine fits one architecture only."""
     found = {name: _version(name) for name in ("tensorrt_llm", "tensorrt", "nvidia-modelopt")}
-    found["GPU"] = ", ".join(sorted({f"{one.title} {one.compute_capability}" for one in gpus()}))
+    found["GPU"] = ", ".join(sorted({_title(one) for one in gpus()}))
     return {name: version for name, version in found.items() if version}
+
+
+def _title(gpu: Device) -> str:
+    major, minor = gpu.compute_capability or (0, 0)
+    return f"{gpu.title} ({major}.{minor})"
 
 
 def _version(package: str) -> str:

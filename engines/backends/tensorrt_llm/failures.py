@@ -12,13 +12,13 @@ PATTERNS: tuple[tuple[str, str, str, str], ...] = (
         "libmpi",
         "no-mpi",
         "TensorRT-LLM needs MPI, and its library is not found.",
-        "sudo apt-get install libopenmpi-dev, then `trt-playground env check`.",
+        "Install it (sudo apt-get install libopenmpi-dev), then run `trt-playground env check`.",
     ),
     (
         "all nodes which are allocated",
         "no-mpi",
         "MPI has no slot for the engine's process.",
-        "Start with TLLM_WORKER_USE_SINGLE_PROCESS=1, or under mpirun -n 1 --oversubscribe.",
+        "Start trt-playground with TLLM_WORKER_USE_SINGLE_PROCESS=1, or under mpirun -n 1 --oversubscribe.",
     ),
     (
         "undefined symbol",

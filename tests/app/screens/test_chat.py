@@ -19,13 +19,12 @@ from app.state.paths import conversation_folder
 from app.state.saved import saved_conversations
 from app.state.series import Phase
 from app.state.settings import EngineChoice, Settings, TimingMode
-from app.widgets.failure_card import FailureCard
 from app.widgets.pane import Pane
 from app.widgets.panel_strip import PanelStrip
 from app.widgets.prompt import Prompt
 from app.widgets.verdict import Verdict
 from engines.worker.protocol import Sampling
-from tests.app.driving import ask, sampled, until_answered, until_ready, wait_until
+from tests.app.driving import ask, failure, sampled, until_answered, until_ready, wait_until
 
 
 def chat(app: Playground) -> ChatScreen:
@@ -41,12 +40,6 @@ def shown_text(app: Playground, side: str) -> str:
     transcript = chat(app).query_one(f"#pane-{side}", Pane).transcript
     selected = transcript.get_selection(SELECT_ALL)
     return selected[0] if selected else ""
-
-
-def failure(app: Playground, side: str) -> str:
-    """What the card on a side says; empty while there is none."""
-    card = chat(app).query_one(f"#pane-{side}", Pane).query_one(FailureCard)
-    return str(card.query_one(Static).content) if card.display else ""
 
 
 async def test_both_sides_answer_and_keep_their_history(settings: Settings) -> None:

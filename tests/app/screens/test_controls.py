@@ -28,13 +28,8 @@ from app.widgets.pane import Pane
 from app.widgets.prompt import Prompt
 from app.widgets.transcript.figures import shown_prompt
 from engines.worker.protocol import Sampling
-from tests.app.driving import sampled, until_answered, until_ready, wait_until
+from tests.app.driving import sampled, toasts, until_answered, until_ready, wait_until
 from tests.app.still import StillPlayground, chat_answered
-
-
-def toasts(app: Playground) -> str:
-    """What the app has told."""
-    return " ".join(str(one.message) for one in app._notifications)
 
 
 async def chat_without_engines(pilot: Pilot[None]) -> None:

@@ -32,7 +32,7 @@ from app.widgets.pane import Pane
 from app.widgets.prompt import Prompt
 from engines.worker.protocol import Sampling
 from tests.app import still
-from tests.app.driving import ask, sampled, until_answered, until_ready, wait_until
+from tests.app.driving import ask, sampled, toasts, until_answered, until_ready, wait_until
 from tests.app.still import StillPlayground
 
 PROMPTS = ("What is a KV cache?", "Tell me a story about a lamp, and make it long enough for two lines.")
@@ -87,10 +87,6 @@ async def opened(size: tuple[int, int] = (100, 30)) -> AsyncIterator[tuple[Still
         await pilot.press("f3")
         await wait_until(pilot, lambda: isinstance(app.screen, ConversationsScreen))
         yield app, pilot
-
-
-def toasts(app: Playground) -> str:
-    return " ".join(str(one.message) for one in app._notifications)
 
 
 async def test_enter_reopens_both_sides(saved: list[Path]) -> None:

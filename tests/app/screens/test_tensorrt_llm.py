@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import psutil
@@ -12,42 +11,27 @@ from textual.widgets import Input, Select
 
 from app.playground import Playground
 from app.screens.prepare import PrepareScreen
-from app.state.paths import environment_folder
 from app.state.series import Phase
-from app.state.settings import EngineChoice, Settings
+from app.state.settings import EngineChoice
 from app.widgets.engine_picker import EnginePicker
-from engines.environments.environment import save
-from engines.environments.trial import locate
 from engines.worker.family import family
 from engines.worker.protocol import Sampling
-from tests.app.driving import ask, sampled, until_answered, until_chat, until_ready, wait_until
-from tests.doubles.nvml import Gpu, Nvml
-from tests.engines.double_environment import make_environment
+from tests.app.driving import (
+    ask,
+    beside_pytorch,
+    sampled,
+    until_answered,
+    until_chat,
+    until_ready,
+    wait_until,
+)
 from tests.engines.plan.folders import LLAMA, write_checkpoint
-
-
-@pytest.fixture
-def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An environment that the app finds, and a GPU."""
-    monkeypatch.setitem(sys.modules, "pynvml", Nvml(gpus=(Gpu(),)))
-    python = str(make_environment(tmp_path / "trtllm", "1_2"))
-    found = locate("tensorrt-llm", python, "tensorrt_llm", managed=False)
-    assert found is not None
-    save(environment_folder(), found)
-    return python
-
-
-def settings(precision: str = "fp8") -> Settings:
-    """TensorRT-LLM on the left, the reference on the right."""
-    left, right = EngineChoice("tensorrt-llm", precision), EngineChoice("pytorch", "fp32")
-    chosen = Settings(context=512, chosen=True, left=left, right=right)
-    return sampled(chosen, Sampling(max_tokens=40, ignore_eos=True))
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("environment")
 async def test_from_the_picker_to_the_chat() -> None:
-    start = replace(settings(), chosen=False, left=EngineChoice("openvino", "int8"))
+    start = replace(beside_pytorch(), chosen=False, left=EngineChoice("openvino", "int8"))
     app = Playground(start)
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
@@ -79,7 +63,7 @@ async def test_from_the_picker_to_the_chat() -> None:
 @pytest.mark.timeout(200)
 @pytest.mark.usefixtures("environment")
 async def test_stop_death_and_restart(monkeypatch: pytest.MonkeyPatch) -> None:
-    app = Playground(sampled(settings("bf16"), Sampling(max_tokens=400, ignore_eos=True)))
+    app = Playground(sampled(beside_pytorch("bf16"), Sampling(max_tokens=400, ignore_eos=True)))
     async with app.run_test(size=(120, 40)) as pilot:
         await until_ready(pilot)
         await until_chat(pilot)
@@ -110,7 +94,7 @@ async def test_the_picker_knows_what_it_cannot_load(tmp_path: Path, monkeypatch:
         write_checkpoint(model / "snapshots" / ("a" * 40), config)
         (model / "refs").mkdir()
         (model / "refs" / "main").write_text("a" * 40)
-    app = Playground(replace(settings(), chosen=False, checkpoint="org/plain"))
+    app = Playground(replace(beside_pytorch(), chosen=False, checkpoint="org/plain"))
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
         left, right = app.screen.query(EnginePicker)

@@ -77,7 +77,7 @@ def test_a_damaged_manifest(tmp_path: Path, change: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     ("identity", "versions", "words"),
     [
-        ({}, {"openvino": "2"}, "version of openvino changed from 1 to 2"),
+        ({}, {"openvino": "2"}, "openvino changed from 1 to 2"),
         ({"config.json": "x"}, {"openvino": "1"}, "the checkpoint's config.json changed"),
         (
             {"header of model.safetensors": "x", "change of model.safetensors": "2"},

@@ -1,0 +1,25 @@
+"""TensorRT-LLM where the app looks for it: its double in an environment of its own, and a made-up GPU."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.state.paths import environment_folder
+from engines.environments.environment import save
+from engines.environments.trial import locate
+from tests.doubles.nvml import Gpu, Nvml
+from tests.engines.double_environment import make_environment
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The interpreter of an environment that the app finds, and a GPU."""
+    monkeypatch.setitem(sys.modules, "pynvml", Nvml(gpus=(Gpu(),)))
+    python = make_environment(tmp_path / "trtllm", "1_2")
+    found = locate("tensorrt-llm", str(python), "tensorrt_llm", managed=False)
+    assert found is not None
+    save(environment_folder(), found)
+    return python

@@ -1,0 +1,225 @@
+"""Bad days of TensorRT-LLM: what the screen says, and that the side comes back."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from msgspec.structs import replace
+from textual.pilot import Pilot
+
+from app.playground import Playground
+from app.screens.prepare import PrepareScreen
+from app.state.paths import engine_store
+from app.state.series import Phase
+from app.state.settings import Settings
+from app.widgets.build_progress import BuildProgress
+from app.widgets.engine_picker import EnginePicker
+from app.widgets.prompt import Prompt
+from tests.app.driving import ask, beside_pytorch, failure, toasts, until_chat, until_ready, wait_until
+from tests.doubles.nvml import Gpu, Nvml
+from tests.engines.double_environment import set_gpu, set_version
+
+BAD_DAY = "TENSORRT_LLM_DOUBLE"
+A100 = Gpu("NVIDIA A100", compute_capability=(8, 0))
+T4 = Gpu("Tesla T4", compute_capability=(7, 5))
+pytestmark = pytest.mark.timeout(300)
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[tuple[Playground, Pilot[None]]]:
+    """The app on its chat."""
+    app = Playground(settings)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until_chat(pilot)
+        yield app, pilot
+
+
+async def failed(pilot: Pilot[None], *words: str) -> None:
+    """Wait until the left card says all this: what happened, and what to do next."""
+    app = pilot.app
+    assert isinstance(app, Playground)
+    await wait_until(pilot, lambda: app.left.phase is Phase.FAILED)
+    await wait_until(pilot, lambda: failure(app, "left") != "")
+    shown = failure(app, "left")
+    print(shown)
+    for one in words:
+        assert one in shown
+    assert app.right.phase is not Phase.FAILED
+
+
+async def restart(pilot: Pilot[None]) -> None:
+    """F9: what was on the card is gone, though something else may stand there already."""
+    app = pilot.app
+    assert isinstance(app, Playground)
+    before = app.left.error
+    await pilot.press("f9")
+    await wait_until(pilot, lambda: app.left.error is not before)
+
+
+def kill(app: Playground) -> None:
+    """End the left engine."""
+    assert app.left.process is not None
+    psutil.Process(app.left.process.pid).kill()
+
+
+@pytest.mark.usefixtures("environment")
+async def test_starts_that_fail_one_after_the_other(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An import that hangs, MPI missing or full; the other side is there meanwhile, and F9 tries again."""
+    monkeypatch.setenv("TRT_PLAYGROUND_IMPORT_SECONDS", "2")
+    monkeypatch.setenv(BAD_DAY, "hang-at-import")
+    async with opened(beside_pytorch("bf16", str(tiny))) as (app, pilot):
+        await failed(
+            pilot, "has not ended within 2 s: MPI usually hangs like this.", "trt-playground env check"
+        )
+        monkeypatch.setenv("TRT_PLAYGROUND_IMPORT_SECONDS", "120")
+        for bad_day, words, next_step in (
+            ("libmpi", "TensorRT-LLM needs MPI, and its library is not found.", "libopenmpi-dev"),
+            (
+                "no-slots",
+                "MPI has no slot for the engine's process.",
+                "Start trt-playground with TLLM_WORKER_USE_SINGLE_PROCESS=1",
+            ),
+            ("out-of-memory", "There is not enough memory.", "Choose a smaller precision or context"),
+        ):
+            monkeypatch.setenv(BAD_DAY, bad_day)
+            await restart(pilot)
+            await failed(pilot, words, next_step)
+        monkeypatch.delenv(BAD_DAY)
+        await restart(pilot)
+        await until_ready(pilot)
+        assert failure(app, "left") == ""
+
+
+@pytest.mark.usefixtures("environment")
+async def test_an_engine_that_dies_and_finds_no_memory(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was said is kept, F9 brings the side back, and the next prompt goes on from there."""
+    async with opened(beside_pytorch("bf16", str(tiny))) as (app, pilot):
+        await until_ready(pilot)
+        kill(app)
+        await failed(pilot, "killed by SIGKILL.", "Restart this side; the conversation is kept.")
+        monkeypatch.setenv(BAD_DAY, "die-mid-answer")
+        await restart(pilot)
+        await until_ready(pilot)
+        app.screen.query_one(Prompt).load_text("Tell me a story.")
+        await pilot.press("enter")
+        await failed(
+            pilot,
+            "The worker ended: exit code 134 (SIGABRT).",
+            "Restart this side; the conversation is kept.",
+        )
+        turn = app.left.conversation.turns[-1]
+        assert turn.error is not None
+        assert 0 < len(turn.token_ids) <= 5
+        await wait_until(pilot, lambda: app.right.phase is Phase.READY)
+        assert len(app.right.conversation.turns[-1].token_ids) == 40
+        monkeypatch.setenv(BAD_DAY, "out-of-memory")
+        await restart(pilot)
+        await failed(pilot, "There is not enough memory.", "close the other side's engine")
+        monkeypatch.delenv(BAD_DAY)
+        await restart(pilot)
+        await until_ready(pilot)
+        await ask(pilot, "And then?")
+        assert app.left.conversation.turns[-1].error is None
+
+
+@pytest.mark.usefixtures("environment")
+async def test_an_engine_that_does_not_go_with_what_is_here(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of another release or GPU, though the store thinks that they are right."""
+    async with opened(beside_pytorch("int8-sq", str(tiny))) as (app, pilot):
+        await wait_until(pilot, lambda: app.left.phase is Phase.READY, 120)
+        kill(app)
+        await failed(pilot, "killed by SIGKILL.")
+        monkeypatch.setenv(BAD_DAY, "other-gpu")
+        await restart(pilot)
+        remedy = "Delete it in the store (F8, or `trt-playground engines rm`), then prepare it again."
+        await failed(pilot, "The engine was built for another GPU or another TensorRT.", remedy)
+        monkeypatch.delenv(BAD_DAY)
+        (config,) = engine_store().glob("engines/*/engine/config.json")
+        described = json.loads(config.read_text())
+        config.write_text(json.dumps(described | {"version": "1.2.0"}))
+        await restart(pilot)
+        words = "The engine was built by TensorRT-LLM 1.2.0, and 1.2.1 is installed."
+        await failed(pilot, words, remedy)
+
+
+async def test_another_release_or_gpu_builds_anew(environment: Path, tiny: Path) -> None:
+    """And says why, in the log of Prepare."""
+    set_gpu(environment, "NVIDIA H100", (9, 0))
+    async with opened(beside_pytorch("bf16", str(tiny))) as (app, pilot):
+        await until_ready(pilot)
+        for change, why in (
+            (lambda: set_version(environment, "1.2.2"), "tensorrt_llm changed from 1.2.1 to 1.2.2"),
+            (
+                lambda: set_gpu(environment, "NVIDIA A100", (8, 0)),
+                "GPU changed from NVIDIA H100 (9.0) to NVIDIA A100 (8.0)",
+            ),
+        ):
+            kill(app)
+            await failed(pilot, "killed by SIGKILL.")
+            change()
+            await restart(pilot)
+            await until_ready(pilot)
+            assert f"built anew, because {why}" in app.builds["left"].lines
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize(
+    ("gpu", "why", "next_step"),
+    [
+        (A100, "FP8 needs compute capability 8.9 (Ada).", "Choose INT4 AWQ."),
+        (T4, "TensorRT-LLM needs compute capability 8.0 (Ampere) or newer.", "Choose PyTorch on this GPU."),
+    ],
+)
+async def test_a_gpu_that_is_too_old(
+    gpu: Gpu, why: str, next_step: str, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The picker says so; what was chosen on another machine, or with --left, is refused before any work."""
+    monkeypatch.setitem(sys.modules, "pynvml", Nvml(gpus=(gpu,)))
+    async with opened(beside_pytorch("fp8", str(tiny))) as (app, pilot):
+        await failed(pilot, why, next_step)
+        assert app.builds["left"].stages == []
+        await pilot.press("f2")
+        await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
+        picker = app.screen.query_one("#engine-left", EnginePicker)
+        await wait_until(pilot, lambda: picker.problem != "")
+        assert picker.problem == f"{why} {next_step}"
+        await wait_until(pilot, lambda: not app.builds["right"].running)
+        await pilot.press("ctrl+b")
+        await wait_until(pilot, lambda: f"Left: {why} {next_step}" in toasts(app))
+
+
+@pytest.mark.usefixtures("environment")
+async def test_a_second_start_while_one_loads(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told to wait; Esc ends the first, and nothing of it is left."""
+    monkeypatch.setenv(BAD_DAY, "hang-at-load")
+    start = replace(beside_pytorch("bf16", str(tiny)), chosen=False)
+    app = Playground(start)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
+        await wait_until(pilot, lambda: not app.screen._problem())  # type: ignore[attr-defined]
+        await pilot.press("ctrl+b")
+        await wait_until(pilot, lambda: "left" in app.builds and "smoke test" in app.builds["left"].stages)
+        first = app.builds["left"]
+        await pilot.press("ctrl+b")
+        await wait_until(pilot, lambda: "Cancel what is being prepared first." in toasts(app))
+        assert app.builds["left"] is first
+        await pilot.press("escape")
+        await wait_until(pilot, lambda: app.left.phase is Phase.EMPTY)
+        progress = app.screen.query_one("#build-left", BuildProgress)
+        await wait_until(
+            pilot,
+            lambda: "Cancelled. Nothing is left of it." in str(progress.query_one(".build-stages").render()),
+        )
+        assert not [*engine_store().glob("building/*")]
+        monkeypatch.delenv(BAD_DAY)
+        await pilot.press("ctrl+b")
+        await until_ready(pilot)
+        await until_chat(pilot)
