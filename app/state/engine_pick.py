@@ -68,7 +68,9 @@ class EnginePick:
 
     @property
     def gpu_counts(self) -> tuple[int, ...]:
-        """Over how many GPUs the weights can be split, with this checkpoint."""
+        """Over how many GPUs the weights can be split, with this checkpoint; one for what does not run."""
+        if self.problem:
+            return (1,)
         heads = self.checkpoint.kv_heads if self.checkpoint else None
         return gpu_choices(self.backend, self._gpus, heads)
 

@@ -72,7 +72,7 @@ class SideSnapshot:
     gaps: tuple[float, ...] = ()
     """Seconds between that answer's tokens, the newest of them."""
     device: str = ""
-    """Where the engine runs: `cpu` or `cuda:N`."""
+    """Where the engine runs: `cpu` or `cuda:N`; of several GPUs the first."""
     estimate: Estimate | None = None
     """What was expected of the loaded engine."""
     cost: AnswerCost | None = None
@@ -81,6 +81,8 @@ class SideSnapshot:
     """`gpu_bytes` by the index of the GPU."""
     bandwidth: float | None = None
     """Bytes per second of the device's memory, as measured here; None until somebody has."""
+    others: tuple[str, ...] = ()
+    """The further GPUs that hold a part of the weights."""
 
     @property
     def on_gpu(self) -> bool:
@@ -98,6 +100,11 @@ class SideSnapshot:
         usage = self.memory
         reported = (usage.weights or 0) + (usage.kv or 0) + (usage.other or 0) if usage else 0
         return self.counted or reported
+
+    def held_on(self, device: str) -> int:
+        """What of it lies on one device: the weights are shared out evenly."""
+        devices = (self.device, *self.others)
+        return self.held // len(devices) if device in devices else 0
 
 
 @dataclass(frozen=True)

@@ -43,4 +43,5 @@ def side_snapshot(side: Side, now: float, seen: Seen) -> SideSnapshot:
         side.record.cost,
         seen.bytes_by_gpu,
         seen.bandwidth,
+        side.spec.devices[1:] if side.spec else (),
     )

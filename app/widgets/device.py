@@ -63,7 +63,7 @@ clocks too, and is not slowed. `n/a` is what the driver does not report.
 
 def in_use_first(snapshot: Snapshot) -> list[GpuSample]:
     """The GPUs of the engines, then the others, in the driver's order."""
-    used = {snapshot.left.device, snapshot.right.device} - {""}
+    used = {name for side in (snapshot.left, snapshot.right) for name in (side.device, *side.others)} - {""}
     return sorted(snapshot.gpus, key=lambda gpu: gpu.device not in used)
 
 

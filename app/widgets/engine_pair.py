@@ -149,11 +149,8 @@ class EnginePair(Horizontal):
 
     def _held(self, name: str, device: Device) -> int:
         """Bytes that a side's engine holds of a device now."""
-        side, spec = self._seen(name), self._side(name).spec
-        if side is None:
-            return 0
-        devices = spec.devices if spec else (side.device,)
-        return side.held // len(devices) if device.name in devices else 0
+        side = self._seen(name)
+        return side.held_on(device.name) if side else 0
 
     def _side(self, name: str) -> Side:
         return self.app.left if name == "left" else self.app.right

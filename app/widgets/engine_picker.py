@@ -71,19 +71,16 @@ bandwidth, once. A model that fits the processor's cache, as the demo does, may 
 
     def on_mount(self) -> None:
         """Fill the list."""
-        self._list()
-        self._show_options()
         self.show(None)
 
     def look_at(self, checkpoint: Checkpoint | None) -> None:
         """Offer what goes with this checkpoint; None for one that is not on this disk."""
-        if checkpoint is not self.checkpoint:
-            self.checkpoint = checkpoint
-            self._list()
-            self._show_options()
+        self.checkpoint = checkpoint
 
     def show(self, outlook: Outlook | None) -> None:
-        """Show what the choice will take; None while there is nothing to estimate from."""
+        """Show what can be chosen, and what the choice will take; None while nothing can be estimated."""
+        self._list()
+        self._show_options()
         row = rule(self.backend, self.precision, self.device)
         description = PRECISIONS[self.precision].description
         found = self.support

@@ -136,7 +136,7 @@ def _on(side: SideSnapshot, gpu: GpuSample) -> int:
     """Bytes that a side's engine holds of a GPU."""
     if side.bytes_by_gpu:
         return side.bytes_by_gpu.get(gpu.index, 0)
-    return side.held if gpu.device and side.device == gpu.device else 0
+    return side.held_on(gpu.device) if gpu.device else 0
 
 
 def _owners(left: int, right: int, used: int, rest: Part = PROGRAMS) -> tuple[Part, ...]:

@@ -38,9 +38,13 @@ class PrecisionList(OptionList):
 
     calibrates = False
     """Whether the chosen precision is calibrated: the key is shown only then."""
+    _shown: dict[str, Support] | None = None
 
     def show(self, table: dict[str, Support], chosen: str) -> None:
         """Show the states. What runs comes first: what does not must not push it out of sight."""
+        if table == self._shown:
+            return
+        self._shown = table
         self.clear_options()
         for name in sorted(table, key=lambda name: table[name].state == "unavailable"):
             self.add_option(Option(_line(name, table[name].state), id=name))

@@ -1,0 +1,69 @@
+"""What Prepare looks like where an engine takes options."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from msgspec.structs import replace
+from textual.pilot import Pilot
+
+from app.state import surroundings
+from app.state.settings import EngineChoice
+from app.state.surroundings import Surroundings
+from app.widgets import checkpoint_picker
+from engines.demo import CHECKPOINT
+from engines.environments import interpreters
+from engines.environments.interpreters import Interpreter
+from engines.plan.checkpoint import read_checkpoint
+from engines.plan.hardware import Device
+from tests.app import still
+from tests.app.still import StillPlayground
+from tests.app.test_snapshots import DARK, LARGE, LIGHT, SMALL, SnapCompare, look
+
+GIB = 1 << 30
+GPUS = tuple(
+    Device(f"cuda:{index}", "cuda", "NVIDIA H200", 140 * GIB, 139 * GIB, compute_capability=(9, 0))
+    for index in range(2)
+)
+
+
+class SplitPlayground(StillPlayground):
+    """Two GPUs, and an environment with TensorRT-LLM."""
+
+    def __init__(self, theme: str) -> None:
+        super().__init__(theme, chosen=False)
+        self.gpu, self.gpus = GPUS[0], GPUS
+        left = EngineChoice("tensorrt-llm", "int4-awq", calibration="~/texts/questions.jsonl", gpus=2)
+        self.settings = replace(self.settings, left=left)
+        interpreters.register("tensorrt-llm", Interpreter(sys.executable))
+
+    async def find_interpreters(self) -> None:
+        """It has been found."""
+
+
+@pytest.fixture(autouse=True)
+def _same_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    demo = read_checkpoint(CHECKPOINT)
+    monkeypatch.setattr(interpreters, "_KNOWN", {})  # what is registered here is forgotten afterwards
+    monkeypatch.setattr(checkpoint_picker, "_read", lambda _: (demo, ""))
+    monkeypatch.setattr(surroundings, "look_around", lambda device, _: Surroundings(device, 40e9))
+
+
+@pytest.mark.parametrize(("size", "theme"), [(SMALL, DARK), (LARGE, LIGHT)])
+def test_prepare_with_options(snap_compare: SnapCompare, size: tuple[int, int], theme: str) -> None:
+    """The text and the GPUs in one line, and nothing else moved out of sight."""
+    look(snap_compare, size, still.settle, SplitPlayground(theme))
+
+
+def test_calibration_text(snap_compare: SnapCompare, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it must be stands below the list, in a small terminal too."""
+    monkeypatch.setenv("HOME", "/nowhere")
+
+    async def before(pilot: Pilot[None]) -> None:
+        await still.settle(pilot)
+        await pilot.press("c")
+        await pilot.pause(0.3)
+        await still.settle(pilot)
+
+    look(snap_compare, SMALL, before, SplitPlayground(LIGHT))
