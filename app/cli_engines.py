@@ -104,14 +104,14 @@ def prune_engines(
 
 def engine_lines(store: EngineStore) -> Iterator[str]:
     """A line for each engine, and their number."""
-    from app.state.side import engine_title
+    from app.state.stored_title import stored_title
     from app.units import bytes_text
     from engines.build.store import damage
 
     entries = store.entries()
     for entry in entries:
         yield (
-            f"{entry.fingerprint}  {engine_title(entry.spec):<18} {bytes_text(entry.size):>9}  "
+            f"{entry.fingerprint}  {stored_title(entry.spec):<18} {bytes_text(entry.size):>9}  "
             f"{damage(entry) or 'whole'}  {entry.spec.checkpoint}"
         )
     yield f"{len(entries)} engines in {store.root}"

@@ -13,10 +13,8 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Header, Static
 
-from app.state.side import engine_title
+from app.state.stored_title import stored_title
 from app.units import bytes_text, seconds_text
-from engines.backends.registry import BACKENDS
-from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore, StoredEngine, damage
 
 
@@ -94,7 +92,7 @@ class StoreScreen(Screen[None]):
             # A large engine took long to build: one slip of a key must not cost it.
             self._doomed = key
             self.notify(
-                f"Delete once more to remove {_title(entry.spec)}, {bytes_text(entry.size)}.",
+                f"Delete once more to remove {stored_title(entry.spec)}, {bytes_text(entry.size)}.",
                 severity="warning",
                 markup=False,
             )
@@ -118,7 +116,7 @@ def _note(store: EngineStore, entries: list[StoredEngine], foreign: int) -> str:
 def _row(entry: StoredEngine) -> list[Text]:
     manifest = entry.manifest
     cells = [
-        _title(entry.spec),
+        stored_title(entry.spec),
         Path(entry.spec.checkpoint).name,
         bytes_text(entry.size),
         seconds_text(manifest.build_seconds),
@@ -127,11 +125,6 @@ def _row(entry: StoredEngine) -> list[Text]:
         entry.fingerprint,
     ]
     return [Text(cell) for cell in cells]
-
-
-def _title(spec: EngineSpec) -> str:
-    """As elsewhere; by its own name a backend that this version does not know."""
-    return engine_title(spec) if spec.backend in BACKENDS else f"{spec.backend} {spec.precision}"
 
 
 def _empty(root: Path) -> str:

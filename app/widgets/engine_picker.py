@@ -35,9 +35,9 @@ lines below say why, and from where that is known. **F12** shows all backends in
 
 **KV** is how keys and values are stored; *auto* is the backend's own choice.
 
-**Calibration**, of TensorRT-LLM's quantised precisions: the text that decides which weights are kept exact.
-**C** takes a file of yours, which should resemble what will be asked. **GPUs**: over how many the weights are
-split (tensor parallel); the figures below are then of each GPU.
+**Calibration**, of TensorRT-LLM's quantised precisions: the text by which the model shows what values occur,
+so that scales fit them. **C** takes a file of yours, which should resemble what will be asked. **GPUs**: over
+how many the weights are split (tensor parallel); the figures below are then of each GPU.
 
 Before anything is built: the **peak** of the process against what is free, with both sides counted; its
 **weights**, its **KV cache** at the chosen context and all **other** memory. *Tight* means that less is left

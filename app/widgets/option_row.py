@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,7 +12,7 @@ from textual.events import Click
 from textual.message import Message
 from textual.widgets import Select, Static
 
-from app.state.stream import displayable
+from app.state.stored_title import file_name
 from app.widgets.drawing import MUTED
 from app.widgets.precision_list import PrecisionList
 
@@ -85,5 +84,5 @@ def _gpu_options(counts: tuple[int, ...]) -> list[tuple[str, int]]:
 def _words(calibrates: bool, calibration: str) -> Content:
     if not calibrates:
         return Content.styled("Weights and cache on", MUTED)
-    name = displayable(Path(calibration).name) if calibration else OURS
+    name = file_name(calibration) if calibration else OURS
     return Content.assemble(("Calibration: ", MUTED), name)
