@@ -18,14 +18,8 @@ from app.widgets.build_progress import BuildProgress
 from app.widgets.checkpoint_picker import CheckpointPicker
 from app.widgets.engine_picker import EnginePicker
 from tests.app.driving import until_chat, until_ready, wait_until
+from tests.app.screens.preparing import open_prepare
 from tests.engines.tiny import make_checkpoint
-
-
-async def open_prepare(pilot: Pilot[None]) -> PrepareScreen:
-    await wait_until(pilot, lambda: isinstance(pilot.app.screen, PrepareScreen))
-    await wait_until(pilot, lambda: bool(pilot.app.screen.query_one("#checkpoint-facts", Static).content))
-    assert isinstance(pilot.app.screen, PrepareScreen)
-    return pilot.app.screen
 
 
 def note(pilot: Pilot[None]) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from textual.pilot import Pilot
 from textual.widgets import DataTable, Input, Select, Static
 
 from app import doctor
@@ -18,7 +17,6 @@ from app.state import bandwidths, surroundings
 from app.state.bandwidths import read_bandwidth
 from app.state.settings import EngineChoice, Settings
 from app.state.surroundings import Surroundings, look_around
-from app.widgets.checkpoint_picker import CheckpointPicker
 from app.widgets.engine_pair import EnginePair
 from app.widgets.engine_picker import EnginePicker
 from engines.backends.registry import BACKENDS
@@ -27,22 +25,10 @@ from engines.plan import placement
 from engines.plan.hardware import Device, cpu
 from engines.plan.precision import PRECISIONS
 from tests.app.driving import until_chat, until_ready, wait_until
+from tests.app.screens.preparing import estimate, open_prepare
 from tests.doubles.nvml import Gpu, Nvml
 
 MIB = 1 << 20
-
-
-def estimate(pilot: Pilot[None], name: str = "left") -> str:
-    return str(pilot.app.screen.query_one(f"#engine-{name} .estimate", Static).content)
-
-
-async def open_prepare(pilot: Pilot[None]) -> PrepareScreen:
-    await wait_until(pilot, lambda: isinstance(pilot.app.screen, PrepareScreen))
-    screen = pilot.app.screen
-    assert isinstance(screen, PrepareScreen)
-    await wait_until(pilot, lambda: screen.query_one(CheckpointPicker).checkpoint is not None)
-    await wait_until(pilot, lambda: "in all" in estimate(pilot))
-    return screen
 
 
 async def test_the_kv_cache_is_stored_as_chosen(settings: Settings) -> None:
