@@ -27,7 +27,11 @@ class PrepareHint(Static):
 def _words(states: Mapping[str, BuildState]) -> str:
     if any(state.running for state in states.values()):
         return "Preparing. Esc cancels; F2 goes to the chat and lets it run on."
-    failed = [f"✗ {name.capitalize()}: {one.error.message}" for name, one in states.items() if one.error]
+    failed = [
+        f"✗ {name.capitalize()}: {one.error.message} {one.error.hint}".rstrip()
+        for name, one in states.items()
+        if one.error
+    ]
     if failed:
         return displayable("\n".join(failed))
     if any(state.cancelled for state in states.values()):

@@ -12,6 +12,7 @@ import psutil
 import pytest
 from msgspec.structs import replace
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from app.playground import Playground
 from app.screens.prepare import PrepareScreen
@@ -191,7 +192,8 @@ async def test_a_gpu_that_is_too_old(
         picker = app.screen.query_one("#engine-left", EnginePicker)
         await wait_until(pilot, lambda: picker.problem != "")
         assert picker.problem == f"{why} {next_step}"
-        await wait_until(pilot, lambda: not app.builds["right"].running)
+        hint = app.screen.query_one("#prepare-hint", Static)
+        await wait_until(pilot, lambda: str(hint.content) == f"✗ Left: {why} {next_step}")
         await pilot.press("ctrl+b")
         await wait_until(pilot, lambda: f"Left: {why} {next_step}" in toasts(app))
 
