@@ -62,7 +62,8 @@ def create_environment(
         typer.echo(line)
     python = find_python(recipe)
     if python is None or (not force and not all(one.good for one in findings)):
-        typer.echo("Nothing was downloaded. Mend what is marked ✗, or add --force.", err=True)
+        forced = ", or add --force" if python else ""  # without a Python there is nothing to force
+        typer.echo(f"Nothing was downloaded. Mend what is marked ✗{forced}.", err=True)
         raise typer.Exit(1)
     log = log_folder() / f"{name}-environment.log"
     typer.echo(f"Making {root / name}; the log is {log}. Ctrl+C cancels and leaves nothing.")

@@ -83,6 +83,14 @@ def test_the_gpu_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+def test_no_python_has_wheels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "find_python", lambda _: None)
+    code, text = env("create", "tensorrt-llm", "--force")
+    assert code == 1
+    assert "there are wheels for Python 3.12 or 3.10, and neither is found Install one" in text
+    assert text.endswith("Nothing was downloaded. Mend what is marked ✗.")
+
+
 def test_mpi_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight.ctypes.util, "find_library", lambda _: None)
     refused("✗ mpi libmpi is not found sudo apt-get install libopenmpi-dev")
