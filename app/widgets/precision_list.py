@@ -39,12 +39,22 @@ class PrecisionList(OptionList):
     calibrates = False
     """Whether the chosen precision is calibrated: the key is shown only then."""
     _shown: dict[str, Support] | None = None
+    _chosen = ""
 
     def show(self, table: dict[str, Support], chosen: str) -> None:
-        """Show the states. What runs comes first: what does not must not push it out of sight."""
+        """Show the states. What runs comes first: what does not must not push it out of sight.
+
+        Args:
+            table: Of every precision.
+            chosen: What the picker knows to be chosen. A move of the cursor that it has not heard of counts
+                more, so that a table that changes under the user's fingers takes nothing back.
+        """
+        moved = self.highlighted_option if chosen == self._chosen else None
+        self._chosen = chosen
         if table == self._shown:
             return
         self._shown = table
+        chosen = moved.id if moved and moved.id else chosen
         self.clear_options()
         for name in sorted(table, key=lambda name: table[name].state == "unavailable"):
             self.add_option(Option(_line(name, table[name].state), id=name))
