@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import msgspec
+from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.signal import Signal
 from textual.worker import Worker, WorkerState
@@ -47,6 +48,8 @@ class Playground(Navigation):
         self, settings: Settings, settings_file: Path | None = None, conversation: Path | None = None
     ) -> None:
         """Create the app; `conversation` is a saved one to go on with."""
+        # Before anything is made: a change of the theme costs another reading of every style.
+        self.set_reactive(App.theme, themes.known(settings.theme))
         super().__init__()
         self.settings = settings
         self.store = EngineStore(paths.engine_store())
@@ -96,10 +99,6 @@ class Playground(Navigation):
 
     async def on_mount(self) -> None:
         """Show the chat; or Prepare, until engines have been chosen once."""
-        for theme in themes.THEMES:
-            self.register_theme(theme)
-        known = self.settings.theme in self.available_themes
-        self.theme = self.settings.theme if known else themes.THEMES[0].name
         self.theme_changed_signal.subscribe(self, lambda theme: self.change_settings(theme=theme.name))
         self.set_interval(SNAPSHOT_SECONDS, lambda: self.snapshots.publish(self._sampler.snapshot()))
         self.run_worker(self._sampler.run(), group="sampler", exit_on_error=False)

@@ -6,7 +6,7 @@ apart. On light backgrounds they are darkened until they contrast.
 
 from __future__ import annotations
 
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 _ON_DARK = {
     "left": "#56B4E9",
@@ -111,3 +111,9 @@ THEMES = (
     ),
 )
 """Two dark and two light; the first is the default."""
+BUILTIN_THEMES.update({theme.name: theme for theme in THEMES})  # an app has these from its beginning
+
+
+def known(name: str) -> str:
+    """The name of a theme, or that of the default where there is none of that name."""
+    return name if name in BUILTIN_THEMES else THEMES[0].name

@@ -106,12 +106,19 @@ class Panel(Widget, can_focus=True):
     def show(self, snapshot: Snapshot) -> None:
         """Draw `snapshot` instead of the last one, if it looks any different."""
         self.snapshot = snapshot
-        if self._legend != (legend := self.legend(snapshot)):
-            self.border_subtitle = self._legend = legend
+        self._show_legend()
         content = self._content()
         if self._drawn is None or not content.is_same(self._drawn):
             self._next = snapshot, self.content_size, content
             self.refresh()
+
+    def on_resize(self) -> None:
+        """The legend may have more room, or less."""
+        self._show_legend()
+
+    def _show_legend(self) -> None:
+        if self.snapshot and self._legend != (legend := self.legend(self.snapshot)):
+            self.border_subtitle = self._legend = legend
 
     def legend(self, snapshot: Snapshot) -> str:
         """What the glyphs mean that are drawn of `snapshot`, as markup."""
