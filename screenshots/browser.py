@@ -98,8 +98,10 @@ def new_app(browser: webdriver.Chrome, server: Served, before: set[psutil.Proces
     """Wait for the app that a page starts, and give it the keyboard."""
     until(lambda: bool(browser.find_elements("css selector", "body.-first-byte")), "the first frame")
     until(lambda: bool(set(server.process.children()) - before), "the app")
-    browser.find_element("id", "terminal").click()
     [app] = set(server.process.children()) - before
+    # Its engines start after the first frame; before that no widget takes keys.
+    until(lambda: bool(app.children()), "its engines")
+    browser.find_element("id", "terminal").click()
     return app
 
 
