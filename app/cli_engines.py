@@ -109,9 +109,11 @@ def engine_lines(store: EngineStore) -> Iterator[str]:
     from engines.build.store import damage
 
     entries = store.entries()
-    for entry in entries:
+    titles = [stored_title(entry.spec) for entry in entries]
+    width = max(map(len, titles), default=0)
+    for entry, title in zip(entries, titles, strict=True):
         yield (
-            f"{entry.fingerprint}  {stored_title(entry.spec):<18} {bytes_text(entry.size):>9}  "
+            f"{entry.fingerprint}  {title:<{width}}  {bytes_text(entry.size):>9}  "
             f"{damage(entry) or 'whole'}  {entry.spec.checkpoint}"
         )
     yield f"{len(entries)} engines in {store.root}"
