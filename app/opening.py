@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from app.background import tell_opened
 from app.state.progress import BuildState
 from app.state.side import Side, engine_title
+from engines.backends.registry import BACKENDS
 from engines.build.spec import EngineSpec
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ async def open_side(app: Playground, side: Side) -> None:
     build = app.builds[side.name] = BuildState(engine_title(spec))
     app.build_changed.publish(side.name)
     try:
-        await app.find_interpreters()
+        if BACKENDS[spec.backend].own_environment:
+            await app.find_interpreters()
         async with contextlib.aclosing(side.open(spec)) as steps:
             async for step in steps:
                 build.take(step)

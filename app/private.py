@@ -24,7 +24,8 @@ _LOGIN = re.compile(r"(?<=://)[^/\s@]+@")
 
 def anonymous(text: str) -> str:
     """The text with home folders, user, machine, tokens and passwords replaced by what they are."""
-    for secret, meaning in _secrets():
+    # The longest first: one may be the beginning of another, whose rest would stay.
+    for secret, meaning in sorted(_secrets(), key=lambda one: len(one[0]), reverse=True):
         text = text.replace(secret, meaning)
     text = _LOGIN.sub("<login>@", _TOKENS.sub("<token>", text))
     for home in sorted({str(Path.home()), str(Path.home().resolve())}, key=len, reverse=True):

@@ -96,7 +96,8 @@ def engine_spec(
     (choice,) = with_options([parse_engine(engine)], calibration, gpus)
     path = Settings(checkpoint=checkpoint).checkpoint_path
     cpu, *others = devices()
-    register_known(named_in_settings())
+    if BACKENDS[choice.backend].own_environment:
+        register_known(named_in_settings())
     device = device_of(choice.backend, cpu, others[0] if others else None)
     return EngineSpec(
         path,

@@ -94,7 +94,13 @@ once, in about ten seconds: the ceiling of decode speed follows from it, and the
         """Show builds that went on meanwhile, and look at the machine after the first frame."""
         for name in self.app.builds:
             self.show_build(name)
-        self.call_after_refresh(self.query_one(EnginePair).look_around)
+        self.call_after_refresh(self.look_around)
+
+    @work(exclusive=True, group="look", exit_on_error=False)
+    async def look_around(self) -> None:
+        """See which interpreters there are, which F6 may have changed, and what the machine has left."""
+        await self.app.find_interpreters()
+        self.query_one(EnginePair).look_around()
 
     def action_measure(self) -> None:
         """Measure the memory's bandwidth; the ceilings follow."""

@@ -52,8 +52,7 @@ class EnginePair(Horizontal):
 
     @work(exclusive=True, group="look", exit_on_error=False)
     async def look_around(self) -> None:
-        """Free memory, measured bandwidth, builds of the past, of every device; and interpreters."""
-        await self.app.find_interpreters()
+        """Free memory, measured bandwidth, builds of the past, of every device."""
         for device in dict.fromkeys((self._device, *self.app.gpus)):
             look = surroundings.look_around
             self._around[device.name] = await asyncio.to_thread(look, device, self.app.store)

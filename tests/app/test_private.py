@@ -57,5 +57,8 @@ def test_words_that_look_a_little_like_tokens_stay() -> None:
 def test_secrets_of_the_environment_and_logins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIRROR_PASSWORD", "correct horse")
     monkeypatch.setenv("SHORT_TOKEN", "abc")
+    monkeypatch.setenv("A_SECRET", "horse battery")
+    monkeypatch.setenv("B_SECRET", "horse battery staple")
     assert anonymous("with correct horse: abc") == "with <MIRROR_PASSWORD>: abc"
+    assert anonymous("horse battery staple") == "<B_SECRET>"
     assert anonymous("https://ada:s3cret@mirror.example/simple") == "https://<login>@mirror.example/simple"
