@@ -50,12 +50,12 @@ def one_token(query: Any, key: Any, value: Any, mask: Any, scaling: float) -> An
         1, 1, heads, width; of the type of `query`.
     """
     _, heads, _, width = query.shape
-    shared = query.reshape(key.shape[1], -1, 1, width).float()
-    scores = (shared * key[0, :, None].float()).sum(-1) * scaling + mask.reshape(-1)
-    parts = scores.unflatten(-1, (-1, PART))
-    highest = parts.amax(-1, keepdim=True)
-    weights = (parts - highest).exp()
-    values = value[0].unflatten(1, (-1, PART))[:, None].float()
+    groups, count = key.shape[1], mask.shape[-1] // PART
+    shared = query.reshape(groups, -1, 1, 1, width).float()
+    keys, values = (states.view(groups, 1, count, PART, width).float() for states in (key, value))
+    scores = (shared * keys).sum(-1) * scaling + mask.view(count, PART)
+    highest = scores.amax(-1, keepdim=True)
+    weights = (scores - highest).exp()
     outputs = (weights[..., None] * values).sum(-2)
     share = (highest - highest.amax(-2, keepdim=True)).exp()
     output = (share * outputs).sum(-2) / (share * weights.sum(-1, keepdim=True)).sum(-2)

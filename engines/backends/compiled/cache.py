@@ -20,14 +20,16 @@ SHORTEST = 512
 class PlacedLayer(StaticLayer):  # type: ignore[misc]
     """A static layer whose tokens lie one after the other, so that a shorter look at it has equal strides.
 
-    Compiled code then depends neither on the context nor on the length that attention reads.
+    Compiled code then depends neither on the context nor on the length that attention reads. They lie in
+    parts of PART: with a count of tokens the compiler proves at every operation, at each load again, that it
+    can be divided into parts, and with a count of parts there is nothing to prove.
     """
 
     def __init__(self, capacity: int, places: Places) -> None:
         super().__init__(capacity)
         self._places = places
         self.stored: tuple[Any, Any] | None = None
-        """Keys and values: capacity, heads, width of a head."""
+        """Keys and values: parts, tokens of a part, heads, width of a head."""
 
     def lazy_initialization(self, key_states: Any, value_states: Any) -> None:
         """Take the memory, once the first call tells heads, widths and type."""
@@ -37,14 +39,15 @@ class PlacedLayer(StaticLayer):  # type: ignore[misc]
 
     def _zeros(self, states: Any) -> Any:
         _, heads, _, width = states.shape
-        return torch.zeros((self.max_cache_len, heads, width), dtype=states.dtype, device=states.device)
+        parts = self.max_cache_len // PART
+        return torch.zeros((parts, PART, heads, width), dtype=states.dtype, device=states.device)
 
     def look(self, length: int) -> None:
         """Let attention read the first `length` tokens from now on."""
         assert self.stored is not None
-        self.keys, self.values = (part[:length].transpose(0, 1).unsqueeze(0) for part in self.stored)
+        self.keys, self.values = (states[: length // PART] for states in self.stored)
         for view in (self.keys, self.values):
-            torch._dynamo.mark_dynamic(view, 2)
+            torch._dynamo.mark_dynamic(view, 0)
 
     def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         """Write the new tokens at their places; returns what attention reads.
@@ -53,15 +56,26 @@ class PlacedLayer(StaticLayer):  # type: ignore[misc]
         """
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        self.keys[:, :, self._places.positions] = key_states
-        self.values[:, :, self._places.positions] = value_states
-        return self.keys, self.values
+        parts, within = self._places.parts, self._places.within
+        for states, new in ((self.keys, key_states), (self.values, value_states)):
+            states[parts, within] = new[0].transpose(0, 1)
+        return _in_heads(self.keys), _in_heads(self.values)
+
+
+def _in_heads(states: Any) -> Any:
+    """As attention reads it: 1, heads, tokens, width of a head."""
+    return states.flatten(0, 1).transpose(0, 1).unsqueeze(0)
 
 
 class Places:
-    """Where the tokens of the current step belong, for all layers."""
+    """Where the tokens of the current step belong, for all layers: their parts, and their places in those."""
 
-    positions: Any = None
+    parts: Any = None
+    within: Any = None
+
+    def set(self, positions: Any) -> None:
+        """From the tokens' positions in the context."""
+        self.parts, self.within = positions // PART, positions % PART
 
 
 class KeptCache:
@@ -97,7 +111,7 @@ class KeptCache:
     def token_bytes(self) -> int:
         """Bytes of one token in all layers."""
         parts = [part for layer in self.cache.layers if layer.stored for part in layer.stored]
-        return sum(part[0].numel() * part.element_size() for part in parts)
+        return sum(part[0, 0].numel() * part.element_size() for part in parts)
 
 
 def _lengths(capacity: int) -> list[int]:

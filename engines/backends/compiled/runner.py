@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from engines.backends.compiled.attention import PART
 from engines.backends.compiled.cache import SHORTEST, KeptCache
 
 SMALLEST_PART = 16
@@ -103,10 +104,10 @@ class Runner:
 
     def forward(self, tokens: Any, positions: Any, columns: Any, keep: Any = 0) -> Any:
         """The model over `tokens` at `positions`, each seeing the cache's columns up to itself."""
-        self.kept.places.positions = positions
+        self.kept.places.set(positions)
         dtype = self.model.dtype
         hidden = torch.full((), torch.finfo(dtype).min, dtype=dtype, device=columns.device)
-        seen = columns[None, :] <= positions[:, None]
+        seen = columns.flatten()[None, :] <= positions[:, None]
         mask = torch.where(seen, torch.zeros((), dtype=dtype, device=columns.device), hidden)
         return self.model(
             input_ids=tokens,
@@ -172,7 +173,7 @@ class Runner:
         return self._columns[self.kept.look(tokens)]
 
     def _column(self, length: int) -> Any:
-        column = torch.arange(length, device=self.device)
+        column = torch.arange(length, device=self.device).view(-1, PART)
         torch._dynamo.mark_dynamic(column, 0)
         return column
 

@@ -33,7 +33,7 @@ def test_attention_in_parts_is_attention() -> None:
 def test_the_cache_is_written_in_place() -> None:
     """Compiled, nothing of the view is copied but the new tokens: a step would pay for the whole context."""
     places = Places()
-    places.positions = torch.tensor([3])
+    places.set(torch.tensor([67]))
     layer = PlacedLayer(512, places)
     new = torch.ones(1, KV_HEADS, 1, WIDTH)
     layer.lazy_initialization(new, new)
@@ -48,7 +48,7 @@ def test_the_cache_is_written_in_place() -> None:
     assert torch.ops.aten.index_put.default in seen
     assert torch.ops.aten.clone.default not in seen
     assert layer.stored is not None
-    assert layer.stored[0][3].eq(1).all()
+    assert layer.stored[0][1, 3].eq(1).all()
     assert layer.stored[0].sum() == new.numel()
 
 
