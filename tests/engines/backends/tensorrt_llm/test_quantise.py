@@ -6,6 +6,8 @@ The exported weights are compared; how a GPU rounds activations is not part of i
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,6 +109,29 @@ async def test_close_to_the_reference(
 async def ready(process: EngineProcess, spec: EngineSpec) -> protocol.Event:
     """The last event of loading."""
     return await process.ask(protocol.Load(process.next_id(), spec.to_json()))
+
+
+ALIVE = """
+import gc, sys
+from pathlib import Path
+from engines.backends.tensorrt_llm.quantise import quantise
+from engines.demo import CHECKPOINT
+from engines.worker.report import QuietReport
+quantise(CHECKPOINT, "fp8", Path(sys.argv[1]), ["A text."], QuietReport())
+gc.collect()
+print("alive:", [type(one).__name__ for one in gc.get_objects() if type(one).__name__.endswith("ForCausalLM")])
+"""
+
+
+def test_the_model_is_gone_afterwards(tmp_path: Path) -> None:
+    """In a process that has not imported ModelOpt: what that import keeps must not keep the model."""
+    found = subprocess.run(
+        [sys.executable, "-c", ALIVE, str(tmp_path / "checkpoint")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.splitlines()[-1] == "alive: []"
 
 
 def test_nvfp4_needs_a_gpu(texts: list[str], tmp_path: Path) -> None:
