@@ -185,14 +185,15 @@ def _of_exported(folder: Path, device: str) -> Any:
     import torch
 
     model, _ = read(CHECKPOINT, "cpu")
-    missing, unexpected = model.load_state_dict(_plain_weights(folder), strict=False)
+    missing, unexpected = model.load_state_dict(plain_weights(folder), strict=False)
     tied = {"lm_head.weight"} if model.config.tie_word_embeddings else set[str]()
     if unexpected or set(missing) - tied:
         raise ValueError(f"The exported weights do not fit: missing {missing}, unexpected {unexpected}.")
     return model.to(device, torch.bfloat16)
 
 
-def _plain_weights(folder: Path) -> dict[str, Any]:
+def plain_weights(folder: Path) -> dict[str, Any]:
+    """Every weight of an export as floats, with the names of the model's own."""
     found = importlib.util.spec_from_file_location("dequantise", DEQUANTISE)
     assert found is not None
     assert found.loader is not None

@@ -48,9 +48,11 @@ def _awq(
     low, high = (packed & 15).to(torch.int8), (packed >> 4).to(torch.int8)
     rows = torch.stack([low, high], dim=1).reshape(-1, packed.shape[1])
     rows = torch.where(rows > 7, rows - 16, rows).float()
-    second = stored.get(f"{name}_scale_2")
     groups = rows.reshape(rows.shape[0], scale.shape[-1], -1) * scale[..., None]
-    plain = groups.reshape(rows.shape) * (second.float() if second is not None else 1.0)
+    plain = groups.reshape(rows.shape)
+    if (second := stored.get(f"{name}_scale_2")) is not None:
+        # W4A8: what four bits stand for is rounded to FP8, which is what is multiplied.
+        plain = (plain / second.float()).to(torch.float8_e4m3fn).float() * second.float()
     return plain * _smoothing(name, stored)
 
 
