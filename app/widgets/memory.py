@@ -105,7 +105,7 @@ def side_row(letter: str, style: str, side: SideSnapshot, scale: float, width: i
     """A side's bar, to the scale of the larger side."""
     title = one_line(side.title or str(side.phase), max(8, width * 3 // 10))
     name = Content.assemble((f"{letter} ", f"bold {style}"), (title, style))
-    peak = f"peak {bytes_text(side.memory.peak)}" if side.memory and side.memory.peak else ""
+    peak = f"tensors' peak {bytes_text(side.memory.peak)}" if side.memory and side.memory.peak else ""
     return Row(name, tuple(one.part for one in side_parts(side)), scale, bytes_text(side.held or None), peak)
 
 

@@ -163,7 +163,7 @@ class TokensCounted:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Tokens of an answer, gathered for at most 20 ms or 16 tokens."""
+    """Tokens of an answer, gathered for a moment: `engines.worker.answer` says for how long."""
 
     TYPE: ClassVar[str] = "chunk"
     id: int
