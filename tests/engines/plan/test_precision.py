@@ -134,7 +134,6 @@ def test_a_backend_of_another_environment_is_there_with_it() -> None:
         assert "8.0" in support("tensorrt-llm", "bf16", T4).reason
         assert "10.0" in support("tensorrt-llm", "nvfp4", H200).reason
         assert support("tensorrt-llm", "w4a8-awq", H200).state == "native"
-        assert "never tried" in support("tensorrt-llm", "w4a8-awq", H200).reason
         assert "8.9" in support("tensorrt-llm", "w4a8-awq", A100).reason
         assert "Blackwell" in support("tensorrt-llm", "w4a8-awq", B200).reason
         assert support("tensorrt-llm", "nvfp4", B200).state == "native"

@@ -119,7 +119,8 @@ from engines.demo import CHECKPOINT
 from engines.worker.report import QuietReport
 quantise(CHECKPOINT, "fp8", Path(sys.argv[1]), ["A text."], QuietReport())
 gc.collect()
-print("alive:", [type(one).__name__ for one in gc.get_objects() if type(one).__name__.endswith("ForCausalLM")])
+names = (type(one).__name__ for one in gc.get_objects())
+print("alive:", [name for name in names if name.endswith("ForCausalLM")])
 """
 
 
