@@ -96,6 +96,8 @@ class Backend(ABC):
     ) -> dict[str, object]:
         """Write the engine's files into `directory` (it exists and is empty).
 
+        It may keep the engine loaded, for a `load` of the same; `close` releases it.
+
         Args:
             checkpoint: the model folder on this disk, already fetched.
 

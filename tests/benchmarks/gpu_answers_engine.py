@@ -91,9 +91,11 @@ def conversation(backend: Backend, seed: int) -> float:
 
 def prepare(spec: EngineSpec, directory: Path) -> dict[str, Any]:
     """Into `directory`; returns the engine's facts and the seconds."""
-    begun = time.monotonic()
-    facts = backend_class(spec.backend)().prepare(spec, CHECKPOINT, directory, Told())
-    return {"facts": facts, "s": time.monotonic() - begun}
+    begun, backend = time.monotonic(), backend_class(spec.backend)()
+    facts = backend.prepare(spec, CHECKPOINT, directory, Told())
+    seconds = time.monotonic() - begun
+    backend.close()
+    return {"facts": facts, "s": seconds}
 
 
 def load(spec: EngineSpec, directory: Path) -> tuple[Backend, dict[str, Any]]:

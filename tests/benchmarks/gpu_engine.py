@@ -70,8 +70,10 @@ def load(name: str, folder: Path, context: int, warm: bool) -> tuple[Backend, di
     if warm and BACKENDS[backend_name].builds:
         directory = Path(mkdtemp())
     if directory is not None:
-        told["facts"] = backend_class(backend_name)().prepare(spec, folder, directory, Logged())
+        builder = backend_class(backend_name)()
+        told["facts"] = builder.prepare(spec, folder, directory, Logged())
         told["first_s"] = time.monotonic() - begun
+        builder.close()
         begun = time.monotonic()
     backend = backend_class(backend_name)()
     backend.load(spec, folder, directory, Logged())

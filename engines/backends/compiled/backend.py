@@ -40,6 +40,8 @@ class CompiledBackend(Backend):
         self._runner: Runner | None = None
         self._compiler: CompilerCache | None = None
         self._weight_bytes = 0
+        self._prepared: tuple[EngineSpec, Path] | None = None
+        """What is loaded because it was just prepared, and where its files are."""
 
     @classmethod
     def probe(cls) -> Availability:
@@ -67,8 +69,9 @@ class CompiledBackend(Backend):
     ) -> dict[str, object]:
         """Quantise once and save the result; compile once and save what the compiler made.
 
-        Plain precisions have no weights of their own: the checkpoint's are read when it is loaded. So have
-        random ones, which are made faster than read.
+        The engine stays loaded for a `load` that follows, which would compile everything again to find out
+        what is known. Plain precisions have no weights of their own: the checkpoint's are read when it is
+        loaded. So have random ones, which are made faster than read.
         """
         self._import(spec, report)
         from engines.backends.compiled.model import QUANTISED, make_model, save_weights
@@ -89,11 +92,18 @@ class CompiledBackend(Backend):
             "graphs_compiled": self._compiler.compiled,
             "precision": spec.precision,
         }
-        self.close()
+        self._prepared = spec, directory
         return facts
 
     def load(self, spec: EngineSpec, checkpoint: Path, directory: Path | None, report: Report) -> None:
-        """Load the weights, fill the compiler's caches, compile what they lack and capture the graphs."""
+        """Load the weights, fill the compiler's caches, compile what they lack and capture the graphs.
+
+        Raises:
+            EngineError: the precision cannot be run here, or the engine's files are broken.
+        """
+        if directory is not None and self._prepared == (spec, directory):
+            self._check_files(directory, report)
+            return
         self._import(spec, report)
         from engines.backends.compiled.model import WEIGHTS, load_weights, make_model
 
@@ -110,6 +120,13 @@ class CompiledBackend(Backend):
             report.log(f"compiled {compiled} graphs anew: {why}")
         else:
             report.log("compiled nothing: every graph came from the engine's cache")
+
+    def _check_files(self, directory: Path, report: Report) -> None:
+        from engines.backends.compiled.model import WEIGHTS, check_weights
+
+        if (directory / WEIGHTS).is_file():
+            report.stage("weights")
+            check_weights(self._loaded.model, directory)
 
     def _import(self, spec: EngineSpec, report: Report) -> None:
         report.stage("import")
@@ -230,6 +247,7 @@ class CompiledBackend(Backend):
 
     def close(self) -> None:
         """Drop model, cache and graphs, and hand CUDA's cached memory back."""
+        self._prepared = None
         if self._runner is None and self._compiler is None:
             return
         import torch

@@ -73,6 +73,32 @@ def save_weights(model: Any, directory: Path) -> int:
     return (directory / WEIGHTS).stat().st_size
 
 
+def check_weights(model: Any, directory: Path) -> None:
+    """Read back what `save_weights` wrote.
+
+    Raises:
+        EngineError: it is not what the model holds.
+    """
+    from safetensors import safe_open
+    from torchao.prototype.safetensors.safetensors_support import flatten_tensor_state_dict
+
+    tensors, _ = flatten_tensor_state_dict(model.state_dict())
+    with safe_open(directory / WEIGHTS, framework="pt") as file:
+        same = set(file.keys()) == set(tensors) and all(
+            torch.equal(_as_bytes(file.get_tensor(name)), _as_bytes(tensor.cpu()))
+            for name, tensor in tensors.items()
+        )
+    if not same:
+        raise EngineError(
+            "broken-engine", "The engine's weights are not what was written.", "Prepare it again."
+        )
+
+
+def _as_bytes(tensor: Any) -> Any:
+    """Types of eight bits and less cannot be compared as they are everywhere."""
+    return tensor.reshape(-1).view(torch.uint8)
+
+
 def load_weights(spec: EngineSpec, checkpoint: Path, directory: Path) -> Any:
     """The model with the weights that `save_weights` wrote; the checkpoint's own are not read."""
     from safetensors import safe_open

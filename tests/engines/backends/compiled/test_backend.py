@@ -46,10 +46,16 @@ def spec(folder: Path) -> EngineSpec:
 @pytest.fixture(scope="module")
 def engine(folder: Path, spec: EngineSpec, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `prepare` wrote: the one time that these tests compile."""
-    directory = tmp_path_factory.mktemp("engine")
-    facts = CompiledBackend().prepare(spec, folder, directory, QuietReport())
+    directory, backend, notes = tmp_path_factory.mktemp("engine"), CompiledBackend(), Notes()
+    facts = backend.prepare(spec, folder, directory, QuietReport())
     assert facts["graphs_compiled"] == 1
     assert not facts["weights_stored"]
+    backend.load(spec, folder, directory, notes)  # it is loaded already
+    assert notes.lines == []
+    assert len(answer(backend, PROMPT)) == 12
+    backend.close()
+    with pytest.raises(EngineError, match="No engine"):
+        answer(backend, PROMPT)
     return directory
 
 
@@ -156,7 +162,13 @@ def test_quantised_weights_are_written_once_and_read_back(
     pytest.importorskip("torchao", reason="quantised precisions need torchao (extra `compiled`)")
     import torch
 
-    from engines.backends.compiled.model import load_weights, make_model, save_weights, weight_bytes
+    from engines.backends.compiled.model import (
+        check_weights,
+        load_weights,
+        make_model,
+        save_weights,
+        weight_bytes,
+    )
 
     quantised = replace(spec, precision=precision)
     made = make_model(quantised, folder)
@@ -167,6 +179,10 @@ def test_quantised_weights_are_written_once_and_read_back(
     assert torch.equal(found, made(ids).logits)
     error = (found - wanted).norm() / wanted.norm()
     assert error < {"int8": 0.03, "int4": 0.4}[precision]
+    check_weights(made, tmp_path)
+    made.model.norm.weight.add_(1)
+    with pytest.raises(EngineError, match="not what was written"):
+        check_weights(made, tmp_path)
 
 
 def test_a_machine_without_a_compiler_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
