@@ -6,6 +6,7 @@ flow; a third thread beats once a second, so that busy and dead can be told apar
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import queue
@@ -175,6 +176,7 @@ class Service:
         return protocol.Prepared(command.id, facts)
 
     def _load(self, command: protocol.Load) -> protocol.Ready:
+        gc.unfreeze()
         if self.backend is not None:  # two of them would need twice the memory
             self.backend.close()
             self.backend = None
@@ -188,6 +190,10 @@ class Service:
         report.stage("warm up")
         warmed = warm_up(backend, self.tokenizer)
         self.backend = backend
+        # What is loaded now stays. The collector would look through all of it in the middle of an answer:
+        # for a third of a second, after a model was compiled.
+        gc.collect()
+        gc.freeze()
         return protocol.Ready(
             command.id,
             backend.memory_usage() or protocol.MemoryUsage(),

@@ -35,6 +35,7 @@ class CompiledBackend(Backend):
     title = "PyTorch compiled"
     prepare_stages = ("import", "weights", "compile", "save")
     load_stages = ("import", "weights", "compile")
+    engine_format = 2  # the cache lies in parts: graphs saved before do not fit
 
     def __init__(self) -> None:
         self._runner: Runner | None = None
