@@ -10,8 +10,6 @@ import argparse
 import json
 import platform
 import statistics
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -37,9 +35,11 @@ from tests.benchmarks.gpu_answers_engine import (
     sequences,
 )
 from tests.benchmarks.gpu_decode import Meter
+from tests.benchmarks.gpu_process import EngineBehindPipe
 
 REFERENCE, PLAIN, COMPILED = "pytorch:fp32", "pytorch:bf16", "compiled:bf16"
 ENGINES = (REFERENCE, PLAIN, COMPILED, "compiled:int8", "compiled:fp8", "compiled:int4")
+PROCESS = "tests.benchmarks.gpu_answers_engine"
 METHOD = f"""\
 Demo checkpoint, greedy answers of {NEW} tokens to {len(PROMPTS)} prompts. KLD in nats, same top and PPL
 ratio: teacher forced over prompt and answer of {REFERENCE}, against it, over the {TOP} likeliest of
@@ -64,55 +64,14 @@ class Found:
     ttft_ratios: list[float]
 
 
-class Engine:
-    """A process that loads one engine, and answers when it is asked."""
-
-    def __init__(self, name: str, device: str, directory: Path) -> None:
-        self.name = name
-        command = _command(name, device, directory, "answer")
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self._loaded: dict[str, Any] = {}
-
-    def wait(self) -> None:
-        """Until it is loaded."""
-        self._loaded = self._read()
-
-    def answer(self, texts: list[list[int]]) -> Found:
-        """Let it answer, and score `texts`; its own answers, if there are none."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(texts) + "\n")
-        self._process.stdin.flush()
-        told = self._loaded | self._read()
-        self._process.wait(60)
-        return Found(**told | {"scores": [Scores(*score) for score in told["scores"]]})
-
-    def _read(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if line.startswith("{"):
-                return dict(json.loads(line))
-        raise RuntimeError(f"{self.name} ended with {self._process.wait()}")
-
-
-def _command(name: str, device: str, directory: Path, wanted: str) -> list[str]:
-    return [
-        sys.executable,
-        "-m",
-        "tests.benchmarks.gpu_answers_engine",
-        name,
-        device,
-        str(directory),
-        wanted,
-    ]
-
-
 def prepared(names: list[str], device: str, root: Path) -> dict[str, dict[str, Any]]:
     """Prepare those that have something to prepare, side by side."""
 
     def prepare(name: str) -> dict[str, Any]:
-        command = _command(name, device, root / name, "prepare")
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        return dict(json.loads(done.stdout.splitlines()[-1]))
+        engine = EngineBehindPipe(PROCESS, name, device, str(root / name), "prepare")
+        engine.wait()
+        engine.close()
+        return engine.loaded
 
     builds = [name for name in names if BACKENDS[name.partition(":")[0]].builds]
     for name in builds:
@@ -123,13 +82,16 @@ def prepared(names: list[str], device: str, root: Path) -> dict[str, dict[str, A
 
 def answered(names: list[str], device: str, root: Path, prompts: list[list[int]]) -> dict[str, Found]:
     """Load all of them, then let one after the other answer; the first says what all are held against."""
-    engines = [Engine(name, device, root / name) for name in names]
+    engines = [EngineBehindPipe(PROCESS, name, device, str(root / name), "answer") for name in names]
     for engine in engines:
         engine.wait()
     found: dict[str, Found] = {}
     texts: list[list[int]] = []
     for engine in engines:
-        one = found[engine.name] = engine.answer(texts)
+        told = engine.loaded | engine.ask(texts)
+        told["scores"] = [Scores(*score) for score in told["scores"]]
+        one = found[engine.name] = Found(**told)
+        engine.close()
         texts = texts or [prompt + tokens for prompt, tokens in zip(prompts, one.answers, strict=True)]
     return found
 

@@ -22,15 +22,15 @@ from tests.benchmarks.gpu_engine import Logged
 
 PROMPTS = (
     "What is a KV cache?",
-    "What is TTFT?",
     "Why is decode memory bound?",
     "What does int8 mean?",
     "Explain quantisation to me.",
-    "What is TensorRT-LLM?",
     "What is a token?",
     "Who are you?",
-    "Tell me a story about a fox.",
     "Name three colours.",
+    "Tell me a story about a fox.",
+    "What is TTFT?",
+    "What is TensorRT-LLM?",
 )
 NEW = 64
 """Tokens of an answer to one of them."""
@@ -130,7 +130,7 @@ def answer(backend: Backend, texts: list[list[int]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """`prepare` prints one line; `answer` one when it is loaded, and one for the line that it then reads."""
+    """`prepare` says a line when it is done; `answer` when it is loaded, and then for the line that it reads."""
     name, device, directory, wanted = sys.argv[1:]
     backend_name, _, precision = name.partition(":")
     spec = EngineSpec(str(CHECKPOINT), backend_name, precision, device=device, context=CONTEXT)

@@ -26,6 +26,7 @@ from engines.plan.checkpoint import read_checkpoint
 from engines.plan.estimate import bytes_read_per_token
 from engines.plan.nvml import Nvml
 from engines.plan.random_shape import PREFIX, shape_folder
+from tests.benchmarks.gpu_process import EngineBehindPipe
 
 ENGINES = ("pytorch:bf16", "compiled:bf16", "compiled:int8", "compiled:fp8", "compiled:int4")
 PROMPTS = (128, 2048)
@@ -41,42 +42,12 @@ METHOD = (
 )
 
 
-class Engine:
-    """A process with one loaded engine."""
+class Engine(EngineBehindPipe):
+    """With the answers it has given."""
 
     def __init__(self, name: str, folder: Path, context: int, warm: bool) -> None:
-        self.name = name
-        command = [sys.executable, "-m", "tests.benchmarks.gpu_engine", name, str(folder), str(context)]
-        self._process = subprocess.Popen(
-            [*command, str(int(warm))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        super().__init__("tests.benchmarks.gpu_engine", name, str(folder), str(context), str(int(warm)))
         self.answers: list[dict[str, Any]] = []
-        self.loaded: dict[str, Any] = {}
-
-    def wait(self) -> None:
-        """Until it is loaded."""
-        self.loaded = self._read()
-        print(f"{self.name}: {self.loaded}", file=sys.stderr, flush=True)
-
-    def ask(self, **request: Any) -> dict[str, Any]:
-        """One answer."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        return self._read()
-
-    def close(self) -> None:
-        """End the process."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(60)
-
-    def _read(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if line.startswith("{"):
-                return dict(json.loads(line))
-        raise RuntimeError(f"{self.name} ended with {self._process.wait()}")
 
 
 class Meter:
@@ -128,7 +99,7 @@ def run(engines: list[Engine], prompts: list[int], rounds: int, wanted: list[int
         for engine in engines:
             for length, tokens, new in zip(LENGTHS, prompts, wanted, strict=True):
                 before = meter.joules()
-                answer = engine.ask(seed=1000 * number + tokens, tokens=tokens, new=new)
+                answer = engine.ask({"seed": 1000 * number + tokens, "tokens": tokens, "new": new})
                 answer |= {"joules": meter.joules() - before, "length": length, "round": number}
                 engine.answers.append(answer)
 
