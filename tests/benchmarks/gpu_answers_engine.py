@@ -130,7 +130,7 @@ def answer(backend: Backend, texts: list[list[int]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """`prepare` says a line when it is done; `answer` when it is loaded, and then for the line that it reads."""
+    """`prepare` says a line when it is done; `answer` when it is loaded, and then for the line it reads."""
     name, device, directory, wanted = sys.argv[1:]
     backend_name, _, precision = name.partition(":")
     spec = EngineSpec(str(CHECKPOINT), backend_name, precision, device=device, context=CONTEXT)
