@@ -190,9 +190,8 @@ class Service:
         report.stage("warm up")
         warmed = warm_up(backend, self.tokenizer)
         self.backend = backend
-        # What is loaded now stays. The collector would look through all of it in the middle of an answer:
-        # for a third of a second, after a model was compiled.
-        gc.collect()
+        # What is loaded now stays. The collector would look through all of it in the middle of an answer, for
+        # a fifth of a second with PyTorch's libraries, and for a third after a model was compiled.
         gc.freeze()
         return protocol.Ready(
             command.id,

@@ -167,6 +167,7 @@ class CompiledBackend(Backend):
         with torch.no_grad():
             self._runner = Runner(model, KeptCache(model.config, self.context_tokens))
             self._runner.warm_up(lambda done, total: report.progress(done, total, "graphs"))
+        gc.collect()  # tracing leaves much behind
 
     def generate(
         self,
