@@ -19,21 +19,10 @@ from engines.measure.quality import top_margin
 from engines.worker.protocol import Sampling
 from engines.worker.tokenizer import Tokenizer
 from tests.benchmarks.gpu_engine import Logged
+from tests.engines.demo_prompts import PROMPTS
 
-PROMPTS = (
-    "What is a KV cache?",
-    "Why is decode memory bound?",
-    "What does int8 mean?",
-    "Explain quantisation to me.",
-    "What is a token?",
-    "Who are you?",
-    "Name three colours.",
-    "Tell me a story about a fox.",
-    "What is TTFT?",
-    "What is TensorRT-LLM?",
-)
 NEW = 64
-"""Tokens of an answer to one of them."""
+"""Tokens of an answer to one of PROMPTS."""
 TURN, REPLY, TURNS, CONVERSATIONS = 64, 16, 10, 5
 """Of the conversations: new tokens of a turn, tokens of an answer, turns, and how many are counted."""
 CONTEXT = 2048
@@ -46,10 +35,6 @@ class Told(Logged):
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-
-    def progress(self, done: float, total: float | None = None, unit: str = "") -> None:
-        """Not kept."""
-        super().log(f"{done}/{total} {unit}")
 
     def log(self, line: str) -> None:
         """Kept, and said."""
@@ -123,6 +108,7 @@ def answer(backend: Backend, texts: list[list[int]]) -> dict[str, Any]:
             [top_margin(row) for row in backend.score(text, 2).top_logprobs[len(prompt) - 1 :]]
             for prompt, text in zip(prompts, own, strict=True)
         ],
+        "first_decode": said[0][2],
         "decode": statistics.median(rate for _, _, rate in said),
         "scores": [[s.logprobs, s.top_ids, s.top_logprobs] for s in scores],
         "ttft_ratios": [conversation(backend, seed) for seed in range(CONVERSATIONS + 1)][1:],

@@ -27,15 +27,19 @@ class Logged(QuietReport):
 
     def stage(self, name: str) -> None:
         """With the time, so that a slow stage is seen."""
-        print(f"{time.monotonic():.1f} {' '.join(sys.argv[1:2])} {name}", file=sys.stderr, flush=True)
+        _say(name)
 
     def progress(self, done: float, total: float | None = None, unit: str = "") -> None:
         """With the time too."""
-        self.log(f"{done}/{total} {unit}")
+        _say(f"{done}/{total} {unit}")
 
     def log(self, line: str) -> None:
         """As it is."""
-        print(f"{time.monotonic():.1f} {' '.join(sys.argv[1:2])} {line}", file=sys.stderr, flush=True)
+        _say(line)
+
+
+def _say(words: str) -> None:
+    print(f"{time.monotonic():.1f} {' '.join(sys.argv[1:2])} {words}", file=sys.stderr, flush=True)
 
 
 def copy_bandwidth() -> float:

@@ -13,21 +13,13 @@ from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
 from engines.demo import CHECKPOINT
 from engines.worker.protocol import Ready, Sampling
+from tests.engines import demo_prompts
 
 PROMPTS = (
-    "What is a KV cache?",
-    "What is TTFT?",
-    "Why is decode memory bound?",
-    "What does int8 mean?",
-    "Explain quantisation to me.",
+    *demo_prompts.PROMPTS,
     "How do I stop an answer?",
-    "What is TensorRT-LLM?",
-    "What is a token?",
-    "Who are you?",
-    "Tell me a story about a fox.",
     "Tell me a story about a lighthouse and a storm, please.",
     "What is 17 plus 25?",
-    "Name three colours.",
     "hello!!",
     "What's the difference between prefill and decode?",
     "Is bf16 better than fp16?",
