@@ -10,9 +10,9 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from app.commands import commands
-from app.state.settings import Settings
+from app.state.settings.settings import Settings
 from engines.build.store import EngineStore
-from engines.plan.hardware import Device
+from engines.plan.hardware.hardware import Device
 
 
 class Navigation(App[None]):

@@ -14,23 +14,23 @@ from textual.signal import Signal
 from textual.worker import Worker, WorkerState
 
 from app import themes
-from app.background import tell_death
-from app.interpreters import register_known
+from app.engine_lifecycle import close_sides, open_side
 from app.navigation import Navigation
-from app.opening import close_sides, open_side
-from app.state import paths
-from app.state.brought_back import brought_back, brought_back_words
-from app.state.history import ConversationFile, Record, read_record
-from app.state.progress import BuildState
-from app.state.sampler import Sampler
-from app.state.series import Phase, Snapshot
-from app.state.settings import EngineChoice, Settings, SettingsFile, swapped
-from app.state.side import Side
+from app.notifications import tell_death
+from app.state.conversation.conversation_file import ConversationFile, Record, read_record
+from app.state.conversation.restored_options import brought_back, brought_back_words
+from app.state.prepare.build_state import BuildState
+from app.state.settings import paths
+from app.state.settings.interpreters import register_known
+from app.state.settings.settings import EngineChoice, Settings, SettingsFile, swapped
+from app.state.side.side import Side
+from app.state.side.snapshot import Phase, Snapshot
+from app.state.side.telemetry_sampler import Sampler
 from engines.build.store import EngineStore
 from engines.environments.environment import environments, register_all
 from engines.measure.energy import EnergyCounter
-from engines.plan.hardware import Device, devices
-from engines.plan.placement import device_of
+from engines.plan.hardware.hardware import Device, devices
+from engines.plan.hardware.placement import device_of
 
 SNAPSHOT_SECONDS = 0.25
 

@@ -18,8 +18,8 @@ from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-from app.state.history import Record, read_record
-from app.state.paths import conversation_folder
+from app.state.conversation.conversation_file import Record, read_record
+from app.state.settings.paths import conversation_folder
 
 COMMAND = str(Path(sys.executable).with_name("trt-playground"))
 FLAGS = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync"

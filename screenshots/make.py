@@ -17,9 +17,9 @@ from textual.pilot import Pilot
 from app.playground import Playground
 from app.screens.chat import ChatScreen
 from app.screens.prepare import PrepareScreen
-from app.state.paths import conversation_folder
-from app.state.series import Phase
-from app.state.settings import Settings
+from app.state.settings.paths import conversation_folder
+from app.state.settings.settings import Settings
+from app.state.side.snapshot import Phase
 from screenshots.browser import ask_in_browser, has_browser, served
 from screenshots.record import record_session
 

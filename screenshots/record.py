@@ -18,8 +18,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from app.state.history import read_conversation
-from app.state.paths import conversation_folder
+from app.state.conversation.conversation_file import read_conversation
+from app.state.settings.paths import conversation_folder
 from screenshots.browser import COMMAND, until
 
 COLUMNS, ROWS = 100, 30

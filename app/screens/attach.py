@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.screens.file import FileScreen, RefusedError
-from app.state.attachment import Attachment, AttachmentError, read_attachment
+from app.state.conversation.attachment import Attachment, AttachmentError, read_attachment
 
 HOW = "A text file in UTF-8, up to 1 MiB. Tab completes, Enter attaches."
 

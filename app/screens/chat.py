@@ -9,20 +9,20 @@ import time
 from textual import on, work
 from textual.binding import Binding
 
-from app.answering import Answering
+from app.generation import Answering
 from app.screens.chat_view import ChatView
-from app.state.conversation import Turn
-from app.state.history import Record, read_record
-from app.state.pairing import index_of, places, side_of
-from app.state.series import Phase
-from app.state.settings import TimingMode
-from app.state.side import Side
-from app.state.waiting import STILL_ANSWERING, answering, reason_to_wait
-from app.widgets.composer import Composer
-from app.widgets.pane import Pane
-from app.widgets.panel_strip import PanelStrip
-from app.widgets.transcript.transcript import Transcript
-from app.widgets.verdict import Verdict
+from app.state.conversation.alignment import index_of, places, side_of
+from app.state.conversation.conversation import Turn
+from app.state.conversation.conversation_file import Record, read_record
+from app.state.settings.settings import TimingMode
+from app.state.side.busy import STILL_ANSWERING, answering, reason_to_wait
+from app.state.side.side import Side
+from app.state.side.snapshot import Phase
+from app.widgets.chat.composer import Composer
+from app.widgets.chat.pane import Pane
+from app.widgets.chat.speed_comparison import Verdict
+from app.widgets.chat.transcript.transcript import Transcript
+from app.widgets.panels.panel_strip import PanelStrip
 
 
 class ChatScreen(ChatView):

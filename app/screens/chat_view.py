@@ -11,18 +11,18 @@ from textual.screen import Screen
 from textual.widgets import Footer, Header
 from textual.worker import Worker
 
-from app.garbage import Garbage
-from app.state.presets import sampling_words
-from app.state.series import Phase, Snapshot
-from app.state.settings import Settings
-from app.state.side import Side
-from app.state.stream import BUSY_RATE
-from app.widgets.composer import Composer
-from app.widgets.pane import Pane
-from app.widgets.panel import Panel
-from app.widgets.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS, PanelStrip
-from app.widgets.prompt import Prompt
-from app.widgets.verdict import Verdict
+from app.gc_policy import Garbage
+from app.state.settings.presets import sampling_words
+from app.state.settings.settings import Settings
+from app.state.side.pacing import BUSY_RATE
+from app.state.side.side import Side
+from app.state.side.snapshot import Phase, Snapshot
+from app.widgets.chat.composer import Composer
+from app.widgets.chat.pane import Pane
+from app.widgets.chat.prompt import Prompt
+from app.widgets.chat.speed_comparison import Verdict
+from app.widgets.panels.panel import Panel
+from app.widgets.panels.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS, PanelStrip
 
 if TYPE_CHECKING:
     from app.playground import Playground

@@ -17,12 +17,17 @@ from textual.worker import Worker
 from app.screens.chat import ChatScreen
 from app.screens.export import ask_and_export
 from app.screens.name import NameScreen
-from app.state.history import ConversationFile, Record, read_record
-from app.state.paths import conversation_folder
-from app.state.saved import SavedConversation, delete_conversation, matching, saved_conversations
-from app.state.side import ANSWERING
-from app.state.stream import displayable
-from app.widgets.conversation_list import ConversationList, Entry
+from app.state.conversation.conversation_file import ConversationFile, Record, read_record
+from app.state.conversation.saved_conversations import (
+    SavedConversation,
+    delete_conversation,
+    matching,
+    saved_conversations,
+)
+from app.state.settings.paths import conversation_folder
+from app.state.side.pacing import displayable
+from app.state.side.side import ANSWERING
+from app.widgets.forms.conversation_list import ConversationList, Entry
 
 if TYPE_CHECKING:
     from app.playground import Playground

@@ -13,10 +13,10 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Input, Static
 
-from app.state.export import SUFFIXES, free_path, problem, write_export
-from app.state.history import Record
-from app.state.paths import document_folder
-from app.state.stream import displayable
+from app.state.conversation.conversation_file import Record
+from app.state.conversation.export import SUFFIXES, free_path, problem, write_export
+from app.state.settings.paths import document_folder
+from app.state.side.pacing import displayable
 
 KINDS = {
     ".md": "Markdown, to read: what is shown, with its figures.",

@@ -16,8 +16,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from app.state.listing import MOST, Entry, completed, listing
-from app.state.stream import displayable
+from app.state.settings.path_completion import MOST, Entry, completed, listing
+from app.state.side.pacing import displayable
 from app.units import count_text
 
 Result = TypeVar("Result")

@@ -11,19 +11,19 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.screen import Screen
 from textual.widgets import Button, Footer, Header, Input, Select
 
-from app.state.engine_pick import file_problem
-from app.state.settings import MINIMUM_CONTEXT, EngineChoice, Settings
-from app.state.stream import displayable
-from app.widgets.build_progress import BuildProgress
-from app.widgets.checkpoint_picker import CheckpointPicker
-from app.widgets.engine_pair import EnginePair
-from app.widgets.engine_picker import EnginePicker
-from app.widgets.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS
-from app.widgets.precision_list import PrecisionList
-from app.widgets.prepare_hint import PrepareHint
-from app.widgets.prepare_row import PrepareRow
-from app.widgets.welcome import Welcome
-from engines.plan.hardware import Device
+from app.state.prepare.engine_selection import file_problem
+from app.state.settings.settings import MINIMUM_CONTEXT, EngineChoice, Settings
+from app.state.side.pacing import displayable
+from app.widgets.panels.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS
+from app.widgets.prepare.build_progress import BuildProgress
+from app.widgets.prepare.checkpoint_picker import CheckpointPicker
+from app.widgets.prepare.engine_pair import EnginePair
+from app.widgets.prepare.engine_picker import EnginePicker
+from app.widgets.prepare.precision_list import PrecisionList
+from app.widgets.prepare.prepare_hint import PrepareHint
+from app.widgets.prepare.prepare_row import PrepareRow
+from app.widgets.prepare.welcome import Welcome
+from engines.plan.hardware.hardware import Device
 
 if TYPE_CHECKING:
     from app.playground import Playground

@@ -13,9 +13,9 @@ from textual.screen import Screen
 from textual.widgets import Footer, Header, Input, Static
 
 from app.screens.name import NameScreen
-from app.state.presets import deleted, name_problem, renamed, saved
-from app.state.settings import ChatOptions
-from app.widgets.options_form import MEANINGS, OptionsForm, field_of
+from app.state.settings.presets import deleted, name_problem, renamed, saved
+from app.state.settings.settings import ChatOptions
+from app.widgets.forms.options_form import MEANINGS, OptionsForm, field_of
 
 if TYPE_CHECKING:
     from app.playground import Playground

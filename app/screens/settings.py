@@ -14,12 +14,12 @@ from textual.widgets import Footer, Header, OptionList, Static
 from textual.widgets.option_list import Option
 
 from app import themes
-from app.state.setting_rows import ROWS
-from app.state.settings import Settings
-from app.state.stream import displayable
-from app.widgets.interpreter import InterpreterSetting
-from app.widgets.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS
-from app.widgets.setting import Setting
+from app.state.settings.setting_rows import ROWS
+from app.state.settings.settings import Settings
+from app.state.side.pacing import displayable
+from app.widgets.forms.interpreter_setting import InterpreterSetting
+from app.widgets.forms.setting import Setting
+from app.widgets.panels.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS
 from engines.environments.recipe import RECIPES
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Header, Static
 
-from app.state.stored_title import stored_title
+from app.state.prepare.engine_titles import stored_title
 from app.units import bytes_text, seconds_text
 from engines.build.store import EngineStore, StoredEngine, damage
 

@@ -12,10 +12,10 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Header, Static
 
-from app.widgets.drawing import MUTED
-from app.widgets.precision_list import STATES
+from app.widgets.panels.drawing import MUTED
+from app.widgets.prepare.precision_list import STATES
 from engines.backends.registry import BACKENDS
-from engines.plan.hardware import Device, devices
+from engines.plan.hardware.hardware import Device, devices
 from engines.plan.precision import PRECISIONS, rule, support
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from engines.backends.registry import BACKENDS
 from engines.build.spec import CALIBRATION, GPUS, EngineSpec
 from engines.errors import EngineError
 from engines.plan.calibration import read_calibration
-from engines.plan.checkpoint import Checkpoint
-from engines.plan.hardware import gpus
-from engines.plan.placement import gpu_choices
+from engines.plan.checkpoint.checkpoint import Checkpoint
+from engines.plan.hardware.hardware import gpus
+from engines.plan.hardware.placement import gpu_choices
 
 
 def calibrates(backend: str, precision: str, checkpoint: Checkpoint | None = None) -> bool:

@@ -11,16 +11,16 @@ from pathlib import Path
 
 from engines.backends.registry import BACKENDS
 from engines.build.options import settled
-from engines.build.refusal import refuse_unsupported
 from engines.build.spec import EngineSpec, fingerprint_inputs
 from engines.build.store import EngineStore, StoredEngine, check_space
+from engines.build.support_check import refuse_unsupported
 from engines.errors import EngineError
-from engines.plan.checkpoint import Checkpoint, read_checkpoint
-from engines.plan.estimate import estimate_weight_bytes
-from engines.plan.hub_cache import hub_cache_checkpoints, hub_cache_folder, looks_like_hub_id
+from engines.plan.checkpoint.checkpoint import Checkpoint, read_checkpoint
+from engines.plan.checkpoint.hub_cache import hub_cache_checkpoints, hub_cache_folder, looks_like_hub_id
+from engines.plan.estimate.estimate import estimate_weight_bytes
 from engines.plan.random_shape import PREFIX, random_seed, shape_folder
 from engines.worker import protocol
-from engines.worker.failure import DISK_FULL_HINT, is_disk_full
+from engines.worker.error_mapping import DISK_FULL_HINT, is_disk_full
 from engines.worker.process import EngineProcess
 
 StartWorker = Callable[[str, Path], Awaitable[EngineProcess]]

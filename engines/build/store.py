@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 
 from engines.build.spec import CHECKPOINT, CONTENT, VERSION, EngineSpec, fingerprint
 from engines.errors import EngineError
-from engines.worker.failure import DISK_FULL_HINT
+from engines.worker.error_mapping import DISK_FULL_HINT
 
 MANIFEST_FORMAT = 1
 """Raised when a manifest changes its meaning; engines of other formats are built anew."""

@@ -13,8 +13,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from engines.environments.recipe import Recipe
-from engines.plan.hardware import gpus
-from engines.plan.nvml import Nvml
+from engines.plan.hardware.hardware import gpus
+from engines.plan.hardware.nvml import Nvml
 
 CONNECT_SECONDS = 5.0
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from engines.measure.gpu import thousandth
-from engines.plan.hardware import visible
-from engines.plan.nvml import Nvml
+from engines.plan.hardware.hardware import visible
+from engines.plan.hardware.nvml import Nvml
 
 
 class EnergyCounter:

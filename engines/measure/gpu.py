@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engines.plan.hardware import visible
-from engines.plan.nvml import Nvml
+from engines.plan.hardware.hardware import visible
+from engines.plan.hardware.nvml import Nvml
 
 RETRY_SECONDS = 10.0
 """How long to leave a driver alone after it stopped to answer."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engines.plan.hardware import Device
+from engines.plan.hardware.hardware import Device
 from engines.plan.support import DEFAULTS, NEEDS, RULES, Rule, State, Support
 
 __all__ = [

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engines.errors import EngineError
-from engines.plan.loadable import CONFIGURATIONS, refuse_unloadable, refuse_without_weights
+from engines.plan.checkpoint.loadable import CONFIGURATIONS, refuse_unloadable, refuse_without_weights
 
 if TYPE_CHECKING:
     from engines.backends.base import Report

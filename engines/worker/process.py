@@ -18,8 +18,8 @@ from pathlib import Path
 
 from engines.errors import EngineError
 from engines.worker import protocol
-from engines.worker.family import family, gone, signal_all
 from engines.worker.launch import WorkerLog, command_line, environment
+from engines.worker.process_tree import family, gone, signal_all
 
 LINE_LIMIT = 32 * 1024 * 1024
 """Bytes of one message: the scores of a long text are the largest, about 20 bytes a figure."""

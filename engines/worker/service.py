@@ -24,10 +24,10 @@ from engines.errors import EngineError
 from engines.worker import protocol
 from engines.worker.answer import Answer
 from engines.worker.checks import fit, smoke_test, warm_up
-from engines.worker.failure import as_error
+from engines.worker.context_window import count, digest_of, prompt_of
+from engines.worker.error_mapping import as_error
 from engines.worker.fetch import fetch
 from engines.worker.report import StageReport
-from engines.worker.room import count, digest_of, prompt_of
 from engines.worker.tokenizer import Tokenizer
 
 HEARTBEAT_SECONDS = 1.0

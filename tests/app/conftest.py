@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.state.settings import EngineChoice, Settings
+from app.state.settings.settings import EngineChoice, Settings
 from engines.worker.protocol import Sampling
 from tests.app.driving import sampled
 from tests.engines.tiny import make_checkpoint

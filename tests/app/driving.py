@@ -11,9 +11,9 @@ from textual.widgets import Static
 
 from app.playground import Playground
 from app.screens.chat import ChatScreen
-from app.state.series import Phase
-from app.state.settings import DEMO, ChatOptions, EngineChoice, Settings
-from app.widgets.prompt import Prompt
+from app.state.settings.settings import DEMO, ChatOptions, EngineChoice, Settings
+from app.state.side.snapshot import Phase
+from app.widgets.chat.prompt import Prompt
 from engines.worker.protocol import Sampling
 
 

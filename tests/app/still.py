@@ -11,17 +11,17 @@ from textual.widgets import Input, TextArea
 
 from app.playground import Playground
 from app.screens.chat import ChatScreen
-from app.state.conversation import Turn
-from app.state.progress import BuildState
-from app.state.series import Phase, Snapshot
-from app.state.settings import Settings
-from app.state.side import Side
-from app.widgets.pane import Pane
-from app.widgets.throughput import ThroughputPanel
+from app.state.conversation.conversation import Turn
+from app.state.prepare.build_state import BuildState
+from app.state.settings.settings import Settings
+from app.state.side.side import Side
+from app.state.side.snapshot import Phase, Snapshot
+from app.widgets.chat.pane import Pane
+from app.widgets.panels.throughput import ThroughputPanel
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore, Manifest, StoredEngine
 from engines.measure.timing import Timing
-from engines.plan.hardware import Device
+from engines.plan.hardware.hardware import Device
 from engines.worker import protocol
 from tests.app.driving import wait_until
 from tests.app.widgets.samples import EMPTY, FULL

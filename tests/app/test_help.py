@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from app.cli import cli
-from tests.app.test_cli import run
+from app.cli.main import cli
+from tests.app.cli.test_main import run
 
 PROGRAM = "trt-playground"
 

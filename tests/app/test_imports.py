@@ -11,7 +11,7 @@ CHAT = """
 import asyncio, json, sys
 from app.playground import Playground
 from engines.worker.protocol import Sampling
-from app.state.settings import EngineChoice, Settings
+from app.state.settings.settings import EngineChoice, Settings
 from tests.app.driving import ask, sampled, until_ready
 
 async def main(checkpoint):

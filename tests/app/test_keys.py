@@ -30,18 +30,18 @@ from app.screens.sampling import SamplingScreen
 from app.screens.settings import SettingsScreen
 from app.screens.store import StoreScreen
 from app.screens.support import SupportScreen
-from app.state.attachment import Attachment
-from app.state.conversation import Conversation
-from app.state.history import ConversationFile
-from app.state.paths import conversation_folder
-from app.state.series import Phase
-from app.widgets.chips import Chip, Chips
-from app.widgets.conversation_list import ConversationList
-from app.widgets.pane import Pane
-from app.widgets.panel import Panel
-from app.widgets.precision_list import PrecisionList
-from app.widgets.prompt import Prompt
-from app.widgets.transcript.transcript import Transcript
+from app.state.conversation.attachment import Attachment
+from app.state.conversation.conversation import Conversation
+from app.state.conversation.conversation_file import ConversationFile
+from app.state.settings.paths import conversation_folder
+from app.state.side.snapshot import Phase
+from app.widgets.chat.attachment_list import Chip, Chips
+from app.widgets.chat.pane import Pane
+from app.widgets.chat.prompt import Prompt
+from app.widgets.chat.transcript.transcript import Transcript
+from app.widgets.forms.conversation_list import ConversationList
+from app.widgets.panels.panel import Panel
+from app.widgets.prepare.precision_list import PrecisionList
 from tests.app.driving import wait_until
 from tests.app.still import StillPlayground, chat_answered, stand, still_store, stored, turn
 

@@ -17,10 +17,10 @@ from textual.pilot import Pilot
 
 from app.screens import store as store_screen
 from app.screens import support as support_screen
-from app.state import surroundings
-from app.state.surroundings import Surroundings
-from app.widgets import checkpoint_picker
-from engines.plan.checkpoint import read_checkpoint
+from app.state.prepare import machine_state as surroundings
+from app.state.prepare.machine_state import Surroundings
+from app.widgets.prepare import checkpoint_picker
+from engines.plan.checkpoint.checkpoint import read_checkpoint
 from tests.app import still
 from tests.app.still import StillPlayground
 from tests.app.widgets.samples import EMPTY, FULL, GPUS

@@ -8,15 +8,15 @@ import pytest
 from msgspec.structs import replace
 from textual.pilot import Pilot
 
-from app.state import surroundings
-from app.state.settings import EngineChoice
-from app.state.surroundings import Surroundings
-from app.widgets import checkpoint_picker
+from app.state.prepare import machine_state as surroundings
+from app.state.prepare.machine_state import Surroundings
+from app.state.settings.settings import EngineChoice
+from app.widgets.prepare import checkpoint_picker
 from engines.demo import CHECKPOINT
 from engines.environments import interpreters
 from engines.environments.interpreters import Interpreter
-from engines.plan.checkpoint import read_checkpoint
-from engines.plan.hardware import Device
+from engines.plan.checkpoint.checkpoint import read_checkpoint
+from engines.plan.hardware.hardware import Device
 from tests.app import still
 from tests.app.still import StillPlayground
 from tests.app.test_snapshots import DARK, LARGE, LIGHT, SMALL, SnapCompare, look

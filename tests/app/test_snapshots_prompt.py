@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from textual.pilot import Pilot
 
-from app.state.attachment import Attachment, pasted
-from app.widgets.composer import Composer
+from app.state.conversation.attachment import Attachment, pasted
+from app.widgets.chat.composer import Composer
 from engines.worker.protocol import TokensCounted
 from tests.app import still
 from tests.app.still import StillPlayground

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from app.screens.sampling import SamplingScreen
-from app.state.settings import ChatOptions
+from app.state.settings.settings import ChatOptions
 from engines.worker.protocol import Sampling
 from tests.app import still
 from tests.app.still import StillPlayground

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import statistics
 
-from app.state.side import Side
+from app.state.side.side import Side
 from tests.benchmarks.quiet import QuietRounds
 from tests.benchmarks.sides import Answer, generate, opened
 from tests.benchmarks.table import Budget, Result, number, ratios, spread

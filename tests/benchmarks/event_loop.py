@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 
-from app.state.settings import TimingMode
+from app.state.settings.settings import TimingMode
 from engines.measure.timing import percentile
 from tests.benchmarks.measured_app import MeasuredApp, running
 from tests.benchmarks.table import Budget, Result

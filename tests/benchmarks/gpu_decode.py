@@ -22,9 +22,9 @@ from typing import Any
 from engines.backends.random_weights import is_random
 from engines.demo import CHECKPOINT
 from engines.measure.timing import percentile
-from engines.plan.checkpoint import read_checkpoint
-from engines.plan.estimate import bytes_read_per_token
-from engines.plan.nvml import Nvml
+from engines.plan.checkpoint.checkpoint import read_checkpoint
+from engines.plan.estimate.estimate import bytes_read_per_token
+from engines.plan.hardware.nvml import Nvml
 from engines.plan.random_shape import PREFIX, shape_folder
 from tests.benchmarks.gpu_process import EngineBehindPipe
 

@@ -22,12 +22,12 @@ import psutil
 
 from app.playground import Playground
 from app.screens.chat import ChatScreen
-from app.state import paths
-from app.state.conversation import Turn
-from app.state.series import Phase
-from app.state.settings import ChatOptions, Settings, TimingMode, load_settings
-from app.state.side import Side
-from app.widgets.prompt import Prompt
+from app.state.conversation.conversation import Turn
+from app.state.settings import paths
+from app.state.settings.settings import ChatOptions, Settings, TimingMode, load_settings
+from app.state.side.side import Side
+from app.state.side.snapshot import Phase
+from app.widgets.chat.prompt import Prompt
 from engines.build.prepare import StartWorker
 from engines.worker import protocol
 from engines.worker.process import EngineProcess

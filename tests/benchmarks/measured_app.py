@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from app.state.settings import EngineChoice, Settings, TimingMode, save_settings
+from app.state.settings.settings import EngineChoice, Settings, TimingMode, save_settings
 from tests.benchmarks.terminal import Terminal
 from tests.benchmarks.workshop import BenchmarkError, Workshop
 

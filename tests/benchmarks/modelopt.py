@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from engines.backends.tensorrt_llm.calibration import calibration_texts
+from engines.backends.tensorrt_llm.calibration_data import calibration_texts
 from engines.backends.tensorrt_llm.quantise import CONFIGURATIONS, NEEDS_GPU, export, quantised, read
 from engines.demo import CHECKPOINT
 from engines.errors import EngineError

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from app.state.side import Side
+from app.state.side.side import Side
 from tests.benchmarks.in_app import engine_directory
 from tests.benchmarks.quiet import QuietRounds
 from tests.benchmarks.sides import generate, open_engine

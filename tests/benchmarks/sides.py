@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from app.state.side import Side
+from app.state.side.side import Side
 from engines.build.prepare import PreparedEngine
 from engines.measure.timing import Timing, timing
 from engines.worker import protocol

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from app.state.settings import EngineChoice, Settings, save_settings
+from app.state.settings.settings import EngineChoice, Settings, save_settings
 from tests.benchmarks.quiet import QuietRounds
 from tests.benchmarks.table import Budget, Result, spread
 from tests.benchmarks.terminal import Terminal

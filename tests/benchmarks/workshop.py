@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from app.state.paths import NAME
+from app.state.settings.paths import NAME
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
 from engines.demo import CHECKPOINT

@@ -20,11 +20,11 @@ from textual.pilot import Pilot
 from app.playground import Playground
 from app.screens.chat import ChatScreen
 from app.screens.prepare import PrepareScreen
-from app.state.series import Phase, Snapshot
-from app.state.settings import EngineChoice, Settings
-from app.widgets.prompt import Prompt
+from app.state.settings.settings import EngineChoice, Settings
+from app.state.side.snapshot import Phase, Snapshot
+from app.widgets.chat.prompt import Prompt
 from engines.measure.gpu import GpuSample, GpuSampler
-from engines.plan.hardware import gpus
+from engines.plan.hardware.hardware import gpus
 
 ENGINES = Settings(
     left=EngineChoice("compiled", "fp8"), right=EngineChoice("pytorch", "bf16"), chosen=True, welcomed=True

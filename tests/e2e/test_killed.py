@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from app.state.history import read_record
-from app.state.paths import NAME
-from app.state.settings import ChatOptions, Settings, save_settings
+from app.state.conversation.conversation_file import read_record
+from app.state.settings.paths import NAME
+from app.state.settings.settings import ChatOptions, Settings, save_settings
 from engines.worker.protocol import Sampling
 from tests.e2e.conftest import StartApp
 from tests.e2e.terminal import Terminal

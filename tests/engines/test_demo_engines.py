@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.state.side import Side
+from app.state.side.side import Side
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
 from engines.demo import CHECKPOINT

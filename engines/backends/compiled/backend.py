@@ -17,7 +17,7 @@ from engines.backends.base import Availability, Backend, Emit, Generated, Report
 from engines.backends.random_weights import is_random
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
-from engines.plan.hardware import gpus
+from engines.plan.hardware.hardware import gpus
 from engines.worker.checks import check_ids
 from engines.worker.protocol import KVUsage, MemoryUsage, Sampling
 
@@ -180,7 +180,7 @@ class CompiledBackend(Backend):
         """Compute what the cache lacks of the prompt, then one token after the other."""
         import torch
 
-        from engines.backends.compiled.answer import AnswerLoop
+        from engines.backends.compiled.answer_loop import AnswerLoop
 
         runner = self._loaded
         check_ids(token_ids, self._vocabulary)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, ClassVar
 from engines.backends.base import Availability, Backend, Emit, Generated, Report, Scores, Stopped, context_of
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
-from engines.plan.decoder import read_decoder
+from engines.plan.checkpoint.tensors import tensor_entries
+from engines.plan.decoder.decoder import read_decoder
 from engines.plan.kv_precision import kv_choices, resolved_kv
-from engines.plan.tensors import tensor_entries
 from engines.worker.protocol import KVUsage, MemoryUsage, Sampling
 
 if TYPE_CHECKING:

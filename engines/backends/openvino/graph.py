@@ -15,7 +15,7 @@ import openvino as ov
 from openvino import opset15 as op
 
 from engines.backends.openvino.weights import WeightReader, int4_group, quantise_int4, quantise_int8
-from engines.plan.decoder import Decoder, Layer, Linear, Norm
+from engines.plan.decoder.decoder import Decoder, Layer, Linear, Norm
 
 Node: TypeAlias = Any
 """A node of the graph: openvino's Python nodes carry no types."""

@@ -15,8 +15,8 @@ import openvino as ov
 import openvino_genai as genai
 
 from engines.backends.base import Emit, Generated, Stopped
-from engines.backends.openvino.answer import Answer, generation_config, read_outputs
 from engines.backends.openvino.prefix import PrefixLedger
+from engines.backends.openvino.request import Answer, generation_config, read_outputs
 from engines.backends.openvino.saving import whole_bytes
 from engines.errors import EngineError
 from engines.worker.protocol import KVUsage, Sampling

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.errors import EngineError
-from engines.plan.decoder import Linear
-from engines.plan.tensors import TensorEntry
+from engines.plan.checkpoint.tensors import TensorEntry
+from engines.plan.decoder.decoder import Linear
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Halves: TypeAlias = npt.NDArray[np.float16]

@@ -11,7 +11,7 @@ from typing import Any
 
 from engines.backends.base import Availability, Backend, Emit, Generated, Report, Scores, Stopped, context_of
 from engines.backends.tensorrt_llm import arguments, capability, engine, reference
-from engines.backends.tensorrt_llm.calibration import calibration_texts
+from engines.backends.tensorrt_llm.calibration_data import calibration_texts
 from engines.backends.tensorrt_llm.deadline import deadline
 from engines.backends.tensorrt_llm.devices import free_memory, pin_gpus, torch_device
 from engines.backends.tensorrt_llm.failures import told
@@ -25,13 +25,13 @@ from engines.backends.tensorrt_llm.model_folder import (
     weight_bytes,
 )
 from engines.backends.tensorrt_llm.quantise import quantise
-from engines.backends.tensorrt_llm.sampling import sampling_fields
+from engines.backends.tensorrt_llm.sampling_params import sampling_fields
 from engines.backends.tensorrt_llm.scores import scores_of
 from engines.backends.tensorrt_llm.start_lines import STAGES, StartLines
 from engines.backends.tensorrt_llm.statistics import Statistics
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
-from engines.plan.checkpoint import Checkpoint, read_checkpoint
+from engines.plan.checkpoint.checkpoint import Checkpoint, read_checkpoint
 from engines.plan.kv_precision import KV_PRECISIONS, resolved_kv
 from engines.worker.protocol import KVUsage, MemoryUsage, Sampling
 

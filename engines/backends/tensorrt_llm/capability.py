@@ -11,7 +11,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from engines.plan.hardware import Device, gpus
+from engines.plan.hardware.hardware import Device, gpus
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 from engines.backends.base import Report, context_of
 from engines.backends.tensorrt_llm import arguments, capability
 from engines.backends.tensorrt_llm.build_lines import BuildLines
-from engines.backends.tensorrt_llm.calibration import calibration_texts, write_data_set
+from engines.backends.tensorrt_llm.calibration_data import calibration_texts, write_data_set
 from engines.backends.tensorrt_llm.devices import free_memory, torch_device
 from engines.backends.tensorrt_llm.failures import told
 from engines.backends.tensorrt_llm.library import imported
@@ -20,8 +20,8 @@ from engines.backends.tensorrt_llm.quantise import read
 from engines.backends.tensorrt_llm.reference import keep
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
-from engines.plan.checkpoint import read_checkpoint
-from engines.plan.json_file import read_json_object
+from engines.plan.checkpoint.checkpoint import read_checkpoint
+from engines.plan.checkpoint.json_file import read_json_object
 
 
 def build(spec: EngineSpec, checkpoint: Path, directory: Path, report: Report) -> dict[str, object]:

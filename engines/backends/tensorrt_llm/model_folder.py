@@ -8,9 +8,9 @@ from engines.backends.tensorrt_llm.arguments import wants_engine
 from engines.backends.tensorrt_llm.quantise import CONFIGURATIONS
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
-from engines.plan.checkpoint import read_checkpoint
-from engines.plan.loadable import refuse_unloadable
-from engines.plan.quantisation import modelopt_precision
+from engines.plan.checkpoint.checkpoint import read_checkpoint
+from engines.plan.checkpoint.loadable import refuse_unloadable
+from engines.plan.checkpoint.quantisation import modelopt_precision
 
 CHECKPOINT, ENGINE = "checkpoint", "engine"
 """Folders within an engine of the store."""

@@ -15,7 +15,7 @@ from engines.backends.base import Report, Scores
 from engines.backends.tensorrt_llm.scores import scores_of
 from engines.errors import EngineError
 from engines.measure.quality import QualityCard, quality_card
-from engines.plan.json_file import read_json_object
+from engines.plan.checkpoint.json_file import read_json_object
 from engines.worker.tokenizer import Tokenizer
 
 FILE = "reference.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from engines.plan.hardware import Device
+from engines.plan.hardware.hardware import Device
 
 State = Literal["native", "fallback", "unavailable"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.state.paths import environment_folder
+from app.state.settings.paths import environment_folder
 from engines.environments.environment import save
 from engines.environments.trial import locate
 from tests.doubles.nvml import Gpu, Nvml

@@ -6,7 +6,7 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from app.screens.prepare import PrepareScreen
-from app.widgets.checkpoint_picker import CheckpointPicker
+from app.widgets.prepare.checkpoint_picker import CheckpointPicker
 from tests.app.driving import wait_until
 
 

@@ -10,9 +10,9 @@ from textual.widgets import Input, OptionList, Static
 
 from app.screens.attach import AttachScreen
 from app.screens.chat import ChatScreen
-from app.state.attachment import Attachment
-from app.state.listing import Entry, completed, listing
-from app.widgets.composer import Composer
+from app.state.conversation.attachment import Attachment
+from app.state.settings.path_completion import Entry, completed, listing
+from app.widgets.chat.composer import Composer
 from tests.app.driving import wait_until
 from tests.app.still import StillPlayground, chat_answered
 

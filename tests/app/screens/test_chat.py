@@ -14,15 +14,15 @@ from textual.widgets import Static
 
 from app.playground import Playground
 from app.screens.chat import ChatScreen
-from app.state.history import read_conversation
-from app.state.paths import conversation_folder
-from app.state.saved import saved_conversations
-from app.state.series import Phase
-from app.state.settings import EngineChoice, Settings, TimingMode
-from app.widgets.pane import Pane
-from app.widgets.panel_strip import PanelStrip
-from app.widgets.prompt import Prompt
-from app.widgets.verdict import Verdict
+from app.state.conversation.conversation_file import read_conversation
+from app.state.conversation.saved_conversations import saved_conversations
+from app.state.settings.paths import conversation_folder
+from app.state.settings.settings import EngineChoice, Settings, TimingMode
+from app.state.side.snapshot import Phase
+from app.widgets.chat.pane import Pane
+from app.widgets.chat.prompt import Prompt
+from app.widgets.chat.speed_comparison import Verdict
+from app.widgets.panels.panel_strip import PanelStrip
 from engines.worker.protocol import Sampling
 from tests.app.driving import ask, failure, sampled, until_answered, until_ready, wait_until
 

@@ -19,14 +19,14 @@ from app.screens.chat import ChatScreen
 from app.screens.help import HelpScreen
 from app.screens.prepare import PrepareScreen
 from app.screens.store import StoreScreen
-from app.state.series import Phase
-from app.state.settings import EngineChoice, Settings, load_settings
-from app.widgets.checkpoint_picker import CheckpointPicker
-from app.widgets.engine_picker import EnginePicker
-from app.widgets.failure_card import FailureCard
-from app.widgets.pane import Pane
-from app.widgets.prompt import Prompt
-from app.widgets.transcript.figures import shown_prompt
+from app.state.settings.settings import EngineChoice, Settings, load_settings
+from app.state.side.snapshot import Phase
+from app.widgets.chat.failure_card import FailureCard
+from app.widgets.chat.pane import Pane
+from app.widgets.chat.prompt import Prompt
+from app.widgets.chat.transcript.figures import shown_prompt
+from app.widgets.prepare.checkpoint_picker import CheckpointPicker
+from app.widgets.prepare.engine_picker import EnginePicker
 from engines.worker.protocol import Sampling
 from tests.app.driving import sampled, toasts, until_answered, until_ready, wait_until
 from tests.app.still import StillPlayground, chat_answered

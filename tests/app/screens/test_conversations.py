@@ -21,15 +21,15 @@ from app.screens.conversations import ConversationsScreen
 from app.screens.export import ExportScreen
 from app.screens.name import NameScreen
 from app.screens.prepare import PrepareScreen
-from app.state.conversation import Conversation
-from app.state.history import ConversationFile
-from app.state.paths import conversation_folder, document_folder
-from app.state.saved import saved_conversations
-from app.state.series import Phase
-from app.state.settings import EngineChoice, Settings
-from app.widgets.conversation_list import ConversationList
-from app.widgets.pane import Pane
-from app.widgets.prompt import Prompt
+from app.state.conversation.conversation import Conversation
+from app.state.conversation.conversation_file import ConversationFile
+from app.state.conversation.saved_conversations import saved_conversations
+from app.state.settings.paths import conversation_folder, document_folder
+from app.state.settings.settings import EngineChoice, Settings
+from app.state.side.snapshot import Phase
+from app.widgets.chat.pane import Pane
+from app.widgets.chat.prompt import Prompt
+from app.widgets.forms.conversation_list import ConversationList
 from engines.worker.protocol import Sampling
 from tests.app import still
 from tests.app.driving import ask, sampled, toasts, until_answered, until_ready, wait_until

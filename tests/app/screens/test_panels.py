@@ -8,13 +8,13 @@ import pytest
 from textual.pilot import Pilot
 
 from app.playground import Playground
-from app.state import bandwidths
-from app.state.series import Phase
-from app.state.settings import Settings
-from app.widgets.answer import AnswerPanel
-from app.widgets.device import DevicePanel
-from app.widgets.memory import MemoryPanel
-from app.widgets.panel import Panel
+from app.state.prepare import bandwidth_cache as bandwidths
+from app.state.settings.settings import Settings
+from app.state.side.snapshot import Phase
+from app.widgets.panels.answer_panel import AnswerPanel
+from app.widgets.panels.device import DevicePanel
+from app.widgets.panels.memory_panel import MemoryPanel
+from app.widgets.panels.panel import Panel
 from engines.measure import gpu
 from tests.app.driving import ask, until_ready, wait_until
 from tests.doubles.nvml import Gpu, Nvml

@@ -12,11 +12,11 @@ from app.playground import Playground
 from app.screens.chat import ChatScreen
 from app.screens.prepare import PrepareScreen
 from app.screens.store import StoreScreen
-from app.state.series import Phase
-from app.state.settings import EngineChoice, Settings
-from app.widgets.build_progress import BuildProgress
-from app.widgets.checkpoint_picker import CheckpointPicker
-from app.widgets.engine_picker import EnginePicker
+from app.state.settings.settings import EngineChoice, Settings
+from app.state.side.snapshot import Phase
+from app.widgets.prepare.build_progress import BuildProgress
+from app.widgets.prepare.checkpoint_picker import CheckpointPicker
+from app.widgets.prepare.engine_picker import EnginePicker
 from tests.app.driving import until_chat, until_ready, wait_until
 from tests.app.screens.preparing import open_prepare
 from tests.engines.tiny import make_checkpoint

@@ -9,20 +9,21 @@ import pytest
 from msgspec.structs import replace
 from textual.widgets import DataTable, Input, Select, Static
 
-from app import doctor
+from app.cli.main import doctor
 from app.playground import Playground
 from app.screens.prepare import PrepareScreen
 from app.screens.support import SupportScreen
-from app.state import bandwidths, surroundings
-from app.state.bandwidths import read_bandwidth
-from app.state.settings import EngineChoice, Settings
-from app.state.surroundings import Surroundings, look_around
-from app.widgets.engine_pair import EnginePair
-from app.widgets.engine_picker import EnginePicker
+from app.state.prepare import bandwidth_cache as bandwidths
+from app.state.prepare import machine_state as surroundings
+from app.state.prepare.bandwidth_cache import read_bandwidth
+from app.state.prepare.machine_state import Surroundings, look_around
+from app.state.settings.settings import EngineChoice, Settings
+from app.widgets.prepare.engine_pair import EnginePair
+from app.widgets.prepare.engine_picker import EnginePicker
 from engines.backends.registry import BACKENDS
 from engines.build.store import EngineStore
-from engines.plan import placement
-from engines.plan.hardware import Device, cpu
+from engines.plan.hardware import placement
+from engines.plan.hardware.hardware import Device, cpu
 from engines.plan.precision import PRECISIONS
 from tests.app.driving import until_chat, until_ready, wait_until
 from tests.app.screens.preparing import estimate, open_prepare

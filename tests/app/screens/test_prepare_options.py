@@ -14,13 +14,13 @@ from textual.widgets import Input, Select, Static
 from app.playground import Playground
 from app.screens.calibration import CalibrationScreen
 from app.screens.prepare import PrepareScreen
-from app.state.paths import environment_folder
-from app.state.series import Phase
-from app.state.settings import EngineChoice, Settings
-from app.widgets.checkpoint_picker import CheckpointPicker
-from app.widgets.engine_picker import EnginePicker
-from app.widgets.option_row import OptionRow
-from app.widgets.precision_list import PrecisionList
+from app.state.settings.paths import environment_folder
+from app.state.settings.settings import EngineChoice, Settings
+from app.state.side.snapshot import Phase
+from app.widgets.prepare.checkpoint_picker import CheckpointPicker
+from app.widgets.prepare.engine_picker import EnginePicker
+from app.widgets.prepare.option_row import OptionRow
+from app.widgets.prepare.precision_list import PrecisionList
 from engines.environments.environment import save
 from engines.environments.trial import locate
 from tests.app.driving import until_chat, wait_until

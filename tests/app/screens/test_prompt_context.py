@@ -8,17 +8,17 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from app.playground import Playground
-from app.state.attachment import Attachment
-from app.state.conversation import Turn
-from app.state.export import exported
-from app.state.history import read_record
-from app.state.paths import conversation_folder, prompt_history_file
-from app.state.prompt_history import read_prompts
-from app.state.saved import matching, saved_conversations
-from app.state.series import Phase
-from app.state.settings import ContextFull, EngineChoice, Settings
-from app.widgets.chips import Chip
-from app.widgets.composer import Composer
+from app.state.conversation.attachment import Attachment
+from app.state.conversation.conversation import Turn
+from app.state.conversation.conversation_file import read_record
+from app.state.conversation.export import exported
+from app.state.conversation.prompt_history import read_prompts
+from app.state.conversation.saved_conversations import matching, saved_conversations
+from app.state.settings.paths import conversation_folder, prompt_history_file
+from app.state.settings.settings import ContextFull, EngineChoice, Settings
+from app.state.side.snapshot import Phase
+from app.widgets.chat.attachment_list import Chip
+from app.widgets.chat.composer import Composer
 from engines.worker.protocol import Sampling
 from tests.app.driving import ask, sampled, until_answered, until_ready, wait_until
 from tests.app.screens.test_chat import shown_text

@@ -13,10 +13,10 @@ from app.playground import Playground
 from app.screens.chat import ChatScreen
 from app.screens.name import NameScreen
 from app.screens.sampling import SamplingScreen
-from app.state.presets import PRESETS
-from app.state.sampling_fields import FIELDS
-from app.state.settings import ChatOptions, Settings, load_settings
-from app.widgets.tick import Tick
+from app.state.settings.presets import PRESETS
+from app.state.settings.sampling_fields import FIELDS
+from app.state.settings.settings import ChatOptions, Settings, load_settings
+from app.widgets.forms.ascii_checkbox import Tick
 from engines.worker.protocol import Sampling
 from tests.app.driving import ask, until_ready, wait_until
 from tests.app.still import StillPlayground
@@ -246,7 +246,7 @@ async def test_each_side_is_asked_with_its_own(settings: Settings) -> None:
 
 
 def test_the_form_explains_every_field() -> None:
-    from app.widgets.options_form import MEANINGS
+    from app.widgets.forms.options_form import MEANINGS
 
     assert {field.name for field in FIELDS} <= set(MEANINGS)
     assert all(len(meaning) <= 76 for meaning in MEANINGS.values()), "one line at 80 columns"

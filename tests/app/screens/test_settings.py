@@ -16,14 +16,14 @@ from app.playground import Playground
 from app.screens.chat import ChatScreen
 from app.screens.prepare import PrepareScreen
 from app.screens.settings import SettingsScreen, theme_names
-from app.state.series import Phase
-from app.state.setting_rows import ROWS
-from app.state.settings import Settings, TimingMode, load_settings
+from app.state.settings.setting_rows import ROWS
+from app.state.settings.settings import Settings, TimingMode, load_settings
+from app.state.side.snapshot import Phase
 from app.themes import THEMES
-from app.widgets.panel_strip import PanelStrip
-from app.widgets.setting import Setting
-from app.widgets.tick import Tick
-from app.widgets.welcome import Welcome
+from app.widgets.forms.ascii_checkbox import Tick
+from app.widgets.forms.setting import Setting
+from app.widgets.panels.panel_strip import PanelStrip
+from app.widgets.prepare.welcome import Welcome
 from tests.app.driving import until_ready, wait_until
 from tests.app.still import StillPlayground
 

@@ -8,11 +8,11 @@ import pytest
 from textual.widgets import Input, Static
 from typer.testing import CliRunner
 
-from app.cli import cli
+from app.cli.main import cli
 from app.screens.settings import SettingsScreen
-from app.state import paths
-from app.state.settings import Settings, load_settings, save_settings
-from app.widgets.interpreter import MEANING, InterpreterSetting
+from app.state.settings import paths
+from app.state.settings.settings import Settings, load_settings, save_settings
+from app.widgets.forms.interpreter_setting import MEANING, InterpreterSetting
 from engines.environments.interpreters import interpreter
 from tests.app.driving import wait_until
 from tests.app.screens.test_settings import Unopened, opened, told

@@ -11,10 +11,10 @@ from textual.widgets import Input, Select
 
 from app.playground import Playground
 from app.screens.prepare import PrepareScreen
-from app.state.series import Phase
-from app.state.settings import EngineChoice
-from app.widgets.engine_picker import EnginePicker
-from engines.worker.family import family
+from app.state.settings.settings import EngineChoice
+from app.state.side.snapshot import Phase
+from app.widgets.prepare.engine_picker import EnginePicker
+from engines.worker.process_tree import family
 from engines.worker.protocol import Sampling
 from tests.app.driving import (
     ask,
@@ -67,7 +67,7 @@ async def test_stop_death_and_restart(monkeypatch: pytest.MonkeyPatch) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await until_ready(pilot)
         await until_chat(pilot)
-        from app.widgets.prompt import Prompt
+        from app.widgets.chat.prompt import Prompt
 
         app.screen.query_one(Prompt).load_text("Tell me a story.")
         await pilot.press("enter")

@@ -16,12 +16,12 @@ from textual.widgets import Static
 
 from app.playground import Playground
 from app.screens.prepare import PrepareScreen
-from app.state.paths import engine_store
-from app.state.series import Phase
-from app.state.settings import Settings
-from app.widgets.build_progress import BuildProgress
-from app.widgets.engine_picker import EnginePicker
-from app.widgets.prompt import Prompt
+from app.state.settings.paths import engine_store
+from app.state.settings.settings import Settings
+from app.state.side.snapshot import Phase
+from app.widgets.chat.prompt import Prompt
+from app.widgets.prepare.build_progress import BuildProgress
+from app.widgets.prepare.engine_picker import EnginePicker
 from tests.app.driving import ask, beside_pytorch, failure, toasts, until_chat, until_ready, wait_until
 from tests.doubles.nvml import Gpu, Nvml
 from tests.engines.double_environment import set_gpu, set_version

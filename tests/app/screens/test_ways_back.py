@@ -13,7 +13,7 @@ from app.screens.sampling import SamplingScreen
 from app.screens.settings import SettingsScreen
 from app.screens.store import StoreScreen
 from app.screens.support import SupportScreen
-from app.widgets.prompt import Prompt
+from app.widgets.chat.prompt import Prompt
 from tests.app.driving import wait_until
 from tests.app.still import StillPlayground, chat_answered
 

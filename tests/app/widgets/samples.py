@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from textual.app import App, ComposeResult
 
-from app.state.answer_cost import ONLY_IN_TURN, AnswerCost
-from app.state.series import Phase, SideSnapshot, Snapshot, Span
+from app.state.side.answer_cost import ONLY_IN_TURN, AnswerCost
+from app.state.side.snapshot import Phase, SideSnapshot, Snapshot, Span
 from app.themes import THEMES, variable_defaults
-from app.widgets.panel import Panel
+from app.widgets.panels.panel import Panel
 from engines.measure.gpu import GpuSample
-from engines.plan.estimate import Estimate
+from engines.plan.estimate.estimate import Estimate
 from engines.worker.protocol import KVUsage, MemoryUsage
 
 NOW = 100.0

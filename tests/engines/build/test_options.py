@@ -15,7 +15,7 @@ from engines.build.options import calibrates, options_of, refuse_split, settled
 from engines.build.spec import CALIBRATION, EngineSpec, fingerprint, fingerprint_inputs
 from engines.build.store import changes
 from engines.errors import EngineError
-from engines.plan.checkpoint import Checkpoint, read_checkpoint
+from engines.plan.checkpoint.checkpoint import Checkpoint, read_checkpoint
 from tests.doubles.nvml import Gpu, Nvml
 from tests.engines.plan.folders import LLAMA, write_checkpoint
 

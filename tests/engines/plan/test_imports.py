@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 MODULES = (
-    "engines.plan.checkpoint",
-    "engines.plan.estimate",
-    "engines.plan.hardware",
+    "engines.plan.checkpoint.checkpoint",
+    "engines.plan.estimate.estimate",
+    "engines.plan.hardware.hardware",
     "engines.plan.precision",
     "engines.measure.quality",
     "engines.measure.telemetry",

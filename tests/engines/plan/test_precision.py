@@ -8,7 +8,7 @@ import pytest
 
 from engines.backends.registry import BACKENDS
 from engines.environments.interpreters import Interpreter, register
-from engines.plan.hardware import Device
+from engines.plan.hardware.hardware import Device
 from engines.plan.precision import PRECISIONS, default_precision, support, support_table
 from engines.plan.support import NEEDS, RULES, Need
 

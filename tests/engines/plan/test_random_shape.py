@@ -9,7 +9,7 @@ import pytest
 from engines.build.prepare import local_folder
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
-from engines.plan.checkpoint import read_checkpoint
+from engines.plan.checkpoint.checkpoint import read_checkpoint
 from engines.plan.random_shape import PREFIX, SHAPES, random_seed, shape_folder
 
 PARAMETERS = {"llama-2-7b": 6_738_415_616, "llama-3.1-8b": 8_030_261_248, "qwen3-4b": 4_022_468_096}

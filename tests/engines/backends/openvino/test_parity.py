@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from engines.backends.openvino.weights import WeightReader, int4_group, quantise_int4, quantise_int8
-from engines.plan.decoder import Linear, read_decoder
-from engines.plan.tensors import tensor_entries
+from engines.plan.checkpoint.tensors import tensor_entries
+from engines.plan.decoder.decoder import Linear, read_decoder
 from tests.engines.backends.openvino.conftest import Build, Checkpoint, Load
 from tests.engines.backends.openvino.measures import (
     answer,

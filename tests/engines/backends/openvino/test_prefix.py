@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from engines.backends.openvino.answer import generation_config
 from engines.backends.openvino.backend import OpenVINOBackend
 from engines.backends.openvino.pipeline import Pipeline
 from engines.backends.openvino.prefix import PrefixLedger
+from engines.backends.openvino.request import generation_config
 from engines.worker.protocol import Sampling
 from tests.engines.backends.openvino.conftest import Checkpoint, Load
 from tests.engines.backends.openvino.measures import NOTHING_ENDS, answer, tokens

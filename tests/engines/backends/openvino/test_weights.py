@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from engines.backends.openvino import weights
 from engines.backends.openvino.weights import WeightReader, int4_group, quantise_int4, quantise_int8
 from engines.errors import EngineError
-from engines.plan.decoder import Linear
-from engines.plan.tensors import tensor_entries
+from engines.plan.checkpoint.tensors import tensor_entries
+from engines.plan.decoder.decoder import Linear
 
 
 def stored(folder: Path, tensor: torch.Tensor) -> WeightReader:

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from engines.backends.tensorrt_llm.calibration import TEXTS, calibration_texts, write_data_set
+from engines.backends.tensorrt_llm.calibration_data import TEXTS, calibration_texts, write_data_set
 from engines.backends.tensorrt_llm.quantise import quantise
 from engines.build.spec import EngineSpec
 from engines.demo import CHECKPOINT
 from engines.errors import EngineError
 from engines.measure.quality import quality_card
 from engines.plan.calibration import CHARACTERS
-from engines.plan.checkpoint import read_checkpoint
-from engines.plan.quantisation import modelopt_precision
+from engines.plan.checkpoint.checkpoint import read_checkpoint
+from engines.plan.checkpoint.quantisation import modelopt_precision
 from engines.worker import protocol
 from engines.worker.process import EngineProcess
 from engines.worker.report import StageReport

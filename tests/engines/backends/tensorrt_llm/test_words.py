@@ -12,7 +12,7 @@ from engines.backends.tensorrt_llm.arguments import pool_tokens, wants_engine
 from engines.backends.tensorrt_llm.build_lines import BuildLines
 from engines.backends.tensorrt_llm.failures import in_words
 from engines.backends.tensorrt_llm.model_folder import already_quantised
-from engines.backends.tensorrt_llm.sampling import sampling_fields
+from engines.backends.tensorrt_llm.sampling_params import sampling_fields
 from engines.backends.tensorrt_llm.start_lines import StartLines
 from engines.backends.tensorrt_llm.statistics import cache_stats
 from engines.build.spec import EngineSpec

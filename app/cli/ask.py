@@ -1,0 +1,58 @@
+"""One question without the terminal screen: the answer on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+
+from app.state.settings.paths import engine_store, log_folder
+from app.state.settings.settings import ChatOptions
+from app.state.side.pacing import displayable
+from app.state.side.side import Side
+from app.units import rate_text, seconds_text
+from engines.build.prepare import PreparedEngine
+from engines.build.spec import EngineSpec
+from engines.build.store import EngineStore
+from engines.worker import protocol
+
+
+async def answer(spec: EngineSpec, question: str, options: ChatOptions) -> int:
+    """Open the engine, ask, print; returns the exit code."""
+    side = Side("plain", EngineStore(engine_store()), log_folder())
+    try:
+        async with contextlib.aclosing(side.open(spec)) as steps:
+            async for step in steps:
+                _tell(step)
+        if not side.can_answer:
+            return 1
+        side.conversation.system_prompt = options.system_prompt
+        turn = side.conversation.begin(question, side.title)
+        async for event in side.ask(turn, side.conversation.messages(), options.sampling):
+            if isinstance(event, protocol.Chunk):
+                print(displayable(event.text), end="", flush=True)
+            elif isinstance(event, protocol.Error):
+                _tell(event)
+        print()
+        if turn.error or turn.timing is None:
+            return 1
+        timing = turn.timing
+        _say(
+            f"{side.title}: TTFT {seconds_text(timing.ttft)}, {rate_text(timing.decode_rate)}, "
+            f"{timing.tokens} tokens, {turn.reason}"
+        )
+        return 0
+    finally:
+        await side.close()
+
+
+def _tell(step: protocol.Event | PreparedEngine) -> None:
+    if isinstance(step, protocol.Stage):
+        _say(f"{step.name} ({step.index} of {step.of})")
+    elif isinstance(step, protocol.Log):
+        _say(step.line)
+    elif isinstance(step, protocol.Error):
+        _say(f"{step.message} {step.hint}".strip())
+
+
+def _say(line: str) -> None:
+    print(displayable(line), file=sys.stderr)

@@ -1,0 +1,89 @@
+"""`doctor --report`: one text file that may be attached to a bug report."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from app.cli.doctor import report
+from app.cli.engines import engine_lines
+from app.cli.environments import check_lines
+from app.cli.redact import anonymous
+from app.state.settings import paths
+from app.state.settings.interpreters import known_environments, named_in_settings
+from app.state.settings.settings import ChatOptions, Settings, SettingsError, load_settings
+from engines.build.store import EngineStore
+
+LOG_LINES = 80
+"""Of each log, its last."""
+LOG_BYTES = 64 * 1024
+INTRODUCTION = """\
+trt-playground {version}, {time:%Y-%m-%d %H:%M} UTC
+
+For a bug report. Home folders, the names of user and machine, and what looks like a token or a password
+have been taken out; prompts and answers are not in it. Read it before you send it."""
+
+
+def write_report(file: Path, import_seconds: float) -> None:
+    """Write the report; a file that is there is left alone.
+
+    Args:
+        import_seconds: how long the import of an environment's library may take.
+
+    Raises:
+        OSError: the file is there already, or cannot be written.
+    """
+    with file.open("x", encoding="utf-8") as sink:  # first: minutes of looking must not end in a refusal
+        try:
+            text = anonymous("\n".join(_lines(import_seconds)) + "\n")
+            sink.write(text)
+        except BaseException:
+            file.unlink()
+            raise
+
+
+def _lines(import_seconds: float) -> Iterator[str]:
+    yield INTRODUCTION.format(version=version("trt-playground"), time=datetime.now(UTC))
+    yield from ("", "## doctor", "", *asyncio.run(report()))
+    for environment in known_environments(named_in_settings()):
+        lines, _ = check_lines(environment, import_seconds)
+        yield from ("", f"## env check {environment.name}", "", *lines)
+    yield from ("", "## engines ls", "", *engine_lines(EngineStore(paths.engine_store())))
+    yield from ("", "## settings", "", *_settings())
+    for log in sorted(paths.log_folder().glob("*.log"), key=lambda one: one.stat().st_mtime):
+        yield from ("", f"## {log.name}, its last {LOG_LINES} lines", "", *_tail(log))
+
+
+def _settings() -> list[str]:
+    """Without what the user has written to a model."""
+    try:
+        settings = load_settings(paths.settings_file())
+    except SettingsError as error:
+        return [str(error)]
+    bare = msgspec.structs.replace(
+        settings,
+        left_chat=_unwritten(settings.left_chat),
+        right_chat=_unwritten(settings.right_chat),
+        presets=Settings().presets,
+    )
+    return msgspec.toml.encode(bare).decode().splitlines()
+
+
+def _unwritten(options: ChatOptions) -> ChatOptions:
+    length = len(options.system_prompt)
+    return ChatOptions(f"{length} characters" if length else "", replace(options.sampling, stop=()))
+
+
+def _tail(log: Path) -> list[str]:
+    try:
+        with log.open("rb") as source:
+            source.seek(max(0, log.stat().st_size - LOG_BYTES))
+            return source.read().decode("utf-8", errors="replace").splitlines()[-LOG_LINES:]
+    except OSError as error:
+        return [f"It cannot be read: {error}"]

@@ -1,0 +1,112 @@
+"""What this machine has, and what can run on it: for `trt-playground doctor`, and for bug reports."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import shutil
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from app.cli.environments import environment_lines, finding_lines
+from app.state.prepare.bandwidth_cache import read_bandwidth
+from app.state.settings import paths
+from app.state.settings.interpreters import known_environments, named_in_settings
+from app.units import bytes_text
+from engines.backends.registry import BACKENDS
+from engines.environments.environment import Environment, register_all
+from engines.environments.preflight import preflight
+from engines.environments.recipe import RECIPES
+from engines.environments.start import start_worker
+from engines.errors import EngineError
+from engines.plan.hardware.hardware import Device, devices
+from engines.plan.precision import PRECISIONS, rule, support
+from engines.worker import protocol
+
+PACKAGES = ("trt-playground", "textual", "rich", "transformers", "torch", "openvino", "openvino-genai")
+
+
+async def report() -> list[str]:
+    """The lines of the report."""
+    found = devices()
+    known = await asyncio.to_thread(known_environments, named_in_settings())
+    register_all(known)
+    lines = [*_machine(found), "", *_folders(), ""]
+    for name in BACKENDS:
+        lines += await _backend(name, found)
+    return [*lines, "", *await asyncio.to_thread(_environments, known)]
+
+
+def _machine(found: list[Device]) -> Iterator[str]:
+    yield f"{platform.system()} {platform.release()} {platform.machine()}, Python {platform.python_version()}"
+    yield ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
+    for device in found:
+        memory = f"{bytes_text(device.memory_available)} of {bytes_text(device.memory_total)} free"
+        capability = device.compute_capability
+        extra = f", compute capability {capability[0]}.{capability[1]}" if capability else ""
+        speed = read_bandwidth(device) or device.bandwidth
+        reads = f", reads {speed / 1e9:.3g} GB/s" if speed else ", bandwidth not measured (F5 on Prepare)"
+        yield f"{device.name}: {device.title}, {memory}{extra}{reads}"
+    if len(found) == 1:
+        yield "no NVIDIA GPU found"
+
+
+def _folders() -> Iterator[str]:
+    yield f"settings: {paths.settings_file()}"
+    store = paths.engine_store()
+    existing = next(folder for folder in (store, *store.parents) if folder.exists())
+    yield f"engine store: {store}, {bytes_text(shutil.disk_usage(existing).free)} free on its disk"
+    yield f"logs: {paths.log_folder()}"
+
+
+def _environments(found: list[Environment]) -> list[str]:
+    """Those that there are, and for those that there are not what would stand in their way."""
+    root = paths.environment_folder()
+    lines = environment_lines(found)
+    for name in RECIPES.keys() - {one.name for one in found}:
+        lines += [f"an environment for {name} would need:", *finding_lines(preflight(RECIPES[name], root))]
+    return lines
+
+
+async def _backend(name: str, found: list[Device]) -> list[str]:
+    """Ask a worker what the backend can do; whatever happens there becomes a line here."""
+    title = BACKENDS[name].title
+    precisions = [line for device in found for line in _precisions(name, device)]
+    try:
+        process = await start_worker(name, Path(paths.log_folder()) / "doctor.log")
+    except EngineError as error:
+        return [f"{title}: {error.message} {error.hint}", *precisions]
+    try:
+        described = await process.ask(protocol.Describe(process.next_id()))
+    finally:
+        await process.close()
+    if isinstance(described, protocol.Error):
+        return [f"{title}: {described.message} {described.hint}", *precisions]
+    assert isinstance(described, protocol.Described)
+    if not described.available:
+        return [f"{title}: {described.reason} {described.hint}", *precisions]
+    versions = ", ".join(f"{library} {number}" for library, number in described.versions.items())
+    return [f"{title}: {versions}", *precisions]
+
+
+def _precisions(backend: str, device: Device) -> Iterator[str]:
+    """The table of *What runs here*, with its sources."""
+    for precision in PRECISIONS:
+        found, row = support(backend, precision, device), rule(backend, precision, device)
+        reason = f"{found.reason} {found.remedy}".strip()
+        source = f" [{row.source}]" if row else ""
+        yield f"  {device.name} {precision:<8} {found.state:<12} {reason}{source}"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def print_report() -> None:
+    """Print the report."""
+    for line in asyncio.run(report()):
+        print(line)

@@ -1,0 +1,206 @@
+"""`trt-playground env`: the environments of backends whose libraries collide with ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli import completion
+
+if TYPE_CHECKING:
+    from engines.environments.environment import Environment
+    from engines.environments.preflight import Finding
+    from engines.environments.recipe import Recipe
+
+environment_commands = typer.Typer(
+    help="""Environments of backends that cannot live in ours, such as TensorRT-LLM.
+
+    Examples:
+      trt-playground env list
+      trt-playground env create tensorrt-llm
+    """,
+    no_args_is_help=True,
+)
+Name = Annotated[
+    str, typer.Argument(help="The backend: tensorrt-llm.", autocompletion=completion.environments)
+]
+
+
+@environment_commands.command("list")
+def list_environments() -> None:
+    """List the environments that there are.
+
+    Examples:
+      trt-playground env list
+    """
+    from app.state.settings.interpreters import known_environments, named_in_settings
+
+    for line in environment_lines(known_environments(named_in_settings())):
+        typer.echo(line)
+
+
+@environment_commands.command("create")
+def create_environment(
+    name: Name,
+    force: Annotated[bool, typer.Option(help="Go on though the pre-flight found something.")] = False,
+) -> None:
+    """Make one by the documented steps, after a look at what would stand in the way.
+
+    Examples:
+      trt-playground env create tensorrt-llm
+    """
+    from app.state.settings.paths import environment_folder, log_folder
+    from engines.environments.create import create
+    from engines.environments.preflight import find_python, preflight
+    from engines.errors import EngineError
+
+    recipe, root = _recipe(name), environment_folder()
+    findings = preflight(recipe, root)
+    for line in finding_lines(findings):
+        typer.echo(line)
+    python = find_python(recipe)
+    if python is None or (not force and not all(one.good for one in findings)):
+        forced = ", or add --force" if python else ""  # without a Python there is nothing to force
+        typer.echo(f"Nothing was downloaded. Mend what is marked ✗{forced}.", err=True)
+        raise typer.Exit(1)
+    log = log_folder() / f"{name}-environment.log"
+    typer.echo(f"Making {root / name}; the log is {log}. Ctrl+C cancels and leaves nothing.")
+    try:
+        made = create(name, recipe, python, root, log, _say)
+    except (EngineError, OSError) as error:
+        words = f"{error.message} {error.hint}" if isinstance(error, EngineError) else str(error)
+        typer.echo(f"\n{words}\nNothing is left of it.", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"\nDone: {name} {made.version}.")
+
+
+@environment_commands.command("use")
+def use_environment(
+    name: Name,
+    python: Annotated[Path, typer.Argument(help="An interpreter that has the library.")],
+) -> None:
+    """Take an interpreter that is there already. Its files stay the user's own.
+
+    Examples:
+      trt-playground env use tensorrt-llm ~/trtllm/bin/python
+    """
+    from app.state.settings.interpreters import named_environment
+    from app.state.settings.paths import environment_folder
+    from engines.environments.environment import save
+
+    _recipe(name)
+    found = named_environment(name, str(python))
+    if found.problem:
+        typer.echo(f"{found.problem}.", err=True)
+        raise typer.Exit(1)
+    save(environment_folder(), found)
+    typer.echo(f"{name} {found.version} runs with {found.python} from now on.")
+
+
+@environment_commands.command("check")
+def check_environment(
+    name: Name = "tensorrt-llm",
+    seconds: Annotated[float, typer.Option(help="How long the import may take.", min=1)] = 120.0,
+) -> None:
+    """Check an environment: its files, what the adapter uses of it, and an import. Exit code 1 if broken.
+
+    Without an environment it tells what would stand in the way of one.
+
+    Examples:
+      trt-playground env check
+      trt-playground env check tensorrt-llm --seconds 300
+    """
+    from app.state.settings.interpreters import known_environments, named_in_settings
+    from app.state.settings.paths import environment_folder
+    from engines.environments.preflight import preflight
+
+    recipe, root = _recipe(name), environment_folder()
+    known = known_environments(named_in_settings())
+    found = next((one for one in known if one.name == name), None)
+    if found is None:
+        typer.echo(f"There is no environment for {name}. What `env create` would find:")
+        for line in finding_lines(preflight(recipe, root)):
+            typer.echo(line)
+        raise typer.Exit(1)
+    lines, good = check_lines(found, seconds)
+    for line in lines:
+        typer.echo(line)
+    raise typer.Exit(0 if good else 1)
+
+
+@environment_commands.command("remove")
+def remove_environment(name: Name) -> None:
+    """Delete one; of an interpreter that was taken with `use`, only that it is used.
+
+    Examples:
+      trt-playground env remove tensorrt-llm
+    """
+    from app.state.settings.paths import environment_folder
+    from engines.environments.environment import remove
+
+    _recipe(name)
+    if not remove(environment_folder(), name):
+        typer.echo(f"There is no environment for {name}. `trt-playground env list` lists them.", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"Removed {name}.")
+
+
+def environment_lines(found: list[Environment]) -> list[str]:
+    """What there is, one line each."""
+    if not found:
+        return ["no environments: `trt-playground env create tensorrt-llm` makes one"]
+    return [
+        f"{one.name} {one.version}  {one.problem or 'whole'}, "
+        f"{'managed' if one.managed else 'yours'}, "
+        f"{'builds TensorRT engines' if one.builds_engines else 'PyTorch-based LLM API only'}  {one.python}"
+        for one in found
+    ]
+
+
+def check_lines(environment: Environment, import_seconds: float) -> tuple[list[str], bool]:
+    """What is wrong with its files, with what the adapter uses of it and with its import; and if all is well.
+
+    Args:
+        import_seconds: how long the import may take.
+    """
+    from engines.environments.contract import broken, check
+    from engines.environments.trial import try_import
+
+    name = environment.name
+    if environment.problem:
+        made = f"Make it anew: `trt-playground env create {name}`."
+        remedy = made if environment.managed else f"Name another with `env use {name} PYTHON`, or on F6."
+        return [f"✗ {name} is broken: {environment.problem}. {remedy}"], False
+    verdicts = check(Path(environment.package))
+    lines = [f"✗ {one.words}" for one in verdicts if one.state != "present"]
+    present = sum(one.state == "present" for one in verdicts)
+    lines.append(f"contract of {name} {environment.version}: {present} of {len(verdicts)} names present")
+    tried = try_import(environment.python, _recipe(name).module, import_seconds)
+    lines.append(f"{'✓' if tried.good else '✗'} {tried.words}")
+    if tried.detail and not tried.good:
+        lines.append(tried.detail)
+    return lines, tried.good and not broken(verdicts)
+
+
+def finding_lines(findings: list[Finding]) -> list[str]:
+    """What a pre-flight found, with what to do about it."""
+    return [
+        f"{'✓' if one.good else '✗'} {one.subject:<7} {one.words}"
+        + ("" if one.good else f"\n          {one.remedy}")
+        for one in findings
+    ]
+
+
+def _recipe(name: str) -> Recipe:
+    from engines.environments.recipe import RECIPES
+
+    if name not in RECIPES:
+        typer.echo(f"There is no recipe for {name!r}. There is: {', '.join(RECIPES)}.", err=True)
+        raise typer.Exit(2)
+    return RECIPES[name]
+
+
+def _say(step: str, line: str) -> None:
+    typer.echo(f"{step:<8} {line[:100]}" if line else f"{step} …")

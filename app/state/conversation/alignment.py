@@ -1,0 +1,71 @@
+"""Which turns of the two sides belong together: one prompt went to both, but a side may have missed some."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable
+
+from app.state.conversation.conversation import Conversation, Turn
+from app.state.side.side import Side
+from app.state.side.snapshot import Phase
+
+
+def index_of(turn: Turn, conversation: Conversation) -> int | None:
+    """Where a turn stands in a conversation; None where it is not on its path."""
+    return next((index for index, one in enumerate(conversation.turns) if one is turn), None)
+
+
+def counterpart(turn: Turn, source: Conversation, other: Conversation) -> int | None:
+    """Where `other` was asked what `turn` of `source` was asked.
+
+    The same prompt may have been sent several times: the n-th on one side is the n-th on the other.
+    """
+    if (index := index_of(turn, source)) is None:
+        return None
+    if other is source:
+        return index
+    before = sum(one.asked == turn.asked for one in source.turns[:index])
+    places = [place for place, one in enumerate(other.turns) if one.asked == turn.asked]
+    return places[before] if before < len(places) else None
+
+
+def pairs(left: Iterable[Turn], right: Iterable[Turn]) -> list[tuple[Turn | None, Turn | None]]:
+    """The turns of both sides in their order, those beside each other that were asked the same."""
+    found: list[tuple[Turn | None, Turn | None]] = []
+    waiting = dict(_counted(right))
+    for asked, turn in _counted(left):
+        while asked in waiting:
+            first = next(iter(waiting))
+            found.append((turn if first == asked else None, waiting.pop(first)))
+            if first == asked:
+                break
+        else:
+            found.append((turn, None))
+    return found + [(None, turn) for turn in waiting.values()]
+
+
+def _counted(turns: Iterable[Turn]) -> Iterable[tuple[tuple[Hashable, int], Turn]]:
+    """Each turn with what was asked, and how often that was asked before."""
+    times: Counter[Hashable] = Counter()
+    for turn in turns:
+        yield (turn.asked, times[turn.asked]), turn
+        times[turn.asked] += 1
+
+
+def side_of(turn: Turn, sides: Iterable[Side]) -> Side:
+    """The side on whose path a turn stands.
+
+    Raises:
+        StopIteration: on none.
+    """
+    return next(side for side in sides if index_of(turn, side.conversation) is not None)
+
+
+def places(turn: Turn, sides: Iterable[Side]) -> dict[Side, int]:
+    """Where a turn stands on every side that has an engine and was asked the same."""
+    sides = tuple(sides)
+    source = side_of(turn, sides).conversation
+    found = {
+        side: counterpart(turn, source, side.conversation) for side in sides if side.phase is not Phase.EMPTY
+    }
+    return {side: index for side, index in found.items() if index is not None}

@@ -1,0 +1,75 @@
+"""How much of the context a prompt would take, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from app.state.settings.settings import ContextFull
+from app.state.side.side import Side
+from app.units import count_text
+from engines.worker import protocol
+from engines.worker.protocol import TokensCounted
+
+NEAR = 0.8
+"""Of the context: from here on one should look."""
+
+
+class Room(StrEnum):
+    """How tight it is."""
+
+    WIDE = "wide"
+    NEAR = "near"
+    OVER = "over"
+
+
+async def count_tokens(
+    side: Side, messages: tuple[dict[str, str], ...], texts: tuple[str, ...]
+) -> TokensCounted | None:
+    """Let a side's engine count; None while it has none, or where it cannot."""
+    process = side.process
+    if process is None or side.ready is None:
+        return None
+    event = await process.ask(protocol.CountTokens(process.next_id(), messages, texts))
+    return event if isinstance(event, TokensCounted) else None
+
+
+def room(counted: Mapping[str, TokensCounted], full: ContextFull) -> Room:
+    """How tight it is on the tighter side."""
+    if any(_refused(one, full) for one in counted.values()):
+        return Room.OVER
+    near = any(one.tokens > NEAR * one.context for one in counted.values())
+    return Room.NEAR if near else Room.WIDE
+
+
+def context_words(counted: Mapping[str, TokensCounted], full: ContextFull) -> str:
+    """`1,204 of 2,048 tokens`, of both sides where they differ; and what will happen if that is too much."""
+    what = _what_happens(counted, full)
+    return f"{_figures(counted)} tokens{f': {what}' if what else ''}"
+
+
+def _figures(counted: Mapping[str, TokensCounted]) -> str:
+    uses = {(one.tokens, one.context) for one in counted.values()}
+    if len(uses) == 1:
+        tokens, context = uses.pop()
+        return f"{count_text(tokens)} of {count_text(context)}"
+    contexts = {context for _, context in uses}
+    if len(contexts) == 1:
+        sides = ", ".join(f"{name} {count_text(one.tokens)}" for name, one in counted.items())
+        return f"{sides} of {count_text(contexts.pop())}"
+    return ", ".join(
+        f"{name} {count_text(one.tokens)} of {count_text(one.context)}" for name, one in counted.items()
+    )
+
+
+def _what_happens(counted: Mapping[str, TokensCounted], full: ContextFull) -> str:
+    if any(_refused(one, full) for one in counted.values()):
+        return "too long"
+    left_out = max(one.left_out for one in counted.values())
+    if full is ContextFull.TRIM and left_out:
+        return f"{count_text(left_out)} turn{'' if left_out == 1 else 's'} left out"
+    return ""
+
+
+def _refused(one: TokensCounted, full: ContextFull) -> bool:
+    return (one.least if full is ContextFull.TRIM else one.tokens) >= one.context

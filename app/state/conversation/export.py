@@ -1,0 +1,98 @@
+"""A conversation as a file for people (Markdown) or for programs (JSON)."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from textwrap import shorten
+
+import msgspec
+
+from app.state.conversation.conversation import ROOT, Conversation, Turn
+from app.state.conversation.conversation_file import Record
+from app.state.conversation.markdown_export import markdown
+from app.state.settings.atomic_file import write_whole
+
+SUFFIXES = (".md", ".json")
+
+
+class _Side(msgspec.Struct):
+    """One side: all turns as they began, and which of them are shown."""
+
+    shown: list[int]
+    turns: msgspec.Raw
+
+
+class _Version(msgspec.Struct):
+    """A turn and its place among the others."""
+
+    number: int
+    parent: int | None
+    """Number of the turn above; versions of one turn have the same."""
+    turn: Turn
+
+
+class _Document(msgspec.Struct):
+    title: str
+    exported: str
+    left: _Side
+    right: _Side
+    format: str = "trt-playground conversation 1"
+
+
+def exported(record: Record, suffix: str) -> bytes:
+    """The conversation as `.md` or `.json`."""
+    if suffix == ".md":
+        return markdown(record).encode("utf-8", "replace")
+    return _json(record)
+
+
+def write_export(record: Record, path: str | Path, *, replace: bool = False) -> Path:
+    """Write the conversation, and say where; the path's ending says how.
+
+    Raises:
+        FileExistsError: there is such a file, and it is not to be replaced.
+        OSError: the folder cannot be written, or the disk is full.
+        RuntimeError: `~` stands for no folder here.
+    """
+    path = Path(path).expanduser().absolute()
+    if path.exists() and not replace:
+        raise FileExistsError(f"There is a file {path} already.")
+    write_whole(path, exported(record, path.suffix))
+    return path
+
+
+def problem(text: str) -> str:
+    """Why a conversation cannot be exported to such a path; empty when it can."""
+    path = Path(text)
+    if path.stem in ("", *SUFFIXES):
+        return "Write where it shall go."
+    return "" if path.suffix in SUFFIXES else "End it in .md, to read it, or in .json, for programs."
+
+
+def free_path(folder: Path, title: str, suffix: str = ".md") -> Path:
+    """A path in `folder` after the title, at which there is no file."""
+    plain = re.sub(r"[^\w\s-]", "", title)
+    name = shorten(plain, 40, placeholder="") or plain.strip()[:40] or "conversation"
+    path, number = folder / f"{name}{suffix}", 2
+    while path.exists():
+        path, number = folder / f"{name} {number}{suffix}", number + 1
+    return path
+
+
+def _json(record: Record) -> bytes:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    left, right = (_side(conversation) for conversation in record.sides.values())
+    return msgspec.json.encode(_Document(record.title, now, left, right)) + b"\n"
+
+
+def _side(conversation: Conversation) -> _Side:
+    numbers = {id(turn): number for number, turn in enumerate(conversation.all_turns)}
+    versions = [
+        _Version(number, None if (parent := conversation.parent(number)) == ROOT else parent, turn)
+        for number, turn in enumerate(conversation.all_turns)
+    ]
+    # A line a turn: token ids one below the other would bury the text.
+    lines = b",\n".join(msgspec.json.encode(version) for version in versions)
+    return _Side([numbers[id(turn)] for turn in conversation.turns], msgspec.Raw(b"[\n" + lines + b"\n]"))

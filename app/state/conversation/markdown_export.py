@@ -1,0 +1,94 @@
+"""A conversation as Markdown: each prompt, both answers, and a table of their figures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+
+from app.state.conversation.alignment import pairs
+from app.state.conversation.conversation import Turn
+from app.state.conversation.conversation_file import Record
+from app.state.side.pacing import displayable
+from app.units import count_text, rate_text, seconds_text
+
+NAMES = ("Left", "Right")
+HEAD = "| side | engine | decode | TTFT | ITL p50 | ITL p95 | tokens | ended | timing mode |"
+RULE = "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |"
+_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})", re.MULTILINE)
+
+
+def markdown(record: Record) -> str:
+    """Both sides as they are shown; older versions are left out."""
+    left, right = record.sides.values()
+    parts = [f"# {_line(record.title)}", *_facts(record)]
+    for number, both in enumerate(pairs(left.turns, right.turns), 1):
+        parts += _exchange(number, both)
+    return "\n\n".join(parts) + "\n"
+
+
+def _facts(record: Record) -> list[str]:
+    """When it began, and what each side was."""
+    turns = [turn for conversation in record.sides.values() for turn in conversation.turns]
+    began = min((turn.asked_at for turn in turns if turn.asked_at), default=None)
+    when = datetime.fromtimestamp(began).astimezone().strftime(" on %Y-%m-%d at %H:%M") if began else ""
+    facts = [f"A conversation in trt-playground{when}."]
+    for name, conversation in zip(NAMES, record.sides.values(), strict=True):
+        engines = _each(f"{turn.engine} on {turn.checkpoint or 'n/a'}" for turn in conversation.turns)
+        prompts = _each(turn.system_prompt for turn in conversation.turns)
+        lines = [f"- {name}: {', '.join(map(_line, engines)) or 'no engine'}"]
+        lines += [f"- {name}, system prompt: {_line(prompt)}" for prompt in prompts]
+        facts.append("\n".join(lines))
+    return facts
+
+
+def _each(words: Iterable[str]) -> list[str]:
+    """Those that are not empty, each once, in their order."""
+    return [word for word in dict.fromkeys(words) if word]
+
+
+def _exchange(number: int, both: tuple[Turn | None, Turn | None]) -> list[str]:
+    answered = [(name, turn) for name, turn in zip(NAMES, both, strict=True) if turn]
+    prompt = displayable(answered[0][1].content)
+    parts = [f"## Prompt {number}", "\n".join(f"> {line}".rstrip() for line in prompt.split("\n"))]
+    for name, turn in answered:
+        parts += [f"### {name}: {_line(turn.engine)}", _answer(turn)]
+    return [*parts, "\n".join([HEAD, RULE, *(_figures(name, turn) for name, turn in answered)])]
+
+
+def _answer(turn: Turn) -> str:
+    text = _closed(displayable(turn.answer).rstrip()) if turn.answer else "*No answer.*"
+    if turn.left_out:
+        text = f"*For this answer {turn.left_out_words}.*\n\n{text}"
+    return f"{text}\n\n*Failed: {_line(turn.error.message)}*" if turn.error else text
+
+
+def _closed(text: str) -> str:
+    """With an end to the code block in which the answer broke off: it would swallow all that follows."""
+    fence = ""
+    for found in _FENCE.findall(text):
+        if not fence:
+            fence = found
+        elif found.startswith(fence):
+            fence = ""
+    return f"{text}\n{fence}" if fence else text
+
+
+def _figures(name: str, turn: Turn) -> str:
+    timing = turn.timing
+    measured = (
+        (
+            rate_text(timing.decode_rate),
+            *(seconds_text(one) for one in (timing.ttft, timing.itl_p50, timing.itl_p95)),
+            count_text(timing.tokens),
+        )
+        if timing
+        else ("n/a",) * 5
+    )
+    cells = (name, _line(turn.engine), *measured, turn.reason or "failed", turn.mode)
+    return f"| {' | '.join(cells)} |"
+
+
+def _line(text: str) -> str:
+    """One line that breaks no table and no heading."""
+    return displayable(" ".join(text.split())).replace("|", "\\|")

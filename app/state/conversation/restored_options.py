@@ -1,0 +1,69 @@
+"""How the sides were asked in a saved conversation: it is asked like that again when it is reopened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from textwrap import shorten
+
+from app.state.conversation.conversation import Conversation, Turn
+from app.state.conversation.conversation_file import Record
+from app.state.settings.sampling_fields import FIELDS
+from app.state.settings.settings import SEEDS, ChatOptions, Settings
+from app.state.side.pacing import displayable
+
+SHOWN_PROMPT = 40
+"""Characters of a system prompt that are enough to know it by."""
+
+
+def brought_back(record: Record, settings: Settings) -> dict[str, ChatOptions]:
+    """The changes of settings that bring back how each side was asked last; empty where nothing differs.
+
+    A side that was never asked keeps what it has, and so does one of a file from before this was saved.
+    """
+    found = {f"{name}_chat": _last_options(one) for name, one in record.sides.items()}
+    return {
+        name: options for name, options in found.items() if options and options != getattr(settings, name)
+    }
+
+
+def brought_back_words(changes: dict[str, ChatOptions], settings: Settings) -> str:
+    """What differs from the settings as they were, a side a line; empty where nothing does."""
+    told = {
+        name.removesuffix("_chat").capitalize(): ", ".join(_differences(getattr(settings, name), options))
+        for name, options in changes.items()
+    }
+    if len(told) > 1 and len(set(told.values())) == 1:
+        told = {"Both sides": next(iter(told.values()))}
+    lines = [f"{side}: {differences}" for side, differences in told.items()]
+    return "\n".join(["Asked as in this conversation again.", *lines]) if lines else ""
+
+
+def _last_options(conversation: Conversation) -> ChatOptions | None:
+    return next((options for turn in reversed(conversation.turns) if (options := _options(turn))), None)
+
+
+def _options(turn: Turn) -> ChatOptions | None:
+    """As the side had them: another version of an answer had a seed of its own."""
+    if turn.sampling is None:
+        return None
+    seed = (turn.sampling.seed - turn.attempt) % SEEDS
+    return ChatOptions(turn.system_prompt, replace(turn.sampling, seed=seed))
+
+
+def _differences(before: ChatOptions, after: ChatOptions) -> Iterator[str]:
+    if before.system_prompt != after.system_prompt:
+        yield _prompt_words(after.system_prompt)
+    for field in FIELDS:
+        old, new = field.text(before.sampling), field.text(after.sampling)
+        if old != new:
+            yield f"{field.title.lower()} {new} (was {old})"
+    if before.sampling.stop != after.sampling.stop:
+        yield "other stop texts"
+    if before.sampling.ignore_eos != after.sampling.ignore_eos:
+        yield "to the full length" if after.sampling.ignore_eos else "until the model ends"
+
+
+def _prompt_words(prompt: str) -> str:
+    shown = displayable(shorten(prompt, SHOWN_PROMPT, placeholder=" …"))
+    return f"system prompt “{shown}”" if shown else "no system prompt"

@@ -1,0 +1,86 @@
+"""Named pairs of a system prompt and a way of sampling: a few of ours, and those that the user saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from app.state.settings.settings import ChatOptions, Settings
+from app.state.side.pacing import displayable
+from engines.worker.protocol import Sampling
+
+PRESETS: Final[Mapping[str, ChatOptions]] = {
+    "Greedy": ChatOptions(),
+    "Balanced": ChatOptions(sampling=Sampling(temperature=0.7, top_p=0.9)),
+    "Creative": ChatOptions(sampling=Sampling(temperature=1.1, min_p=0.05)),
+    "Brief": ChatOptions("Answer in one or two short sentences.", Sampling(max_tokens=128)),
+    "Measure": ChatOptions(sampling=Sampling(max_tokens=128, ignore_eos=True)),
+}
+"""Ours. Greedy is the default: two engines can only be compared where chance has no part."""
+
+LONGEST_NAME = 40
+
+
+def all_presets(settings: Settings) -> dict[str, ChatOptions]:
+    """Ours, then the user's."""
+    return {**PRESETS, **settings.presets}
+
+
+def applied(preset: ChatOptions, to: ChatOptions) -> ChatOptions:
+    """What a side has after the preset was chosen; one without a system prompt leaves the side's as it is."""
+    return msgspec.structs.replace(preset, system_prompt=preset.system_prompt or to.system_prompt)
+
+
+def preset_of(options: ChatOptions, settings: Settings) -> str:
+    """The preset that a side follows, empty where it follows none.
+
+    One with a system prompt says more than one without; the user's say more than ours.
+    """
+    fitting = [name for name, preset in all_presets(settings).items() if applied(preset, options) == options]
+    fitting.sort(key=lambda name: (bool(all_presets(settings)[name].system_prompt), name in settings.presets))
+    return fitting[-1] if fitting else ""
+
+
+def sampling_words(settings: Settings) -> str:
+    """How the sides are asked, in few words; empty while both have the defaults."""
+    left, right = (_words(settings.chat(side), settings) for side in ("left", "right"))
+    if settings.left_chat == settings.right_chat == ChatOptions():
+        return ""
+    return left if left == right else f"left {left}, right {right}"
+
+
+def _words(options: ChatOptions, settings: Settings) -> str:
+    temperature = options.sampling.temperature
+    name = preset_of(options, settings)
+    words = displayable(name) or (f"temperature {temperature:g}" if temperature else "greedy")
+    told = all_presets(settings).get(name, ChatOptions()).system_prompt != options.system_prompt
+    return f"{words} + system prompt" if told else words
+
+
+def name_problem(name: str, settings: Settings, *, before: str = "") -> str:
+    """Why a preset cannot have this name, in words; `before` is the one that it has now."""
+    if not name.strip():
+        return "Write a name."
+    if len(name) > LONGEST_NAME:
+        return f"The name may have {LONGEST_NAME} characters."
+    if not name.isprintable():
+        return "The name has characters that cannot be shown."
+    taken = {one.casefold() for one in all_presets(settings) if one != before}
+    return f"There is a preset called {name} already." if name.casefold() in taken else ""
+
+
+def saved(settings: Settings, name: str, options: ChatOptions) -> dict[str, ChatOptions]:
+    """The user's presets with one more."""
+    return {**settings.presets, name: options}
+
+
+def renamed(settings: Settings, old: str, new: str) -> dict[str, ChatOptions]:
+    """The user's presets with one under another name, in its place."""
+    return {new if name == old else name: preset for name, preset in settings.presets.items()}
+
+
+def deleted(settings: Settings, name: str) -> dict[str, ChatOptions]:
+    """The user's presets without one."""
+    return {one: preset for one, preset in settings.presets.items() if one != name}

@@ -1,0 +1,145 @@
+"""Ring buffers of what was measured, and the snapshot of it that panels draw."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from app.state.side.answer_cost import AnswerCost
+from engines.measure.gpu import GpuSample
+from engines.plan.estimate.estimate import Estimate
+from engines.worker.protocol import KVUsage, MemoryUsage
+
+WINDOW_SECONDS = 60.0
+"""How far back the panels look."""
+SAMPLES = int(WINDOW_SECONDS * 4)
+"""Panels draw four times a second at most, so more samples could not be told apart."""
+
+
+class Phase(StrEnum):
+    """What a side is doing now."""
+
+    EMPTY = "no engine"
+    PREPARING = "preparing"
+    LOADING = "loading"
+    READY = "ready"
+    QUEUED = "queued"
+    PREFILL = "prefill"
+    DECODE = "decode"
+    STOPPING = "stopping"
+    FAILED = "failed"
+    STALLED = "stalled"
+    """No side enters it: it is a part of decode in which no token came."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """One phase of an answer."""
+
+    phase: Phase
+    began: float
+    """Monotonic seconds."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SideSnapshot:
+    """One side at one moment."""
+
+    title: str
+    """`OpenVINO int8`; empty while there is no engine."""
+    phase: Phase = Phase.EMPTY
+    rates: tuple[tuple[float, float], ...] = ()
+    """(seconds since the app started, decode tok/s), oldest first, of the last WINDOW_SECONDS."""
+    process_bytes: int | None = None
+    """Resident memory of the side's process and its children."""
+    gpu_bytes: int | None = None
+    """Memory of this process on all GPUs, by NVML; None where it does not name the process."""
+    memory: MemoryUsage | None = None
+    """By part, as the engine's library reports it."""
+    kv: KVUsage | None = None
+    build_seconds: float | None = None
+    last_rate: float | None = None
+    """Decode tok/s of the last answer, as under that answer."""
+    prompt_tokens: int = 0
+    """Of this engine's turns in the conversation whose cached tokens are known, summed."""
+    cached_tokens: int = 0
+    """Of these, the ones found in the KV cache."""
+    spans: tuple[Span, ...] = ()
+    """Phases of the answer under way, or else of the last one."""
+    gaps: tuple[float, ...] = ()
+    """Seconds between that answer's tokens, the newest of them."""
+    device: str = ""
+    """Where the engine runs: `cpu` or `cuda:N`; of several GPUs the first."""
+    estimate: Estimate | None = None
+    """What was expected of the loaded engine."""
+    cost: AnswerCost | None = None
+    """Of the last answer."""
+    bytes_by_gpu: Mapping[int, int] = field(default_factory=dict, hash=False)
+    """`gpu_bytes` by the index of the GPU."""
+    bandwidth: float | None = None
+    """Bytes per second of the device's memory, as measured here; None until somebody has."""
+    others: tuple[str, ...] = ()
+    """The further GPUs that hold a part of the weights."""
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the engine lives in the memory of a GPU."""
+        return self.device.startswith("cuda")
+
+    @property
+    def counted(self) -> int | None:
+        """Bytes that system or driver count for the engine where it lives; None where they do not."""
+        return self.gpu_bytes if self.on_gpu else self.process_bytes
+
+    @property
+    def held(self) -> int:
+        """Bytes that the engine holds where it lives; where nobody counts them, what its library reports."""
+        usage = self.memory
+        reported = (usage.weights or 0) + (usage.kv or 0) + (usage.other or 0) if usage else 0
+        return self.counted or reported
+
+    def held_on(self, device: str) -> int:
+        """What of it lies on one device: the weights are shared out evenly."""
+        devices = (self.device, *self.others)
+        return self.held // len(devices) if device in devices else 0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything that panels show, at one moment. Panels keep no history of their own."""
+
+    now: float
+    """Seconds since the app started."""
+    left: SideSnapshot
+    right: SideSnapshot
+    memory_total: int = 0
+    """Bytes of the machine's memory."""
+    memory_used: int = 0
+    """Bytes in use by all programs."""
+    cpu_percent: float | None = None
+    """Of all cores together."""
+    gpus: tuple[GpuSample, ...] = ()
+
+    @property
+    def decode_rate(self) -> float:
+        """Tok/s of the sides that decode now."""
+        decoding = (side for side in (self.left, self.right) if side.phase is Phase.DECODE)
+        return sum(side.rates[-1][1] for side in decoding if side.rates)
+
+
+@dataclass
+class RateSeries:
+    """Tok/s of one side over time."""
+
+    samples: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=SAMPLES))
+
+    def add(self, now: float, rate: float) -> None:
+        """Append a sample; `now` in seconds since the app started, `rate` in tok/s."""
+        self.samples.append((now, rate))
+
+    def window(self, now: float) -> tuple[tuple[float, float], ...]:
+        """The samples of the last WINDOW_SECONDS, oldest first."""
+        return tuple(sample for sample in self.samples if sample[0] >= now - WINDOW_SECONDS)

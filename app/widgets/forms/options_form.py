@@ -1,0 +1,205 @@
+"""How one side is asked, as a form: preset, system prompt, and every field of Sampling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Button, Checkbox, Input, Select, Static, TextArea
+
+from app.state.settings.presets import all_presets, applied, preset_of
+from app.state.settings.sampling_fields import FIELDS, Field, stop_lines, stop_texts
+from app.state.settings.settings import ChatOptions, Settings
+from app.state.side.pacing import displayable
+from app.widgets.forms.ascii_checkbox import Tick
+
+MEANINGS: Final = {
+    "preset": "System prompt and fields at once. One without a system prompt keeps yours.",
+    "system-prompt": "What the model is told before the conversation; empty: nothing.",
+    "ignore-eos": "Go on to max tokens whatever the model says: to measure, not to read.",
+    "stop": "Texts that end the answer, one a line; \\n stands for a line break.",
+    **{field.name: field.meaning for field in FIELDS},
+}
+"""One line about each control, by its class."""
+
+
+class OptionsForm(Vertical):
+    """The form of one side. What is valid counts at once; what is not is said in words."""
+
+    @dataclass
+    class Changed(Message):
+        """The user changed something."""
+
+        side: str
+        options: ChatOptions
+
+    @dataclass
+    class SaveWanted(Message):
+        """The options are to become a preset."""
+
+        side: str
+
+    @dataclass
+    class RenameWanted(Message):
+        """A preset of the user's is to have another name."""
+
+        preset: str
+
+    @dataclass
+    class DeleteWanted(Message):
+        """A preset of the user's is to go."""
+
+        preset: str
+
+    def __init__(self, side: str, settings: Settings) -> None:
+        super().__init__(id=f"options-{side}", classes="options-form")
+        self.border_title = side.capitalize()
+        self.side = side
+        self.options = settings.chat(side)
+        self._settings = settings
+
+    @property
+    def preset(self) -> str:
+        """Name of the preset that the side follows; empty for none."""
+        return preset_of(self.options, self._settings)
+
+    def compose(self) -> ComposeResult:
+        """Preset, prompt, numbers, ends."""
+        options = self.options
+        with Horizontal(classes="form-row"):
+            yield Static("Preset", classes="form-label")
+            yield Select[str]([], prompt="your own", compact=True, classes="preset")
+        with Horizontal(classes="form-buttons"):
+            yield Button("Save as …", compact=True, classes="save")
+            yield Button("Rename", compact=True, classes="rename")
+            yield Button("Delete", compact=True, classes="delete")
+        yield Static("System prompt")
+        yield TextArea(
+            displayable(options.system_prompt),
+            compact=True,
+            placeholder="None: the model is told nothing.",
+            classes="system-prompt",
+        )
+        for field in FIELDS:
+            with Horizontal(classes="form-row"):
+                yield Static(field.title, classes="form-label")
+                yield Input(
+                    field.text(options.sampling), compact=True, max_length=19, classes=f"field {field.name}"
+                )
+        yield Tick("Ignore end of answer", options.sampling.ignore_eos, compact=True, classes="ignore-eos")
+        yield Static("Stop texts")
+        stop = displayable(stop_lines(options.sampling.stop))
+        yield TextArea(stop, compact=True, placeholder="None.", classes="stop")
+        yield Static(classes="form-problems", markup=False)
+
+    def on_mount(self) -> None:
+        """Fill the list of presets."""
+        self._show_presets()
+
+    def show(self, options: ChatOptions, settings: Settings) -> None:
+        """Show other options, or the same after the presets have changed."""
+        self.options, self._settings = options, settings
+        sampling = options.sampling
+        with self.prevent(Input.Changed, TextArea.Changed, Checkbox.Changed):
+            for entry in self.query(Input):
+                entry.value = field_of(entry).text(sampling)
+            _load(self.query_one(".system-prompt", TextArea), displayable(options.system_prompt))
+            _load(self.query_one(".stop", TextArea), displayable(stop_lines(sampling.stop)))
+            self.query_one(Checkbox).value = sampling.ignore_eos
+        self._show_presets()
+        self._show_problems()
+
+    @on(Input.Changed)
+    @on(TextArea.Changed)
+    @on(Checkbox.Changed)
+    def read(self) -> None:
+        """Take what is valid, and say what is not."""
+        self._show_problems()
+        values = {
+            field.name: value
+            for entry in self.query(Input)
+            if (value := (field := field_of(entry)).value(entry.value)) is not None
+        }
+        sampling = replace(
+            self.options.sampling,
+            **values,  # type: ignore[arg-type]
+            stop=self._stop(),
+            ignore_eos=self.query_one(Checkbox).value,
+        )
+        self._take(ChatOptions(self._system_prompt(), sampling))
+
+    # What cannot be shown is shown as something else: it stays as it is until somebody writes there.
+
+    def _system_prompt(self) -> str:
+        text, now = self.query_one(".system-prompt", TextArea).text, self.options.system_prompt
+        return now if text == displayable(now) else text
+
+    def _stop(self) -> tuple[str, ...]:
+        lines, now = self.query_one(".stop", TextArea).text, self.options.sampling.stop
+        return now if lines == displayable(stop_lines(now)) else stop_texts(lines)
+
+    @on(Select.Changed)
+    def follow(self, event: Select.Changed) -> None:
+        """Take over a preset."""
+        presets = all_presets(self._settings)
+        if event.value in presets:
+            options = applied(presets[str(event.value)], self.options)
+            self._take(options)
+            self.show(options, self._settings)
+        else:
+            self._show_presets()
+
+    def _take(self, options: ChatOptions) -> None:
+        if options != self.options:
+            self.options = options
+            self.post_message(self.Changed(self.side, options))
+            self._show_presets()
+
+    def _show_presets(self) -> None:
+        names, chosen = list(all_presets(self._settings)), self.preset
+        select: Select[str] = self.query_one(Select)
+        with self.prevent(Select.Changed):
+            select.set_options((Content(displayable(name)), name) for name in names)
+            select.value = chosen or Select.NULL
+        for button in self.query(".rename, .delete").results(Button):
+            button.disabled = chosen not in self._settings.presets
+
+    def _show_problems(self) -> None:
+        problems = []
+        for entry in self.query(Input):
+            problem = field_of(entry).problem(entry.value)
+            entry.set_class(bool(problem), "-wrong")
+            problems += [f"✗ {problem}"] if problem else []
+        shown = self.query_one(".form-problems", Static)
+        shown.update("\n".join(problems))
+        shown.display = bool(problems)
+
+    @on(Button.Pressed, ".save")
+    def want_save(self) -> None:
+        """Ask for a name."""
+        self.post_message(self.SaveWanted(self.side))
+
+    @on(Button.Pressed, ".rename")
+    def want_rename(self) -> None:
+        """Ask for another name."""
+        self.post_message(self.RenameWanted(self.preset))
+
+    @on(Button.Pressed, ".delete")
+    def want_delete(self) -> None:
+        """Let the preset go."""
+        self.post_message(self.DeleteWanted(self.preset))
+
+
+def field_of(entry: Input) -> Field:
+    """What an entry of the form is for."""
+    return next(field for field in FIELDS if entry.has_class(field.name))
+
+
+def _load(area: TextArea, text: str) -> None:
+    if area.text != text:  # loading moves the cursor
+        area.load_text(text)

@@ -1,0 +1,76 @@
+"""Inter-token latencies as histograms, on one logarithmic axis for both sides."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from functools import lru_cache
+from itertools import pairwise
+from math import ceil
+
+from textual.content import Content
+
+from app.state.side.snapshot import Snapshot
+from app.units import seconds_text
+from app.widgets.panels.drawing import LEVELS, MUTED
+from engines.measure.timing import percentile
+
+WINDOW = (0.5, 99.5)
+"""Percentiles between which gaps are drawn: one pause of a second would press all others into one cell."""
+
+Ends = tuple[float, float]
+"""The shortest and the longest gap that is drawn, in seconds."""
+
+
+@lru_cache(maxsize=4)
+def _sorted(gaps: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(sorted(gaps))
+
+
+def gap_axis(snapshot: Snapshot) -> Ends | None:
+    """What both histograms are drawn between; None before there are gaps."""
+    ends = [
+        percentile(_sorted(side.gaps), percent)
+        for side in (snapshot.left, snapshot.right)
+        if side.gaps
+        for percent in WINDOW
+    ]
+    return (max(1e-6, min(ends)), max(ends)) if ends else None
+
+
+def in_words(gaps: tuple[float, ...]) -> str:
+    """`p50 5.70 ms  p95 7.10 ms`."""
+    if not gaps:
+        return "too short"
+    median, late = (seconds_text(percentile(_sorted(gaps), percent)) for percent in (50, 95))
+    return f"p50 {median}  p95 {late}"
+
+
+def histogram(gaps: tuple[float, ...], ends: Ends, cells: int, rows: int) -> list[str]:
+    """How many gaps were how long, in `rows` lines of `cells`; blank where none was measured."""
+    counts = _counts(gaps, ends, cells)
+    most = max(counts, default=0)
+    heights = [ceil(count / most * rows * len(LEVELS)) if count else 0 for count in counts]
+    return ["".join(_cell(height - row * len(LEVELS)) for height in heights) for row in reversed(range(rows))]
+
+
+def scale(ends: Ends, cells: int) -> Content:
+    """The axis in words: its ends, and its middle where there is room."""
+    low, high = ends
+    texts = [seconds_text(low), seconds_text((low * high) ** 0.5), seconds_text(high)]
+    gap = cells - sum(map(len, texts))
+    if gap < 4:
+        return Content.styled(f"{texts[0]}{texts[2]:>{max(0, cells - len(texts[0]))}}", MUTED)
+    return Content.styled(f"{texts[0]}{' ' * (gap // 2)}{texts[1]}{' ' * (gap - gap // 2)}{texts[2]}", MUTED)
+
+
+def _counts(gaps: tuple[float, ...], ends: Ends, cells: int) -> list[int]:
+    """How many gaps fall into each cell; those beyond the ends into the first and the last."""
+    low, high = ends
+    ordered = _sorted(gaps)
+    edges = [low * (high / low) ** (cell / cells) for cell in range(1, cells)]
+    below = [0, *(bisect_right(ordered, edge) for edge in edges), len(ordered)]
+    return [after - before for before, after in pairwise(below)]
+
+
+def _cell(height: int) -> str:
+    return LEVELS[min(height, len(LEVELS)) - 1] if height > 0 else " "

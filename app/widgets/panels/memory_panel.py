@@ -1,0 +1,182 @@
+"""Memory by part: of each side's engine, of the machine, and of every GPU."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar, NamedTuple
+
+from rich.cells import cell_len
+from textual.content import Content
+
+from app.state.side.snapshot import SideSnapshot, Snapshot
+from app.units import MISSING, bytes_of_text, bytes_text, share_text
+from app.widgets.panels.device import in_use_first
+from app.widgets.panels.drawing import MUTED, Part, fit_pieces, lines, one_line, stacked_bar
+from app.widgets.panels.memory_parts import estimate_table, parts_line, side_parts
+from app.widgets.panels.panel import NO_ENGINE, Panel, has_engine, sides
+from engines.measure.gpu import GpuSample
+
+NARROWEST_BAR = 8
+PROGRAMS = Part(0, "░", "$memory-programs")
+"""What other programs hold."""
+
+
+class Row(NamedTuple):
+    """A bar with its name and its figures."""
+
+    name: Content
+    parts: tuple[Part, ...]
+    total: float
+    figures: str
+    share: str = ""
+    """Left out where it would take the bar's room."""
+
+
+class MemoryPanel(Panel):
+    """Stacked bars of memory."""
+
+    TITLE: ClassVar[str] = "Memory"
+    LEGEND: ClassVar[str] = (
+        "[$memory-weights]█[/] weights [$memory-kv]▓[/] KV [$memory-other]▒[/] other "
+        "[$memory-programs]░[/] programs"
+    )
+    GPU_LEGEND: ClassVar[str] = LEGEND.replace("other ", "workspace [$memory-other]▚[/] context ")
+    SUMMARY: ClassVar[str] = (
+        "What each engine holds by part, beside what was expected of it, and what other programs use."
+    )
+    HELP = """\
+### Memory
+
+Each side's bar is what its engine holds: of the machine's memory, or of its GPU's. **Weights** and **KV
+cache** are counted by the engine's library. On the CPU everything else of the process is **other** (runtime,
+activations, libraries). On a GPU, **workspace** is what the library's allocator holds for activations and
+scratch, and **context** what the driver counts beyond it: the CUDA context and captured graphs. **Peak** is
+the most that the allocator held, not what polling happened to see. Both bars are drawn to one scale.
+
+The **estimate** is what Prepare expected with a full context; a cache that grows is left out when it is held
+against what is taken. F7 shows it part by part.
+
+The machine's bar, and that of each GPU, holds the **left** side, the **right** side and **other programs**;
+dots are free. In a container the driver names no processes: then contexts cannot be told from other programs.
+
+An engine that reserves its KV cache at start shows it in full from the first moment on.
+"""
+
+    def legend(self, snapshot: Snapshot) -> str:
+        """On a GPU what is beside weights and cache has names of its own."""
+        return self.GPU_LEGEND if snapshot.left.on_gpu or snapshot.right.on_gpu else self.LEGEND
+
+    def draw(self, snapshot: Snapshot, width: int, height: int) -> Content:
+        """A bar a side, with its parts in words below, then machine and GPUs, then the estimates.
+
+        What has no room is left out: first the estimates, then the words.
+        """
+        devices = device_rows(snapshot)
+        parts_too = height >= 4 + min(1, len(devices))
+        engines = [row for row in sides(snapshot) if has_engine(row[2])]
+        scale = max((side.held for *_, side in engines), default=0)
+        rows = [side_row(letter, style, side, scale, width) for letter, style, side in engines]
+        shown = _aligned(rows + devices, width)
+        bars, below = shown[: len(rows)], shown[len(rows) :]
+        block: list[Content] = [] if engines else [Content.styled(NO_ENGINE, MUTED)]
+        for bar, (_, _, side) in zip(bars, engines, strict=True):
+            block += [bar, parts_line(side, width)] if parts_too else [bar]
+        block += _cut(below, height - len(block))
+        tables = [line for row in engines for line in (Content(""), *estimate_table(*row))]
+        return lines([*block, *(tables if len(block) + len(tables) <= height else [])], height)
+
+    def draw_folded(self, snapshot: Snapshot, width: int, height: int) -> Content:
+        """Totals in words, and the machine's bar in what is left of the line."""
+        pieces = [Content.styled("memory", "bold")]
+        for letter, style, side in sides(snapshot):
+            if has_engine(side):
+                figure = bytes_text(side.held or None)
+                pieces.append(Content.assemble((f"{letter} ", f"bold {style}"), figure))
+        devices = device_rows(snapshot)
+        pieces += [Content.assemble(row.name, " ", f"{row.figures} {row.share}".rstrip()) for row in devices]
+        line = fit_pieces(pieces, width)
+        room = width - line.cell_length - 2
+        if not devices or room < NARROWEST_BAR:
+            return line
+        return Content.assemble(line, "  ", stacked_bar(devices[-1].parts, devices[-1].total, min(room, 40)))
+
+
+def side_row(letter: str, style: str, side: SideSnapshot, scale: float, width: int) -> Row:
+    """A side's bar, to the scale of the larger side."""
+    title = one_line(side.title or str(side.phase), max(8, width * 3 // 10))
+    name = Content.assemble((f"{letter} ", f"bold {style}"), (title, style))
+    peak = f"tensors' peak {bytes_text(side.memory.peak)}" if side.memory and side.memory.peak else ""
+    return Row(name, tuple(one.part for one in side_parts(side)), scale, bytes_text(side.held or None), peak)
+
+
+def device_rows(snapshot: Snapshot) -> list[Row]:
+    """The machine's memory and each GPU's; those that engines live in come first."""
+    gpus = []
+    rows = []
+    if snapshot.memory_total > 0:
+        left, right = (side.process_bytes or 0 for side in (snapshot.left, snapshot.right))
+        parts = _owners(left, right, snapshot.memory_used)
+        rows.append(_device_row("machine", parts, snapshot.memory_used, snapshot.memory_total))
+    for gpu in in_use_first(snapshot):
+        parts = _gpu_parts(snapshot, gpu)
+        gpus.append(_device_row(f"GPU {gpu.index}", parts, gpu.memory_used, gpu.memory_total))
+    return gpus + rows if snapshot.left.on_gpu or snapshot.right.on_gpu else rows + gpus
+
+
+def _gpu_parts(snapshot: Snapshot, gpu: GpuSample) -> tuple[Part, ...]:
+    both = (snapshot.left, snapshot.right)
+    left, right = (_on(side, gpu) for side in both)
+    # In a container the driver names none of our processes: what the library counts is ours, and the rest
+    # may be our CUDA contexts as well as other programs.
+    unnamed = any(side.on_gpu and has_engine(side) and side.gpu_bytes is None for side in both)
+    return _owners(left, right, gpu.memory_used or 0, Part(0, "▚", MUTED) if unnamed else PROGRAMS)
+
+
+def _on(side: SideSnapshot, gpu: GpuSample) -> int:
+    """Bytes that a side's engine holds of a GPU."""
+    if side.bytes_by_gpu:
+        return side.bytes_by_gpu.get(gpu.index, 0)
+    return side.held_on(gpu.device) if gpu.device else 0
+
+
+def _owners(left: int, right: int, used: int, rest: Part = PROGRAMS) -> tuple[Part, ...]:
+    return (
+        Part(left, "L", "$background on $left"),
+        Part(right, "R", "$background on $right"),
+        replace(rest, amount=max(0, used - left - right)),
+    )
+
+
+def _device_row(name: str, parts: tuple[Part, ...], used: int | None, total: int | None) -> Row:
+    share = share_text(used, total)
+    return Row(
+        Content(name), parts, float(total or 0), bytes_of_text(used, total), share if share != MISSING else ""
+    )
+
+
+def _aligned(rows: list[Row], width: int) -> list[Content]:
+    """Names left, figures right, and the bars in between, all of one length."""
+    if not rows:
+        return []
+    names = max(row.name.cell_length for row in rows)
+    for texts in ([f"{row.figures} {row.share}".rstrip() for row in rows], [row.figures for row in rows]):
+        figures = max(cell_len(text) for text in texts)
+        room = width - names - figures - 2
+        if room >= NARROWEST_BAR:
+            break
+    else:
+        return [fit_pieces((row.name, Content(row.figures), Content(row.share)), width) for row in rows]
+    return [
+        Content.assemble(
+            row.name.pad_right(names - row.name.cell_length + 1),
+            stacked_bar(row.parts, row.total, room),
+            f" {text:>{figures}}",
+        )
+        for row, text in zip(rows, texts, strict=True)
+    ]
+
+
+def _cut(rows: list[Content], room: int) -> list[Content]:
+    if len(rows) <= room or room <= 1:
+        return rows[: max(1, room)]
+    return [*rows[: room - 1], Content.styled(f"and {len(rows) - room + 1} more", MUTED)]

@@ -1,0 +1,98 @@
+"""One answer: from a prompt to its last token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from engines.backends.base import Emit, Generated, Stopped
+from engines.backends.compiled.runner import Runner
+from engines.backends.compiled.token_sampler import Sampler
+from engines.worker.protocol import Sampling
+
+
+class AnswerLoop:
+    """Steps of one answer. On a GPU each step is launched before the token of the one before is read.
+
+    The GPU then never waits for what the CPU does with a token; a stop comes one step later at most.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        prompt: Sequence[int],
+        sampling: Sampling,
+        eos: frozenset[int],
+        emit: Emit,
+        stopped: Stopped,
+    ) -> None:
+        self._runner = runner
+        self._prompt = list(prompt)
+        self._limit = sampling.max_tokens
+        self._eos = eos
+        self._emit = emit
+        self._stopped = stopped
+        self._sampler = Sampler(sampling, prompt, runner.device)
+        self._next_position = len(prompt)
+
+    def run(self) -> Generated:
+        """Emit the tokens; says why they ended and how much of the prompt was still cached."""
+        cached = self._runner.kept.common(self._prompt)
+        logits = None
+        for part in self._runner.prefill(self._prompt, cached):
+            if self._stopped():
+                return Generated("stopped", cached)
+            logits = part
+        token = self._sampler.choose(logits)
+        self._runner.begin(token, self._next_position)
+        answer: list[int] = []
+        try:
+            return Generated(self._decode(_Read(token), answer), cached)
+        finally:
+            launched = self._next_position - len(self._prompt)
+            self._runner.kept.held += answer[:launched]
+
+    def _decode(self, pending: _Read, answer: list[int]) -> str:
+        ahead = self._runner.on_gpu
+        while True:
+            following = self._launch() if ahead and len(answer) + 1 < self._limit else None
+            answer.append(pending.value())
+            self._emit(answer[-1:])
+            if answer[-1] in self._eos:
+                return "stop"
+            if len(answer) >= self._limit:
+                return "length"
+            if self._stopped():
+                return "stopped"
+            pending = following or self._launch()
+
+    def _launch(self) -> _Read:
+        """Compute the next token from the one that was chosen last."""
+        logits, token = self._runner.step(self._next_position)
+        self._next_position += 1
+        if not self._sampler.is_plain:
+            token = self._sampler.choose(logits)
+            self._runner.take(token)
+        return _Read(token)
+
+
+class _Read:
+    """A token on its way from the device."""
+
+    def __init__(self, token: Any) -> None:
+        self._event = None
+        if token.device.type == "cuda":
+            self._host = torch.empty((1, 1), dtype=torch.long, pin_memory=True)
+            self._host.copy_(token, non_blocking=True)
+            self._event = torch.cuda.Event()
+            self._event.record()
+        else:
+            self._host = token.clone()
+
+    def value(self) -> int:
+        """Wait for it."""
+        if self._event is not None:
+            self._event.synchronize()
+        return int(self._host)

@@ -1,0 +1,22 @@
+"""What the table of what runs where forbids is refused before anything is fetched or built."""
+
+from __future__ import annotations
+
+from engines.build.spec import EngineSpec
+from engines.errors import EngineError
+from engines.plan.hardware.hardware import devices
+from engines.plan.precision import rule
+
+
+def refuse_unsupported(spec: EngineSpec) -> None:
+    """Look up the precision on the device, as the picker does: settings and command lines know no picker.
+
+    It asks the driver: never on an event loop.
+
+    Raises:
+        EngineError: it cannot run there. A device that is not found is left to the backend.
+    """
+    device = next((one for one in devices() if one.name == spec.device), None)
+    row = rule(spec.backend, spec.precision, device) if device else None
+    if row is not None and row.support.state == "unavailable":
+        raise EngineError("unsupported-precision", row.support.reason, row.support.remedy)

@@ -1,0 +1,304 @@
+"""The facts of a checkpoint: a folder with config.json, safetensors and a tokenizer.
+
+Everything is read from the config and the headers; no weight is loaded, no code of the checkpoint runs.
+Nothing found is trusted: whatever a folder holds, the answer is a `Checkpoint` or an `EngineError`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+from engines.errors import EngineError
+from engines.plan.checkpoint.hub_cache import (
+    HubCheckpoint,
+    hub_cache_checkpoints,
+    hub_cache_folder,
+    hub_snapshot,
+    looks_like_hub_id,
+)
+from engines.plan.checkpoint.json_file import read_json_object
+from engines.plan.checkpoint.model_card import ModelCard, read_model_card
+from engines.plan.checkpoint.quantisation import Quantisation, find_quantisation
+from engines.plan.checkpoint.shape import DecoderShape, causal_architecture, read_shape
+from engines.plan.checkpoint.tensors import header_digest, tensor_entries, weight_files
+from engines.plan.checkpoint.weights import Weights, add_up
+from engines.plan.random_shape import random_seed
+
+__all__ = [
+    "Checkpoint",
+    "HubCheckpoint",
+    "Quantisation",
+    "hub_cache_checkpoints",
+    "hub_cache_folder",
+    "looks_like_hub_id",
+    "read_checkpoint",
+]
+
+TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "tekken.json",
+    "vocab.txt", "vocab.json",
+)  # fmt: skip
+"""Any one of them is a tokenizer that transformers can load."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What can be known of a checkpoint before anything is built."""
+
+    name: str
+    """Hub id of a hub snapshot, else the folder's name."""
+    folder: Path
+    """Absolute."""
+    architecture: str
+    """Class name in transformers, such as `LlamaForCausalLM`."""
+    model_type: str
+    """Family name in transformers, such as `llama`; empty where the config has none."""
+    shape: DecoderShape
+    weights: Weights
+    quantisation: Quantisation | None
+    """How it is quantised already; None for plain weights."""
+    has_tokenizer: bool
+    has_chat_template: bool
+    needs_remote_code: bool
+    """Whether only code found in the checkpoint can run it."""
+    card: ModelCard
+    is_random: bool = False
+    """Whether its weights are made from a seed when an engine is loaded, and lie in no file."""
+    identity: dict[str, str] = field(hash=False, default_factory=dict)
+    """Facts that change when its content does: part of an engine's fingerprint."""
+
+    @property
+    def parameters(self) -> int:
+        """All parameters, a tied head counted once."""
+        return self.weights.parameters
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of all tensors on disk."""
+        return self.weights.bytes_on_disk
+
+    @property
+    def dtype(self) -> str:
+        """The type of most parameters, by the names of `engines.plan.precision` where there is one."""
+        return self.weights.dtype
+
+    @property
+    def layers(self) -> int:
+        """Decoder layers."""
+        return self.shape.layers
+
+    @property
+    def hidden(self) -> int:
+        """Width of the residual stream."""
+        return self.shape.hidden
+
+    @property
+    def heads(self) -> int:
+        """Query heads in a layer."""
+        return self.shape.heads
+
+    @property
+    def kv_heads(self) -> int:
+        """Key and value heads in a layer."""
+        return self.shape.kv_heads
+
+    @property
+    def head_dim(self) -> int:
+        """Width of a head."""
+        return self.shape.head_dim
+
+    @property
+    def vocabulary(self) -> int:
+        """Token ids that the head tells apart."""
+        return self.shape.vocabulary
+
+    @property
+    def max_positions(self) -> int | None:
+        """Tokens that the positions were trained for; None where the config does not say."""
+        return self.shape.max_positions
+
+    @property
+    def embedding_parameters(self) -> int:
+        """Parameters in the input tables, of which one row is read for each token."""
+        return self.weights.embedding
+
+    @property
+    def parameters_read_per_token(self) -> int:
+        """Parameters that one decoded token reads: no input table, the head, the active experts only."""
+        weights = self.weights
+        idle_experts = round(weights.expert * (1 - self.shape.active_expert_share))
+        tied_head = weights.head if weights.tied else 0
+        return weights.parameters - weights.embedding + tied_head - idle_experts
+
+    def kv_bytes_per_token(self, element_bytes: float, head_overhead: float = 0.0) -> float:
+        """Bytes of KV cache that one more token takes: 2 · layers · kv_heads · head_dim · element bytes.
+
+        Args:
+            element_bytes: bytes of one stored key or value.
+            head_overhead: bytes of scales for each head's key and each head's value.
+        """
+        return self._kv_bytes_per_layer(element_bytes, head_overhead) * (
+            self.shape.full_attention_layers + self.shape.sliding_attention_layers
+        )
+
+    def kv_bytes(self, tokens: int, element_bytes: float, head_overhead: float = 0.0) -> int:
+        """Bytes of KV cache at `tokens`; layers with a sliding window hold no more than the window."""
+        window = min(tokens, self.shape.sliding_window or tokens)
+        held = self.shape.full_attention_layers * tokens + self.shape.sliding_attention_layers * window
+        return round(self._kv_bytes_per_layer(element_bytes, head_overhead) * held)
+
+    def _kv_bytes_per_layer(self, element_bytes: float, head_overhead: float) -> float:
+        return 2 * self.shape.kv_heads * (self.shape.head_dim * element_bytes + head_overhead)
+
+
+def read_checkpoint(
+    folder: Path, *, trust_remote_code: bool = False, need_tokenizer: bool = True
+) -> Checkpoint:
+    """Read the facts of the checkpoint in `folder`.
+
+    Raises:
+        EngineError: `no-checkpoint`, `broken-config`, `not-causal-lm`, `remote-code`, `missing-tokenizer`,
+            `missing-weights` or `broken-weights`, with words for the user.
+    """
+    try:
+        return _read(folder.expanduser().absolute(), trust_remote_code, need_tokenizer)
+    except (OSError, RuntimeError) as error:  # no right to read it, a file that vanished, no home folder
+        raise EngineError(
+            "no-checkpoint", f"{folder} cannot be read: {error}.", "Check the path and its permissions."
+        ) from error
+
+
+def _read(folder: Path, trust_remote_code: bool, need_tokenizer: bool) -> Checkpoint:
+    file = _config_file(folder)
+    config = read_json_object(file)
+    architecture = causal_architecture(config, file)
+    model_type = _model_type(config)
+    settings = _tokenizer_settings(folder)
+    remote = _needs_remote_code(config, settings, model_type, folder)
+    if remote and not trust_remote_code:
+        raise _remote_code(architecture)
+    has_tokenizer = remote or _has_tokenizer(folder)
+    if need_tokenizer and not has_tokenizer:
+        raise _missing_tokenizer(folder)
+    quantisation = find_quantisation(folder, config)
+    return Checkpoint(
+        name=_name(folder),
+        folder=folder,
+        architecture=architecture,
+        model_type=model_type,
+        shape=read_shape(config, file),
+        weights=_weights(folder, config, quantisation),
+        quantisation=quantisation,
+        has_tokenizer=has_tokenizer,
+        has_chat_template=_has_chat_template(folder, settings),
+        needs_remote_code=remote,
+        card=read_model_card(folder),
+        is_random=random_seed(folder) is not None,
+        identity=_identity(folder),
+    )
+
+
+def _weights(folder: Path, config: Mapping[str, object], quantisation: Quantisation | None) -> Weights:
+    tie = config.get("tie_word_embeddings") is True
+    return add_up(tensor_entries(folder), tie, quantisation.bits if quantisation else None)
+
+
+def _config_file(folder: Path) -> Path:
+    file = folder / "config.json"
+    if file.is_file():
+        return file
+    hint = "Choose a folder with config.json, safetensors and a tokenizer, as transformers saves it."
+    if not folder.is_dir():
+        what = "is a file, not a model folder" if folder.exists() else "does not exist"
+    elif (folder / "adapter_config.json").is_file():
+        what, hint = "is an adapter without its base model", "Merge the adapter into its base model first."
+    elif any(folder.glob("*.gguf")):
+        what = "holds a GGUF file, which no backend here loads"
+    else:
+        what = "has no config.json" if any(folder.iterdir()) else "is empty"
+    raise EngineError("no-checkpoint", f"{folder} {what}.", hint)
+
+
+def _model_type(config: Mapping[str, object]) -> str:
+    value = config.get("model_type")
+    return value[:80] if isinstance(value, str) and value.isprintable() else ""
+
+
+def _tokenizer_settings(folder: Path) -> Mapping[str, object]:
+    file = folder / "tokenizer_config.json"
+    return read_json_object(file) if file.is_file() else {}
+
+
+def _needs_remote_code(
+    config: Mapping[str, object], settings: Mapping[str, object], model_type: str, folder: Path
+) -> bool:
+    """A checkpoint may name code for a family that transformers has learnt since: then it is not needed."""
+    model = "AutoModelForCausalLM" in _keys(config.get("auto_map")) and not _is_known_family(model_type)
+    tokenizer = "AutoTokenizer" in _keys(settings.get("auto_map")) and not _has_tokenizer(folder)
+    return model or tokenizer
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in TOKENIZER_FILES)
+
+
+def _keys(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _is_known_family(model_type: str) -> bool:
+    """Whether the transformers installed here has a folder for the family; nothing is imported."""
+    package = find_spec("transformers")
+    name = model_type.replace("-", "_")
+    if package is None or package.origin is None or not name.isidentifier():
+        return False
+    return (Path(package.origin).parent / "models" / name).is_dir()
+
+
+def _remote_code(architecture: str) -> EngineError:
+    return EngineError(
+        "remote-code",
+        f"{architecture} is unknown to the installed transformers: "
+        "loading it would run code from the checkpoint.",
+        "Read that code; if you trust it, allow it with trust_remote_code. A newer transformers may know it.",
+    )
+
+
+def _missing_tokenizer(folder: Path) -> EngineError:
+    return EngineError(
+        "missing-tokenizer",
+        f"{folder.name} has no tokenizer.",
+        "Copy tokenizer.json and tokenizer_config.json of the original model into the folder.",
+    )
+
+
+def _has_chat_template(folder: Path, settings: Mapping[str, object]) -> bool:
+    in_settings = bool(settings.get("chat_template"))
+    return in_settings or any((folder / f"chat_template.{ending}").is_file() for ending in ("jinja", "json"))
+
+
+def _name(folder: Path) -> str:
+    snapshot = hub_snapshot(folder)
+    return snapshot[0] if snapshot else folder.name
+
+
+def _identity(folder: Path) -> dict[str, str]:
+    """Digests of config and headers, the size of each file, and the hub's revision or the times of change.
+
+    A hub snapshot is named by its commit, so that copying or downloading it anew changes nothing.
+    """
+    snapshot = hub_snapshot(folder)
+    facts = {"config.json": hashlib.sha256((folder / "config.json").read_bytes()).hexdigest()}
+    if snapshot:
+        facts |= {"hub id": snapshot[0], "hub revision": snapshot[1]}
+    for file in weight_files(folder):
+        status = file.stat()
+        facts[f"header of {file.name}"] = header_digest(file)
+        facts[f"bytes of {file.name}"] = str(status.st_size)
+        if not snapshot:
+            facts[f"change of {file.name}"] = str(status.st_mtime_ns)
+    return facts

@@ -1,0 +1,162 @@
+"""Where each tensor of a checkpoint lies, from the safetensors headers alone.
+
+Nothing in a file is trusted: sizes and offsets are checked before anything is read or mapped.
+Format: https://github.com/huggingface/safetensors, section "Format".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from engines.errors import EngineError
+from engines.plan.checkpoint.json_file import broken, read_json_object
+from engines.plan.random_shape import MARKER, random_seed, random_tensors
+
+DTYPE_BITS = {
+    "F64": 64, "F32": 32, "F16": 16, "BF16": 16, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F4": 4,
+    "I64": 64, "I32": 32, "I16": 16, "I8": 8, "U64": 64, "U32": 32, "U16": 16, "U8": 8, "BOOL": 8,
+}  # fmt: skip
+MAX_HEADER_BYTES = 100_000_000
+"""The limit of the reference implementation."""
+MAX_DIMENSIONS = 16
+"""No tensor of a language model has more than five."""
+MAX_FILE_NAME = 255
+"""Bytes of a name on every file system in use."""
+
+
+@dataclass(frozen=True)
+class TensorEntry:
+    """One tensor on disk, row-major and little-endian."""
+
+    file: Path
+    dtype: str
+    """A key of DTYPE_BITS."""
+    shape: tuple[int, ...]
+    offset: int
+    """First byte in the file."""
+    size: int
+    """Bytes."""
+
+    @property
+    def elements(self) -> int:
+        """Number of values, whatever their width."""
+        return prod(self.shape)
+
+
+def tensor_entries(folder: Path) -> dict[str, TensorEntry]:
+    """Every tensor of the checkpoint in `folder`, by name; sharded checkpoints are joined.
+
+    Raises:
+        EngineError: there are no safetensors files, one is missing, or a header is broken.
+    """
+    if random_seed(folder) is not None:
+        return _random_entries(folder)
+    entries: dict[str, TensorEntry] = {}
+    for file in weight_files(folder):
+        entries |= _entries_of(file)
+    return entries
+
+
+def _random_entries(folder: Path) -> dict[str, TensorEntry]:
+    """What the weights of a shape without weights would be: nothing of it lies in a file."""
+    tensors = random_tensors(dict(read_json_object(folder / "config.json")))
+    marker = folder / MARKER
+    return {name: TensorEntry(marker, "BF16", shape, 0, 2 * prod(shape)) for name, shape in tensors.items()}
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a checkpoint: those its index names, or every one in the folder.
+
+    A shape whose weights are random has none.
+
+    Raises:
+        EngineError: there are none, the index is broken, or a file that it names is missing.
+    """
+    if random_seed(folder) is not None:
+        return []
+    index = folder / "model.safetensors.index.json"
+    names = _indexed_names(index) if index.is_file() else sorted(p.name for p in folder.glob("*.safetensors"))
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise EngineError(
+            "missing-weights",
+            f"{folder.name} lacks {missing[0]}" + (f" and {len(missing) - 1} more." if missing[1:] else "."),
+            "Download the checkpoint again: it is incomplete.",
+        )
+    if not names:
+        raise EngineError(
+            "missing-weights",
+            f"{folder.name} holds no .safetensors file.",
+            "Pickled weights (.bin, .pt) are not loaded: convert them to safetensors first.",
+        )
+    return [folder / name for name in names]
+
+
+def header_digest(file: Path) -> str:
+    """SHA-256 of the header of a safetensors file, in hex: names, types, shapes and places of its tensors.
+
+    Raises:
+        EngineError: the file cannot be read, or claims a header that it cannot hold.
+    """
+    return hashlib.sha256(_raw_header(file)).hexdigest()
+
+
+def _indexed_names(index: Path) -> list[str]:
+    weight_map = read_json_object(index, "broken-weights").get("weight_map")
+    names = list(weight_map.values()) if isinstance(weight_map, dict) else []
+    if not names:
+        raise _broken(index, "its weight_map cannot be read")
+    if not all(isinstance(name, str) and _is_plain_name(name) for name in names):
+        raise _broken(index, "it names a file outside its folder")
+    return sorted(set(names))
+
+
+def _is_plain_name(name: str) -> bool:
+    return (
+        bool(name) and Path(name).name == name and name.isprintable() and len(name.encode()) <= MAX_FILE_NAME
+    )
+
+
+def _raw_header(file: Path) -> bytes:
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            if 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
+                return stream.read(length)
+    except OSError as error:
+        raise _broken(file, f"it cannot be read ({error.strerror})") from error
+    raise _broken(file, f"its header claims {length:,} bytes and the file has {size:,}")
+
+
+def _entries_of(file: Path) -> dict[str, TensorEntry]:
+    raw = _raw_header(file)
+    size = file.stat().st_size
+    try:
+        header = json.loads(raw)
+        header.pop("__metadata__", None)
+        return {name: _entry(file, name, value, 8 + len(raw), size) for name, value in header.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _broken(file, "its header is not the JSON of a safetensors file") from error
+
+
+def _entry(file: Path, name: str, value: dict[str, list[int]], base: int, file_size: int) -> TensorEntry:
+    begin, end = value["data_offsets"]
+    dtype, shape = str(value["dtype"]), tuple(value["shape"])
+    # JSON's true is an int to Python, and a product of unbounded numbers could take minutes.
+    numbers = (begin, end, *shape)
+    if len(shape) > MAX_DIMENSIONS or not all(type(n) is int and 0 <= n < 2**63 for n in numbers):
+        raise _broken(file, f"{name[:80]!r} has no valid shape or place")
+    if dtype not in DTYPE_BITS:
+        raise _broken(file, f"{name[:80]!r} has the unknown type {dtype[:80]!r}")
+    if end - begin != (prod(shape) * DTYPE_BITS[dtype] + 7) // 8 or base + end > file_size:
+        raise _broken(file, f"{name[:80]!r} does not fit the file, which may be cut off")
+    return TensorEntry(file, dtype, shape, base + begin, end - begin)
+
+
+def _broken(file: Path, why: str) -> EngineError:
+    return broken(file, "broken-weights", why)

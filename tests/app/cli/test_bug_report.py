@@ -1,0 +1,87 @@
+"""`doctor --report`: all that a bug report needs, and nothing that is nobody's business."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from app.cli import bug_report
+from app.cli.main import cli
+from app.state.settings import paths
+from app.state.settings.settings import ChatOptions, EngineChoice, Settings, save_settings
+from engines.worker.protocol import Sampling
+from tests.engines.double_environment import make_environment
+
+PROMPT, STOP = "You are Ada's secretary.", "Yours, Ada"
+
+
+def doctor(*words: str) -> Result:
+    """`trt-playground doctor`."""
+    return CliRunner().invoke(cli, ["doctor", *words])
+
+
+def test_the_file_has_every_part(own_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_AbCdEfGhIjKlMnOpQr")
+    python = make_environment(tmp_path / "made", "main")
+    assert CliRunner().invoke(cli, ["env", "use", "tensorrt-llm", str(python)]).exit_code == 0
+    options = ChatOptions(PROMPT, Sampling(stop=(STOP,)))
+    chosen = Settings(left=EngineChoice("openvino", "int4"), left_chat=options, presets={PROMPT: options})
+    save_settings(paths.settings_file(), chosen)
+    paths.log_folder().mkdir(parents=True, exist_ok=True)
+    lines = [f"line {number} hf_AbCdEfGhIjKlMnOpQr" for number in range(200)]
+    (paths.log_folder() / "left.log").write_text("\n".join(lines))
+    file = tmp_path / "report.txt"
+    done = doctor("--report", str(file))
+    assert done.exit_code == 0, done.output
+    text = file.read_text()
+    for part in ("OpenVINO:", "env check tensorrt-llm", "names present", "engines in", 'precision = "int4"'):
+        assert part in text
+    assert f"line {200 - bug_report.LOG_LINES} <" in text
+    assert f"line {199 - bug_report.LOG_LINES} <" not in text
+    assert f'system_prompt = "{len(PROMPT)} characters"' in text
+    for private in (PROMPT, STOP, "hf_AbC"):
+        assert private not in text
+
+
+def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "report.txt"
+    file.write_text("mine")
+    done = doctor("--report", str(file))
+    assert done.exit_code == 1
+    assert "there already" in done.output
+    assert file.read_text() == "mine"
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    done = doctor("--report", str(tmp_path / "no" / "report.txt"))
+    assert done.exit_code == 1
+    assert "cannot be written: No such file" in done.output
+
+
+def test_a_report_that_is_cancelled_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cancel(*_: object) -> list[str]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bug_report, "_lines", cancel)
+    with pytest.raises(KeyboardInterrupt):
+        bug_report.write_report(tmp_path / "report.txt", 1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_broken_settings_and_logs_are_part_of_it(
+    own_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bug_report, "report", _nothing)
+    paths.settings_file().parent.mkdir(parents=True, exist_ok=True)
+    paths.settings_file().write_text("context = 'long'")
+    (paths.log_folder() / "folder.log").mkdir(parents=True)
+    bug_report.write_report(tmp_path / "report.txt", 1)
+    text = (tmp_path / "report.txt").read_text()
+    assert "cannot be used" in text
+    assert "It cannot be read" in text
+
+
+async def _nothing() -> list[str]:
+    return []

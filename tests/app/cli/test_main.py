@@ -1,0 +1,118 @@
+"""The command line, as a user types it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from app.cli.launch import parse_engine
+from app.state.settings.settings import ChatOptions, EngineChoice, Settings, save_settings
+from engines.worker.protocol import Sampling
+
+COMMAND = str(Path(sys.executable).with_name("trt-playground"))
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([COMMAND, *arguments], capture_output=True, text=True, timeout=100, check=False)
+
+
+def test_version() -> None:
+    done = run("--version")
+    assert re.fullmatch(r"trt-playground \d+\.\d+\.\d+\n", done.stdout)
+    assert done.returncode == 0
+
+
+def test_ask_builds_answers_and_reuses(tiny: Path) -> None:
+    """The answer alone on stdout; the second time nothing is built; the store can list and delete it."""
+    words = ("ask", "Hello", "-m", str(tiny), "--engine", "openvino:int8", "--max-tokens", "8")
+    first, second = run(*words), run(*words)
+    assert first.returncode == second.returncode == 0
+    assert first.stdout == second.stdout
+    assert "tok/s" in first.stderr
+    assert "built in" in first.stderr
+    assert "reused from the store" in second.stderr
+    listed = run("engines", "ls").stdout
+    assert "OpenVINO int8" in listed
+    fingerprint = listed.split()[0]
+    assert run("engines", "verify").returncode == 0
+    assert run("engines", "rm", fingerprint).returncode == 0
+    assert run("engines", "rm", fingerprint).returncode == 1
+    assert "0 engines" in run("engines", "ls").stdout
+
+
+def test_ask_with_presets_and_sampling(
+    tiny: Path, own_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours, the user's, and what is said beside them; one that does not exist is told with those that do."""
+    chat = ChatOptions("Be a pirate.", Sampling(temperature=1.5, max_tokens=6, seed=3, ignore_eos=True))
+    save_settings(own_folders / "settings.toml", Settings(presets={"Pirate": chat}))
+    monkeypatch.setenv("TRT_PLAYGROUND_CONFIG", str(own_folders / "settings.toml"))
+    words = ("ask", "Hello", "-m", str(tiny), "--preset")
+    first, again = run(*words, "Pirate"), run(*words, "Pirate")
+    other = run(*words, "Pirate", "--seed", "4", "--system", "")
+    assert first.returncode == 0
+    assert "6 tokens" in first.stderr
+    assert first.stdout == again.stdout != other.stdout
+    assert "4 tokens" in run(*words, "Measure", "--max-tokens", "4", "--temperature", "0.5").stderr
+    unknown = run(*words, "Nobody")
+    assert unknown.returncode == 2
+    assert "Pirate" in unknown.stderr
+    assert run(*words, "Greedy", "--temperature", "-1").returncode == 2
+
+
+def test_ask_says_what_is_wrong(tmp_path: Path) -> None:
+    done = run("ask", "Hello", "-m", str(tmp_path))
+    assert done.returncode == 1
+    assert "config.json" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_damaged_engine_is_found(tiny: Path) -> None:
+    assert run("ask", "Hello", "-m", str(tiny), "--max-tokens", "2").returncode == 0
+    root = Path(run("engines", "ls").stdout.rpartition(" in ")[2].strip())
+    largest = max(root.glob("engines/*/*"), key=lambda path: path.stat().st_size)
+    largest.write_bytes(b"cut")
+    assert run("engines", "verify").returncode == 1
+    again = run("ask", "Hello", "-m", str(tiny), "--max-tokens", "2")
+    assert again.returncode == 0
+    assert "built anew" in again.stderr
+
+
+def test_prune_wants_a_size() -> None:
+    assert run("engines", "prune", "--keep", "much").returncode == 2
+    assert run("engines", "prune", "--keep", "1GB").returncode == 0
+
+
+def test_doctor_names_machine_and_backends() -> None:
+    done = run("doctor")
+    assert done.returncode == 0
+    for word in ("Python", "cpu:", "engine store:", "PyTorch:", "OpenVINO:", "native"):
+        assert word in done.stdout
+
+
+def test_paths() -> None:
+    assert "engine store" in run("paths").stdout
+
+
+def test_broken_settings_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text("context = 'long'")
+    monkeypatch.setenv("TRT_PLAYGROUND_CONFIG", str(path))
+    done = run()
+    assert done.returncode == 2
+    assert str(path) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_engines_are_written_as_backend_and_precision() -> None:
+    assert parse_engine("openvino:int4") == EngineChoice("openvino", "int4")
+    assert parse_engine("openvino:int8:f16") == EngineChoice("openvino", "int8", "f16")
+    for text in ("openvino", "openvino:int3", "nothing:int8"):
+        with pytest.raises(typer.BadParameter):
+            parse_engine(text)

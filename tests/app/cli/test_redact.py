@@ -1,0 +1,64 @@
+"""What is taken out of a text before it is sent to others."""
+
+from __future__ import annotations
+
+import getpass
+import platform
+from pathlib import Path
+
+import pytest
+
+from app.cli.redact import anonymous
+
+NO_TOKEN = "a token of 12 characters, a hf_short, task-oriented sk-words, eyJust a word"
+
+
+@pytest.fixture
+def somebody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Ada, at her machine."""
+    home = tmp_path / "ada"
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setattr(getpass, "getuser", lambda: "ada")
+    monkeypatch.setattr(platform, "node", lambda: "analytical-engine")
+    return home
+
+
+def test_who_and_where(somebody: Path) -> None:
+    assert anonymous(f"{somebody}/models: missing") == "~/models: missing"
+    assert anonymous(f"{somebody}2/models").startswith("/")  # somebody else's
+    assert anonymous("/data/ada/x on analytical-engine") == "/data/<user>/x on <machine>"
+    assert anonymous("Canada, adapter, ada-lovelace") == "Canada, adapter, ada-lovelace"
+
+
+def test_names_that_say_nothing_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(getpass, "getuser", lambda: "root")
+    monkeypatch.setattr(platform, "node", lambda: "localhost")
+    assert anonymous("as root on localhost: root cause") == "as root on localhost: root cause"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "hf_AbCdEfGhIjKlMnOpQr",
+        "sk-proj-0123456789abcdef",
+        "nvapi-0123456789abcdef0123",
+        "ghp_0123456789abcdef0123",
+        "eyJhbGciOi.eyJzdWIiOiI.SflKxwRJSM",
+    ],
+)
+def test_tokens(secret: str) -> None:
+    assert anonymous(f"header {secret} sent") == "header <token> sent"
+
+
+def test_words_that_look_a_little_like_tokens_stay() -> None:
+    assert anonymous(NO_TOKEN) == NO_TOKEN
+
+
+def test_secrets_of_the_environment_and_logins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIRROR_PASSWORD", "correct horse")
+    monkeypatch.setenv("SHORT_TOKEN", "abc")
+    monkeypatch.setenv("A_SECRET", "horse battery")
+    monkeypatch.setenv("B_SECRET", "horse battery staple")
+    assert anonymous("with correct horse: abc") == "with <MIRROR_PASSWORD>: abc"
+    assert anonymous("horse battery staple") == "<B_SECRET>"
+    assert anonymous("https://ada:s3cret@mirror.example/simple") == "https://<login>@mirror.example/simple"

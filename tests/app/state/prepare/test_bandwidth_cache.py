@@ -1,0 +1,31 @@
+"""The file of measured bandwidths: one for each device, and nothing that is broken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.state.prepare import bandwidth_cache as bandwidths
+from app.state.prepare.bandwidth_cache import key, measure_bandwidth, read_bandwidth, read_bandwidths
+from engines.plan.hardware.hardware import Device
+
+CPU = Device("cpu", "cpu", "A processor", None, None, cores=4)
+GPU = Device("cuda:0", "cuda", "NVIDIA H200", None, None)
+
+
+def test_each_device_keeps_its_own(own_folders: Path) -> None:
+    bandwidths._remember(CPU, 40e9)
+    bandwidths._remember(GPU, 4.28e12)
+    bandwidths._remember(CPU, 41e9)
+    assert read_bandwidths() == {key(CPU): 41e9, key(GPU): 4.28e12}
+    fewer = Device("cpu", "cpu", "A processor", None, None, cores=2)
+    assert read_bandwidth(fewer) is None, "fewer cores read more slowly"
+
+
+async def test_a_gpu_that_is_not_there_is_no_bandwidth(own_folders: Path) -> None:
+    """The measuring process fails, and nothing is remembered."""
+    absent = Device("cuda:7", "cuda", "NVIDIA H200", None, None)
+    with pytest.raises(OSError, match="ended with status"):
+        await measure_bandwidth(absent)
+    assert read_bandwidths() == {}

@@ -1,0 +1,51 @@
+"""Garbage is collected between answers, and what was looked through once is not looked at each time."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from app.gc_policy import GROWTH, Garbage
+
+
+class Node:
+    """Holds itself: only a collection can free it."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.fixture(autouse=True)
+def thawed() -> Iterator[None]:
+    gc.unfreeze()
+    yield
+    gc.unfreeze()
+
+
+def test_new_garbage_goes_after_an_answer() -> None:
+    """What an answer left behind in circles."""
+    garbage = Garbage()
+    garbage.settle()
+    seen = weakref.ref(Node())
+    assert seen() is not None
+    garbage.settle()
+    assert seen() is None
+
+
+def test_old_garbage_goes_when_there_is_much_of_it() -> None:
+    """What was looked through is left out, until so much was added that all is looked through again."""
+    garbage = Garbage()
+    garbage.settle()
+    nodes = [Node()]
+    seen = weakref.ref(nodes[0])
+    garbage.settle()
+    nodes.clear()
+    garbage.settle()
+    assert seen() is not None
+    nodes += [Node() for _ in range(int(GROWTH * gc.get_freeze_count()))]
+    garbage.settle()
+    garbage.settle()
+    assert seen() is None

@@ -1,0 +1,190 @@
+"""Writing a prompt: attachments, long pastes, earlier prompts, and what is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual import events
+from textual.pilot import Pilot
+
+from app.state.conversation.attachment import Attachment
+from app.state.conversation.prompt_history import keep_prompt, read_prompts
+from app.state.settings.paths import draft_file, prompt_history_file
+from app.widgets.chat.attachment_list import Chip
+from app.widgets.chat.composer import Composer
+from tests.app.driving import wait_until
+from tests.app.still import StillPlayground, chat_answered
+
+NOTES = Attachment("notes.txt", "one\ntwo\n")
+LONG = "".join(f"line {number}\n" for number in range(240))
+
+
+def still() -> StillPlayground:
+    return StillPlayground("playground-dark", chosen=True)
+
+
+async def composer(pilot: Pilot[None]) -> Composer:
+    """The prompt of an answered chat."""
+    await chat_answered(pilot)
+    await pilot.app.workers.wait_for_complete([one for one in pilot.app.workers if one.group == "prompt"])
+    found = pilot.app.screen.query_one(Composer)
+    found.box.focus()
+    return found
+
+
+def chips(pilot: Pilot[None]) -> list[str]:
+    return [str(chip.content) for chip in pilot.app.screen.query(Chip)]
+
+
+async def paste(pilot: Pilot[None], text: str) -> None:
+    pilot.app.post_message(events.Paste(text))
+    await pilot.pause()
+    await pilot.pause()
+
+
+async def test_attachments_are_removed_by_key_and_by_click() -> None:
+    async with still().run_test(size=(80, 24)) as pilot:
+        prompt = await composer(pilot)
+        await prompt.attach(NOTES)
+        await prompt.attach(Attachment("[b]odd\x1b.txt", "x"))
+        await pilot.pause()
+        assert [text.split("  ")[0] for text in chips(pilot)] == [
+            "▤ notes.txt, 2 lines",
+            "▤ [b]odd�.txt, 1 line",
+        ]
+        assert "as text" not in " ".join(chips(pilot))
+        await pilot.press("shift+tab", "delete")
+        await pilot.pause()
+        assert prompt.attachments == (NOTES,)
+        assert prompt.box.has_focus
+        await pilot.press("backspace")
+        await wait_until(pilot, lambda: isinstance(pilot.app.focused, Chip))
+        await pilot.press("backspace")
+        await wait_until(pilot, lambda: not prompt.attachments)
+        await prompt.attach(NOTES)
+        await pilot.pause()
+        await pilot.click(Chip, offset=(chips(pilot)[0].index("✕"), 0))
+        await wait_until(pilot, lambda: not prompt.attachments)
+        assert not pilot.app.screen.query_one("#attachments").display
+
+
+async def test_the_same_file_is_attached_once() -> None:
+    async with still().run_test(size=(80, 24)) as pilot:
+        prompt = await composer(pilot)
+        await prompt.attach(NOTES)
+        await prompt.attach(Attachment("notes.txt", "one\ntwo\n"))
+        assert prompt.attachments == (NOTES,)
+
+
+@pytest.mark.parametrize("how", ["key", "click"])
+async def test_a_long_paste_stands_above_the_box_and_can_go_into_it(how: str) -> None:
+    async with still().run_test(size=(80, 24)) as pilot:
+        prompt = await composer(pilot)
+        await pilot.press("a")
+        await paste(pilot, "short")
+        await paste(pilot, LONG.replace("\n", "\r\n"))
+        assert prompt.box.text == "ashort"
+        [chip] = chips(pilot)
+        assert "pasted, 240 lines" in chip
+        if how == "key":
+            await pilot.press("shift+tab", "enter")
+        else:
+            await pilot.click(Chip, offset=(chip.index("as text"), 0))
+        await pilot.pause()
+        assert prompt.box.text == "ashort" + LONG
+        assert not prompt.attachments
+        third = pilot.app.size.height // 3
+        await wait_until(pilot, lambda: 3 < prompt.box.outer_size.height <= third)
+        prompt.box.clear()
+        await wait_until(pilot, lambda: prompt.box.outer_size.height == 3)
+
+
+async def test_what_was_copied_in_the_app_is_pasted_alike() -> None:
+    async with still().run_test(size=(80, 24)) as pilot:
+        prompt = await composer(pilot)
+        pilot.app.copy_to_clipboard(LONG)
+        await pilot.press("ctrl+v")
+        await pilot.pause()
+        assert (prompt.box.text, len(prompt.attachments)) == ("", 1)
+        pilot.app.copy_to_clipboard("short")
+        await pilot.press("ctrl+v")
+        assert prompt.box.text == "short"
+
+
+async def test_a_paste_beyond_measure_is_refused_in_words() -> None:
+    async with still().run_test(size=(80, 24), notifications=True) as pilot:
+        prompt = await composer(pilot)
+        await paste(pilot, "x" * 1_100_000)
+        assert not prompt.attachments
+        assert "1 MiB" in " ".join(str(one.message) for one in pilot.app._notifications)
+        await paste(pilot, "x" * 60_000)
+        assert "as text" not in chips(pilot)[0]  # the box would be slow
+        await pilot.press("shift+tab", "enter")
+        await pilot.pause()
+        assert len(prompt.attachments) == 1
+
+
+async def test_earlier_prompts_of_earlier_runs_are_recalled(own_folders: Path) -> None:
+    keep_prompt(prompt_history_file(), "first")
+    keep_prompt(prompt_history_file(), "second\nwith two lines")
+    async with still().run_test(size=(80, 24)) as pilot:
+        prompt = await composer(pilot)
+        await pilot.press(*"unsent", "up")
+        assert prompt.box.text == "second\nwith two lines"
+        await pilot.press("up", "up")
+        assert prompt.box.text == "first"
+        await pilot.press("down", "down", "down")
+        assert prompt.box.text == "unsent"
+        await pilot.press("ctrl+j", "x", "up")
+        assert prompt.box.text == "unsent\nx"  # the arrow moved inside the text
+    assert len(read_prompts(prompt_history_file())) == 2
+
+
+async def test_up_moves_within_a_line_that_is_broken() -> None:
+    keep_prompt(prompt_history_file(), "before")
+    async with still().run_test(size=(80, 24)) as pilot:
+        prompt = await composer(pilot)
+        words = "word " * 40
+        prompt.box.write(words)
+        await pilot.pause()
+        await pilot.press("up")
+        assert prompt.box.text == words
+        await pilot.press("up", "up", "up")
+        assert prompt.box.text == "before"
+
+
+async def test_what_was_not_sent_is_there_again() -> None:
+    async with still().run_test(size=(80, 24)) as pilot:
+        prompt = await composer(pilot)
+        await prompt.attach(NOTES)
+        await pilot.press(*"why", "ctrl+j", *"not")
+    async with still().run_test(size=(80, 24)) as pilot:
+        prompt = await composer(pilot)
+        await wait_until(pilot, lambda: prompt.box.text == "why\nnot")
+        assert prompt.attachments == (NOTES,)
+        prompt.box.clear()
+        await pilot.press("shift+tab", "delete")
+    assert not draft_file().exists()
+
+
+async def test_an_edit_puts_the_draft_aside() -> None:
+    """Esc brings back what was being written; E twice does not lose it either."""
+    async with still().run_test(size=(80, 24)) as pilot:
+        prompt = await composer(pilot)
+        await prompt.attach(NOTES)
+        await pilot.press(*"why")
+        await pilot.pause()
+        for _ in range(2):
+            await pilot.app.run_action("screen.edit_last")
+            await pilot.pause()
+            assert (prompt.box.text, prompt.attachments) == ("What is a KV cache?", ())
+            assert prompt.box.border_title
+        await pilot.press("escape")
+        await pilot.pause()
+        assert (prompt.box.text, prompt.attachments) == ("why", (NOTES,))
+        assert not prompt.box.border_title
+        await pilot.app.run_action("screen.edit_last")
+    async with still().run_test(size=(80, 24)) as pilot:
+        prompt = await composer(pilot)
+        assert prompt.box.text == "why"

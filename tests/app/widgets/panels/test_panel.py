@@ -1,0 +1,187 @@
+"""What holds for every panel, at every size and with every snapshot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from textual.app import App, ComposeResult
+from textual.content import Content
+from textual.geometry import Size
+from textual.screen import Screen
+from textual.signal import Signal
+
+from app.state.side.snapshot import Snapshot
+from app.widgets.panels.device import DevicePanel
+from app.widgets.panels.kv_blocks import KVBlocksPanel
+from app.widgets.panels.memory_panel import MemoryPanel
+from app.widgets.panels.panel import NO_ENGINE, Panel
+from app.widgets.panels.throughput import ThroughputPanel
+from tests.app.widgets.samples import ALL, EMPTY, FULL, GPU, HUGE, OnePanel, screen_text
+
+PANELS: tuple[type[Panel], ...] = (ThroughputPanel, MemoryPanel, KVBlocksPanel, DevicePanel)
+each_panel = pytest.mark.parametrize("kind", PANELS)
+
+
+@each_panel
+@pytest.mark.parametrize("snapshot", ALL.values(), ids=ALL.keys())
+def test_content_fits_every_size(kind: type[Panel], snapshot: Snapshot) -> None:
+    panel = kind()
+    for width in (1, 5, 13, 24, 41, 56, 120):
+        assert panel.draw_folded(snapshot, width, 1).plain.count("\n") == 0
+        for height in (2, 3, 5, 9, 20):
+            rows = panel.draw(snapshot, width, height).split("\n", allow_blank=True)
+            assert len(rows) <= height, (width, height)
+
+
+@each_panel
+@pytest.mark.parametrize("snapshot", ALL.values(), ids=ALL.keys())
+def test_no_line_is_cut_at_a_usual_size(kind: type[Panel], snapshot: Snapshot) -> None:
+    panel = kind()
+    for width in (20, 36, 56, 100):
+        for row in panel.draw(snapshot, width, 9).split("\n"):
+            assert row.cell_length <= max(width, len(NO_ENGINE)), row.plain
+
+
+@each_panel
+async def test_a_panel_can_be_focused_and_explains_itself(kind: type[Panel]) -> None:
+    app = OnePanel(kind())
+    async with app.run_test() as pilot:
+        await pilot.press("tab")
+        assert app.focused is app.panel
+        assert app.panel.border_title == kind.TITLE
+        assert str(app.panel.tooltip) == kind.SUMMARY
+        assert kind.HELP is not None
+        assert len(kind.HELP) > 200
+
+
+@each_panel
+async def test_before_any_engine_a_panel_says_what_to_do(kind: type[Panel]) -> None:
+    app = OnePanel(kind())
+    async with app.run_test() as pilot:
+        assert NO_ENGINE in screen_text(app)
+        app.panel.show(EMPTY)
+        await pilot.pause()
+        expected = "No NVIDIA GPU found" if kind is DevicePanel else NO_ENGINE
+        assert expected in screen_text(app)
+
+
+@each_panel
+async def test_a_folded_panel_is_one_line(kind: type[Panel]) -> None:
+    panel = kind(classes="-folded")
+    app = OnePanel(panel)
+    async with app.run_test(size=(80, 24)) as pilot:
+        panel.styles.height = 1
+        panel.show(FULL)
+        await pilot.pause(0.1)
+        assert panel.size == Size(78, 1)
+        assert screen_text(app).strip().count("\n") == 0
+
+
+@each_panel
+async def test_tiny_terminals_are_survived(kind: type[Panel]) -> None:
+    app = OnePanel(kind())
+    async with app.run_test(size=(60, 20)) as pilot:
+        for size in ((1, 1), (2, 2), (7, 4), (12, 8), (200, 60), (3, 40), (90, 3)):
+            await pilot.resize_terminal(*size)
+            for snapshot in (FULL, HUGE):
+                app.panel.show(snapshot)
+                await pilot.pause(0.02)
+        assert app.is_running
+
+
+@each_panel
+async def test_without_colours_the_content_is_the_same(
+    kind: type[Panel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = OnePanel(kind())
+    async with app.run_test(size=(100, 20)) as pilot:
+        app.panel.show(FULL)
+        await pilot.pause(0.1)
+        text = screen_text(app)
+        assert app.no_color
+        assert "L OpenVINO int8" in text or kind is DevicePanel
+        colours = {
+            segment.style.color.triplet
+            for strip in app.screen._compositor.render_strips()
+            for segment in strip.apply_filter(app._filters[-1], app.screen.background_colors[1])
+            if segment.style and segment.style.color and segment.style.color.triplet
+        }
+        assert all(red == green == blue for red, green, blue in colours)
+
+
+class Following(App[None]):
+    """Panels that follow a signal."""
+
+    def compose(self) -> ComposeResult:
+        """One of each."""
+        self.snapshots: Signal[Snapshot] = Signal(self, "snapshots")
+        for kind in PANELS:
+            yield kind(self.snapshots)
+
+
+async def test_panels_follow_a_signal() -> None:
+    app = Following()
+    async with app.run_test(size=(80, 60)) as pilot:
+        app.snapshots.publish(FULL)
+        await pilot.pause()
+        assert all(panel.snapshot is FULL for panel in app.query(Panel))
+
+
+async def test_a_refresh_causes_no_layout(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = Following()
+    async with app.run_test(size=(80, 60)) as pilot:
+        app.snapshots.publish(FULL)
+        await pilot.pause(0.3)
+        layouts: list[object] = []
+        monkeypatch.setattr(app.screen, "_refresh_layout", layouts.append)
+        app.snapshots.publish(HUGE)
+        app.snapshots.publish(FULL)
+        await pilot.pause(0.1)
+        assert not layouts
+
+
+async def test_what_is_new_is_drawn_once_and_what_is_the_same_is_not_shown_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Drawn to be compared, then shown as it is."""
+    panel = MemoryPanel()
+    app = OnePanel(panel)
+    async with app.run_test(size=(80, 12)) as pilot:
+        panel.show(FULL)
+        await pilot.pause()
+        drawn: list[Snapshot] = []
+        draw = panel.draw
+
+        def counted(snapshot: Snapshot, width: int, height: int) -> Content:
+            drawn.append(snapshot)
+            return draw(snapshot, width, height)
+
+        monkeypatch.setattr(panel, "draw", counted)
+        fuller = replace(FULL, memory_used=FULL.memory_used * 2)
+        panel.show(fuller)
+        await pilot.pause(0.2)
+        assert drawn == [fuller]
+        shown = panel._drawn
+        panel.show(replace(fuller, now=FULL.now + 1))
+        await pilot.pause(0.2)
+        assert len(drawn) == 2
+        assert panel._drawn is shown
+
+
+async def test_below_another_screen_nothing_is_drawn() -> None:
+    app = Following()
+    async with app.run_test(size=(80, 60)) as pilot:
+        app.snapshots.publish(FULL)
+        await pilot.pause()
+        await app.push_screen(Screen())
+        later = replace(GPU, now=FULL.now + 5)
+        app.snapshots.publish(later)
+        await pilot.pause()
+        assert all(panel.snapshot is FULL for panel in app.screen_stack[0].query(Panel))
+        app.pop_screen()
+        await pilot.pause()
+        app.snapshots.publish(later)
+        await pilot.pause()
+        assert all(panel.snapshot is later for panel in app.query(Panel))

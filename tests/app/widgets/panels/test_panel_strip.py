@@ -1,0 +1,168 @@
+"""The strip stands in two rows or in three lines, and makes way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from textual.app import App, ComposeResult
+from textual.pilot import Pilot
+from textual.screen import Screen
+from textual.signal import Signal
+from textual.widgets import Static
+
+import app.widgets.panels.panel_strip as strips
+from app.state.side.snapshot import Snapshot
+from app.themes import variable_defaults
+from app.widgets.panels.panel import Panel
+from app.widgets.panels.panel_strip import PanelStrip
+from app.widgets.panels.rate_plot import RatePlot
+from tests.app.widgets.samples import FULL, GPU, rates, screen_text
+
+STYLES = Path(strips.__file__).parents[2] / "styles" / "panels.tcss"
+
+
+class Chat(Screen[None]):
+    """A screen with a strip."""
+
+    HORIZONTAL_BREAKPOINTS = strips.HORIZONTAL_BREAKPOINTS
+    VERTICAL_BREAKPOINTS = strips.VERTICAL_BREAKPOINTS
+
+    def compose(self) -> ComposeResult:
+        """Something above the strip."""
+        self.snapshots: Signal[Snapshot] = Signal(self, "snapshots")
+        yield Static("chat", id="chat")
+        yield PanelStrip(self.snapshots)
+
+
+class Playground(App[None]):
+    """An app with that screen."""
+
+    CSS_PATH = STYLES
+    CSS = "#chat { height: 1fr; }"
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Our colours."""
+        return variable_defaults(self.current_theme.dark)
+
+    def get_default_screen(self) -> Screen[None]:
+        """The screen with the strip."""
+        return Chat()
+
+
+async def show(app: Playground, pilot: Pilot[None], snapshot: Snapshot) -> PanelStrip:
+    """Publish a snapshot and wait until it is drawn."""
+    await pilot.pause(0.3)
+    assert isinstance(app.screen, Chat)
+    app.screen.snapshots.publish(snapshot)
+    await pilot.pause(0.2)
+    return app.screen.query_one(PanelStrip)
+
+
+@pytest.mark.parametrize(
+    ("size", "height", "columns"),
+    [
+        ((80, 24), 3, 2),
+        ((80, 50), 3, 2),
+        ((120, 24), 3, 2),
+        ((200, 24), 3, 2),
+        ((120, 36), 15, 3),
+        ((160, 48), 17, 3),
+        ((200, 60), 22, 3),
+    ],
+)
+async def test_the_layout_follows_the_terminal(size: tuple[int, int], height: int, columns: int) -> None:
+    app = Playground()
+    async with app.run_test(size=size) as pilot:
+        strip = await show(app, pilot, GPU)
+        assert strip.size.height == height
+        assert len({panel.region.x for panel in strip.query(Panel) if panel.display}) == columns
+        assert app.screen.query_one("#chat").size.height == size[1] - height
+
+
+async def test_three_lines_hold_every_panel() -> None:
+    app = Playground()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(app, pilot, FULL)
+        rows = screen_text(app).split("\n")[-3:]
+        assert rows[0].startswith(" tok/s L ")
+        assert rows[1].startswith(" KV L ▒")
+        assert "answer  No answer yet" in rows[1]
+        assert rows[2].startswith(" memory  L 960 MiB")
+        assert "CPU 87%" in rows[2]
+
+
+async def test_it_follows_a_resize() -> None:
+    app = Playground()
+    async with app.run_test(size=(200, 60)) as pilot:
+        strip = await show(app, pilot, FULL)
+        for size, height in (((80, 24), 3), ((120, 36), 15), ((200, 60), 22), ((20, 6), 3)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause(0.3)
+            assert strip.size.height == height
+
+
+async def test_it_can_be_hidden() -> None:
+    app = Playground()
+    async with app.run_test(size=(120, 36)) as pilot:
+        strip = await show(app, pilot, FULL)
+        strip.toggle()
+        await pilot.pause(0.1)
+        assert app.screen.query_one("#chat").size.height == 36
+        plot = strip.query_one("RatePlot", RatePlot)
+        drawn = plot._datasets
+        faster = replace(GPU, left=replace(GPU.left, rates=rates(190)))
+        strip.show(faster)
+        assert plot._datasets is drawn, "a hidden plot is not drawn"
+        strip.toggle()
+        await pilot.pause(0.1)
+        assert strip.size.height == 15
+        assert all(panel.snapshot is faster for panel in strip.query(Panel))
+        assert plot._datasets is not drawn
+        drawn = plot._datasets
+        strip.show(replace(faster, now=faster.now + 0.01))
+        assert plot._datasets is drawn, "no dot would move"
+
+
+def test_the_style_sheet_has_no_universal_selector() -> None:
+    rules = STYLES.read_text(encoding="utf-8").split("*/", 1)[1].replace("/*", "").replace("*/", "")
+    assert "*" not in rules
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)])
+@pytest.mark.parametrize("back", ["f7", "escape"])
+async def test_a_focused_panel_can_fill_the_screen(size: tuple[int, int], back: str) -> None:
+    app = Playground()
+    async with app.run_test(size=size) as pilot:
+        strip = await show(app, pilot, FULL)
+        for panel in strip.query(Panel):
+            before = panel.size
+            panel.focus()
+            await pilot.press("f7")
+            await pilot.pause(0.1)
+            assert panel.outer_size == size
+            await pilot.press(back)
+            await pilot.pause(0.1)
+            assert panel.size == before
+            assert app.focused is panel
+
+
+@pytest.mark.parametrize("size", [(120, 36), (200, 60)])
+async def test_folded_panels_give_their_room_away(size: tuple[int, int]) -> None:
+    """Space folds the focused panel, a click on the title too; a row of folded ones is one line high."""
+    app = Playground()
+    async with app.run_test(size=size) as pilot:
+        strip = await show(app, pilot, FULL)
+        high = strip.size.height
+        for panel in list(strip.query(Panel))[:2]:
+            panel.focus()
+            await pilot.press("space")
+        await pilot.click(list(strip.query(Panel))[2], offset=(5, 0))
+        await pilot.pause(0.1)
+        assert strip.folded == ("Decode tok/s", "KV cache", "Answer")
+        assert strip.size.height < high - 5
+        assert "p50" not in screen_text(app)
+        strip.fold(())
+        await pilot.pause(0.1)
+        assert strip.size.height == high

@@ -1,0 +1,150 @@
+"""Folders that are no checkpoint we can run, each with an error that says why and what to do."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from engines.errors import EngineError
+from engines.plan.checkpoint.checkpoint import read_checkpoint
+from tests.engines.plan.folders import LLAMA, write_checkpoint
+
+
+def refused(folder: Path) -> EngineError:
+    with pytest.raises(EngineError) as caught:
+        read_checkpoint(folder)
+    assert caught.value.message
+    assert caught.value.hint
+    return caught.value
+
+
+def test_a_missing_folder_says_so(tmp_path: Path) -> None:
+    error = refused(tmp_path / "nowhere")
+    assert error.code == "no-checkpoint"
+    assert "does not exist" in error.message
+
+
+def test_an_empty_folder_says_so(tmp_path: Path) -> None:
+    error = refused(tmp_path)
+    assert (error.code, "is empty" in error.message) == ("no-checkpoint", True)
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("model.gguf", "GGUF"),
+        ("adapter_config.json", "adapter"),
+        ("notes.txt", "no config.json"),
+    ],
+)
+def test_a_folder_of_another_kind_is_named(tmp_path: Path, file: str, words: str) -> None:
+    (tmp_path / file).write_text("{}")
+    error = refused(tmp_path)
+    assert error.code == "no-checkpoint"
+    assert words in error.message
+
+
+def test_a_file_is_no_model_folder(tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_text("")
+    assert "is a file" in refused(tmp_path / "model.bin").message
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "\x00", "[" * 100_000])
+def test_a_config_that_is_no_json_object_is_damaged(tmp_path: Path, text: str) -> None:
+    folder = write_checkpoint(tmp_path)
+    (folder / "config.json").write_text(text)
+    assert refused(folder).code == "broken-config"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"num_hidden_layers": None},
+        {"num_hidden_layers": 10**9},
+        {"num_hidden_layers": True},
+        {"hidden_size": "64"},
+        {"hidden_size": 1e300},
+        {"vocab_size": -1},
+        {"num_attention_heads": 0},
+        {"num_key_value_heads": [2]},
+        {"architectures": []},
+        {"architectures": "LlamaForCausalLM"},
+        {"architectures": ["Llama\x1b[31mForCausalLM"]},
+    ],
+)
+def test_absurd_numbers_are_damage(tmp_path: Path, changed: dict[str, object]) -> None:
+    assert refused(write_checkpoint(tmp_path, LLAMA | changed)).code == "broken-config"
+
+
+@pytest.mark.parametrize("name", ["BertForMaskedLM", "T5ForConditionalGeneration", "LlamaModel"])
+def test_what_is_no_causal_lm_is_named(tmp_path: Path, name: str) -> None:
+    error = refused(write_checkpoint(tmp_path, LLAMA | {"architectures": [name]}))
+    assert error.code == "not-causal-lm"
+    assert name in error.message
+
+
+def test_a_multimodal_config_is_not_a_causal_lm(tmp_path: Path) -> None:
+    config: dict[str, object] = {
+        "architectures": ["Gemma3ForCausalLM"],
+        "text_config": LLAMA,
+        "vision_config": {},
+    }
+    assert refused(write_checkpoint(tmp_path, config)).code == "not-causal-lm"
+
+
+def test_a_missing_tokenizer_is_an_error_unless_none_is_needed(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path, tokenizer=False)
+    assert refused(folder).code == "missing-tokenizer"
+    assert not read_checkpoint(folder, need_tokenizer=False).has_tokenizer
+
+
+def test_missing_weights_are_told_apart_from_broken_ones(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path)
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[:-1])
+    assert refused(folder).code == "broken-weights"
+    (folder / "model.safetensors").unlink()
+    assert refused(folder).code == "missing-weights"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_without_the_right_to_read_is_an_error(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "closed")
+    folder.chmod(0)
+    try:
+        assert refused(folder).code == "no-checkpoint"
+    finally:
+        folder.chmod(0o700)
+
+
+def test_a_name_too_long_for_a_file_system_is_an_error() -> None:
+    assert refused(Path("/tmp") / ("x" * 5000)).code == "no-checkpoint"
+
+
+REMOTE = LLAMA | {
+    "architectures": ["StrangeForCausalLM"],
+    "model_type": "strange",
+    "auto_map": {"AutoModelForCausalLM": "modeling_strange.StrangeForCausalLM"},
+}
+
+
+def test_code_in_the_checkpoint_is_refused_until_it_is_allowed(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path, REMOTE)
+    error = refused(folder)
+    assert error.code == "remote-code"
+    assert "run code" in error.message
+    assert "trust_remote_code" in error.hint
+    assert read_checkpoint(folder, trust_remote_code=True).needs_remote_code
+
+
+def test_code_for_a_family_that_transformers_knows_is_not_needed(tmp_path: Path) -> None:
+    config = LLAMA | {"auto_map": REMOTE["auto_map"]}
+    assert not read_checkpoint(write_checkpoint(tmp_path, config)).needs_remote_code
+
+
+def test_a_family_name_cannot_point_outside_transformers(tmp_path: Path) -> None:
+    assert (
+        refused(write_checkpoint(tmp_path, REMOTE | {"model_type": "../models/llama"})).code == "remote-code"
+    )

@@ -1,0 +1,86 @@
+"""What TensorRT-LLM does not load is known from two JSON files of a hub cache."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engines.environments.interpreters import Interpreter, register
+from engines.errors import EngineError
+from engines.plan.checkpoint.checkpoint import read_checkpoint
+from engines.plan.checkpoint.hub_cache import hub_cache_checkpoints
+from engines.plan.checkpoint.loadable import refuse_unloadable, support_of
+from engines.plan.hardware.hardware import Device
+from tests.engines.plan.folders import LLAMA, write_checkpoint
+
+H200 = Device("cuda:0", "cuda", "NVIDIA H200", None, None, compute_capability=(9, 0))
+
+
+@pytest.fixture(autouse=True)
+def with_environment() -> Iterator[None]:
+    """As if there were an environment with TensorRT-LLM."""
+    register("tensorrt-llm", Interpreter("python"))
+    yield
+    register("tensorrt-llm", None)
+
+
+def cached(cache: Path, config: dict[str, object], modelopt: str = "") -> Path:
+    """The snapshot of a checkpoint in a hub cache."""
+    model = cache / "models--org--name"
+    folder = write_checkpoint(model / "snapshots" / ("a" * 40), LLAMA | config)
+    if modelopt:
+        described = {"quantization": {"quant_algo": modelopt}}
+        (folder / "hf_quant_config.json").write_text(json.dumps(described))
+    (found,) = hub_cache_checkpoints(cache)
+    return found.folder
+
+
+@pytest.mark.parametrize(
+    ("config", "modelopt", "words"),
+    [
+        ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, "", "quantised by gptq"),
+        ({"quantization_config": {"quant_method": "awq", "bits": 4}}, "", "quantised by awq"),
+        ({"quantization_config": {"quant_method": "gguf"}}, "", "quantised by gguf"),
+        ({"quantization_config": {"quant_method": "mxfp4"}}, "", "no such precision"),
+        ({}, "W8A8_SQ_PER_CHANNEL", "reads no such checkpoint"),
+        ({"architectures": ["GPT2LMHeadModel"]}, "", "no model for GPT2LMHeadModel"),
+    ],
+)
+def test_refused(tmp_path: Path, config: dict[str, object], modelopt: str, words: str) -> None:
+    folder = cached(tmp_path, config, modelopt)
+    found = support_of("tensorrt-llm", "fp8", H200, read_checkpoint(folder))
+    assert found.state == "unavailable"
+    assert words in found.reason
+    assert found.remedy
+    with pytest.raises(EngineError, match=words):
+        refuse_unloadable("tensorrt-llm", folder)
+    refuse_unloadable("pytorch", folder)
+    assert support_of("pytorch", "bf16", H200, read_checkpoint(folder)).state == "native"
+
+
+@pytest.mark.parametrize(("algorithm", "precision"), [("FP8", "fp8"), ("W4A8_AWQ", "w4a8-awq")])
+def test_an_export_of_modelopt_has_one_precision(tmp_path: Path, algorithm: str, precision: str) -> None:
+    folder = cached(tmp_path, {}, algorithm)
+    checkpoint = read_checkpoint(folder)
+    assert support_of("tensorrt-llm", precision, H200, checkpoint).state == "native"
+    other = support_of("tensorrt-llm", "bf16", H200, checkpoint)
+    assert other.state == "unavailable"
+    assert "already quantised" in other.reason
+    refuse_unloadable("tensorrt-llm", folder)
+
+
+def test_a_model_of_neither_list_is_tried(tmp_path: Path) -> None:
+    folder = cached(tmp_path, {"architectures": ["NovelForCausalLM"]})
+    found = support_of("tensorrt-llm", "bf16", H200, read_checkpoint(folder))
+    assert found.state == "fallback"
+    assert "does not name NovelForCausalLM" in found.reason
+    refuse_unloadable("tensorrt-llm", folder)
+
+
+def test_plain_weights_of_a_listed_model_are_as_the_table_says(tmp_path: Path) -> None:
+    checkpoint = read_checkpoint(cached(tmp_path, {}))
+    assert support_of("tensorrt-llm", "fp8", H200, checkpoint).state == "native"
+    assert support_of("tensorrt-llm", "fp8", H200, None).state == "native"

@@ -1,0 +1,219 @@
+"""What a config.json is read as, and what is refused by name."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoConfig
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+from engines.errors import EngineError
+from engines.plan.checkpoint.tensors import tensor_entries
+from engines.plan.decoder.decoder import Decoder, Llama3Scaling, Rope, read_decoder
+from tests.engines.tiny import FAMILIES, LLAMA3_SCALING, make_checkpoint
+
+Edit = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A checkpoint of a family, made once."""
+    folders: dict[str, Path] = {}
+
+    def make(family: str) -> Path:
+        if family not in folders:
+            folders[family] = make_checkpoint(tmp_path_factory.mktemp(family), family)
+        return folders[family]
+
+    return make
+
+
+@pytest.fixture
+def edited(made: Callable[[str], Path], tmp_path: Path) -> Edit:
+    """A copy of a checkpoint with fields of its config.json changed, or dropped where `...` is given."""
+
+    def make(family: str = "llama", **changes: Any) -> Path:
+        folder = tmp_path / "edited"
+        shutil.copytree(made(family), folder)
+        config = json.loads((folder / "config.json").read_text()) | changes
+        kept = {name: value for name, value in config.items() if value is not ...}
+        (folder / "config.json").write_text(json.dumps(kept))
+        return folder
+
+    return make
+
+
+def refusal(folder: Path) -> EngineError:
+    with pytest.raises(EngineError) as caught:
+        read_decoder(folder)
+    return caught.value
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, "llama-biased"])
+def test_every_family_is_described_to_the_last_tensor(family: str, made: Callable[[str], Path]) -> None:
+    decoder = read_decoder(made(family))
+    names = {name for linear in decoder.linears for name in (linear.weight, linear.bias) if name}
+    norms = [decoder.final_norm]
+    for layer in decoder.layers:
+        norms += [
+            norm for norm in (layer.attention_norm, layer.mlp_norm, layer.query_norm, layer.key_norm) if norm
+        ]
+    names |= {name for norm in norms for name in (norm.weight, norm.bias) if name}
+    names |= {name for name in (decoder.embedding, decoder.positions) if name}
+    assert names == set(tensor_entries(made(family)))
+
+
+def test_the_families_differ_where_they_should(made: Callable[[str], Path]) -> None:
+    read: dict[str, Decoder] = {family: read_decoder(made(family)) for family in FAMILIES}
+    assert {name for name, decoder in read.items() if decoder.tied} == {
+        "llama-tied", "qwen2", "qwen3", "smollm", "smollm3", "gpt2",
+    }  # fmt: skip
+    assert [layer.rotates for layer in read["smollm3"].layers] == [True, True, True, False]
+    assert read["qwen3"].layers[0].query_norm is not None
+    assert [linear.bias is not None for linear in read["qwen2"].layers[0].attention_in] == [True] * 3
+    assert read["qwen2"].layers[0].attention_out.bias is None
+    assert len(read["phi3"].layers[0].attention_in) == len(read["phi3"].layers[0].mlp_in) == 1
+    gpt2 = read["gpt2"]
+    assert (gpt2.norm, gpt2.activation, gpt2.gated, gpt2.rope) == ("layer", "gelu_tanh", False, None)
+    assert gpt2.layers[0].attention_in[0].transposed
+    assert read["mistral"].head_dim == 64
+
+
+@pytest.mark.parametrize("head_dim", [32, 64, 128])
+@pytest.mark.parametrize("theta", [10000.0, 500000.0])
+def test_rope_frequencies_are_transformers_own(head_dim: int, theta: float) -> None:
+    fields = LLAMA3_SCALING | {"rope_theta": theta}
+    config = AutoConfig.for_model("llama", head_dim=head_dim, rope_parameters=fields)
+    expected, _ = ROPE_INIT_FUNCTIONS["llama3"](config, torch.device("cpu"))
+    rope = Rope(theta, Llama3Scaling(8.0, 1.0, 4.0, 256.0))
+    assert torch.tensor(rope.inverse_frequencies(head_dim)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_both_ways_to_write_rope_are_read(edited: Edit) -> None:
+    old = {name: value for name, value in LLAMA3_SCALING.items() if name not in ("rope_theta", "rope_type")}
+    folder = edited(rope_parameters=..., dtype=..., torch_dtype="float32", rope_theta=500000.0,
+                    rope_scaling=old | {"type": "llama3"})  # fmt: skip
+    assert read_decoder(folder).rope == Rope(500000.0, Llama3Scaling(8.0, 1.0, 4.0, 256.0))
+
+
+def test_what_a_config_leaves_out_is_transformers_default(edited: Edit) -> None:
+    folder = edited(rope_parameters=..., rms_norm_eps=..., head_dim=..., num_key_value_heads=2,
+                    max_position_embeddings=..., tie_word_embeddings=..., hidden_act=...)  # fmt: skip
+    decoder = read_decoder(folder)
+    assert decoder.rope == Rope(10000.0)
+    assert (decoder.norm_epsilon, decoder.head_dim, decoder.max_positions) == (1e-6, 32, 2048)
+    assert (decoder.tied, decoder.activation) == (False, "silu")
+
+
+NOT_COVERED: list[tuple[str, dict[str, Any], str]] = [
+    ("llama", {"model_type": "mamba"}, "mamba"),
+    ("llama", {"model_type": "mixtral"}, "mixtral"),
+    ("llama", {"model_type": "qwen3_moe"}, "qwen3_moe"),
+    ("llama", {"model_type": "gemma2"}, "gemma2"),
+    ("qwen3", {"num_experts": 8}, "num_experts"),
+    ("mistral", {"sliding_window": 1024}, "sliding_window = 1024"),
+    ("mistral", {"sliding_window": ..., "max_position_embeddings": 32768}, "sliding_window = 4096"),
+    ("qwen2", {"use_sliding_window": True, "sliding_window": 512, "layer_types": None}, "sliding"),
+    ("qwen2", {"layer_types": ["full_attention", "sliding_attention"]}, "sliding_attention"),
+    ("phi3", {"sliding_window": 2047}, "sliding_window = 2047"),
+    ("llama", {"rope_parameters": {"rope_type": "yarn", "factor": 4.0}}, "yarn"),
+    ("llama", {"rope_parameters": {"rope_type": "dynamic", "factor": 4.0}}, "dynamic"),
+    ("llama", {"rope_scaling": {"type": "linear", "factor": 2.0}}, "linear"),
+    ("phi3", {"rope_parameters": {"rope_type": "longrope"}}, "longrope"),
+    ("llama", {"rope_parameters": {"full_attention": {"rope_type": "default"}}}, "layer type"),
+    ("llama", {"partial_rotary_factor": 0.75}, "partial rotary"),
+    ("phi3", {"rope_parameters": {"partial_rotary_factor": 0.5}}, "partial rotary"),
+    ("llama", {"logits_scaling": 8.0}, "logits_scaling"),
+    ("llama", {"final_logit_softcapping": 30.0}, "final_logit_softcapping"),
+    ("llama", {"hidden_act": "relu2"}, "relu2"),
+    ("llama", {"quantization_config": {"quant_method": "awq"}}, "awq"),
+    ("gpt2", {"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx"),
+    ("gpt2", {"scale_attn_weights": False}, "scale_attn_weights"),
+    ("llama-biased", {"attention_bias": False}, "self_attn"),
+    ("qwen3", {"model_type": "llama"}, "_norm"),
+]
+
+
+@pytest.mark.parametrize(("family", "change", "named"), NOT_COVERED, ids=str)
+def test_what_is_not_covered_is_refused_by_name(
+    family: str, change: dict[str, Any], named: str, edited: Edit
+) -> None:
+    error = refusal(edited(family, **change))
+    assert error.code == "unsupported-architecture"
+    assert named in error.message
+    assert error.hint
+
+
+@pytest.mark.parametrize(
+    ("family", "change"),
+    [
+        ("mistral", {"sliding_window": 2048}),
+        ("qwen2", {"use_sliding_window": False, "sliding_window": 512}),
+        ("phi3", {"sliding_window": None}),
+        ("llama", {"num_experts": None, "logits_scaling": 1.0}),
+        ("llama", {"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 1.0}}),
+    ],
+    ids=str,
+)
+def test_what_changes_nothing_is_read(family: str, change: dict[str, Any], edited: Edit) -> None:
+    assert read_decoder(edited(family, **change)).layers
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hidden_size": "128"},
+        {"hidden_size": ...},
+        {"hidden_size": True},
+        {"hidden_size": -128},
+        {"hidden_size": 10**30},
+        {"hidden_size": 127},
+        {"num_hidden_layers": 10**9},
+        {"num_hidden_layers": 0},
+        {"num_key_value_heads": 3},
+        {"head_dim": 31},
+        {"vocab_size": 385},
+        {"intermediate_size": 512},
+        {"rms_norm_eps": 0},
+        {"rms_norm_eps": float("nan")},
+        {"rms_norm_eps": "small"},
+        {"rope_parameters": [1]},
+        {"rope_parameters": {"rope_theta": float("inf")}},
+        {"rope_parameters": {"rope_type": "llama3"}},
+        {"rope_parameters": LLAMA3_SCALING | {"low_freq_factor": 4.0}},
+        {"layer_types": "full_attention"},
+        {"tie_word_embeddings": "yes"},
+        {"model_type": None},
+        {"model_type": ["llama"]},
+    ],
+    ids=str,
+)
+def test_a_config_that_cannot_be_right_is_told(change: dict[str, Any], edited: Edit) -> None:
+    assert refusal(edited(**change)).code == "broken-config"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"[" * 100_000, b"\xff\xfe", b"null"], ids=lambda c: repr(c[:8])
+)
+def test_a_config_that_is_no_json_object_is_told(content: bytes, edited: Edit) -> None:
+    folder = edited()
+    (folder / "config.json").write_bytes(content)
+    assert refusal(folder).code == "broken-config"
+    (folder / "config.json").unlink()
+    assert refusal(folder).code == "broken-config"
+
+
+def test_a_layer_that_lacks_a_tensor_is_told(edited: Edit) -> None:
+    error = refusal(edited(num_hidden_layers=3))
+    assert error.code == "broken-weights"
+    assert "layers.2" in error.message
+
+
+def test_layers_beyond_the_config_are_refused(edited: Edit) -> None:
+    assert "layers.1" in refusal(edited(num_hidden_layers=1)).message
