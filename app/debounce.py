@@ -6,18 +6,18 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 
-Start = Callable[[Coroutine[None, None, None]], object]
+StartTask = Callable[[Coroutine[None, None, None]], object]
 """Lets a coroutine run beside everything else."""
 
 
-class AfterPause:
+class Debouncer:
     """Runs an action once nothing has happened for a while: typing must not pay for what follows from it."""
 
     def __init__(
         self,
         seconds: float,
         action: Callable[[], Awaitable[None]],
-        start: Start,
+        start: StartTask,
     ) -> None:
         """Create it.
 

@@ -13,7 +13,7 @@ GROWTH = 1.25
 When there are so many times as many as after the last full collection, there is another one."""
 
 
-class Garbage:
+class GcPolicy:
     """Collects it between answers, at a cost that does not grow with the conversation."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from app.screens.chat_view import ChatView
 
 
-class Answering:
+class GenerationRun:
     """The turns that are to be answered now, one on each side that takes part."""
 
     def __init__(self, chat: ChatView, turns: dict[Side, Turn]) -> None:

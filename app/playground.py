@@ -18,14 +18,14 @@ from app.engine_lifecycle import close_sides, open_side
 from app.navigation import Navigation
 from app.notifications import tell_death
 from app.state.conversation.conversation_file import ConversationFile, Record, read_record
-from app.state.conversation.restored_options import brought_back, brought_back_words
+from app.state.conversation.restored_options import restored_options, restored_options_text
 from app.state.prepare.build_state import BuildState
 from app.state.settings import paths
 from app.state.settings.interpreters import register_known
 from app.state.settings.settings import EngineChoice, Settings, SettingsFile, swapped
 from app.state.side.side import Side
 from app.state.side.snapshot import Phase, Snapshot
-from app.state.side.telemetry_sampler import Sampler
+from app.state.side.telemetry_sampler import TelemetrySampler
 from engines.build.store import EngineStore
 from engines.environments.environment import environments, register_all
 from engines.measure.energy import EnergyCounter
@@ -66,7 +66,7 @@ class Playground(Navigation):
         self.gpus = tuple(others)
         register_all(environments(paths.environment_folder()))
         self._settings_file = SettingsFile(settings_file)
-        self._sampler = Sampler(lambda: self.sides, lambda: self.devices)
+        self._sampler = TelemetrySampler(lambda: self.sides, lambda: self.devices)
         self.energy = EnergyCounter()
         self._opening: dict[str, Worker[None]] = {}
         self._interpreter_problems = list[str]()
@@ -186,8 +186,8 @@ class Playground(Navigation):
         self.history.reopen(path)
         for side in self.sides:
             side.conversation = record.sides[side.name]
-        if changes := brought_back(record, self.settings):
-            words = brought_back_words(changes, self.settings)
+        if changes := restored_options(record, self.settings):
+            words = restored_options_text(changes, self.settings)
             self.change_settings(**changes)
             self.notify(f"{words}\nF4 changes it.", timeout=8, markup=False)
 

@@ -16,7 +16,7 @@ from engines.build.store import EngineStore
 from engines.worker import protocol
 
 
-async def answer(spec: EngineSpec, question: str, options: ChatOptions) -> int:
+async def run_once(spec: EngineSpec, question: str, options: ChatOptions) -> int:
     """Open the engine, ask, print; returns the exit code."""
     side = Side("plain", EngineStore(engine_store()), log_folder())
     try:

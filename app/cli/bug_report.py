@@ -14,7 +14,7 @@ import msgspec
 from app.cli.doctor import report
 from app.cli.engines import engine_lines
 from app.cli.environments import check_lines
-from app.cli.redact import anonymous
+from app.cli.redact import redact
 from app.state.settings import paths
 from app.state.settings.interpreters import known_environments, named_in_settings
 from app.state.settings.settings import ChatOptions, Settings, SettingsError, load_settings
@@ -41,7 +41,7 @@ def write_report(file: Path, import_seconds: float) -> None:
     """
     with file.open("x", encoding="utf-8") as sink:  # first: minutes of looking must not end in a refusal
         try:
-            text = anonymous("\n".join(_lines(import_seconds)) + "\n")
+            text = redact("\n".join(_lines(import_seconds)) + "\n")
             sink.write(text)
         except BaseException:
             file.unlink()

@@ -12,7 +12,7 @@ from app.cli import completion
 if TYPE_CHECKING:
     from engines.environments.environment import Environment
     from engines.environments.preflight import Finding
-    from engines.environments.recipe import Recipe
+    from engines.environments.recipe import EnvironmentRecipe
 
 environment_commands = typer.Typer(
     help="""Environments of backends that cannot live in ours, such as TensorRT-LLM.
@@ -193,7 +193,7 @@ def finding_lines(findings: list[Finding]) -> list[str]:
     ]
 
 
-def _recipe(name: str) -> Recipe:
+def _recipe(name: str) -> EnvironmentRecipe:
     from engines.environments.recipe import RECIPES
 
     if name not in RECIPES:

@@ -124,12 +124,12 @@ def ask(
     """
     import asyncio
 
-    from app.cli.ask import answer
+    from app.cli.ask import run_once
     from app.cli.launch import chat_options, engine_spec
 
     spec = engine_spec(checkpoint, engine, tokens, calibration, gpus)
     options = chat_options(preset, system, max_tokens=max_tokens, temperature=temperature, seed=seed)
-    raise typer.Exit(asyncio.run(answer(spec, question, options)))
+    raise typer.Exit(asyncio.run(run_once(spec, question, options)))
 
 
 @cli.command()

@@ -22,7 +22,7 @@ _LOGIN = re.compile(r"(?<=://)[^/\s@]+@")
 """User and password within an address."""
 
 
-def anonymous(text: str) -> str:
+def redact(text: str) -> str:
     """The text with home folders, user, machine, tokens and passwords replaced by what they are."""
     # The longest first: one may be the beginning of another, whose rest would stay.
     for secret, meaning in sorted(_secrets(), key=lambda one: len(one[0]), reverse=True):

@@ -9,9 +9,9 @@ import time
 from textual import on, work
 from textual.binding import Binding
 
-from app.generation import Answering
+from app.generation import GenerationRun
 from app.screens.chat_view import ChatView
-from app.state.conversation.alignment import index_of, places, side_of
+from app.state.conversation.alignment import index_of, indices_by_side, side_of
 from app.state.conversation.conversation import Turn
 from app.state.conversation.conversation_file import Record, read_record
 from app.state.settings.settings import TimingMode
@@ -20,7 +20,7 @@ from app.state.side.side import Side
 from app.state.side.snapshot import Phase
 from app.widgets.chat.composer import Composer
 from app.widgets.chat.pane import Pane
-from app.widgets.chat.speed_comparison import Verdict
+from app.widgets.chat.speed_comparison import SpeedComparison
 from app.widgets.chat.transcript.transcript import Transcript
 from app.widgets.panels.panel_strip import PanelStrip
 
@@ -56,7 +56,7 @@ class ChatScreen(ChatView):
         if not self.composer.holds(event) or self._must_wait():
             return
         edited = self.composer.edited
-        again = places(edited, self.app.sides) if edited else {}
+        again = indices_by_side(edited, self.app.sides) if edited else {}
         await self.composer.accept(event.text)
         self.answer(
             {
@@ -88,11 +88,11 @@ class ChatScreen(ChatView):
         failed = {side: -1 for side in present if side.conversation.turns[-1].error}
         self._again(failed or present)
 
-    @on(Transcript.AgainWanted)
-    def again(self, event: Transcript.AgainWanted) -> None:
+    @on(Transcript.RegenerateRequested)
+    def again(self, event: Transcript.RegenerateRequested) -> None:
         """Answer an earlier prompt again, on every side that was asked it."""
         if not self._must_wait():
-            self._again(places(event.turn, self.app.sides))
+            self._again(indices_by_side(event.turn, self.app.sides))
 
     def _again(self, indices: dict[Side, int]) -> None:
         turns = {side: side.conversation.begin_again(side.title, index) for side, index in indices.items()}
@@ -101,8 +101,8 @@ class ChatScreen(ChatView):
         else:
             self.notify("Nothing has been asked yet.")
 
-    @on(Transcript.EditWanted)
-    async def edit(self, event: Transcript.EditWanted) -> None:
+    @on(Transcript.EditRequested)
+    async def edit(self, event: Transcript.EditRequested) -> None:
         """Put an earlier prompt back into the box."""
         if not self._must_wait(to_ask=False):
             await self.composer.edit(event.turn)
@@ -110,12 +110,12 @@ class ChatScreen(ChatView):
     async def action_edit_last(self) -> None:
         """Edit the last prompt of the focused side, else of the left one."""
         if turns := self.focused_side.conversation.turns:
-            await self.edit(Transcript.EditWanted(turns[-1]))
+            await self.edit(Transcript.EditRequested(turns[-1]))
         else:
             self.notify("Nothing has been asked yet.")
 
-    @on(Transcript.VersionWanted)
-    async def show_version(self, event: Transcript.VersionWanted) -> None:
+    @on(Transcript.VersionRequested)
+    async def show_version(self, event: Transcript.VersionRequested) -> None:
         """Show an older or newer version of a turn, on the side where it was asked for."""
         if self._must_wait(to_ask=False):
             return
@@ -136,8 +136,8 @@ class ChatScreen(ChatView):
     @work(group="answer", exclusive=True, exit_on_error=False)
     async def answer(self, turns: dict[Side, Turn]) -> None:
         """Let each side answer its turn."""
-        self.query_one(Verdict).display = False
-        await Answering(self, turns).run()
+        self.query_one(SpeedComparison).display = False
+        await GenerationRun(self, turns).run()
         self.show_verdict()
         self.call_after_refresh(self.garbage.settle)
 

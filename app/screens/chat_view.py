@@ -11,7 +11,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Header
 from textual.worker import Worker
 
-from app.gc_policy import Garbage
+from app.gc_policy import GcPolicy
 from app.state.settings.presets import sampling_words
 from app.state.settings.settings import Settings
 from app.state.side.pacing import BUSY_RATE
@@ -19,8 +19,8 @@ from app.state.side.side import Side
 from app.state.side.snapshot import Phase, Snapshot
 from app.widgets.chat.composer import Composer
 from app.widgets.chat.pane import Pane
-from app.widgets.chat.prompt import Prompt
-from app.widgets.chat.speed_comparison import Verdict
+from app.widgets.chat.prompt import PromptInput
+from app.widgets.chat.speed_comparison import SpeedComparison
 from app.widgets.panels.panel import Panel
 from app.widgets.panels.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS, PanelStrip
 
@@ -35,7 +35,7 @@ class ChatView(Screen[None]):
     CSS_PATH = "../styles/chat.tcss"
     HORIZONTAL_BREAKPOINTS = HORIZONTAL_BREAKPOINTS
     VERTICAL_BREAKPOINTS = VERTICAL_BREAKPOINTS
-    AUTO_FOCUS = "Prompt"
+    AUTO_FOCUS = "PromptInput"
     app: Playground
     _failed = False
     """Whether the footer shows the key that restarts."""
@@ -46,7 +46,7 @@ class ChatView(Screen[None]):
         with Horizontal(id="panes"):
             yield Pane(self.app.left)
             yield Pane(self.app.right)
-        yield Verdict(id="verdict")
+        yield SpeedComparison(id="verdict")
         yield Composer(id="composer")
         yield PanelStrip(self.app.snapshots, id="panels")
         yield Footer(compact=True)
@@ -62,7 +62,7 @@ class ChatView(Screen[None]):
         self.app.settings_changed.subscribe(self, self.show_settings)
         self.show_settings(self.app.settings)
         self.show_build("")  # of engines that began to be built on Prepare
-        self.garbage = Garbage()
+        self.garbage = GcPolicy()
         self.call_after_refresh(self.garbage.settle)
 
     def show_side(self, side: Side) -> None:
@@ -118,7 +118,7 @@ class ChatView(Screen[None]):
     def show_verdict(self) -> None:
         """Compare the last answers of both sides."""
         last = [side.conversation.turns[-1] if side.conversation.turns else None for side in self.app.sides]
-        self.query_one(Verdict).compare(last[0], last[1])
+        self.query_one(SpeedComparison).compare(last[0], last[1])
 
     @property
     def is_busy(self) -> bool:
@@ -131,7 +131,7 @@ class ChatView(Screen[None]):
             pane.show_phase()
             if busy:
                 pane.flush()
-        self.query_one(Prompt).cursor_blink = not busy
+        self.query_one(PromptInput).cursor_blink = not busy
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Workers tell the node that started them, and nobody else."""

@@ -27,7 +27,7 @@ from app.state.conversation.saved_conversations import (
 from app.state.settings.paths import conversation_folder
 from app.state.side.pacing import displayable
 from app.state.side.side import ANSWERING
-from app.widgets.forms.conversation_list import ConversationList, Entry
+from app.widgets.forms.conversation_list import ConversationEntry, ConversationList
 
 if TYPE_CHECKING:
     from app.playground import Playground
@@ -235,7 +235,7 @@ into titles and into everything that was said. **Delete**, pressed twice, remove
         self.app.on_worker_state_changed(event)
 
 
-def _found(saved: list[SavedConversation], search: str) -> tuple[int, list[Entry]]:
+def _found(saved: list[SavedConversation], search: str) -> tuple[int, list[ConversationEntry]]:
     """How many hold the words, and the newest of them."""
     found = matching(saved, search)
-    return len(found), [Entry(one, one.excerpt(search.split())) for one in found[:LISTED]]
+    return len(found), [ConversationEntry(one, one.excerpt(search.split())) for one in found[:LISTED]]

@@ -16,7 +16,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from app.state.settings.path_completion import MOST, Entry, completed, listing
+from app.state.settings.path_completion import MOST, PathEntry, common_prefix, matching_paths
 from app.state.side.pacing import displayable
 from app.units import count_text
 
@@ -54,7 +54,7 @@ class FileScreen(ModalScreen[Result], Generic[Result]):
         super().__init__()
         self._title, self._how = title, how
         self._first = first or f"{Path.cwd()}{os.sep}"
-        self._entries: list[Entry] = []
+        self._entries: list[PathEntry] = []
 
     def compose(self) -> ComposeResult:
         """The path, what there is, and what to do or what is wrong."""
@@ -99,7 +99,7 @@ class FileScreen(ModalScreen[Result], Generic[Result]):
     async def _list(self, text: str) -> None:
         wrong = ""
         try:
-            self._entries = await asyncio.to_thread(listing, text)
+            self._entries = await asyncio.to_thread(matching_paths, text)
         except (OSError, RuntimeError, ValueError):
             self._entries, wrong = [], "There is no such folder, or you may not look into it."
         self._files.clear_options()
@@ -113,7 +113,9 @@ class FileScreen(ModalScreen[Result], Generic[Result]):
         """Write what is chosen, or else what all have in common."""
         index = self._files.highlighted
         self._write(
-            self._entries[index].path if index is not None else completed(self._field.value, self._entries)
+            self._entries[index].path
+            if index is not None
+            else common_prefix(self._field.value, self._entries)
         )
 
     def action_choose(self, step: int) -> None:

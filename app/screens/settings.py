@@ -78,7 +78,7 @@ Every change counts at once and is saved. The file is TOML, and may be edited wh
         listed.highlighted = listed.get_option_index(settings.theme)
 
     @on(OptionList.OptionHighlighted, "#themes")
-    def wear(self, event: OptionList.OptionHighlighted) -> None:
+    def apply_theme(self, event: OptionList.OptionHighlighted) -> None:
         """The highlighted theme is the chosen one: it is seen at once."""
         if event.option_id:
             self.app.theme = event.option_id

@@ -14,7 +14,7 @@ from engines.errors import EngineError
 
 
 @dataclass(frozen=True)
-class Entry:
+class BackendEntry:
     """What can be said of a backend without importing it."""
 
     title: str
@@ -32,16 +32,18 @@ class Entry:
     """Whether the weights of one engine can be split over several GPUs."""
 
 
-BACKENDS: dict[str, Entry] = {
-    "pytorch": Entry("PyTorch", "engines.backends.pytorch:PyTorchBackend", builds=False, runs_shapes=True),
-    "compiled": Entry(
+BACKENDS: dict[str, BackendEntry] = {
+    "pytorch": BackendEntry(
+        "PyTorch", "engines.backends.pytorch:PyTorchBackend", builds=False, runs_shapes=True
+    ),
+    "compiled": BackendEntry(
         "PyTorch compiled",
         "engines.backends.compiled.backend:CompiledBackend",
         builds=True,
         runs_shapes=True,
     ),
-    "openvino": Entry("OpenVINO", "engines.backends.openvino.backend:OpenVINOBackend", builds=True),
-    "tensorrt-llm": Entry(
+    "openvino": BackendEntry("OpenVINO", "engines.backends.openvino.backend:OpenVINOBackend", builds=True),
+    "tensorrt-llm": BackendEntry(
         "TensorRT-LLM",
         "engines.backends.tensorrt_llm.backend:TensorRTLLMBackend",
         builds=True,

@@ -34,7 +34,7 @@ def options_of(backend: str, precision: str, calibration: str = "", gpu_count: i
     return found
 
 
-def settled(spec: EngineSpec, checkpoint: Checkpoint) -> tuple[EngineSpec, dict[str, str]]:
+def resolve_options(spec: EngineSpec, checkpoint: Checkpoint) -> tuple[EngineSpec, dict[str, str]]:
     """The spec as it goes with its checkpoint, and digests of the files that its options name.
 
     It asks the driver and reads files: never on an event loop.

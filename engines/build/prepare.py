@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engines.backends.registry import BACKENDS
-from engines.build.options import settled
+from engines.build.options import resolve_options
 from engines.build.spec import EngineSpec, fingerprint_inputs
 from engines.build.store import EngineStore, StoredEngine, check_space
 from engines.build.support_check import refuse_unsupported
@@ -102,7 +102,7 @@ class _Preparation:
         checkpoint = await asyncio.to_thread(
             read_checkpoint, folder, trust_remote_code=self._spec.trust_remote_code
         )
-        self._spec, contents = await asyncio.to_thread(settled, self._spec, checkpoint)
+        self._spec, contents = await asyncio.to_thread(resolve_options, self._spec, checkpoint)
         described = await self._process.ask(protocol.Describe(self._process.next_id()))
         if not isinstance(described, protocol.Described):
             yield described

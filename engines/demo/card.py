@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from engines.demo.evaluate import Score
+from engines.demo.evaluate import CheckpointScore
 
 TEMPLATE = Path(__file__).parent / "card.md"
 
@@ -22,7 +22,7 @@ class Facts:
     tokens: int
 
 
-def written(facts: Facts, score: Score) -> str:
+def written(facts: Facts, score: CheckpointScore) -> str:
     """The text of the card."""
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         hardware=facts.hardware,

@@ -40,7 +40,7 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class CheckpointScore:
     """All scored turns, and the perplexity over the reference answers."""
 
     answered: tuple[Answered, ...]
@@ -141,13 +141,13 @@ def _talk(speaker: Speaker, items: tuple[Exchange, ...]) -> list[Answered]:
     return answered
 
 
-def score(folder: Path = CHECKPOINT, device: torch.device | None = None, every: int = 1) -> Score:
+def score(folder: Path = CHECKPOINT, device: torch.device | None = None, every: int = 1) -> CheckpointScore:
     """Scores every n-th held-out item."""
     speaker = Speaker(folder, device or torch.device("cpu"))
     items = held_out()[::every]
     losses = [speaker.loss(Chat(None, item)) for item in items]
     perplexity = math.exp(sum(loss for loss, _ in losses) / sum(count for _, count in losses))
-    return Score(tuple(_talk(speaker, items)), perplexity)
+    return CheckpointScore(tuple(_talk(speaker, items)), perplexity)
 
 
 def main() -> None:

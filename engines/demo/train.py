@@ -34,7 +34,7 @@ LOG = Path(__file__).parent / "training.log"
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingRecipe:
     """All that decides the result, apart from the code."""
 
     seed: int = 7
@@ -49,7 +49,7 @@ class Recipe:
 
 
 @dataclass
-class Log:
+class TrainingLog:
     """JSON lines, on the screen and in a file."""
 
     path: Path
@@ -86,7 +86,7 @@ def model_config() -> LlamaConfig:
     )
 
 
-def learning_rate(step: int, recipe: Recipe) -> float:
+def learning_rate(step: int, recipe: TrainingRecipe) -> float:
     """A linear warm-up, then a cosine down to a hundredth."""
     if step < recipe.warmup:
         return recipe.peak_rate * (step + 1) / recipe.warmup
@@ -127,7 +127,7 @@ def cross_entropy(hidden: torch.Tensor, head: torch.Tensor, targets: torch.Tenso
     )
 
 
-def optimiser(model: torch.nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.Optimizer:
+def optimiser(model: torch.nn.Module, recipe: TrainingRecipe, device: torch.device) -> torch.optim.Optimizer:
     """AdamW; norms are not decayed."""
     matrices = [weight for weight in model.parameters() if weight.dim() > 1]
     norms = [weight for weight in model.parameters() if weight.dim() == 1]
@@ -148,7 +148,9 @@ def compiled(model: LlamaForCausalLM, device: torch.device) -> Callable[..., tor
     return result
 
 
-def train(model: LlamaForCausalLM, feeds: list[Feed], recipe: Recipe, device: torch.device, log: Log) -> None:
+def train(
+    model: LlamaForCausalLM, feeds: list[Feed], recipe: TrainingRecipe, device: torch.device, log: TrainingLog
+) -> None:
     """The loop: whole contexts and fresh chats take turns."""
     loss_of, optimizer = compiled(model, device), optimiser(model, recipe, device)
     sources = [feed.batches() for feed in feeds]
@@ -196,7 +198,9 @@ def reproducible(seed: int) -> None:
     torch.set_float32_matmul_precision("high")
 
 
-def make(recipe: Recipe, folder: Path, log: Log, device: torch.device, processes: int) -> LlamaForCausalLM:
+def make(
+    recipe: TrainingRecipe, folder: Path, log: TrainingLog, device: torch.device, processes: int
+) -> LlamaForCausalLM:
     """From the seed to the saved checkpoint."""
     tokenizer = train_tokenizer(sample_texts(recipe.seed, min(40000, recipe.short_rows)))
     log.write(event="tokenizer", vocabulary=tokenizer.get_vocab_size())
@@ -219,7 +223,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    defaults = Recipe()
+    defaults = TrainingRecipe()
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--steps", type=int, default=defaults.steps)
     parser.add_argument("--long-rows", type=int, default=defaults.long_rows)
@@ -239,7 +243,7 @@ def main() -> None:
         name: getattr(options, name)
         for name in ("seed", "steps", "long_rows", "short_rows", "tokens_a_step", "peak_rate")
     }
-    recipe, log = Recipe(**chosen), Log(options.log)
+    recipe, log = TrainingRecipe(**chosen), TrainingLog(options.log)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     hardware = torch.cuda.get_device_name() if device.type == "cuda" else "a CPU"
     versions = {"python": platform.python_version()}

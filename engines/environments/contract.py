@@ -17,7 +17,7 @@ Kind = Literal["class", "field", "method", "property", "parameter", "name"]
 
 
 @dataclass(frozen=True)
-class Row:
+class ContractRow:
     """One thing the adapter relies on."""
 
     file: str
@@ -33,10 +33,10 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ContractReport:
     """How a row was found."""
 
-    row: Row
+    row: ContractRow
     state: Literal["present", "missing", "changed"]
     line: int
     """Where it is; where it should be, if it is not."""
@@ -50,13 +50,13 @@ class Verdict:
         return f"{row.file}:{self.line}: {name} ({row.kind}{optional}) is {self.state}"
 
 
-def _rows(file: str, owner: str, kind: Kind, names: str, **more: bool) -> list[Row]:
-    return [Row(file, owner, name, kind, **more) for name in names.split()]
+def _rows(file: str, owner: str, kind: Kind, names: str, **more: bool) -> list[ContractRow]:
+    return [ContractRow(file, owner, name, kind, **more) for name in names.split()]
 
 
 LLM, ARGS, EXECUTOR = "llmapi/llm.py", "llmapi/llm_args.py", "executor/result.py"
 ENGINE = "_tensorrt_engine/__init__.py"
-CONTRACT: tuple[Row, ...] = (
+CONTRACT: tuple[ContractRow, ...] = (
     *_rows("version.py", "", "name", "__version__"),
     *_rows(LLM, "", "class", "LLM RequestOutput"),
     *_rows(LLM, "LLM", "method", "generate_async shutdown"),
@@ -96,7 +96,7 @@ CONTRACT: tuple[Row, ...] = (
 )
 
 
-def check(package: Path) -> list[Verdict]:
+def check(package: Path) -> list[ContractReport]:
     """Look for every row of CONTRACT in the package's folder."""
     sources: dict[str, _Source] = {}
     builds_engines = (package / ENGINE).is_file()
@@ -109,7 +109,7 @@ def check(package: Path) -> list[Verdict]:
     return found
 
 
-def broken(verdicts: list[Verdict]) -> list[Verdict]:
+def broken(verdicts: list[ContractReport]) -> list[ContractReport]:
     """Those without which the adapter does not work."""
     return [one for one in verdicts if one.state != "present" and not one.row.optional]
 
@@ -124,41 +124,41 @@ class _Source:
         except (OSError, ValueError, SyntaxError):
             self.text, self.tree = "", ast.Module([], [])
 
-    def verdict(self, row: Row) -> Verdict:
+    def verdict(self, row: ContractRow) -> ContractReport:
         if row.kind == "parameter":
             return self._parameter(row)
         if not row.owner:
             return self._of_module(row)
         owner = self._class(row.owner)
         if owner is None:
-            return Verdict(row, "missing", 1)
+            return ContractReport(row, "missing", 1)
         for one in self._family(owner):
             for name, kind, line in _members(one):
                 if name == row.name:
-                    return Verdict(row, "present" if kind == row.kind else "changed", line)
-        return Verdict(row, "missing", owner.lineno)
+                    return ContractReport(row, "present" if kind == row.kind else "changed", line)
+        return ContractReport(row, "missing", owner.lineno)
 
-    def _of_module(self, row: Row) -> Verdict:
+    def _of_module(self, row: ContractRow) -> ContractReport:
         line = self._names.get(row.name)
         if line is None and row.kind == "name" and row.optional and row.name in self.text:
-            return Verdict(row, "present", self.text[: self.text.index(row.name)].count("\n") + 1)
+            return ContractReport(row, "present", self.text[: self.text.index(row.name)].count("\n") + 1)
         if line is None:
-            return Verdict(row, "missing", 1)
+            return ContractReport(row, "missing", 1)
         is_class = row.kind != "class" or self._class(row.name) is not None
-        return Verdict(row, "present" if is_class else "changed", line)
+        return ContractReport(row, "present" if is_class else "changed", line)
 
-    def _parameter(self, row: Row) -> Verdict:
+    def _parameter(self, row: ContractRow) -> ContractReport:
         owner, _, method = row.owner.partition(".")
         found = self._class(owner)
         if found is None:
-            return Verdict(row, "missing", 1)
+            return ContractReport(row, "missing", 1)
         for one in self._family(found):
             for node in one.body:
                 if isinstance(node, ast.FunctionDef) and node.name == method:
                     taken = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
                     line = next((name.lineno for name in taken if name.arg == row.name), None)
-                    return Verdict(row, "present" if line else "missing", line or node.lineno)
-        return Verdict(row, "missing", found.lineno)
+                    return ContractReport(row, "present" if line else "missing", line or node.lineno)
+        return ContractReport(row, "missing", found.lineno)
 
     @cached_property
     def _names(self) -> dict[str, int]:

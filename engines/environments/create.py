@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engines.environments.environment import RECORD, Environment, remove, save
-from engines.environments.recipe import Recipe, steps
+from engines.environments.recipe import EnvironmentRecipe, steps
 from engines.environments.trial import locate, try_import
 from engines.errors import EngineError
 
@@ -31,7 +31,7 @@ Say = Callable[[str, str], None]
 """Told of the name of the step and a line of its output; an empty line begins the step."""
 
 
-def create(name: str, recipe: Recipe, python: str, root: Path, log: Path, say: Say) -> Environment:
+def create(name: str, recipe: EnvironmentRecipe, python: str, root: Path, log: Path, say: Say) -> Environment:
     """Create the environment `name` below `root`; returns when it can be imported.
 
     Raises:

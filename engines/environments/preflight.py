@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from engines.environments.recipe import Recipe
+from engines.environments.recipe import EnvironmentRecipe
 from engines.plan.hardware.hardware import gpus
 from engines.plan.hardware.nvml import Nvml
 
@@ -29,7 +29,7 @@ class Finding:
     remedy: str = ""
 
 
-def preflight(recipe: Recipe, root: Path) -> list[Finding]:
+def preflight(recipe: EnvironmentRecipe, root: Path) -> list[Finding]:
     """Everything that can be known before the download. Takes seconds: not for an event loop."""
     return [
         _system(recipe),
@@ -42,7 +42,7 @@ def preflight(recipe: Recipe, root: Path) -> list[Finding]:
     ]
 
 
-def find_python(recipe: Recipe) -> str | None:
+def find_python(recipe: EnvironmentRecipe) -> str | None:
     """An interpreter on the path of a version that has wheels."""
     for major, minor in recipe.pythons:
         if sys.version_info[:2] == (major, minor):
@@ -52,14 +52,14 @@ def find_python(recipe: Recipe) -> str | None:
     return None
 
 
-def _system(recipe: Recipe) -> Finding:
+def _system(recipe: EnvironmentRecipe) -> Finding:
     here = platform.system(), platform.machine()
     words = f"{here[0]} on {here[1]}"
     remedy = "Take a Linux machine, or NVIDIA's container release:<tag> of tensorrt-llm on nvcr.io."
     return Finding("system", here in recipe.systems, words, remedy)
 
 
-def _python(recipe: Recipe) -> Finding:
+def _python(recipe: EnvironmentRecipe) -> Finding:
     wanted = " or ".join(f"{major}.{minor}" for major, minor in recipe.pythons)
     if found := find_python(recipe):
         return Finding("python", True, found)
@@ -67,7 +67,7 @@ def _python(recipe: Recipe) -> Finding:
     return Finding("python", False, f"there are wheels for Python {wanted}, and neither is found", remedy)
 
 
-def _gpu(recipe: Recipe) -> Finding:
+def _gpu(recipe: EnvironmentRecipe) -> Finding:
     found = gpus()
     if not found:
         remedy = "On this machine OpenVINO and PyTorch run; TensorRT-LLM needs an NVIDIA GPU."
@@ -80,7 +80,7 @@ def _gpu(recipe: Recipe) -> Finding:
     return Finding("gpu", False, f"{words}; {least[0]}.{least[1]} (Ampere) is the least", remedy)
 
 
-def _driver(recipe: Recipe) -> Finding:
+def _driver(recipe: EnvironmentRecipe) -> Finding:
     nvml = Nvml.open()
     version = nvml.text("nvmlSystemGetDriverVersion") if nvml else ""
     if nvml:
@@ -98,7 +98,7 @@ def _mpi() -> Finding:
     return Finding("mpi", bool(found), found or "libmpi is not found", "sudo apt-get install libopenmpi-dev")
 
 
-def _disk(recipe: Recipe, root: Path) -> Finding:
+def _disk(recipe: EnvironmentRecipe, root: Path) -> Finding:
     existing = next(folder for folder in (root, *root.parents) if folder.exists())
     free = shutil.disk_usage(existing).free
     words = f"{free / 1e9:.0f} GB free at {existing}, {recipe.disk_bytes / 1e9:.0f} GB needed"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Recipe:
+class EnvironmentRecipe:
     """What is installed, from where, on what."""
 
     package: str
@@ -32,8 +32,8 @@ class Recipe:
     """The wheels, their unpacked files and pip's cache together."""
 
 
-RECIPES: dict[str, Recipe] = {
-    "tensorrt-llm": Recipe(
+RECIPES: dict[str, EnvironmentRecipe] = {
+    "tensorrt-llm": EnvironmentRecipe(
         package="tensorrt_llm==1.2.1",
         module="tensorrt_llm",
         constraints=("torch==2.9.1",),
@@ -48,7 +48,7 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
-def steps(recipe: Recipe, python: str, folder: Path) -> list[tuple[str, list[str]]]:
+def steps(recipe: EnvironmentRecipe, python: str, folder: Path) -> list[tuple[str, list[str]]]:
     """Title and command line of each step."""
     ours = str(folder / "bin" / "python")
     pip = [ours, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]

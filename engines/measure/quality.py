@@ -73,7 +73,7 @@ KLD_PERCENTILES = (
 )
 
 
-class Scored(Protocol):
+class ScoredText(Protocol):
     """Teacher-forced scores of n positions: `engines.worker.protocol.Scored` has this form."""
 
     @property
@@ -89,7 +89,7 @@ class Scored(Protocol):
         """Their ln-probabilities."""
 
 
-def quality_card(base: Scored, candidate: Scored) -> QualityCard:
+def quality_card(base: ScoredText, candidate: ScoredText) -> QualityCard:
     """Compare a candidate with its reference over the same tokens.
 
     The KLD of top-k scores is a lower bound: what lies outside the common tokens counts as one.
@@ -241,7 +241,7 @@ def divergence(reference: Sequence[int], prediction: Sequence[int]) -> Divergenc
     )
 
 
-def _tops(scored: Scored) -> list[dict[int, float]]:
+def _tops(scored: ScoredText) -> list[dict[int, float]]:
     return [
         dict(zip(ids, row, strict=True)) for ids, row in zip(scored.top_ids, scored.top_logprobs, strict=True)
     ]

@@ -16,7 +16,7 @@ PENDING_TOKENS = 32
 """Tokens that may wait for the rest of a character: random weights talk in broken bytes for ever."""
 
 
-class Decoder(Protocol):
+class TokenDecoder(Protocol):
     """What an answer needs of a tokenizer."""
 
     def decode(self, token_ids: Sequence[int]) -> str:
@@ -30,7 +30,7 @@ class TextStream:
     depend on the tokens before it, as a space does, or a character that takes several of them.
     """
 
-    def __init__(self, decoder: Decoder) -> None:
+    def __init__(self, decoder: TokenDecoder) -> None:
         self._decoder = decoder
         self._window: list[int] = []
         self._known = 0
@@ -71,7 +71,7 @@ class Answer:
     """
 
     def __init__(
-        self, identity: int, decoder: Decoder, stop: tuple[str, ...], send: Callable[[Chunk], None]
+        self, identity: int, decoder: TokenDecoder, stop: tuple[str, ...], send: Callable[[Chunk], None]
     ) -> None:
         self._id = identity
         self._stop = tuple(text for text in stop if text)

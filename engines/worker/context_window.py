@@ -30,7 +30,7 @@ class Prompter(Protocol):
         """The ids of a text."""
 
 
-class Fitted(NamedTuple):
+class FittedPrompt(NamedTuple):
     """A conversation cut to the context."""
 
     token_ids: list[int]
@@ -38,17 +38,17 @@ class Fitted(NamedTuple):
     """The oldest turns that are not in it."""
 
 
-def prompt_of(command: Generate, tokenizer: Prompter, context: int) -> Fitted:
+def fit_prompt(command: Generate, tokenizer: Prompter, context: int) -> FittedPrompt:
     """The ids that the engine is given, and how many of the oldest turns are not among them.
 
     Raises:
         EngineError: `context-full`, where leaving out turns does not help.
     """
     if command.token_ids is not None:
-        return Fitted(list(command.token_ids), 0)
+        return FittedPrompt(list(command.token_ids), 0)
     whole = tokenizer.prompt_ids(command.messages)
     if not command.trim:
-        return Fitted(whole, 0)
+        return FittedPrompt(whole, 0)
     rest = trimmed(whole, tokenizer, command.messages, context)
     if len(rest.token_ids) >= context:
         raise EngineError(
@@ -72,7 +72,7 @@ def count(command: CountTokens, tokenizer: Prompter, context: int) -> TokensCoun
     return TokensCounted(command.id, len(whole), context, len(rest.token_ids), rest.left_out, texts)
 
 
-def trimmed(whole: list[int], tokenizer: Prompter, messages: Messages, context: int) -> Fitted:
+def trimmed(whole: list[int], tokenizer: Prompter, messages: Messages, context: int) -> FittedPrompt:
     """Leave out as few of the oldest turns as make room for an answer.
 
     The system prompt and the last prompt always stay, also where they alone are too long.
@@ -80,8 +80,8 @@ def trimmed(whole: list[int], tokenizer: Prompter, messages: Messages, context: 
     room = context - context // ANSWER_SHARE
     turns = len(_starts(messages)) - 1
     if len(whole) <= room or turns < 1:
-        return Fitted(whole, 0)
-    least = Fitted(tokenizer.prompt_ids(without(messages, turns)), turns)
+        return FittedPrompt(whole, 0)
+    least = FittedPrompt(tokenizer.prompt_ids(without(messages, turns)), turns)
     if len(least.token_ids) >= room:
         return least
     # Each look tokenizes a conversation: halving takes eight of them for 200 turns.
@@ -89,7 +89,11 @@ def trimmed(whole: list[int], tokenizer: Prompter, messages: Messages, context: 
     left_out = 1 + bisect_left(
         numbers, True, key=lambda turns: len(tokenizer.prompt_ids(without(messages, turns))) <= room
     )
-    return least if left_out == turns else Fitted(tokenizer.prompt_ids(without(messages, left_out)), left_out)
+    return (
+        least
+        if left_out == turns
+        else FittedPrompt(tokenizer.prompt_ids(without(messages, left_out)), left_out)
+    )
 
 
 def without(messages: Messages, turns: int) -> Messages:

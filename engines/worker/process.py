@@ -19,7 +19,7 @@ from pathlib import Path
 from engines.errors import EngineError
 from engines.worker import protocol
 from engines.worker.launch import WorkerLog, command_line, environment
-from engines.worker.process_tree import family, gone, signal_all
+from engines.worker.process_tree import members, signal_all, wait_gone
 
 LINE_LIMIT = 32 * 1024 * 1024
 """Bytes of one message: the scores of a long text are the largest, about 20 bytes a figure."""
@@ -145,7 +145,7 @@ class EngineProcess:
         self._send(protocol.Shutdown())
         try:
             if not await self._ends_within(deadline):
-                signal_all(family(self.pid), signal.SIGTERM)
+                signal_all(members(self.pid), signal.SIGTERM)
                 await self._ends_within(TERMINATE_SECONDS)
         finally:  # also when the caller loses patience
             await asyncio.shield(self.kill())
@@ -154,7 +154,7 @@ class EngineProcess:
         """End the worker and its children at once. The signals are sent before anything is awaited."""
         self._closing = True
         if not self.ended.is_set():
-            signal_all(family(self.pid), signal.SIGKILL)
+            signal_all(members(self.pid), signal.SIGKILL)
             await self.ended.wait()
 
     def log_tail(self, lines: int = 12) -> str:
@@ -186,7 +186,7 @@ class EngineProcess:
         except ValueError as error:  # ProtocolError, and asyncio's own for a line over LINE_LIMIT
             self._verdict = "worker-nonsense", f"The worker sent what is no message: {error}"
         except asyncio.CancelledError:  # the event loop is being closed
-            signal_all(family(self.pid), signal.SIGKILL)
+            signal_all(members(self.pid), signal.SIGKILL)
             raise
         except _Hung:
             words = f"The worker has given no sign of life for {self._silence:g} seconds."
@@ -233,10 +233,10 @@ class EngineProcess:
             await self._exits_within(EXIT_SECONDS)
             if self._process.returncode is None and not self._closing:
                 self._verdict = "worker-nonsense", "The worker closed its output and ran on."
-        left = family(self.pid)
+        left = members(self.pid)
         signal_all(left, signal.SIGKILL)
         await self._exits_within(math.inf)
-        await gone(left, TERMINATE_SECONDS)
+        await wait_gone(left, TERMINATE_SECONDS)
         await self._close_pipe()
         self.ended.set()
         for identity, inbox in self._waiting.items():

@@ -11,7 +11,7 @@ import time
 import psutil
 
 
-def family(pid: int) -> list[psutil.Process]:
+def members(pid: int) -> list[psutil.Process]:
     """The worker with all its descendants and everybody else in its session.
 
     A process whose parent died is no descendant any more, but it stays in the session.
@@ -34,7 +34,7 @@ def signal_all(processes: list[psutil.Process], number: signal.Signals) -> None:
             process.send_signal(number)
 
 
-async def gone(processes: list[psutil.Process], seconds: float) -> bool:
+async def wait_gone(processes: list[psutil.Process], seconds: float) -> bool:
     """Wait until none of them runs.
 
     Not psutil's own wait: it would reap our child before asyncio does, and its exit code would be lost.

@@ -24,7 +24,7 @@ from engines.errors import EngineError
 from engines.worker import protocol
 from engines.worker.answer import Answer
 from engines.worker.checks import fit, smoke_test, warm_up
-from engines.worker.context_window import count, digest_of, prompt_of
+from engines.worker.context_window import count, digest_of, fit_prompt
 from engines.worker.error_mapping import as_error
 from engines.worker.fetch import fetch
 from engines.worker.report import StageReport
@@ -205,7 +205,7 @@ class Service:
 
     def _generate(self, command: protocol.Generate, received_ns: int) -> protocol.Done:
         backend, tokenizer = self._loaded()
-        token_ids, left_out = prompt_of(command, tokenizer, backend.context_tokens)
+        token_ids, left_out = fit_prompt(command, tokenizer, backend.context_tokens)
         sampling, cut = fit(command.sampling, len(token_ids), backend.context_tokens)
         tokens, digest = len(token_ids), digest_of(token_ids)
         self.send(protocol.Prompt(command.id, tokens, digest, received_ns, None, left_out))

@@ -13,7 +13,7 @@ from app.playground import Playground
 from app.screens.chat import ChatScreen
 from app.state.settings.settings import DEMO, ChatOptions, EngineChoice, Settings
 from app.state.side.snapshot import Phase
-from app.widgets.chat.prompt import Prompt
+from app.widgets.chat.prompt import PromptInput
 from engines.worker.protocol import Sampling
 
 
@@ -72,7 +72,7 @@ async def ask(pilot: Pilot[None], text: str) -> None:
     assert isinstance(app, Playground)
     before = len(app.left.conversation.turns)
     # Pasted: a key pressed takes some 50 ms here, and other tests type.
-    app.screen.query_one(Prompt).load_text(text)
+    app.screen.query_one(PromptInput).load_text(text)
     await pilot.press("enter")
     await wait_until(pilot, lambda: len(app.left.conversation.turns) > before)
     await until_answered(pilot)

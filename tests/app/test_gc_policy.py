@@ -1,4 +1,4 @@
-"""Garbage is collected between answers, and what was looked through once is not looked at each time."""
+"""The policy collects between answers, and does not scan frozen objects each time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.gc_policy import GROWTH, Garbage
+from app.gc_policy import GROWTH, GcPolicy
 
 
 class Node:
@@ -27,7 +27,7 @@ def thawed() -> Iterator[None]:
 
 def test_new_garbage_goes_after_an_answer() -> None:
     """What an answer left behind in circles."""
-    garbage = Garbage()
+    garbage = GcPolicy()
     garbage.settle()
     seen = weakref.ref(Node())
     assert seen() is not None
@@ -37,7 +37,7 @@ def test_new_garbage_goes_after_an_answer() -> None:
 
 def test_old_garbage_goes_when_there_is_much_of_it() -> None:
     """What was looked through is left out, until so much was added that all is looked through again."""
-    garbage = Garbage()
+    garbage = GcPolicy()
     garbage.settle()
     nodes = [Node()]
     seen = weakref.ref(nodes[0])

@@ -35,9 +35,9 @@ from app.state.conversation.conversation import Conversation
 from app.state.conversation.conversation_file import ConversationFile
 from app.state.settings.paths import conversation_folder
 from app.state.side.snapshot import Phase
-from app.widgets.chat.attachment_list import Chip, Chips
+from app.widgets.chat.attachment_list import AttachmentItem, AttachmentList
 from app.widgets.chat.pane import Pane
-from app.widgets.chat.prompt import Prompt
+from app.widgets.chat.prompt import PromptInput
 from app.widgets.chat.transcript.transcript import Transcript
 from app.widgets.forms.conversation_list import ConversationList
 from app.widgets.panels.panel import Panel
@@ -91,7 +91,7 @@ class Place:
 
 async def attach(pilot: Pilot[None]) -> None:
     """Something goes with the prompt."""
-    await pilot.app.screen.query_one(Chips).show((Attachment("", "a pasted text"),), {})
+    await pilot.app.screen.query_one(AttachmentList).show((Attachment("", "a pasted text"),), {})
 
 
 async def fail(pilot: Pilot[None]) -> None:
@@ -118,8 +118,8 @@ PLACES = (
     Place(Playground),
     Place(Navigation),
     Place(ChatScreen, prepare=fail),
-    Place(Prompt),
-    Place(Chip, focus="Chip", prepare=attach),
+    Place(PromptInput),
+    Place(AttachmentItem, focus="AttachmentItem", prepare=attach),
     Place(Transcript, focus="#turns-left"),
     Place(Pane, focus="#turns-left"),
     Place(Panel, focus="MemoryPanel"),

@@ -18,7 +18,7 @@ from textual.pilot import Pilot
 from app.screens import store as store_screen
 from app.screens import support as support_screen
 from app.state.prepare import machine_state as surroundings
-from app.state.prepare.machine_state import Surroundings
+from app.state.prepare.machine_state import MachineState
 from app.widgets.prepare import checkpoint_picker
 from engines.plan.checkpoint.checkpoint import read_checkpoint
 from tests.app import still
@@ -38,7 +38,7 @@ def same_everywhere(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     checkpoint = read_checkpoint(tiny)
     monkeypatch.setattr(checkpoint_picker, "_read", lambda _: (checkpoint, ""))
     monkeypatch.setattr(store_screen, "damage", lambda _: "")
-    monkeypatch.setattr(surroundings, "look_around", lambda device, _: Surroundings(device, 40e9))
+    monkeypatch.setattr(surroundings, "look_around", lambda device, _: MachineState(device, 40e9))
     with monkeypatch.context() as zone:
         zone.setenv("TZ", "UTC")
         time.tzset()

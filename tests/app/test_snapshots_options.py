@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from app.state.prepare import machine_state as surroundings
-from app.state.prepare.machine_state import Surroundings
+from app.state.prepare.machine_state import MachineState
 from app.state.settings.settings import EngineChoice
 from app.widgets.prepare import checkpoint_picker
 from engines.demo import CHECKPOINT
@@ -47,7 +47,7 @@ def _same_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     demo = read_checkpoint(CHECKPOINT)
     monkeypatch.setattr(interpreters, "_KNOWN", {})  # what is registered here is forgotten afterwards
     monkeypatch.setattr(checkpoint_picker, "_read", lambda _: (demo, ""))
-    monkeypatch.setattr(surroundings, "look_around", lambda device, _: Surroundings(device, 40e9))
+    monkeypatch.setattr(surroundings, "look_around", lambda device, _: MachineState(device, 40e9))
 
 
 @pytest.mark.parametrize(("size", "theme"), [(SMALL, DARK), (LARGE, LIGHT)])

@@ -27,7 +27,7 @@ from app.state.settings import paths
 from app.state.settings.settings import ChatOptions, Settings, TimingMode, load_settings
 from app.state.side.side import Side
 from app.state.side.snapshot import Phase
-from app.widgets.chat.prompt import Prompt
+from app.widgets.chat.prompt import PromptInput
 from engines.build.prepare import StartWorker
 from engines.worker import protocol
 from engines.worker.process import EngineProcess
@@ -113,7 +113,7 @@ class WatchedPlayground(Playground):
 
     async def serve_write(self, text: str) -> None:
         """Put a prompt into the box, as pasting does; Enter is pressed outside."""
-        self.chat.query_one(Prompt).load_text(text)
+        self.chat.query_one(PromptInput).load_text(text)
 
     async def serve_set(self, mode: str, max_tokens: int, seed: int = 0) -> None:
         """Choose the timing mode, the length of answers and the paced engine's rate."""

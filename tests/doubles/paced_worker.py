@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from engines.backends.base import Availability, Backend, Emit, Generated, Report, Stopped
-from engines.backends.registry import BACKENDS, Entry
+from engines.backends.registry import BACKENDS, BackendEntry
 from engines.build.spec import EngineSpec
 from engines.worker.protocol import KVUsage, MemoryUsage, Sampling
 
@@ -122,7 +122,7 @@ class PacedBackend(Backend):
 
 def register() -> None:
     """Make `paced` known in this process."""
-    BACKENDS[NAME] = Entry(PacedBackend.title, f"{__name__}:PacedBackend", builds=False)
+    BACKENDS[NAME] = BackendEntry(PacedBackend.title, f"{__name__}:PacedBackend", builds=False)
 
 
 def interpreter(folder: Path) -> str:

@@ -22,7 +22,7 @@ from app.screens.chat import ChatScreen
 from app.screens.prepare import PrepareScreen
 from app.state.settings.settings import EngineChoice, Settings
 from app.state.side.snapshot import Phase, Snapshot
-from app.widgets.chat.prompt import Prompt
+from app.widgets.chat.prompt import PromptInput
 from engines.measure.gpu import GpuSample, GpuSampler
 from engines.plan.hardware.hardware import gpus
 
@@ -64,7 +64,7 @@ async def _snapshot(pilot: Pilot[None], app: Playground) -> Snapshot:
 
 async def _ask(pilot: Pilot[None], app: Playground, question: str) -> None:
     asked = len(app.right.conversation.turns)
-    app.screen.query_one(Prompt).load_text(question)
+    app.screen.query_one(PromptInput).load_text(question)
     await pilot.press("enter")
     await _until(pilot, lambda: len(app.right.conversation.turns) > asked)
     await _until(pilot, lambda: all(side.conversation.turns[-1].reason != "" for side in app.sides))

@@ -61,7 +61,7 @@ def side_of(turn: Turn, sides: Iterable[Side]) -> Side:
     return next(side for side in sides if index_of(turn, side.conversation) is not None)
 
 
-def places(turn: Turn, sides: Iterable[Side]) -> dict[Side, int]:
+def indices_by_side(turn: Turn, sides: Iterable[Side]) -> dict[Side, int]:
     """Where a turn stands on every side that has an engine and was asked the same."""
     sides = tuple(sides)
     source = side_of(turn, sides).conversation

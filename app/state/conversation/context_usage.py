@@ -15,7 +15,7 @@ NEAR = 0.8
 """Of the context: from here on one should look."""
 
 
-class Room(StrEnum):
+class ContextLevel(StrEnum):
     """How tight it is."""
 
     WIDE = "wide"
@@ -34,12 +34,12 @@ async def count_tokens(
     return event if isinstance(event, TokensCounted) else None
 
 
-def room(counted: Mapping[str, TokensCounted], full: ContextFull) -> Room:
+def context_level(counted: Mapping[str, TokensCounted], full: ContextFull) -> ContextLevel:
     """How tight it is on the tighter side."""
     if any(_refused(one, full) for one in counted.values()):
-        return Room.OVER
+        return ContextLevel.OVER
     near = any(one.tokens > NEAR * one.context for one in counted.values())
-    return Room.NEAR if near else Room.WIDE
+    return ContextLevel.NEAR if near else ContextLevel.WIDE
 
 
 def context_words(counted: Mapping[str, TokensCounted], full: ContextFull) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from app.state.conversation.attachment import Attachment
-from app.state.settings.atomic_file import write_whole
+from app.state.settings.atomic_file import write_atomic
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class DraftFile:
             if wanted == self._written:
                 return
             if wanted:
-                write_whole(self._path, msgspec.json.encode(wanted))
+                write_atomic(self._path, msgspec.json.encode(wanted))
             else:
                 self._path.unlink(missing_ok=True)
             self._written = wanted

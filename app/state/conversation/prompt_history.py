@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from app.state.settings.atomic_file import write_whole
+from app.state.settings.atomic_file import write_atomic
 
 KEPT = 500
 """How many prompts are kept, the newest."""
@@ -85,4 +85,4 @@ def keep_prompt(path: Path, prompt: str) -> None:
     prompts = read_prompts(path)
     if prompt and prompts[-1:] != [prompt]:
         lines = [msgspec.json.encode(_Line(one)) for one in [*prompts, prompt][-KEPT:]]
-        write_whole(path, b"\n".join(lines) + b"\n")
+        write_atomic(path, b"\n".join(lines) + b"\n")

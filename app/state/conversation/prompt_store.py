@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from app.debounce import AfterPause, Start
+from app.debounce import Debouncer, StartTask
 from app.state.conversation.draft import Draft, DraftFile
 from app.state.conversation.prompt_history import keep_prompt, read_prompts
 from app.state.settings import paths
@@ -14,13 +14,13 @@ PAUSE_SECONDS = 1.0
 """Without a key for so long, the draft is written down."""
 
 
-class Keeping:
+class PromptStore:
     """The two files. A disk that refuses costs the copy: the conversation holds what was sent."""
 
-    def __init__(self, start: Start) -> None:
+    def __init__(self, start: StartTask) -> None:
         self._start = start
         self._draft = DraftFile(paths.draft_file())
-        self._pause = AfterPause(PAUSE_SECONDS, self._write, start)
+        self._pause = Debouncer(PAUSE_SECONDS, self._write, start)
 
     async def prompts(self) -> list[str]:
         """What earlier runs have sent."""

@@ -16,7 +16,7 @@ SHOWN_PROMPT = 40
 """Characters of a system prompt that are enough to know it by."""
 
 
-def brought_back(record: Record, settings: Settings) -> dict[str, ChatOptions]:
+def restored_options(record: Record, settings: Settings) -> dict[str, ChatOptions]:
     """The changes of settings that bring back how each side was asked last; empty where nothing differs.
 
     A side that was never asked keeps what it has, and so does one of a file from before this was saved.
@@ -27,7 +27,7 @@ def brought_back(record: Record, settings: Settings) -> dict[str, ChatOptions]:
     }
 
 
-def brought_back_words(changes: dict[str, ChatOptions], settings: Settings) -> str:
+def restored_options_text(changes: dict[str, ChatOptions], settings: Settings) -> str:
     """What differs from the settings as they were, a side a line; empty where nothing does."""
     told = {
         name.removesuffix("_chat").capitalize(): ", ".join(_differences(getattr(settings, name), options))

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from app.debounce import AfterPause, Start
-from app.state.conversation.alignment import places
+from app.debounce import Debouncer, StartTask
+from app.state.conversation.alignment import indices_by_side
 from app.state.conversation.attachment import Attachment, with_attachments
 from app.state.conversation.context_usage import count_tokens
 from app.state.conversation.conversation import Turn
@@ -25,14 +25,14 @@ Counted = Mapping[str, TokensCounted]
 """By side; one without an engine is not in it."""
 
 
-class Counting:
+class PromptTokenCounter:
     """Lets both engines count, one question at a time, and nothing while nothing is written."""
 
-    def __init__(self, app: Playground, start: Start, show: Callable[[Counted], None]) -> None:
+    def __init__(self, app: Playground, start: StartTask, show: Callable[[Counted], None]) -> None:
         """Create it; `show` is called with the figures, and with none when there is nothing to count."""
         self._app, self._show = app, show
         self._asked: tuple[Draft, Turn | None] = Draft(), None
-        self._pause = AfterPause(PAUSE_SECONDS, self._count, start)
+        self._pause = Debouncer(PAUSE_SECONDS, self._count, start)
         self.tokens: dict[Attachment, int] = {}
         """Of each attachment by itself, once counted."""
 
@@ -61,7 +61,7 @@ class Counting:
 
     async def _ask_sides(self, draft: Draft, edited: Turn | None, alone: list[Attachment]) -> Counted:
         content = with_attachments(draft.text.strip(), draft.attachments)
-        above = places(edited, self._app.sides) if edited else {}
+        above = indices_by_side(edited, self._app.sides) if edited else {}
         texts = tuple(one.text for one in alone)
 
         async def ask(side: Side) -> TokensCounted | None:

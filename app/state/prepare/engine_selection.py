@@ -18,7 +18,7 @@ from engines.plan.kv_precision import AUTO, kv_choices
 from engines.plan.precision import PRECISIONS, Support, default_precision
 
 
-class EnginePick:
+class EngineSelection:
     """A choice being made. What was wanted is kept while something else that is picked does not take it."""
 
     def __init__(self, choice: EngineChoice, device: Device, gpus: Sequence[Device]) -> None:

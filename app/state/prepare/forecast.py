@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from app.state.prepare.machine_state import Surroundings
+from app.state.prepare.machine_state import MachineState
 from app.state.settings.settings import EngineChoice
 from engines.backends.registry import BACKENDS
 from engines.build.history import ExpectedBuild, expected_build
 from engines.build.spec import EngineSpec
 from engines.plan.checkpoint.checkpoint import Checkpoint
-from engines.plan.estimate.estimate import Estimate, Part, estimate, parts
-from engines.plan.estimate.memory_fit import Verdict, verdict
+from engines.plan.estimate.estimate import Estimate, MemoryPart, estimate, parts
+from engines.plan.estimate.memory_fit import MemoryFit, memory_fit
 from engines.plan.hardware.hardware import Device
 from engines.plan.hardware.split import on_all, on_each
 from engines.worker.values import MemoryUsage
@@ -29,12 +29,12 @@ class Loaded:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class Forecast:
     """Everything that can be said before anything is built."""
 
     estimate: Estimate
-    verdict: Verdict
-    parts: tuple[Part, ...]
+    verdict: MemoryFit
+    parts: tuple[MemoryPart, ...]
     """Estimate and, once loaded, what the engine takes."""
     builds: bool
     """Whether anything is built at all."""
@@ -50,14 +50,14 @@ def estimate_of(spec: EngineSpec, checkpoint: Checkpoint) -> Estimate:
     return on_all(found, spec.gpus)
 
 
-def outlook(
+def forecast(
     choice: EngineChoice,
     checkpoint: Checkpoint,
     context: int,
-    around: Surroundings,
+    around: MachineState,
     loaded: Loaded | None = None,
     beside: int = 0,
-) -> Outlook:
+) -> Forecast:
     """Look ahead.
 
     Args:
@@ -73,9 +73,9 @@ def outlook(
         bandwidth=around.bandwidth,
     )
     found = on_each(found, choice.gpus)
-    return Outlook(
+    return Forecast(
         found,
-        verdict(found, beside),
+        memory_fit(found, beside),
         parts(found, loaded.memory if loaded else None, loaded.held if loaded else None),
         BACKENDS[choice.backend].builds,
         expected_build(around.builds, choice.backend, choice.precision, found.weights),

@@ -11,7 +11,7 @@ from engines.plan.hardware.hardware import Device, devices
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class MachineState:
     """One look at the machine."""
 
     device: Device
@@ -21,14 +21,14 @@ class Surroundings:
     """Engines of the store, newest first."""
 
 
-def look_around(device: Device, store: EngineStore) -> Surroundings:
+def probe_machine(device: Device, store: EngineStore) -> MachineState:
     """Look at the device, the store and the cached bandwidth: files, so never on the event loop."""
     now = next((one for one in devices() if one.name == device.name), device)
     try:
         builds = tuple(store.entries())
     except OSError:
         builds = ()
-    return Surroundings(now, read_bandwidth(now), builds)
+    return MachineState(now, read_bandwidth(now), builds)
 
 
 def tightest(devices: Sequence[Device]) -> Device:

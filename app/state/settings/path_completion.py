@@ -11,7 +11,7 @@ MOST = 200
 
 
 @dataclass(frozen=True)
-class Entry:
+class PathEntry:
     """One of them."""
 
     path: str
@@ -25,7 +25,7 @@ class Entry:
         return self.path.endswith(os.sep)
 
 
-def listing(text: str) -> list[Entry]:
+def matching_paths(text: str) -> list[PathEntry]:
     """What begins as `text` does, folders first; hidden ones only where a dot is written.
 
     Never on the event loop. Names that no terminal can show are left out.
@@ -44,10 +44,10 @@ def listing(text: str) -> list[Entry]:
             and (start or not entry.name.startswith("."))
         ]
     names.sort(key=lambda name: (not name.endswith(os.sep), name.casefold()))
-    return [Entry(folder + name, name) for name in names[:MOST]]
+    return [PathEntry(folder + name, name) for name in names[:MOST]]
 
 
-def completed(text: str, entries: list[Entry]) -> str:
+def common_prefix(text: str, entries: list[PathEntry]) -> str:
     """The text with all that the entries have in common."""
     first, *others = [entry.path for entry in entries] or [text]
     sizes = range(len(first), len(text), -1)

@@ -10,7 +10,7 @@ from app.state.settings.settings import MINIMUM_CONTEXT, Settings
 
 
 @dataclass(frozen=True)
-class Row:
+class SettingRow:
     """One setting on the settings screen. Its type says with what it is edited."""
 
     name: str
@@ -45,8 +45,10 @@ class Row:
 
 
 ROWS = (
-    Row("timing", "Timing", "In turn: each at its own speed. Together: sharing it."),
-    Row("panels", "Panels", "Speed, memory, KV cache and device under the chat."),
-    Row("context", "Context tokens", "Prompt and answer, for engines prepared from now on.", MINIMUM_CONTEXT),
-    Row("context_full", "Context full", "Trim: oldest turns are left out. Refuse: no answer."),
+    SettingRow("timing", "Timing", "In turn: each at its own speed. Together: sharing it."),
+    SettingRow("panels", "Panels", "Speed, memory, KV cache and device under the chat."),
+    SettingRow(
+        "context", "Context tokens", "Prompt and answer, for engines prepared from now on.", MINIMUM_CONTEXT
+    ),
+    SettingRow("context_full", "Context full", "Trim: oldest turns are left out. Refuse: no answer."),
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from app.state.settings.atomic_file import write_whole
+from app.state.settings.atomic_file import write_atomic
 from engines.build.options import options_of
 from engines.demo import CHECKPOINT
 from engines.worker.protocol import Sampling
@@ -131,7 +131,7 @@ def save_settings(path: Path, settings: Settings) -> None:
     Raises:
         OSError: the folder cannot be written.
     """
-    write_whole(path, msgspec.toml.encode(settings))
+    write_atomic(path, msgspec.toml.encode(settings))
 
 
 def swapped(settings: Settings) -> dict[str, object]:

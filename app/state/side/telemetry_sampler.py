@@ -32,7 +32,7 @@ class _Sample:
     """By a device's name, where it was measured."""
 
 
-class Sampler:
+class TelemetrySampler:
     """Keeps the newest sample; `snapshot` never waits for one."""
 
     def __init__(

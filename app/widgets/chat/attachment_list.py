@@ -22,7 +22,7 @@ LONGEST_TITLE = 48
 """Characters of a name, so that what can be done with it stands on the same line."""
 
 
-class Chip(Static, can_focus=True):
+class AttachmentItem(Static, can_focus=True):
     """One attachment."""
 
     HELP = """\
@@ -77,7 +77,7 @@ back into the box as text.
         return action != "as_text" or self.attachment.can_be_text
 
 
-class Chips(VerticalScroll, can_focus=False):
+class AttachmentList(VerticalScroll, can_focus=False):
     """All attachments; out of sight while there is none."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
@@ -87,7 +87,7 @@ class Chips(VerticalScroll, can_focus=False):
 
     def compose(self) -> ComposeResult:
         """One line each."""
-        yield from (Chip(one) for one in self.attachments)
+        yield from (AttachmentItem(one) for one in self.attachments)
 
     async def show(self, attachments: tuple[Attachment, ...], tokens: Mapping[Attachment, int]) -> None:
         """Show these, and how long they are as far as that is known."""
@@ -97,5 +97,5 @@ class Chips(VerticalScroll, can_focus=False):
 
     def show_tokens(self, tokens: Mapping[Attachment, int]) -> None:
         """Say how long they are."""
-        for chip in self.query(Chip):
+        for chip in self.query(AttachmentItem):
             chip.show_tokens(tokens.get(chip.attachment))

@@ -15,13 +15,13 @@ from textual.widgets import TextArea
 from app.state.conversation.attachment import LARGEST, Attachment, pasted
 from app.state.conversation.conversation import Turn
 from app.state.conversation.draft import Draft
-from app.state.conversation.prompt_store import Keeping
-from app.state.conversation.token_counter import Counted, Counting
+from app.state.conversation.prompt_store import PromptStore
+from app.state.conversation.token_counter import Counted, PromptTokenCounter
 from app.state.side.pacing import displayable
 from app.state.side.side import Side
 from app.state.side.snapshot import Phase
-from app.widgets.chat.attachment_list import Chip, Chips
-from app.widgets.chat.prompt import Prompt
+from app.widgets.chat.attachment_list import AttachmentItem, AttachmentList
+from app.widgets.chat.prompt import PromptInput
 
 if TYPE_CHECKING:
     from app.playground import Playground
@@ -47,8 +47,8 @@ class Composer(Vertical):
         """The turn whose prompt is being edited."""
         self._draft = self._aside = Draft()
         """What is being written; and what was, before an edit began."""
-        self._counting = Counting(self.app, self._beside, self._show_count)
-        self._keeping = Keeping(self._beside)
+        self._counting = PromptTokenCounter(self.app, self._beside, self._show_count)
+        self._keeping = PromptStore(self._beside)
         self._folder = ""
         """Where the last file was, and the next one is looked for."""
 
@@ -57,8 +57,8 @@ class Composer(Vertical):
 
     def compose(self) -> ComposeResult:
         """What is attached, then the box."""
-        yield Chips(id="attachments")
-        yield Prompt(id="prompt")
+        yield AttachmentList(id="attachments")
+        yield PromptInput(id="prompt")
 
     def on_mount(self) -> None:
         """Bring back what earlier runs have left; count again when the engines or the settings change."""
@@ -77,9 +77,9 @@ class Composer(Vertical):
         self._keeping.close()
 
     @property
-    def box(self) -> Prompt:
+    def box(self) -> PromptInput:
         """Where the text is."""
-        return self.query_one(Prompt)
+        return self.query_one(PromptInput)
 
     @property
     def attachments(self) -> tuple[Attachment, ...]:
@@ -145,15 +145,15 @@ class Composer(Vertical):
         self.box.earlier.leave()
         await self.put(draft)
 
-    @on(Prompt.Sent)
-    def send(self, event: Prompt.Sent) -> None:
+    @on(PromptInput.Sent)
+    def send(self, event: PromptInput.Sent) -> None:
         """Send text and attachments, unless there is neither."""
         event.stop()
         if event.text or self.attachments:
             self.post_message(self.Sent(event.text, self.attachments))
 
-    @on(Prompt.PastedLong)
-    async def attach_paste(self, event: Prompt.PastedLong) -> None:
+    @on(PromptInput.PastedLong)
+    async def attach_paste(self, event: PromptInput.PastedLong) -> None:
         """A long paste stands above the box."""
         event.stop()
         if len(event.text) > LARGEST:
@@ -161,19 +161,19 @@ class Composer(Vertical):
         else:
             await self.attach(pasted(event.text))
 
-    @on(Prompt.BackspaceAtStart)
+    @on(PromptInput.BackspaceAtStart)
     def go_to_chips(self) -> None:
         """To the last attachment: another Backspace removes it."""
-        if chips := self.query(Chip):
+        if chips := self.query(AttachmentItem):
             chips.last().focus()
 
-    @on(Chip.Removed)
-    async def take_away(self, event: Chip.Removed) -> None:
+    @on(AttachmentItem.Removed)
+    async def take_away(self, event: AttachmentItem.Removed) -> None:
         """One attachment less."""
         await self._drop(event.attachment)
 
-    @on(Chip.TextWanted)
-    async def put_back(self, event: Chip.TextWanted) -> None:
+    @on(AttachmentItem.TextWanted)
+    async def put_back(self, event: AttachmentItem.TextWanted) -> None:
         """A paste becomes text, where the cursor is."""
         self.box.insert(displayable(event.attachment.text))
         await self._drop(event.attachment)
@@ -191,7 +191,7 @@ class Composer(Vertical):
         if not self.edited:
             self._keeping.written(draft)
         if draft.attachments != before.attachments:
-            await self.query_one(Chips).show(draft.attachments, self._counting.tokens)
+            await self.query_one(AttachmentList).show(draft.attachments, self._counting.tokens)
         self.recount()
 
     def recount(self) -> None:
@@ -207,4 +207,4 @@ class Composer(Vertical):
     def _show_count(self, counted: Counted) -> None:
         if self.is_attached:
             self.box.show_count(counted, self.app.settings.context_full)
-            self.query_one(Chips).show_tokens(self._counting.tokens)
+            self.query_one(AttachmentList).show_tokens(self._counting.tokens)

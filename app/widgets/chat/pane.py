@@ -16,7 +16,7 @@ from app.state.side.side import Side
 from app.state.side.snapshot import Phase
 from app.units import count_text, rate_text, seconds_text
 from app.widgets.chat.failure_card import FailureCard
-from app.widgets.chat.transcript.drawn_turn import DrawnTurn
+from app.widgets.chat.transcript.drawn_turn import RenderedTurn
 from app.widgets.chat.transcript.transcript import Transcript
 
 TURNS_SHOWN = 20
@@ -49,7 +49,7 @@ reference. The border says what the side is doing and for how long: *queued* beh
         self.side = side
         self.build: BuildState | None = None
         """How the side's engine came to be, or is coming."""
-        self._live: DrawnTurn | None = None
+        self._live: RenderedTurn | None = None
         self._drawn_characters = 0
         self._border, self._told = ("", ""), 0.0
         self._news: tuple[object, ...] = ()
@@ -132,7 +132,7 @@ reference. The border says what the side is doing and for how long: *queued* beh
         above = f"↑ {count_text(self._hidden)} earlier turns · " if self._hidden else ""
         return above + below + _phase_text(self.side)
 
-    def _drawn(self, first: int, end: int) -> list[DrawnTurn]:
+    def _drawn(self, first: int, end: int) -> list[RenderedTurn]:
         """Turns `first` to `end` of the conversation; those that are drawn already keep their lines."""
         conversation = self.side.conversation
         known = {id(drawn.turn): drawn for drawn in self.transcript.turns}
@@ -142,7 +142,7 @@ reference. The border says what the side is doing and for how long: *queued* beh
             place = next(number for number, one in enumerate(versions, 1) if one is turn)
             before = known.get(id(turn))
             kept = before is not None and (before.version, before.versions) == (place, len(versions))
-            drawn.append(before if before and kept else DrawnTurn(turn, place, len(versions)))
+            drawn.append(before if before and kept else RenderedTurn(turn, place, len(versions)))
         return drawn
 
     @property

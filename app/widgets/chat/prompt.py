@@ -13,13 +13,13 @@ from textual.message import Message
 from textual.widgets import TextArea
 
 from app.state.conversation.attachment import is_long
-from app.state.conversation.context_usage import Room, context_words, room
+from app.state.conversation.context_usage import ContextLevel, context_level, context_words
 from app.state.conversation.prompt_history import PromptHistory
 from app.state.settings.settings import ContextFull
 from engines.worker.protocol import TokensCounted
 
 
-class Prompt(TextArea):
+class PromptInput(TextArea):
     """A text area that sends its text."""
 
     HELP = """\
@@ -93,9 +93,9 @@ oldest turns are left out, or the prompt is refused.
         words = context_words(counted, full) if counted else ""
         if words != self._counted:  # a border that is set is drawn again
             self._counted, self.border_subtitle = words, Content(words)
-            tight = room(counted, full)
-            self.set_class(tight is Room.NEAR, "-near")
-            self.set_class(tight is Room.OVER, "-over")
+            tight = context_level(counted, full)
+            self.set_class(tight is ContextLevel.NEAR, "-near")
+            self.set_class(tight is ContextLevel.OVER, "-over")
 
     def on_paste(self, event: events.Paste) -> None:
         """Keep what is long out of the box."""

@@ -12,7 +12,7 @@ from app.units import rate_text, seconds_text
 REFERENCE = "PyTorch"
 
 
-class Verdict(Static):
+class SpeedComparison(Static):
     """One sentence about the last turn of both sides; empty until both have figures."""
 
     HELP = """\
@@ -24,7 +24,7 @@ share the machine, so only *in turn* gives either one's own speed.
 
     def compare(self, left: Turn | None, right: Turn | None) -> None:
         """Show the verdict on two turns with the same prompt."""
-        self.say(verdict(left, right) if left and right else Content(""))
+        self.say(comparison_text(left, right) if left and right else Content(""))
 
     def say(self, sentence: Content) -> None:
         """Show a sentence; an empty one takes no room."""
@@ -36,7 +36,7 @@ share the machine, so only *in turn* gives either one's own speed.
         self.display = False
 
 
-def verdict(left: Turn, right: Turn) -> Content:
+def comparison_text(left: Turn, right: Turn) -> Content:
     """The sentence; empty where a figure is missing, or where the sides were not asked the same.
 
     The quotient is taken against PyTorch where one of the sides is PyTorch, else against the right side.

@@ -6,11 +6,11 @@ from textual.content import Content
 from textual.widgets import Checkbox
 
 
-class Tick(Checkbox):
+class AsciiCheckbox(Checkbox):
     """On or off, to be told apart without colours."""
 
     DEFAULT_CSS = """
-    Tick {
+    AsciiCheckbox {
         & > .toggle--button, &.-on > .toggle--button, &:focus > .toggle--button {
             color: $foreground;
             background: $surface;

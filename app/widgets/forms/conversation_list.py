@@ -20,7 +20,7 @@ from app.units import count_text
 
 
 @dataclass(frozen=True)
-class Entry:
+class ConversationEntry:
     """A conversation, and where a search found its words."""
 
     saved: SavedConversation
@@ -34,7 +34,7 @@ class ConversationList(OptionList):
 
     def __init__(self) -> None:
         super().__init__(id="conversations")
-        self._entries: Sequence[Entry] = ()
+        self._entries: Sequence[ConversationEntry] = ()
 
     @property
     def chosen(self) -> SavedConversation | None:
@@ -48,7 +48,7 @@ class ConversationList(OptionList):
             event.prevent_default()
             self.highlighted = place
 
-    def show(self, entries: Sequence[Entry], words: Sequence[str], current: Path | None) -> None:
+    def show(self, entries: Sequence[ConversationEntry], words: Sequence[str], current: Path | None) -> None:
         """List these; what was highlighted stays so, or what takes its place does."""
         place, before = self.highlighted or 0, self.chosen
         self._entries = entries
@@ -60,7 +60,7 @@ class ConversationList(OptionList):
         self.display = bool(paths)
 
 
-def _lines(entry: Entry, words: Sequence[str], current: bool) -> Content:
+def _lines(entry: ConversationEntry, words: Sequence[str], current: bool) -> Content:
     saved = entry.saved
     title = _marked(saved.title, words).stylize_before("bold")
     if current:

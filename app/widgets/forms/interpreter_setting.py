@@ -11,7 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from app.debounce import AfterPause
+from app.debounce import Debouncer
 from app.state.settings.interpreters import named_environment
 from app.state.side.pacing import displayable
 from engines.backends.registry import BACKENDS
@@ -34,7 +34,7 @@ class InterpreterSetting(Vertical):
     def __init__(self, backend: str, python: str) -> None:
         super().__init__(id=f"interpreter-{backend}", classes="setting")
         self.backend, self._first = backend, python
-        self._trial = AfterPause(PAUSE_SECONDS, self._try, lambda work: self.run_worker(work, group="trial"))
+        self._trial = Debouncer(PAUSE_SECONDS, self._try, lambda work: self.run_worker(work, group="trial"))
 
     def compose(self) -> ComposeResult:
         """Title and path; below them what was found."""

@@ -16,7 +16,7 @@ from app.state.settings.presets import all_presets, applied, preset_of
 from app.state.settings.sampling_fields import FIELDS, Field, stop_lines, stop_texts
 from app.state.settings.settings import ChatOptions, Settings
 from app.state.side.pacing import displayable
-from app.widgets.forms.ascii_checkbox import Tick
+from app.widgets.forms.ascii_checkbox import AsciiCheckbox
 
 MEANINGS: Final = {
     "preset": "System prompt and fields at once. One without a system prompt keeps yours.",
@@ -91,7 +91,9 @@ class OptionsForm(Vertical):
                 yield Input(
                     field.text(options.sampling), compact=True, max_length=19, classes=f"field {field.name}"
                 )
-        yield Tick("Ignore end of answer", options.sampling.ignore_eos, compact=True, classes="ignore-eos")
+        yield AsciiCheckbox(
+            "Ignore end of answer", options.sampling.ignore_eos, compact=True, classes="ignore-eos"
+        )
         yield Static("Stop texts")
         stop = displayable(stop_lines(options.sampling.stop))
         yield TextArea(stop, compact=True, placeholder="None.", classes="stop")

@@ -12,8 +12,8 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Checkbox, Input, Select, Static
 
-from app.state.settings.setting_rows import Row
-from app.widgets.forms.ascii_checkbox import Tick
+from app.state.settings.setting_rows import SettingRow
+from app.widgets.forms.ascii_checkbox import AsciiCheckbox
 
 
 class Setting(Vertical):
@@ -26,7 +26,7 @@ class Setting(Vertical):
         name: str
         value: Any
 
-    def __init__(self, row: Row, value: Any) -> None:
+    def __init__(self, row: SettingRow, value: Any) -> None:
         super().__init__(id=f"setting-{row.name}", classes="setting")
         self.row, self._first = row, value
 
@@ -39,7 +39,7 @@ class Setting(Vertical):
 
     def _control(self) -> Widget:
         if self.row.type is bool:
-            return Tick("on", self._first, compact=True)
+            return AsciiCheckbox("on", self._first, compact=True)
         if choices := self.row.choices:
             pairs = [(choice, choice) for choice in choices]
             return Select(pairs, value=str(self._first), allow_blank=False, compact=True)

@@ -8,7 +8,7 @@ from textual.content import Content
 
 from app.state.side.snapshot import Snapshot
 from app.units import MISSING, bytes_of_text, percent_text
-from app.widgets.panels.drawing import MUTED, Part, fit_pieces, flow, lines, one_line, stacked_bar
+from app.widgets.panels.drawing import MUTED, BarPart, fit_pieces, flow, lines, one_line, stacked_bar
 from app.widgets.panels.panel import Panel
 from engines.measure.gpu import GpuSample
 
@@ -89,7 +89,7 @@ def _bar_row(name: str, percent: float | None, detail: str, width: int, style: s
     room = width - NAME_CELLS - max(SHARE_CELLS, len(share) + 1) - (DETAIL_CELLS if wide else 0)
     if room < 4:
         return fit_pieces((Content(name), Content(share)), width)
-    bar = stacked_bar((Part(percent or 0.0, "█", style),), 100.0, room)
+    bar = stacked_bar((BarPart(percent or 0.0, "█", style),), 100.0, room)
     text = f"  {detail}" if wide and detail else ""
     return Content.assemble(f"{name:<{NAME_CELLS}}", bar, f"{share:>{SHARE_CELLS}}", text)
 

@@ -21,7 +21,7 @@ Samples = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class Part:
+class BarPart:
     """One segment of a stacked bar. Glyphs differ as well as colours, for those who see none."""
 
     amount: float
@@ -49,7 +49,7 @@ def share_cells(amounts: Sequence[float], total: float, width: int) -> list[int]
     return cells
 
 
-def stacked_bar(parts: Sequence[Part], total: float, width: int) -> Content:
+def stacked_bar(parts: Sequence[BarPart], total: float, width: int) -> Content:
     """A bar of `width` cells: the parts from the left, then dots for what is free."""
     cells = share_cells([part.amount for part in parts], total, width)
     segments = [(part.glyph * count, part.style) for part, count in zip(parts, cells, strict=True)]

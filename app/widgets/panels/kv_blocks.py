@@ -12,7 +12,7 @@ from app.units import bytes_of_text, bytes_text, count_text, share_text
 from app.widgets.panels.drawing import (
     FREE,
     MUTED,
-    Part,
+    BarPart,
     fit_pieces,
     lines,
     one_line,
@@ -207,14 +207,14 @@ def _bar(usage: KVUsage | None, width: int, bytes_top: int) -> Content:
         return Content("")
     if blocks is not None:
         parts = (
-            Part(blocks.reused, REUSED, "$kv-reused"),
-            Part(blocks.used - blocks.reused, USED, "$kv-used"),
+            BarPart(blocks.reused, REUSED, "$kv-reused"),
+            BarPart(blocks.used - blocks.reused, USED, "$kv-used"),
         )
         return stacked_bar(parts, blocks.total, width)
     if usage.capacity_tokens:
-        return stacked_bar((Part(usage.tokens, "█", "$kv-used"),), usage.capacity_tokens, width)
+        return stacked_bar((BarPart(usage.tokens, "█", "$kv-used"),), usage.capacity_tokens, width)
     total = usage.bytes_total or bytes_top
-    return stacked_bar((Part(usage.bytes_used, "█", "$kv-used"),), total, width)
+    return stacked_bar((BarPart(usage.bytes_used, "█", "$kv-used"),), total, width)
 
 
 def _short_text(usage: KVUsage | None) -> str:

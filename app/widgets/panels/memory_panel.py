@@ -11,21 +11,21 @@ from textual.content import Content
 from app.state.side.snapshot import SideSnapshot, Snapshot
 from app.units import MISSING, bytes_of_text, bytes_text, share_text
 from app.widgets.panels.device import in_use_first
-from app.widgets.panels.drawing import MUTED, Part, fit_pieces, lines, one_line, stacked_bar
+from app.widgets.panels.drawing import MUTED, BarPart, fit_pieces, lines, one_line, stacked_bar
 from app.widgets.panels.memory_parts import estimate_table, parts_line, side_parts
 from app.widgets.panels.panel import NO_ENGINE, Panel, has_engine, sides
 from engines.measure.gpu import GpuSample
 
 NARROWEST_BAR = 8
-PROGRAMS = Part(0, "░", "$memory-programs")
+PROGRAMS = BarPart(0, "░", "$memory-programs")
 """What other programs hold."""
 
 
-class Row(NamedTuple):
+class MemoryRow(NamedTuple):
     """A bar with its name and its figures."""
 
     name: Content
-    parts: tuple[Part, ...]
+    parts: tuple[BarPart, ...]
     total: float
     figures: str
     share: str = ""
@@ -101,15 +101,17 @@ An engine that reserves its KV cache at start shows it in full from the first mo
         return Content.assemble(line, "  ", stacked_bar(devices[-1].parts, devices[-1].total, min(room, 40)))
 
 
-def side_row(letter: str, style: str, side: SideSnapshot, scale: float, width: int) -> Row:
+def side_row(letter: str, style: str, side: SideSnapshot, scale: float, width: int) -> MemoryRow:
     """A side's bar, to the scale of the larger side."""
     title = one_line(side.title or str(side.phase), max(8, width * 3 // 10))
     name = Content.assemble((f"{letter} ", f"bold {style}"), (title, style))
     peak = f"tensors' peak {bytes_text(side.memory.peak)}" if side.memory and side.memory.peak else ""
-    return Row(name, tuple(one.part for one in side_parts(side)), scale, bytes_text(side.held or None), peak)
+    return MemoryRow(
+        name, tuple(one.part for one in side_parts(side)), scale, bytes_text(side.held or None), peak
+    )
 
 
-def device_rows(snapshot: Snapshot) -> list[Row]:
+def device_rows(snapshot: Snapshot) -> list[MemoryRow]:
     """The machine's memory and each GPU's; those that engines live in come first."""
     gpus = []
     rows = []
@@ -123,13 +125,13 @@ def device_rows(snapshot: Snapshot) -> list[Row]:
     return gpus + rows if snapshot.left.on_gpu or snapshot.right.on_gpu else rows + gpus
 
 
-def _gpu_parts(snapshot: Snapshot, gpu: GpuSample) -> tuple[Part, ...]:
+def _gpu_parts(snapshot: Snapshot, gpu: GpuSample) -> tuple[BarPart, ...]:
     both = (snapshot.left, snapshot.right)
     left, right = (_on(side, gpu) for side in both)
     # In a container the driver names none of our processes: what the library counts is ours, and the rest
     # may be our CUDA contexts as well as other programs.
     unnamed = any(side.on_gpu and has_engine(side) and side.gpu_bytes is None for side in both)
-    return _owners(left, right, gpu.memory_used or 0, Part(0, "▚", MUTED) if unnamed else PROGRAMS)
+    return _owners(left, right, gpu.memory_used or 0, BarPart(0, "▚", MUTED) if unnamed else PROGRAMS)
 
 
 def _on(side: SideSnapshot, gpu: GpuSample) -> int:
@@ -139,22 +141,22 @@ def _on(side: SideSnapshot, gpu: GpuSample) -> int:
     return side.held_on(gpu.device) if gpu.device else 0
 
 
-def _owners(left: int, right: int, used: int, rest: Part = PROGRAMS) -> tuple[Part, ...]:
+def _owners(left: int, right: int, used: int, rest: BarPart = PROGRAMS) -> tuple[BarPart, ...]:
     return (
-        Part(left, "L", "$background on $left"),
-        Part(right, "R", "$background on $right"),
+        BarPart(left, "L", "$background on $left"),
+        BarPart(right, "R", "$background on $right"),
         replace(rest, amount=max(0, used - left - right)),
     )
 
 
-def _device_row(name: str, parts: tuple[Part, ...], used: int | None, total: int | None) -> Row:
+def _device_row(name: str, parts: tuple[BarPart, ...], used: int | None, total: int | None) -> MemoryRow:
     share = share_text(used, total)
-    return Row(
+    return MemoryRow(
         Content(name), parts, float(total or 0), bytes_of_text(used, total), share if share != MISSING else ""
     )
 
 
-def _aligned(rows: list[Row], width: int) -> list[Content]:
+def _aligned(rows: list[MemoryRow], width: int) -> list[Content]:
     """Names left, figures right, and the bars in between, all of one length."""
     if not rows:
         return []

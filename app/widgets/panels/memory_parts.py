@@ -8,7 +8,7 @@ from textual.content import Content
 
 from app.state.side.snapshot import SideSnapshot
 from app.units import bytes_text, percent_text
-from app.widgets.panels.drawing import MUTED, Part, fit_pieces
+from app.widgets.panels.drawing import MUTED, BarPart, fit_pieces
 from engines.plan.estimate import estimate
 
 NAME_CELLS, FIGURE_CELLS = 14, 11
@@ -19,7 +19,7 @@ CLOSE = 0.01
 class NamedPart(NamedTuple):
     """A segment of a side's bar, and what it is called."""
 
-    part: Part
+    part: BarPart
     name: str
 
 
@@ -32,15 +32,15 @@ def side_parts(side: SideSnapshot) -> tuple[NamedPart, ...]:
     usage = side.memory
     weights, kv, rest = (usage.weights or 0, usage.kv or 0, usage.other or 0) if usage else (0, 0, 0)
     parts = [
-        NamedPart(Part(weights, "█", "$memory-weights"), "weights"),
-        NamedPart(Part(kv, "▓", "$memory-kv"), "KV"),
+        NamedPart(BarPart(weights, "█", "$memory-weights"), "weights"),
+        NamedPart(BarPart(kv, "▓", "$memory-kv"), "KV"),
     ]
     beyond = max(0, side.held - weights - kv - rest)
     if side.on_gpu and rest:
-        parts.append(NamedPart(Part(rest, "▒", "$memory-other"), "workspace"))
-        parts.append(NamedPart(Part(beyond, "▚", "$memory-other"), "context"))
+        parts.append(NamedPart(BarPart(rest, "▒", "$memory-other"), "workspace"))
+        parts.append(NamedPart(BarPart(beyond, "▚", "$memory-other"), "context"))
     else:
-        parts.append(NamedPart(Part(rest + beyond, "▒", "$memory-other"), "other"))
+        parts.append(NamedPart(BarPart(rest + beyond, "▒", "$memory-other"), "other"))
     return tuple(parts)
 
 
@@ -62,7 +62,7 @@ def parts_line(side: SideSnapshot, width: int) -> Content:
     return Content.assemble("  ", fit_pieces(pieces, width - 2))
 
 
-def expected_parts(side: SideSnapshot) -> tuple[estimate.Part, ...]:
+def expected_parts(side: SideSnapshot) -> tuple[estimate.MemoryPart, ...]:
     """The estimate of the loaded engine beside what it takes; empty without an estimate."""
     if side.estimate is None:
         return ()
@@ -113,7 +113,7 @@ def estimate_table(letter: str, style: str, side: SideSnapshot) -> list[Content]
     return rows
 
 
-def _why(part: estimate.Part, side: SideSnapshot) -> str:
+def _why(part: estimate.MemoryPart, side: SideSnapshot) -> str:
     if part.actual is None:
         return "  the driver does not say whose it is" if side.on_gpu else "  not reported"
     words = difference(part.estimated, part.actual)

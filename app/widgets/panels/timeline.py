@@ -8,7 +8,7 @@ from textual.content import Content
 
 from app.state.side.snapshot import Phase, SideSnapshot, Snapshot, Span
 from app.units import seconds_text
-from app.widgets.panels.drawing import MUTED, Part, stacked_bar
+from app.widgets.panels.drawing import MUTED, BarPart, stacked_bar
 
 GLYPHS = {
     Phase.LOADING: "◌",
@@ -44,8 +44,8 @@ def bar(side: SideSnapshot, style: str, scale: Axis, width: int) -> Content:
     """The phases to scale, in `width` cells."""
     begin, total = scale
     spans = answering(side.spans)
-    parts = [Part(max(0.0, spans[0].began - begin), " ", MUTED)] if spans else []
-    parts += [Part(span.seconds, GLYPHS[span.phase], _style(span.phase, style)) for span in spans]
+    parts = [BarPart(max(0.0, spans[0].began - begin), " ", MUTED)] if spans else []
+    parts += [BarPart(span.seconds, GLYPHS[span.phase], _style(span.phase, style)) for span in spans]
     return stacked_bar(parts, total, width)
 
 

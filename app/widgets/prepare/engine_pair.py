@@ -12,8 +12,8 @@ from textual.containers import Horizontal
 
 from app.state.prepare import bandwidth_cache as bandwidths
 from app.state.prepare import machine_state as surroundings
-from app.state.prepare.forecast import Loaded, Outlook, outlook
-from app.state.prepare.machine_state import Surroundings
+from app.state.prepare.forecast import Forecast, Loaded, forecast
+from app.state.prepare.machine_state import MachineState
 from app.state.settings.settings import EngineChoice
 from app.state.side.side import ANSWERING, Side
 from app.state.side.snapshot import Phase, SideSnapshot, Snapshot
@@ -35,7 +35,7 @@ class EnginePair(Horizontal):
         super().__init__(id="engines")
         self._choices = {"left": left, "right": right}
         self._device = device
-        self._around = {device.name: Surroundings(device)}
+        self._around = {device.name: MachineState(device)}
         self._snapshot: Snapshot | None = None
         self._checkpoint: Checkpoint | None = None
         self._tokens: int | None = None
@@ -55,7 +55,7 @@ class EnginePair(Horizontal):
     async def look_around(self) -> None:
         """Free memory, measured bandwidth, builds of the past, of every device."""
         for device in dict.fromkeys((self._device, *self.app.gpus)):
-            look = surroundings.look_around
+            look = surroundings.probe_machine
             self._around[device.name] = await asyncio.to_thread(look, device, self.app.store)
         self.show_estimates()
 
@@ -106,24 +106,24 @@ class EnginePair(Horizontal):
             found = self._outlook(name, beside) if beside else alone[name]
             self._picker(name).show(found)
 
-    def _outlook(self, name: str, beside: int = 0) -> Outlook | None:
+    def _outlook(self, name: str, beside: int = 0) -> Forecast | None:
         """What the choice of one side will take; None while there is nothing to estimate from."""
         picker = self._picker(name)
         if self._checkpoint is None or self._tokens is None or picker.problem:
             return None
-        around = self._around.get(picker.device.name) or Surroundings(picker.device)
+        around = self._around.get(picker.device.name) or MachineState(picker.device)
         free = surroundings.tightest([self._with_free(device) for device in picker.devices])
         loaded = self._loaded(name, picker.choice)
         around = replace(around, device=free)
-        return outlook(picker.choice, self._checkpoint, self._tokens, around, loaded, beside)
+        return forecast(picker.choice, self._checkpoint, self._tokens, around, loaded, beside)
 
     def _with_free(self, device: Device) -> Device:
         """As it will be once our own engines have made room."""
         held = sum(self._held(side, device) for side in self._choices)
-        around = self._around.get(device.name) or Surroundings(device)
+        around = self._around.get(device.name) or MachineState(device)
         return surroundings.with_free(around.device, held)
 
-    def _beside(self, other: str, found: Outlook | None) -> int:
+    def _beside(self, other: str, found: Forecast | None) -> int:
         """Bytes of the other side: of what is chosen there, or of what stays loaded there."""
         mine, its = self._picker("left").device, self._picker("right").device
         if mine.name != its.name:

@@ -11,8 +11,8 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import OptionList, Select
 
-from app.state.prepare.engine_selection import EnginePick
-from app.state.prepare.forecast import Outlook
+from app.state.prepare.engine_selection import EngineSelection
+from app.state.prepare.forecast import Forecast
 from app.state.settings.settings import EngineChoice
 from app.widgets.prepare.estimate_card import EstimateCard
 from app.widgets.prepare.option_row import OptionRow
@@ -24,7 +24,7 @@ from engines.plan.kv_precision import AUTO, kv_choices
 from engines.plan.precision import PRECISIONS, default_precision, rule
 
 
-class EnginePicker(EnginePick, Vertical):
+class EnginePicker(EngineSelection, Vertical):
     """A backend, a precision, how keys and values are stored, and the options of engines that have some."""
 
     HELP = """\
@@ -54,7 +54,7 @@ bandwidth, once. A model that fits the processor's cache, as the demo does, may 
 
     def __init__(self, name: str, choice: EngineChoice, device: Device, gpus: Sequence[Device] = ()) -> None:
         Vertical.__init__(self, id=f"engine-{name}", classes="engine-picker")
-        EnginePick.__init__(self, choice, device, gpus)
+        EngineSelection.__init__(self, choice, device, gpus)
         self.border_title = name.capitalize()
 
     def compose(self) -> ComposeResult:
@@ -77,7 +77,7 @@ bandwidth, once. A model that fits the processor's cache, as the demo does, may 
         """Offer what goes with this checkpoint; None for one that is not on this disk."""
         self.checkpoint = checkpoint
 
-    def show(self, outlook: Outlook | None) -> None:
+    def show(self, outlook: Forecast | None) -> None:
         """Show what can be chosen, and what the choice will take; None while nothing can be estimated."""
         self._list()
         self._show_options()

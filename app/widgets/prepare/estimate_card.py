@@ -5,12 +5,12 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widgets import Static
 
-from app.state.prepare.forecast import Outlook
+from app.state.prepare.forecast import Forecast
 from app.units import bytes_text, rate_text, seconds_text
 from app.widgets.panels.cost import speed_text
 from app.widgets.panels.drawing import MUTED
 from app.widgets.panels.memory_parts import difference
-from engines.plan.estimate.estimate import Part
+from engines.plan.estimate.estimate import MemoryPart
 from engines.plan.precision import Support
 
 WORDS = {
@@ -32,7 +32,7 @@ class EstimateCard(Static):
         super().__init__(classes="estimate", markup=False)
         self._lines: tuple[list[Line], list[Line]] = [], []
 
-    def show(self, outlook: Outlook | None, support: Support, description: str, source: str) -> None:
+    def show(self, outlook: Forecast | None, support: Support, description: str, source: str) -> None:
         """Show the outlook, and what the table says of the precision."""
         reason = f"{support.reason} {support.remedy}".strip()
         style = MUTED if support.state == "native" else "$text-warning"
@@ -54,7 +54,7 @@ class EstimateCard(Static):
         self.update(Content("\n").join(lines))
 
 
-def brief(outlook: Outlook) -> list[Line]:
+def brief(outlook: Forecast) -> list[Line]:
     """Four lines of 36 cells, for small terminals."""
     weights, kv, other, whole = outlook.parts
     ceiling = outlook.estimate.ceiling
@@ -70,7 +70,7 @@ def brief(outlook: Outlook) -> list[Line]:
     ]
 
 
-def full(outlook: Outlook) -> list[Line]:
+def full(outlook: Forecast) -> list[Line]:
     """A table of the parts, the estimate beside what the loaded engine takes."""
     loaded = any(part.actual is not None for part in outlook.parts)
     lines = _verdict(outlook)
@@ -90,7 +90,7 @@ def full(outlook: Outlook) -> list[Line]:
     return lines
 
 
-def _verdict(outlook: Outlook) -> list[Line]:
+def _verdict(outlook: Forecast) -> list[Line]:
     glyph, style = WORDS[outlook.verdict.word]
     found = outlook.estimate
     free = f" of {bytes_text(found.available)} free" if found.available is not None else ""
@@ -105,13 +105,13 @@ def _verdict(outlook: Outlook) -> list[Line]:
     return lines
 
 
-def _extra(part: Part, outlook: Outlook) -> tuple[str, str]:
+def _extra(part: MemoryPart, outlook: Forecast) -> tuple[str, str]:
     if part.name == "in all" and part.actual is not None:
         return f"  {difference(part.estimated, part.actual)}", MUTED
     return (f"  as {outlook.estimate.kv_precision}", MUTED) if part.name == "KV cache" else ("", "")
 
 
-def _speed(outlook: Outlook) -> str:
+def _speed(outlook: Forecast) -> str:
     found = outlook.estimate
     if found.ceiling is None:
         return NOT_MEASURED
@@ -119,7 +119,7 @@ def _speed(outlook: Outlook) -> str:
     return f"at most {rate_text(found.ceiling)} at {speed_text(found.bandwidth or 0)}{source}"
 
 
-def _build(outlook: Outlook, *, named: bool = False) -> str:
+def _build(outlook: Forecast, *, named: bool = False) -> str:
     if not outlook.builds:
         return "nothing to build"
     host = outlook.estimate.build_host

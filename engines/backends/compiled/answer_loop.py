@@ -9,7 +9,7 @@ import torch
 
 from engines.backends.base import Emit, Generated, Stopped
 from engines.backends.compiled.runner import Runner
-from engines.backends.compiled.token_sampler import Sampler
+from engines.backends.compiled.token_sampler import TokenSampler
 from engines.worker.protocol import Sampling
 
 
@@ -34,7 +34,7 @@ class AnswerLoop:
         self._eos = eos
         self._emit = emit
         self._stopped = stopped
-        self._sampler = Sampler(sampling, prompt, runner.device)
+        self._sampler = TokenSampler(sampling, prompt, runner.device)
         self._next_position = len(prompt)
 
     def run(self) -> Generated:

@@ -156,7 +156,7 @@ class CompiledBackend(Backend):
         """Compile, or take from the cache, and capture."""
         import torch
 
-        from engines.backends.compiled.cache import KeptCache
+        from engines.backends.compiled.cache import BucketedCache
         from engines.backends.compiled.model import weight_bytes
         from engines.backends.compiled.runner import Runner
 
@@ -165,7 +165,7 @@ class CompiledBackend(Backend):
         positions = getattr(model.config, "max_position_embeddings", None)
         self.context_tokens = context_of(spec, positions)
         with torch.no_grad():
-            self._runner = Runner(model, KeptCache(model.config, self.context_tokens))
+            self._runner = Runner(model, BucketedCache(model.config, self.context_tokens))
             self._runner.warm_up(lambda done, total: report.progress(done, total, "graphs"))
         gc.collect()  # tracing leaves much behind
 

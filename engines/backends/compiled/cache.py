@@ -78,7 +78,7 @@ class Places:
         self.parts, self.within = positions // PART, positions % PART
 
 
-class KeptCache:
+class BucketedCache:
     """A cache that keeps the last conversation, so that only what is new has to be computed."""
 
     def __init__(self, config: Any, capacity: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from engines.backends.compiled.attention import PART
-from engines.backends.compiled.cache import SHORTEST, KeptCache
+from engines.backends.compiled.cache import SHORTEST, BucketedCache
 
 SMALLEST_PART = 16
 LARGEST_PART = {"cuda": 2048, "cpu": 512}
@@ -26,7 +26,7 @@ DECODE_OPTIONS = {
 class Runner:
     """A model, its cache, and the two functions that are compiled from them."""
 
-    def __init__(self, model: Any, kept: KeptCache) -> None:
+    def __init__(self, model: Any, kept: BucketedCache) -> None:
         self.model = model
         self.kept = kept
         self.device = model.device

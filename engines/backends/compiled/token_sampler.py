@@ -18,7 +18,7 @@ from transformers import (
 from engines.worker.protocol import Sampling
 
 
-class Sampler:
+class TokenSampler:
     """Chooses tokens for one answer."""
 
     def __init__(self, sampling: Sampling, prompt: Sequence[int], device: Any) -> None:

@@ -100,11 +100,11 @@ class OpenVINOBackend(Backend):
         self.context_tokens = context_of(spec, decoder.max_positions)
         if self.context_tokens < spec.context:
             report.log(f"The model's own limit is {self.context_tokens:,} tokens; it is asked for no more.")
-        from engines.backends.openvino.pipeline import Pipeline, Settings
+        from engines.backends.openvino.pipeline import Pipeline, PipelineSettings
 
         kv_precision = resolved_kv(self.name, spec.precision, spec.kv_precision)
         hint = "bf16" if spec.precision == "bf16" else "f32"
-        settings = Settings(
+        settings = PipelineSettings(
             directory, hint, kv_precision, self.context_tokens, decoder.vocabulary, report.log
         )
         self._pipeline = Pipeline(settings)

@@ -16,7 +16,7 @@ import openvino_genai as genai
 
 from engines.backends.base import Emit, Generated, Stopped
 from engines.backends.openvino.prefix import PrefixLedger
-from engines.backends.openvino.request import Answer, generation_config, read_outputs
+from engines.backends.openvino.request import GenerationRequest, generation_config, read_outputs
 from engines.backends.openvino.saving import whole_bytes
 from engines.errors import EngineError
 from engines.worker.protocol import KVUsage, Sampling
@@ -29,7 +29,7 @@ PREFILL_TOKENS = 256
 
 
 @dataclass(frozen=True)
-class Settings:
+class PipelineSettings:
     """How an engine's folder is opened."""
 
     directory: Path
@@ -48,7 +48,7 @@ class Settings:
 class Pipeline:
     """Runs one request at a time; opening it includes one small inference."""
 
-    def __init__(self, settings: Settings, reuse: bool = True) -> None:
+    def __init__(self, settings: PipelineSettings, reuse: bool = True) -> None:
         """Open the engine.
 
         Args:
@@ -125,7 +125,7 @@ class Pipeline:
         cached = self._ledger.cached(token_ids)
         handle = self._request(token_ids, config)
         self._tokens, self._reused = len(token_ids), cached // self.block_tokens
-        answer, started, steps = Answer(), time.monotonic(), 0
+        answer, started, steps = GenerationRequest(), time.monotonic(), 0
         try:
             while self._pipeline.has_non_finished_requests() and not (steps and stopped()):
                 self._step()
@@ -146,7 +146,7 @@ class Pipeline:
             self._raise_full(answer, len(token_ids))
         return Generated(answer.reason, cached)
 
-    def _abandon(self, handle: Any, answer: Answer, prefill_seconds: float) -> None:
+    def _abandon(self, handle: Any, answer: GenerationRequest, prefill_seconds: float) -> None:
         """Drop a request that is not finished.
 
         A prompt that is dropped half computed poisons the prefix cache: its last block is then kept under
@@ -236,7 +236,7 @@ class Pipeline:
                 "engine-failed", f"OpenVINO stopped with: {_first_line(error)}", "Load the engine again."
             ) from error
 
-    def _raise_full(self, answer: Answer, prompt_tokens: int) -> None:
+    def _raise_full(self, answer: GenerationRequest, prompt_tokens: int) -> None:
         """The library gives up a request whose tokens no longer fit the cache, without an exception."""
         if answer.token_ids:
             answer.reason = "context"
@@ -248,7 +248,7 @@ class Pipeline:
         )
 
 
-def _fallback(settings: Settings, error: str) -> Settings | None:
+def _fallback(settings: PipelineSettings, error: str) -> PipelineSettings | None:
     """What this CPU can do instead; None where the error has another cause.
 
     Seen with oneDNN held to plain AVX2, at the first inference.

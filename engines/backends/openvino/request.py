@@ -9,7 +9,7 @@ import openvino_genai as genai
 from engines.worker.protocol import Sampling
 
 
-class Answer:
+class GenerationRequest:
     """What a request has given so far."""
 
     def __init__(self) -> None:

@@ -14,9 +14,9 @@ from engines.backends.tensorrt_llm import arguments, capability, engine, referen
 from engines.backends.tensorrt_llm.calibration_data import calibration_texts
 from engines.backends.tensorrt_llm.deadline import deadline
 from engines.backends.tensorrt_llm.devices import free_memory, pin_gpus, torch_device
-from engines.backends.tensorrt_llm.failures import told
+from engines.backends.tensorrt_llm.failures import translate_errors
 from engines.backends.tensorrt_llm.library import imported
-from engines.backends.tensorrt_llm.log_lines import followed
+from engines.backends.tensorrt_llm.log_lines import tee_log
 from engines.backends.tensorrt_llm.model_folder import (
     CHECKPOINT,
     ENGINE,
@@ -118,7 +118,7 @@ class TensorRTLLMBackend(Backend):
             f"TensorRT-LLM has not started within {START_SECONDS / 60:g} minutes.",
             "Its log ends where it waits. With MPI trouble, TLLM_WORKER_USE_SINGLE_PROCESS=1 may help.",
         )
-        with told("starting"), followed(lines), deadline(START_SECONDS, report, slow):
+        with translate_errors("starting"), tee_log(lines), deadline(START_SECONDS, report, slow):
             self._llm = llm_class(**wanted)
         self._statistics = Statistics(self._llm)
         self._checkpoint = read_checkpoint(checkpoint)
@@ -143,7 +143,7 @@ class TensorRTLLMBackend(Backend):
         aborted, output = False, None
         statistics.begin()
         try:
-            with told("answering"):
+            with translate_errors("answering"):
                 # One object, changed at every step.
                 for output in llm.generate_async(list(token_ids), sampling_params=params, streaming=True):
                     new = [] if aborted else output.outputs[0].token_ids_diff

@@ -12,9 +12,9 @@ from engines.backends.tensorrt_llm import arguments, capability
 from engines.backends.tensorrt_llm.build_lines import BuildLines
 from engines.backends.tensorrt_llm.calibration_data import calibration_texts, write_data_set
 from engines.backends.tensorrt_llm.devices import free_memory, torch_device
-from engines.backends.tensorrt_llm.failures import told
+from engines.backends.tensorrt_llm.failures import translate_errors
 from engines.backends.tensorrt_llm.library import imported
-from engines.backends.tensorrt_llm.log_lines import followed
+from engines.backends.tensorrt_llm.log_lines import tee_log
 from engines.backends.tensorrt_llm.model_folder import ENGINE, weight_bytes
 from engines.backends.tensorrt_llm.quantise import read
 from engines.backends.tensorrt_llm.reference import keep
@@ -50,7 +50,7 @@ def build(spec: EngineSpec, checkpoint: Path, directory: Path, report: Report) -
     wanted = arguments.shared_arguments(spec, checkpoint, checkpoint, context)
     wanted |= arguments.engine_arguments(context, llmapi)
     wanted |= arguments.build_arguments(spec, data, workspace, llmapi)
-    with told("building the engine"), followed(BuildLines(report)):
+    with translate_errors("building the engine"), tee_log(BuildLines(report)):
         llm = engine_class()(**wanted)
         llm.save(str(directory / ENGINE))
         llm.shutdown()

@@ -81,7 +81,7 @@ def in_words(error: Exception, doing: str) -> Exception:
 
 
 @contextmanager
-def told(doing: str) -> Iterator[None]:
+def translate_errors(doing: str) -> Iterator[None]:
     """Raise what goes wrong within the block in words."""
     try:
         yield

@@ -7,7 +7,7 @@ from typing import Any
 
 from engines.backends.base import Report
 from engines.backends.tensorrt_llm.deadline import deadline
-from engines.backends.tensorrt_llm.failures import told
+from engines.backends.tensorrt_llm.failures import translate_errors
 from engines.errors import EngineError
 
 IMPORT_SECONDS = 120.0
@@ -31,7 +31,7 @@ def imported(report: Report) -> Any:
         f"Importing TensorRT-LLM has not ended within {seconds:g} s: MPI usually hangs like this.",
         "Check with `trt-playground env check`; conda's mpich does not go with it, libopenmpi does.",
     )
-    with told("being imported"), deadline(seconds, report, hung):
+    with translate_errors("being imported"), deadline(seconds, report, hung):
         import tensorrt_llm.llmapi
 
         return tensorrt_llm.llmapi

@@ -16,7 +16,7 @@ _LINE_END = re.compile(r"[\r\n]")
 
 
 @contextmanager
-def followed(tell: Callable[[str], None]) -> Iterator[None]:
+def tee_log(tell: Callable[[str], None]) -> Iterator[None]:
     """Call `tell`, from a thread, with every line that is printed within the block, colours aside."""
     ended, start = threading.Event(), os.fstat(2).st_size
     thread = threading.Thread(target=_follow, args=(tell, start, ended), daemon=True, name="log lines")

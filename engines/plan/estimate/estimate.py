@@ -71,7 +71,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Part:
+class MemoryPart:
     """One part of an engine's memory: what was expected, and what the loaded engine takes."""
 
     name: str
@@ -81,7 +81,7 @@ class Part:
     """None while nothing is loaded, and where nobody reports it."""
 
 
-def parts(found: Estimate, memory: MemoryUsage | None, held: int | None) -> tuple[Part, ...]:
+def parts(found: Estimate, memory: MemoryUsage | None, held: int | None) -> tuple[MemoryPart, ...]:
     """The estimate beside what the loaded engine takes.
 
     Args:
@@ -93,10 +93,10 @@ def parts(found: Estimate, memory: MemoryUsage | None, held: int | None) -> tupl
     if held is not None and weights is not None:  # on a GPU this counts its context, the library does not
         other = max(0, held - weights - (kv or 0))
     return (
-        Part("weights", found.weights, weights),
-        Part("KV cache", found.kv, kv),
-        Part("other", found.other, other),
-        Part("in all", found.loaded, held),
+        MemoryPart("weights", found.weights, weights),
+        MemoryPart("KV cache", found.kv, kv),
+        MemoryPart("other", found.other, other),
+        MemoryPart("in all", found.loaded, held),
     )
 
 

@@ -12,7 +12,7 @@ MARGIN = 0.2
 
 
 @dataclass(frozen=True)
-class Verdict:
+class MemoryFit:
     """What to expect when the engine is loaded on what is free now."""
 
     word: Literal["fits", "tight", "does not fit"]
@@ -22,7 +22,7 @@ class Verdict:
     """What would help."""
 
 
-def verdict(found: Estimate, beside: int = 0) -> Verdict:
+def memory_fit(found: Estimate, beside: int = 0) -> MemoryFit:
     """Judge an estimate. Unknown memory counts as enough.
 
     Args:
@@ -32,17 +32,17 @@ def verdict(found: Estimate, beside: int = 0) -> Verdict:
     if free is not None and found.peak > free:
         reason, remedy = _missing_part(found, free)
         needs = f"It needs {_gib(found.peak)} on {found.device} and {_gib(free)} is free"
-        return Verdict("does not fit", f"{needs}: {reason}", remedy)
+        return MemoryFit("does not fit", f"{needs}: {reason}", remedy)
     if host is not None and found.build_host > host:
         reason = f"Building needs {_gib(found.build_host)} of host memory and {_gib(host)} is free."
-        return Verdict("does not fit", reason, "Close other programs, or choose a smaller checkpoint.")
+        return MemoryFit("does not fit", reason, "Close other programs, or choose a smaller checkpoint.")
     if free is not None and found.peak + beside > free:
         reason = f"Both sides together need {_gib(found.peak + beside)} and {_gib(free)} is free."
-        return Verdict("does not fit", reason, "Prepare one side, or choose a lower precision.")
+        return MemoryFit("does not fit", reason, "Prepare one side, or choose a lower precision.")
     if free is not None and (found.peak + beside) * (1 + MARGIN) > free:
         reason = f"It leaves {_gib(free - found.peak - beside)} free, and the estimate may be 20 % off."
-        return Verdict("tight", reason, _remedy(found))
-    return Verdict("fits")
+        return MemoryFit("tight", reason, _remedy(found))
+    return MemoryFit("fits")
 
 
 def _missing_part(found: Estimate, free: int) -> tuple[str, str]:

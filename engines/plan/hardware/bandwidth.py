@@ -1,4 +1,4 @@
-"""How fast a device and its memory are, in bytes per second: `python -m engines.plan.hardware.bandwidth cuda:0`.
+"""Speed of a device and its memory, bytes per second: `python -m engines.plan.hardware.bandwidth cuda:0`.
 
 Decoding at batch 1 reads every weight once a token, so that on a CPU reading is what counts, not copying. A
 GPU is measured by a copy, as its makers and GPU benchmarks do: both ways share one bus. It runs in a process

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.redact import anonymous
+from app.cli.redact import redact
 
 NO_TOKEN = "a token of 12 characters, a hf_short, task-oriented sk-words, eyJust a word"
 
@@ -24,16 +24,16 @@ def somebody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def test_who_and_where(somebody: Path) -> None:
-    assert anonymous(f"{somebody}/models: missing") == "~/models: missing"
-    assert anonymous(f"{somebody}2/models").startswith("/")  # somebody else's
-    assert anonymous("/data/ada/x on analytical-engine") == "/data/<user>/x on <machine>"
-    assert anonymous("Canada, adapter, ada-lovelace") == "Canada, adapter, ada-lovelace"
+    assert redact(f"{somebody}/models: missing") == "~/models: missing"
+    assert redact(f"{somebody}2/models").startswith("/")  # somebody else's
+    assert redact("/data/ada/x on analytical-engine") == "/data/<user>/x on <machine>"
+    assert redact("Canada, adapter, ada-lovelace") == "Canada, adapter, ada-lovelace"
 
 
 def test_names_that_say_nothing_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(getpass, "getuser", lambda: "root")
     monkeypatch.setattr(platform, "node", lambda: "localhost")
-    assert anonymous("as root on localhost: root cause") == "as root on localhost: root cause"
+    assert redact("as root on localhost: root cause") == "as root on localhost: root cause"
 
 
 @pytest.mark.parametrize(
@@ -47,11 +47,11 @@ def test_names_that_say_nothing_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_tokens(secret: str) -> None:
-    assert anonymous(f"header {secret} sent") == "header <token> sent"
+    assert redact(f"header {secret} sent") == "header <token> sent"
 
 
 def test_words_that_look_a_little_like_tokens_stay() -> None:
-    assert anonymous(NO_TOKEN) == NO_TOKEN
+    assert redact(NO_TOKEN) == NO_TOKEN
 
 
 def test_secrets_of_the_environment_and_logins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,6 +59,6 @@ def test_secrets_of_the_environment_and_logins(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("SHORT_TOKEN", "abc")
     monkeypatch.setenv("A_SECRET", "horse battery")
     monkeypatch.setenv("B_SECRET", "horse battery staple")
-    assert anonymous("with correct horse: abc") == "with <MIRROR_PASSWORD>: abc"
-    assert anonymous("horse battery staple") == "<B_SECRET>"
-    assert anonymous("https://ada:s3cret@mirror.example/simple") == "https://<login>@mirror.example/simple"
+    assert redact("with correct horse: abc") == "with <MIRROR_PASSWORD>: abc"
+    assert redact("horse battery staple") == "<B_SECRET>"
+    assert redact("https://ada:s3cret@mirror.example/simple") == "https://<login>@mirror.example/simple"

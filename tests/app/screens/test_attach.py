@@ -11,7 +11,7 @@ from textual.widgets import Input, OptionList, Static
 from app.screens.attach import AttachScreen
 from app.screens.chat import ChatScreen
 from app.state.conversation.attachment import Attachment
-from app.state.settings.path_completion import Entry, completed, listing
+from app.state.settings.path_completion import PathEntry, common_prefix, matching_paths
 from app.widgets.chat.composer import Composer
 from tests.app.driving import wait_until
 from tests.app.still import StillPlayground, chat_answered
@@ -116,10 +116,10 @@ async def test_what_cannot_be_attached_is_told(folder: Path) -> None:
 
 def test_listing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "two\nlines").write_text("x")
-    assert [entry.name for entry in listing(f"{folder}/.")] == [".hidden"]
-    assert [entry.path for entry in listing(f"{folder}/IM")] == [f"{folder}/image.png"]
+    assert [entry.name for entry in matching_paths(f"{folder}/.")] == [".hidden"]
+    assert [entry.path for entry in matching_paths(f"{folder}/IM")] == [f"{folder}/image.png"]
     monkeypatch.setenv("HOME", str(folder))
-    assert [entry.path for entry in listing("~/in")] == ["~/inner/"]
-    assert listing("in")[0].is_folder
-    assert completed("x", []) == "x"
-    assert completed("n", [Entry("notes a", ""), Entry("notes b", "")]) == "notes "
+    assert [entry.path for entry in matching_paths("~/in")] == ["~/inner/"]
+    assert matching_paths("in")[0].is_folder
+    assert common_prefix("x", []) == "x"
+    assert common_prefix("n", [PathEntry("notes a", ""), PathEntry("notes b", "")]) == "notes "

@@ -20,8 +20,8 @@ from app.state.settings.paths import conversation_folder
 from app.state.settings.settings import EngineChoice, Settings, TimingMode
 from app.state.side.snapshot import Phase
 from app.widgets.chat.pane import Pane
-from app.widgets.chat.prompt import Prompt
-from app.widgets.chat.speed_comparison import Verdict
+from app.widgets.chat.prompt import PromptInput
+from app.widgets.chat.speed_comparison import SpeedComparison
 from app.widgets.panels.panel_strip import PanelStrip
 from engines.worker.protocol import Sampling
 from tests.app.driving import ask, failure, sampled, until_answered, until_ready, wait_until
@@ -55,7 +55,7 @@ async def test_both_sides_answer_and_keep_their_history(settings: Settings) -> N
             assert all(turn.timing and turn.timing.tokens for turn in turns)
             assert turns[1].prompt_tokens > turns[0].prompt_tokens + len(turns[0].token_ids) - 1
         assert app.left.conversation.turns[1].prompt_digest == app.right.conversation.turns[1].prompt_digest
-        verdict = app.screen.query_one(Verdict)
+        verdict = app.screen.query_one(SpeedComparison)
         assert verdict.display
         assert "in turn" in str(verdict.content)
 
@@ -118,7 +118,7 @@ async def test_regenerate_and_clear(settings: Settings) -> None:
         await pilot.pause()
         assert not app.left.conversation.turns
         assert not chat(app).query_one("#pane-left", Pane).transcript.turns
-        assert not chat(app).query_one(Verdict).display
+        assert not chat(app).query_one(SpeedComparison).display
 
 
 async def test_timing_mode_is_printed_and_kept(settings: Settings, own_folders: Path) -> None:
@@ -129,7 +129,7 @@ async def test_timing_mode_is_printed_and_kept(settings: Settings, own_folders: 
         await pilot.press("ctrl+t")
         assert app.settings.timing is TimingMode.TOGETHER
         await ask(pilot, "Hello")
-        assert "together" in str(chat(app).query_one(Verdict).content)
+        assert "together" in str(chat(app).query_one(SpeedComparison).content)
     assert 'timing = "together"' in path.read_text()
 
 
@@ -158,7 +158,7 @@ async def test_cut_stays_cut_while_text_is_selected(settings: Settings) -> None:
         left = app.left
         await pilot.press(*"abc", "shift+left", "ctrl+x")
         assert app.left is left
-        assert app.screen.query_one(Prompt).text == "ab"
+        assert app.screen.query_one(PromptInput).text == "ab"
 
 
 async def test_copy_takes_the_last_answer(settings: Settings) -> None:
@@ -189,7 +189,7 @@ async def test_prompt_recalls_and_breaks_lines(settings: Settings) -> None:
         await until_ready(pilot)
         await ask(pilot, "one")
         await ask(pilot, "two")
-        prompt = app.screen.query_one(Prompt)
+        prompt = app.screen.query_one(PromptInput)
         await pilot.press("up")
         assert prompt.text == "two"
         await pilot.press("up")
@@ -208,7 +208,7 @@ async def test_a_prompt_without_engines_is_kept(settings: Settings) -> None:
         await pilot.pause()
         assert "F2" in notice(app, "left")
         await pilot.press(*"Hello", "enter")
-        assert app.screen.query_one(Prompt).text == "Hello"
+        assert app.screen.query_one(PromptInput).text == "Hello"
 
 
 async def test_a_killed_worker_costs_its_side_alone(settings: Settings) -> None:
@@ -263,7 +263,7 @@ async def test_any_size(settings: Settings, size: tuple[int, int]) -> None:
         await pilot.pause(0.3)
         await pilot.resize_terminal(*size)
         await pilot.pause(0.3)
-        assert app.screen.query_one(Prompt).region.height >= 1
+        assert app.screen.query_one(PromptInput).region.height >= 1
 
 
 async def test_keys_mashed(settings: Settings) -> None:
@@ -327,7 +327,7 @@ async def test_an_earlier_prompt_is_edited_and_sent_again(settings: Settings) ->
         pane.transcript.focus()
         await pilot.press("p", "p", "e")
         await pilot.pause()
-        box = app.screen.query_one(Prompt)
+        box = app.screen.query_one(PromptInput)
         assert (box.text, box.has_focus) == ("two", True)
         await pilot.press("escape")
         assert (box.text, box.border_title) == ("", None) or not box.border_title
@@ -373,7 +373,7 @@ async def test_the_palette_edits_the_last_prompt(settings: Settings) -> None:
         await pilot.pause()
         await pilot.press("escape")
         await app.run_action("screen.edit_last")
-        assert not app.screen.query_one(Prompt).border_title
+        assert not app.screen.query_one(PromptInput).border_title
         app.left.conversation.begin("one", "")
         await app.run_action("screen.edit_last")
-        assert app.screen.query_one(Prompt).text == "one"
+        assert app.screen.query_one(PromptInput).text == "one"

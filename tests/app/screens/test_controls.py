@@ -23,7 +23,7 @@ from app.state.settings.settings import EngineChoice, Settings, load_settings
 from app.state.side.snapshot import Phase
 from app.widgets.chat.failure_card import FailureCard
 from app.widgets.chat.pane import Pane
-from app.widgets.chat.prompt import Prompt
+from app.widgets.chat.prompt import PromptInput
 from app.widgets.chat.transcript.figures import shown_prompt
 from app.widgets.prepare.checkpoint_picker import CheckpointPicker
 from app.widgets.prepare.engine_picker import EnginePicker
@@ -89,7 +89,7 @@ async def test_prompts_wait_for_engines_and_sides_are_not_swapped_meanwhile(sett
         await pilot.press(*"Hi", "enter", "ctrl+x")
         assert app.left is left
         assert "Your prompt is kept" in toasts(app)
-        assert app.screen.query_one(Prompt).text == "Hi"
+        assert app.screen.query_one(PromptInput).text == "Hi"
         await until_ready(pilot)
         await pilot.press("enter")
         await wait_until(pilot, lambda: bool(app.right.conversation.turns))
@@ -200,11 +200,11 @@ async def test_odd_prompts() -> None:
         await pilot.press("enter", "space", "enter")
         assert not toasts(app)
         pasted = "line\n" * 4000
-        app.screen.query_one(Prompt).load_text(pasted)
+        app.screen.query_one(PromptInput).load_text(pasted)
         await pilot.press("enter")
         await pilot.pause()
         assert "F2" in toasts(app)
-        assert app.screen.query_one(Prompt).text == pasted
+        assert app.screen.query_one(PromptInput).text == pasted
     assert shown_prompt(pasted).count("\n") < 10
     assert "20,000 characters" in shown_prompt(pasted)
 

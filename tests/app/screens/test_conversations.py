@@ -28,7 +28,7 @@ from app.state.settings.paths import conversation_folder, document_folder
 from app.state.settings.settings import EngineChoice, Settings
 from app.state.side.snapshot import Phase
 from app.widgets.chat.pane import Pane
-from app.widgets.chat.prompt import Prompt
+from app.widgets.chat.prompt import PromptInput
 from app.widgets.forms.conversation_list import ConversationList
 from engines.worker.protocol import Sampling
 from tests.app import still
@@ -270,7 +270,7 @@ async def test_reopened_it_goes_on_and_never_while_answering(settings: Settings)
         [one] = saved_conversations(conversation_folder())
         assert one.turns == 2
         app.settings = sampled(settings, Sampling(max_tokens=400, ignore_eos=True))
-        app.screen.query_one(Prompt).load_text("three")
+        app.screen.query_one(PromptInput).load_text("three")
         await pilot.press("enter")
         await wait_until(pilot, lambda: app.left.phase is Phase.DECODE)
         await pilot.press("f3")

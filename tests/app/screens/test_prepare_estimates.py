@@ -16,7 +16,7 @@ from app.screens.support import SupportScreen
 from app.state.prepare import bandwidth_cache as bandwidths
 from app.state.prepare import machine_state as surroundings
 from app.state.prepare.bandwidth_cache import read_bandwidth
-from app.state.prepare.machine_state import Surroundings, look_around
+from app.state.prepare.machine_state import MachineState, probe_machine
 from app.state.settings.settings import EngineChoice, Settings
 from app.widgets.prepare.engine_pair import EnginePair
 from app.widgets.prepare.engine_picker import EnginePicker
@@ -68,8 +68,8 @@ async def test_what_does_not_fit_is_told_before_anything_is_built(
 ) -> None:
     """A longer context is the problem, and a shorter one the remedy."""
 
-    def little(device: Device, store: EngineStore) -> Surroundings:
-        return Surroundings(Device("cpu", "cpu", "A processor", 1024 * MIB, 1024 * MIB, cores=2))
+    def little(device: Device, store: EngineStore) -> MachineState:
+        return MachineState(Device("cpu", "cpu", "A processor", 1024 * MIB, 1024 * MIB, cores=2))
 
     monkeypatch.setattr(surroundings, "look_around", little)
     app = Playground(replace(settings, chosen=False))
@@ -104,7 +104,7 @@ async def test_f5_measures_the_bandwidth_once(settings: Settings) -> None:
         await pilot.press("f5")
         await wait_until(pilot, lambda: "tok/s at" in estimate(pilot))
     assert read_bandwidth(cpu()) is not None
-    assert look_around(cpu(), app.store).bandwidth == read_bandwidth(cpu())
+    assert probe_machine(cpu(), app.store).bandwidth == read_bandwidth(cpu())
 
 
 async def test_a_failed_measurement_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

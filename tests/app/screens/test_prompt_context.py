@@ -17,7 +17,7 @@ from app.state.conversation.saved_conversations import matching, saved_conversat
 from app.state.settings.paths import conversation_folder, prompt_history_file
 from app.state.settings.settings import ContextFull, EngineChoice, Settings
 from app.state.side.snapshot import Phase
-from app.widgets.chat.attachment_list import Chip
+from app.widgets.chat.attachment_list import AttachmentItem
 from app.widgets.chat.composer import Composer
 from engines.worker.protocol import Sampling
 from tests.app.driving import ask, sampled, until_answered, until_ready, wait_until
@@ -88,7 +88,7 @@ async def test_what_is_attached_is_counted_sent_shown_and_kept(settings: Setting
         await until_ready(pilot)
         composer = app.screen.query_one(Composer)
         await composer.attach(NOTES)
-        await wait_until(pilot, lambda: "tokens" in str(pilot.app.screen.query_one(Chip).content))
+        await wait_until(pilot, lambda: "tokens" in str(pilot.app.screen.query_one(AttachmentItem).content))
         await wait_until(pilot, lambda: bool(counter(pilot)))
         alone = counter(pilot)
         await ask(pilot, "Which numbers?")

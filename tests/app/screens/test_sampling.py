@@ -16,7 +16,7 @@ from app.screens.sampling import SamplingScreen
 from app.state.settings.presets import PRESETS
 from app.state.settings.sampling_fields import FIELDS
 from app.state.settings.settings import ChatOptions, Settings, load_settings
-from app.widgets.forms.ascii_checkbox import Tick
+from app.widgets.forms.ascii_checkbox import AsciiCheckbox
 from engines.worker.protocol import Sampling
 from tests.app.driving import ask, until_ready, wait_until
 from tests.app.still import StillPlayground
@@ -73,7 +73,7 @@ async def test_every_field_of_a_side_is_kept_and_the_other_side_stays(own_folder
             entry(screen, "right", name).value = text
         form.query_one(".system-prompt", TextArea).load_text("Be a pirate.")
         form.query_one(".stop", TextArea).load_text("User:\n\\n\\n")
-        form.query_one(Tick).toggle()
+        form.query_one(AsciiCheckbox).toggle()
         await pilot.pause()
         assert "sides differ" in words(screen, "#sampling-state")
         assert chosen(screen, "right") is Select.NULL
@@ -123,7 +123,7 @@ async def test_every_control_can_be_reached_and_seen_in_a_small_terminal() -> No
             assert view.contains_region(app.focused.region), app.focused
             seen.add(app.focused)
             await pilot.press("tab" if screen.focused_side != "right" or len(seen) < 24 else "shift+tab")
-        kinds = (Input, TextArea, Select, Tick)
+        kinds = (Input, TextArea, Select, AsciiCheckbox)
         assert {one for kind in kinds for one in screen.query(kind)} <= seen
 
 

@@ -20,7 +20,7 @@ from app.state.settings.setting_rows import ROWS
 from app.state.settings.settings import Settings, TimingMode, load_settings
 from app.state.side.snapshot import Phase
 from app.themes import THEMES
-from app.widgets.forms.ascii_checkbox import Tick
+from app.widgets.forms.ascii_checkbox import AsciiCheckbox
 from app.widgets.forms.setting import Setting
 from app.widgets.panels.panel_strip import PanelStrip
 from app.widgets.prepare.welcome import Welcome
@@ -68,7 +68,7 @@ async def test_every_row_is_kept_and_saved(own_folders: Path) -> None:
         screen = await opened(pilot)
         assert str(path) in str(screen.query_one("#settings-file", Static).content)
         control(screen, "timing", Select).value = "together"
-        control(screen, "panels", Tick).toggle()
+        control(screen, "panels", AsciiCheckbox).toggle()
         context = control(screen, "context", Input)
         context.focus()
         await pilot.press("ctrl+u", *"12")
@@ -115,7 +115,7 @@ async def test_changes_from_elsewhere_are_shown() -> None:
         app.theme = "nord"
         await pilot.pause(0.1)
         assert control(screen, "timing", Select).value == "together"
-        assert not control(screen, "panels", Tick).value
+        assert not control(screen, "panels", AsciiCheckbox).value
         assert control(screen, "context", Input).value == "777"
         assert screen.query_one("#themes", OptionList).highlighted == theme_names(app).index("nord")
 

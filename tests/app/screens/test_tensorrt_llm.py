@@ -14,7 +14,7 @@ from app.screens.prepare import PrepareScreen
 from app.state.settings.settings import EngineChoice
 from app.state.side.snapshot import Phase
 from app.widgets.prepare.engine_picker import EnginePicker
-from engines.worker.process_tree import family
+from engines.worker.process_tree import members
 from engines.worker.protocol import Sampling
 from tests.app.driving import (
     ask,
@@ -54,7 +54,7 @@ async def test_from_the_picker_to_the_chat() -> None:
         assert app.left.kv is not None
         assert app.left.kv.block_tokens == 32
         assert (app.left.kv.used_blocks or 0) >= 2
-        processes = [one for side in app.sides if side.process for one in family(side.process.pid)]
+        processes = [one for side in app.sides if side.process for one in members(side.process.pid)]
         assert len(processes) >= 2
         await pilot.press("ctrl+q")
     assert not [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
@@ -67,9 +67,9 @@ async def test_stop_death_and_restart(monkeypatch: pytest.MonkeyPatch) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await until_ready(pilot)
         await until_chat(pilot)
-        from app.widgets.chat.prompt import Prompt
+        from app.widgets.chat.prompt import PromptInput
 
-        app.screen.query_one(Prompt).load_text("Tell me a story.")
+        app.screen.query_one(PromptInput).load_text("Tell me a story.")
         await pilot.press("enter")
         await wait_until(pilot, lambda: app.left.phase is Phase.DECODE)
         await pilot.press("escape")

@@ -19,7 +19,7 @@ from app.screens.prepare import PrepareScreen
 from app.state.settings.paths import engine_store
 from app.state.settings.settings import Settings
 from app.state.side.snapshot import Phase
-from app.widgets.chat.prompt import Prompt
+from app.widgets.chat.prompt import PromptInput
 from app.widgets.prepare.build_progress import BuildProgress
 from app.widgets.prepare.engine_picker import EnginePicker
 from tests.app.driving import ask, beside_pytorch, failure, toasts, until_chat, until_ready, wait_until
@@ -107,7 +107,7 @@ async def test_an_engine_that_dies_and_finds_no_memory(tiny: Path, monkeypatch: 
         monkeypatch.setenv(BAD_DAY, "die-mid-answer")
         await restart(pilot)
         await until_ready(pilot)
-        app.screen.query_one(Prompt).load_text("Tell me a story.")
+        app.screen.query_one(PromptInput).load_text("Tell me a story.")
         await pilot.press("enter")
         await failed(
             pilot,

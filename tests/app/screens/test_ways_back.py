@@ -13,7 +13,7 @@ from app.screens.sampling import SamplingScreen
 from app.screens.settings import SettingsScreen
 from app.screens.store import StoreScreen
 from app.screens.support import SupportScreen
-from app.widgets.chat.prompt import Prompt
+from app.widgets.chat.prompt import PromptInput
 from tests.app.driving import wait_until
 from tests.app.still import StillPlayground, chat_answered
 
@@ -34,14 +34,14 @@ async def test_every_way_back(key: str, screen: type, ways: tuple[str, ...]) -> 
     app = StillPlayground("playground-dark", chosen=True)
     async with app.run_test(size=(100, 30)) as pilot:
         await chat_answered(pilot)
-        app.screen.query_one(Prompt).load_text("half a prompt")
+        app.screen.query_one(PromptInput).load_text("half a prompt")
         for way in ways:
             await pilot.press(key)
             await wait_until(pilot, lambda: isinstance(app.screen, screen))
             await pilot.pause(0.2)
             await pilot.press(way)
             await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
-        assert app.screen.query_one(Prompt).text == "half a prompt"
+        assert app.screen.query_one(PromptInput).text == "half a prompt"
 
 
 async def test_screens_above_screens() -> None:
@@ -75,4 +75,4 @@ async def test_a_new_line(key: str) -> None:
     async with app.run_test(size=(100, 30)) as pilot:
         await chat_answered(pilot)
         await pilot.press("a", key, "b")
-        assert app.screen.query_one(Prompt).text == "a\nb"
+        assert app.screen.query_one(PromptInput).text == "a\nb"

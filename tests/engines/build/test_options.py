@@ -11,7 +11,7 @@ import pytest
 
 from engines.backends.registry import BACKENDS
 from engines.backends.tensorrt_llm.quantise import CONFIGURATIONS
-from engines.build.options import calibrates, options_of, refuse_split, settled
+from engines.build.options import calibrates, options_of, refuse_split, resolve_options
 from engines.build.spec import CALIBRATION, EngineSpec, fingerprint, fingerprint_inputs
 from engines.build.store import changes
 from engines.errors import EngineError
@@ -66,7 +66,7 @@ def test_the_fingerprint_changes_with_the_text_and_not_with_its_place(
     checkpoint: Checkpoint, text: Path
 ) -> None:
     def inputs(file: Path) -> dict[str, str]:
-        spec, contents = settled(with_options(calibration=str(file)), checkpoint)
+        spec, contents = resolve_options(with_options(calibration=str(file)), checkpoint)
         assert spec.calibration == str(file)
         return fingerprint_inputs(spec, checkpoint.identity, {}, contents)
 
@@ -93,12 +93,12 @@ def test_a_checkpoint_that_is_quantised_already_is_not_calibrated(
     (checkpoint.folder / "hf_quant_config.json").write_text(json.dumps(described))
     quantised = read_checkpoint(checkpoint.folder)
     assert not calibrates("tensorrt-llm", "fp8", quantised)
-    assert settled(with_options(calibration="/no/such/file"), quantised) == (SPEC, {})
+    assert resolve_options(with_options(calibration="/no/such/file"), quantised) == (SPEC, {})
 
 
 def test_a_text_that_cannot_be_used_is_said_before_anything_is_built(checkpoint: Checkpoint) -> None:
     with pytest.raises(EngineError, match="cannot be used"):
-        settled(with_options(**{CALIBRATION: "/no/such/none.txt"}), checkpoint)
+        resolve_options(with_options(**{CALIBRATION: "/no/such/none.txt"}), checkpoint)
 
 
 @pytest.mark.usefixtures("_four_gpus")

@@ -10,7 +10,7 @@ import pytest
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import decoders, models
 
-from engines.worker.answer import FLUSH_TOKENS, Answer, Decoder
+from engines.worker.answer import FLUSH_TOKENS, Answer, TokenDecoder
 from engines.worker.protocol import Chunk
 from engines.worker.tokenizer import Tokenizer
 
@@ -59,7 +59,7 @@ def tokenizer(tiny_llama: Path) -> Tokenizer:
 
 
 def run(
-    decoder: Decoder, batches: Sequence[Sequence[int]], stop: tuple[str, ...] = (), step_ns: int = 10**6
+    decoder: TokenDecoder, batches: Sequence[Sequence[int]], stop: tuple[str, ...] = (), step_ns: int = 10**6
 ) -> tuple[list[Chunk], Answer]:
     """Feed batches one by one, as a backend would, until a stop text is found."""
     chunks: list[Chunk] = []
@@ -94,7 +94,7 @@ def test_real_text_comes_out_whole(tokenizer: Tokenizer, text: str) -> None:
 def test_random_tokens(tokenizer: Tokenizer, seed: int) -> None:
     """Random weights talk like this: broken characters, special tokens, anything."""
     chance = random.Random(seed)
-    decoder: Decoder = Metaspace() if seed % 2 else tokenizer
+    decoder: TokenDecoder = Metaspace() if seed % 2 else tokenizer
     low, high = (Metaspace.BYTES + 1, decoder.size) if isinstance(decoder, Metaspace) else (0, 384)
     ids = [chance.randrange(low, high) for _ in range(chance.randint(0, 200))]
     stop = ("END", "a b", "��")[: chance.randint(0, 3)]

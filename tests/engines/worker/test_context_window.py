@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from engines.errors import EngineError
-from engines.worker.context_window import count, prompt_of, without
+from engines.worker.context_window import count, fit_prompt, without
 from engines.worker.protocol import CountTokens, Generate
 
 SYSTEM = {"role": "system", "content": "s" * 10}
@@ -41,7 +41,7 @@ def conversation(turns: int, length: int = 10) -> tuple[dict[str, str], ...]:
 )
 def test_as_few_turns_are_left_out_as_make_room(turns: int, context: int, left_out: int) -> None:
     asked = Generate(1, conversation(turns), trim=True)
-    ids, found = prompt_of(asked, Letters(), context)
+    ids, found = fit_prompt(asked, Letters(), context)
     assert found == left_out
     text = "".join(map(chr, ids))
     assert text.startswith(SYSTEM["content"])
@@ -53,14 +53,14 @@ def test_as_few_turns_are_left_out_as_make_room(turns: int, context: int, left_o
 
 
 def test_nothing_is_left_out_unasked() -> None:
-    assert prompt_of(Generate(1, conversation(9)), Letters(), 40).left_out == 0
-    assert prompt_of(Generate(1, (), (1, 2, 3), trim=True), Letters(), 2) == ([1, 2, 3], 0)
+    assert fit_prompt(Generate(1, conversation(9)), Letters(), 40).left_out == 0
+    assert fit_prompt(Generate(1, (), (1, 2, 3), trim=True), Letters(), 2) == ([1, 2, 3], 0)
 
 
 def test_a_prompt_that_is_too_long_by_itself() -> None:
     asked = conversation(3)
     with pytest.raises(EngineError, match="prompt alone is 20 tokens long and the engine holds 20"):
-        prompt_of(Generate(1, asked, trim=True), Letters(), 20)
+        fit_prompt(Generate(1, asked, trim=True), Letters(), 20)
     assert count(CountTokens(1, asked), Letters(), 20).least == 20
 
 

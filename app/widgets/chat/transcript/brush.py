@@ -16,7 +16,7 @@ Line = list[Segment]
 BLANK: Line = []
 
 
-class Brush:
+class LineRenderer:
     """Draws for one width and one theme; another width or theme takes another brush."""
 
     def __init__(self, console: Console, colours: Colours, width: int) -> None:

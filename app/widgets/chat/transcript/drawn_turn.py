@@ -7,10 +7,10 @@ from itertools import accumulate
 from app.state.conversation.conversation import Turn
 from app.state.side.pacing import displayable
 from app.units import count_text
-from app.widgets.chat.transcript.brush import BLANK, Brush, Line
+from app.widgets.chat.transcript.brush import BLANK, Line, LineRenderer
 from app.widgets.chat.transcript.figures import figures, shown_attachments, shown_prompt
-from app.widgets.chat.transcript.growing import GrowingMarkdown
-from app.widgets.chat.transcript.thought import split_thought
+from app.widgets.chat.transcript.growing import IncrementalMarkdown
+from app.widgets.chat.transcript.thought import split_reasoning
 
 THOUGHT_LINES = 3
 """Of a thought that goes on, the newest lines are shown."""
@@ -18,7 +18,7 @@ LONG_BODY = 10
 """Of a longer one, what can be done with it stands at both ends: one may be out of sight."""
 
 
-class DrawnTurn:
+class RenderedTurn:
     """A turn and its lines. Lines are made when they are asked for and kept until something changes."""
 
     def __init__(self, turn: Turn, version: int = 1, versions: int = 1) -> None:
@@ -33,11 +33,11 @@ class DrawnTurn:
         """The text of its code blocks."""
         self.thinks = False
         """Whether there is a thought to unfold."""
-        self._growing = GrowingMarkdown()
+        self._growing = IncrementalMarkdown()
         self._lines: list[Line] | None = None
-        self._brush: Brush | None = None
+        self._brush: LineRenderer | None = None
 
-    def lines(self, brush: Brush) -> list[Line]:
+    def lines(self, brush: LineRenderer) -> list[Line]:
         """The lines, an empty one at the end."""
         if self._lines is None or self._brush is not brush:
             self._lines = self._draw(brush)
@@ -53,11 +53,11 @@ class DrawnTurn:
         self.ended = True
         self.change()
 
-    def _draw(self, brush: Brush) -> list[Line]:
+    def _draw(self, brush: LineRenderer) -> list[Line]:
         if self._brush is not brush:
-            self._growing = GrowingMarkdown()
+            self._growing = IncrementalMarkdown()
         prompt = self._prompt(brush)
-        said = split_thought(displayable(self.turn.answer))
+        said = split_reasoning(displayable(self.turn.answer))
         thought = self._thought(said.thought, said.thinking and not self.ended, brush)
         answer = self._answer(said.answer, brush)
         body = thought + answer
@@ -68,7 +68,7 @@ class DrawnTurn:
         below = again if self.marked else self._version(brush)
         return [*prompt, *actions, *body, *self._figures(brush), *below, BLANK]
 
-    def _prompt(self, brush: Brush) -> list[Line]:
+    def _prompt(self, brush: LineRenderer) -> list[Line]:
         """What was asked, what went with it, and what did not go any more."""
         ground = "primary-muted" if self.marked else ""
         turn, lines = self.turn, []
@@ -80,7 +80,7 @@ class DrawnTurn:
             lines += brush.text(turn.left_out_words, "text-warning")
         return lines
 
-    def _thought(self, thought: str, thinking: bool, brush: Brush) -> list[Line]:
+    def _thought(self, thought: str, thinking: bool, brush: LineRenderer) -> list[Line]:
         self.thinks = bool(thought) or thinking
         if not self.thinks:
             return []
@@ -93,7 +93,7 @@ class DrawnTurn:
         body = brush.text(thought, "foreground-muted", italic=True) if self.shows_thought else []
         return [*head, *body, BLANK]
 
-    def _answer(self, answer: str, brush: Brush) -> list[Line]:
+    def _answer(self, answer: str, brush: LineRenderer) -> list[Line]:
         if not self.ended:
             return self._growing.draw(answer, brush) if answer else []
         if not answer:
@@ -102,16 +102,16 @@ class DrawnTurn:
         self.codes = markdown.codes
         return [*lines, BLANK]
 
-    def _figures(self, brush: Brush) -> list[Line]:
+    def _figures(self, brush: LineRenderer) -> list[Line]:
         words = figures(self.turn, brush.width)
         return brush.text(words, "text-error" if self.turn.error else "foreground-muted")
 
-    def _version(self, brush: Brush) -> list[Line]:
+    def _version(self, brush: LineRenderer) -> list[Line]:
         if self.versions < 2:
             return []
         return brush.text(f"version {self.version} of {self.versions}", "foreground-muted")
 
-    def _actions(self, brush: Brush) -> list[Line]:
+    def _actions(self, brush: LineRenderer) -> list[Line]:
         parts = [("c copy", "copy_answer"), ("e edit", "edit_turn"), ("r again", "again")]
         if self.codes:
             parts.append(("b copy code", "copy_last_code"))
@@ -122,6 +122,6 @@ class DrawnTurn:
         return brush.actions(parts)
 
 
-def tops(turns: list[DrawnTurn], brush: Brush) -> list[int]:
+def line_offsets(turns: list[RenderedTurn], brush: LineRenderer) -> list[int]:
     """The line at which each turn begins, and the line below the last."""
     return list(accumulate((len(turn.lines(brush)) for turn in turns), initial=0))

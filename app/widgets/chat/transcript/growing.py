@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from app.widgets.chat.transcript.brush import BLANK, Brush, Line
+from app.widgets.chat.transcript.brush import BLANK, Line, LineRenderer
 
 
-class GrowingMarkdown:
+class IncrementalMarkdown:
     """The lines of an answer while it streams. At its end it is drawn anew as a whole.
 
     A block counts as finished when another one has begun below it. What comes later can still change it
@@ -22,7 +22,7 @@ class GrowingMarkdown:
         """How many of the lines will not change while it grows."""
         return len(self._finished)
 
-    def draw(self, text: str, brush: Brush) -> list[Line]:
+    def draw(self, text: str, brush: LineRenderer) -> list[Line]:
         """The lines of the whole text so far; `text` begins with what it was before."""
         tail = text[self._start :]
         lines, markdown = brush.markdown(tail, len(self.codes))

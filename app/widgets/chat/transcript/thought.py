@@ -8,7 +8,7 @@ OPENING, CLOSING = "<think>", "</think>"
 
 
 @dataclass(frozen=True)
-class Said:
+class ParsedAnswer:
     """An answer in its two parts."""
 
     thought: str
@@ -17,7 +17,7 @@ class Said:
     """Whether the thought goes on still."""
 
 
-def split_thought(text: str) -> Said:
+def split_reasoning(text: str) -> ParsedAnswer:
     """Part an answer at its `</think>`.
 
     Templates of some models write the opening tag into the prompt, so that an answer may hold the closing
@@ -26,10 +26,10 @@ def split_thought(text: str) -> Said:
     opened = text.lstrip().startswith(OPENING)
     thought, closing, answer = text.partition(CLOSING)
     if closing:
-        return Said(_without_tag(thought), answer.lstrip("\n"), thinking=False)
+        return ParsedAnswer(_without_tag(thought), answer.lstrip("\n"), thinking=False)
     if opened:
-        return Said(_without_tag(text), "", thinking=True)
-    return Said("", text, thinking=False)
+        return ParsedAnswer(_without_tag(text), "", thinking=True)
+    return ParsedAnswer("", text, thinking=False)
 
 
 def _without_tag(thought: str) -> str:

@@ -24,8 +24,8 @@ from textual.strip import Strip
 from textual.theme import Theme
 
 from app.state.conversation.conversation import Turn
-from app.widgets.chat.transcript.brush import Brush, Line
-from app.widgets.chat.transcript.drawn_turn import DrawnTurn, tops
+from app.widgets.chat.transcript.brush import Line, LineRenderer
+from app.widgets.chat.transcript.drawn_turn import RenderedTurn, line_offsets
 from app.widgets.chat.transcript.markdown import Colours
 
 MARGIN = " "
@@ -71,19 +71,19 @@ class Transcript(ScrollView, can_focus=True):
     virtual_size = Reactive(Size(0, 0), layout=False)
 
     @dataclass
-    class EditWanted(Message):
+    class EditRequested(Message):
         """The user wants to edit a prompt and send it again."""
 
         turn: Turn
 
     @dataclass
-    class AgainWanted(Message):
+    class RegenerateRequested(Message):
         """The user wants another answer to a turn's prompt."""
 
         turn: Turn
 
     @dataclass
-    class VersionWanted(Message):
+    class VersionRequested(Message):
         """The user wants to see the version before (-1) or after (+1) a turn."""
 
         turn: Turn
@@ -94,12 +94,12 @@ class Transcript(ScrollView, can_focus=True):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
-        self.turns: list[DrawnTurn] = []
-        self._brush: Brush | None = None
+        self.turns: list[RenderedTurn] = []
+        self._brush: LineRenderer | None = None
         self._lines: list[Line] = []
         self._tops: list[int] = [0]
         self._strips: LRUCache[int, Strip] = LRUCache(512)
-        self._marked: DrawnTurn | None = None
+        self._marked: RenderedTurn | None = None
         self.follows = True
         """Whether new text is followed: the end was in view when the user scrolled last."""
 
@@ -107,7 +107,7 @@ class Transcript(ScrollView, can_focus=True):
         """Draw anew when the theme changes."""
         self.app.theme_changed_signal.subscribe(self, self._repaint)
 
-    def show(self, turns: list[DrawnTurn]) -> None:
+    def show(self, turns: list[RenderedTurn]) -> None:
         """Show these turns, and the end of them."""
         self.turns = turns
         if self._marked not in turns:
@@ -115,7 +115,7 @@ class Transcript(ScrollView, can_focus=True):
         self._measure()
         self.follow()
 
-    def show_above(self, turns: list[DrawnTurn]) -> None:
+    def show_above(self, turns: list[RenderedTurn]) -> None:
         """Add turns at the top; what is in view stays in view."""
         below = len(self._lines) - self.scroll_target_y
         self.turns, self.follows = turns + self.turns, False
@@ -138,7 +138,7 @@ class Transcript(ScrollView, can_focus=True):
         self._keep_following()
         self.refresh_lines(first, max(1, self.scroll_offset.y + self.size.height - first))
 
-    def redraw(self, turn: DrawnTurn) -> None:
+    def redraw(self, turn: RenderedTurn) -> None:
         """Something about a turn changed; what is in view stays."""
         turn.change()
         self._measure()
@@ -160,7 +160,7 @@ class Transcript(ScrollView, can_focus=True):
 
     def _repaint(self, _: Theme | None = None) -> None:
         if self._text_width > 0:
-            self._brush = Brush(self.app.console, Colours(self.app.theme_variables), self._text_width)
+            self._brush = LineRenderer(self.app.console, Colours(self.app.theme_variables), self._text_width)
             self._measure()
 
     @property
@@ -170,7 +170,7 @@ class Transcript(ScrollView, can_focus=True):
     def _measure(self) -> None:
         if self._brush is None:
             return
-        self._tops = tops(self.turns, self._brush)
+        self._tops = line_offsets(self.turns, self._brush)
         self._lines = [line for turn in self.turns for line in turn.lines(self._brush)]
         self._forget(0)
         self._resize_content()
@@ -260,7 +260,7 @@ class Transcript(ScrollView, can_focus=True):
         if top < self.scroll_offset.y or below > self.scroll_offset.y + self.size.height:
             self.scroll_to(y=min(top, self.max_scroll_y), animate=False)
 
-    def _mark(self, turn: DrawnTurn | None) -> None:
+    def _mark(self, turn: RenderedTurn | None) -> None:
         if turn is self._marked:
             return
         for one, marked in ((self._marked, False), (turn, True)):
@@ -271,7 +271,7 @@ class Transcript(ScrollView, can_focus=True):
         self._measure()
 
     @property
-    def _chosen(self) -> DrawnTurn | None:
+    def _chosen(self) -> RenderedTurn | None:
         return self._marked or (self.turns[-1] if self.turns else None)
 
     def action_copy_answer(self) -> None:
@@ -300,22 +300,22 @@ class Transcript(ScrollView, can_focus=True):
     def action_edit_turn(self) -> None:
         """Edit the prompt of the marked turn."""
         if chosen := self._chosen:
-            self.post_message(self.EditWanted(chosen.turn))
+            self.post_message(self.EditRequested(chosen.turn))
 
     def action_again(self) -> None:
         """Ask the marked turn's prompt again."""
         if chosen := self._chosen:
-            self.post_message(self.AgainWanted(chosen.turn))
+            self.post_message(self.RegenerateRequested(chosen.turn))
 
     def action_older(self) -> None:
         """Show the version before."""
         if chosen := self._chosen:
-            self.post_message(self.VersionWanted(chosen.turn, -1))
+            self.post_message(self.VersionRequested(chosen.turn, -1))
 
     def action_newer(self) -> None:
         """Show the version after."""
         if chosen := self._chosen:
-            self.post_message(self.VersionWanted(chosen.turn, +1))
+            self.post_message(self.VersionRequested(chosen.turn, +1))
 
     def action_thought(self) -> None:
         """Show or fold the thought of the marked turn."""

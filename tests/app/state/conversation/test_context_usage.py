@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.state.conversation.context_usage import Room, context_words, room
+from app.state.conversation.context_usage import ContextLevel, context_level, context_words
 from app.state.conversation.turn import Turn
 from app.state.settings.settings import ContextFull
 from engines.worker.protocol import TokensCounted
@@ -19,30 +19,32 @@ def counted(tokens: int, context: int = 2048, least: int = 0, left_out: int = 0)
 @pytest.mark.parametrize(
     ("left", "right", "full", "words", "tight"),
     [
-        (counted(1204), counted(1204), TRIM, "1,204 of 2,048 tokens", Room.WIDE),
-        (counted(1204), counted(1700), TRIM, "left 1,204, right 1,700 of 2,048 tokens", Room.NEAR),
-        (counted(9), counted(8, 64), TRIM, "left 9 of 2,048, right 8 of 64 tokens", Room.WIDE),
+        (counted(1204), counted(1204), TRIM, "1,204 of 2,048 tokens", ContextLevel.WIDE),
+        (counted(1204), counted(1700), TRIM, "left 1,204, right 1,700 of 2,048 tokens", ContextLevel.NEAR),
+        (counted(9), counted(8, 64), TRIM, "left 9 of 2,048, right 8 of 64 tokens", ContextLevel.WIDE),
         (
             counted(2100, least=1700, left_out=3),
             counted(1700),
             TRIM,
             "left 2,100, right 1,700 of 2,048 tokens: 3 turns left out",
-            Room.NEAR,
+            ContextLevel.NEAR,
         ),
         (
             counted(2100, least=1700, left_out=1),
             counted(2100, least=1700, left_out=1),
             REFUSE,
             "2,100 of 2,048 tokens: too long",
-            Room.OVER,
+            ContextLevel.OVER,
         ),
-        (counted(2048), counted(9), TRIM, "left 2,048, right 9 of 2,048 tokens: too long", Room.OVER),
+        (counted(2048), counted(9), TRIM, "left 2,048, right 9 of 2,048 tokens: too long", ContextLevel.OVER),
     ],
 )
-def test_words(left: TokensCounted, right: TokensCounted, full: ContextFull, words: str, tight: Room) -> None:
+def test_words(
+    left: TokensCounted, right: TokensCounted, full: ContextFull, words: str, tight: ContextLevel
+) -> None:
     both = {"left": left, "right": right}
     assert context_words(both, full) == words
-    assert room(both, full) is tight
+    assert context_level(both, full) is tight
 
 
 def test_one_side() -> None:

@@ -8,7 +8,7 @@ from msgspec.structs import replace as replaced
 
 from app.state.conversation.conversation import Conversation, Turn
 from app.state.conversation.conversation_file import Record
-from app.state.conversation.restored_options import brought_back, brought_back_words
+from app.state.conversation.restored_options import restored_options, restored_options_text
 from app.state.settings.settings import ChatOptions, Settings
 from engines.worker.protocol import Sampling
 
@@ -31,47 +31,47 @@ def record(left: ChatOptions | None, right: ChatOptions | None = None, attempt: 
 
 def test_each_side_gets_its_own() -> None:
     """Only what differs is changed; a side that was never asked keeps what it has."""
-    assert brought_back(record(PIRATE), Settings()) == {"left_chat": PIRATE}
-    assert brought_back(record(ChatOptions(), PIRATE), Settings()) == {"right_chat": PIRATE}
-    assert brought_back(record(PIRATE, PIRATE), Settings(left_chat=PIRATE)) == {"right_chat": PIRATE}
-    assert brought_back(Record(), Settings(left_chat=PIRATE)) == {}
+    assert restored_options(record(PIRATE), Settings()) == {"left_chat": PIRATE}
+    assert restored_options(record(ChatOptions(), PIRATE), Settings()) == {"right_chat": PIRATE}
+    assert restored_options(record(PIRATE, PIRATE), Settings(left_chat=PIRATE)) == {"right_chat": PIRATE}
+    assert restored_options(Record(), Settings(left_chat=PIRATE)) == {}
 
 
 def test_the_seed_is_the_sides_own() -> None:
     """The third version of an answer had another seed than the side: the side gets its own again."""
-    assert brought_back(record(PIRATE, attempt=2), Settings()) == {"left_chat": PIRATE}
+    assert restored_options(record(PIRATE, attempt=2), Settings()) == {"left_chat": PIRATE}
 
 
 def test_turns_without_sampling_say_nothing() -> None:
     """Files from before it was saved, and a prompt that was never sent."""
     old = record(PIRATE)
     old.sides["left"].add(Turn("And then?"))
-    assert brought_back(old, Settings()) == {"left_chat": PIRATE}
+    assert restored_options(old, Settings()) == {"left_chat": PIRATE}
     bare = Record()
     bare.sides["left"].add(Turn("Hello"))
-    assert brought_back(bare, Settings()) == {}
+    assert restored_options(bare, Settings()) == {}
 
 
 def test_words_tell_every_difference() -> None:
     """A side a line, old values beside new ones, nothing of what is the same."""
     settings = Settings()
-    words = brought_back_words(brought_back(record(PIRATE, ChatOptions()), settings), settings)
+    words = restored_options_text(restored_options(record(PIRATE, ChatOptions()), settings), settings)
     assert words.splitlines()[1:] == [
         "Left: system prompt “Be a pirate.”, temperature 1.5 (was 0), seed 7 (was 0), other stop texts"
     ]
-    both = brought_back_words(brought_back(record(PIRATE, PIRATE), settings), settings)
+    both = restored_options_text(restored_options(record(PIRATE, PIRATE), settings), settings)
     assert both == words.replace("Left", "Both sides")
     full = replaced(PIRATE, system_prompt="", sampling=replace(PIRATE.sampling, ignore_eos=True))
     settings = Settings(right_chat=PIRATE)
-    words = brought_back_words(brought_back(record(None, full), settings), settings)
+    words = restored_options_text(restored_options(record(None, full), settings), settings)
     assert words.splitlines()[1:] == ["Right: no system prompt, to the full length"]
-    assert brought_back_words({}, settings) == ""
+    assert restored_options_text({}, settings) == ""
 
 
 def test_foreign_text_is_cut_and_harmless() -> None:
     """A system prompt is shown by its beginning, without what a terminal would obey."""
     prompt = "Be \x1b[31m" + "very " * 40
     settings = Settings()
-    words = brought_back_words(brought_back(record(ChatOptions(prompt)), settings), settings)
+    words = restored_options_text(restored_options(record(ChatOptions(prompt)), settings), settings)
     assert "\x1b" not in words
     assert len(words) < 120

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.state.prepare.engine_selection import EnginePick, file_problem
+from app.state.prepare.engine_selection import EngineSelection, file_problem
 from app.state.prepare.machine_state import tightest
 from app.state.settings.settings import EngineChoice
 from engines.environments import interpreters
@@ -28,7 +28,7 @@ def _tensorrt_llm(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_options_come_back_with_an_engine_that_takes_them() -> None:
-    pick = EnginePick(WANTED, CPU, GPUS)
+    pick = EngineSelection(WANTED, CPU, GPUS)
     assert pick.choice == WANTED
     assert pick.devices == GPUS
     pick.backend, pick.precision = "openvino", "int8"
@@ -41,12 +41,12 @@ def test_options_come_back_with_an_engine_that_takes_them() -> None:
 
 
 def test_more_gpus_than_there_are_becomes_one() -> None:
-    assert EnginePick(WANTED, CPU, GPUS[:2]).choice.gpus == 1
-    assert EnginePick(WANTED, CPU, GPUS[:2]).gpu_counts == (1, 2)
+    assert EngineSelection(WANTED, CPU, GPUS[:2]).choice.gpus == 1
+    assert EngineSelection(WANTED, CPU, GPUS[:2]).gpu_counts == (1, 2)
 
 
 def test_what_does_not_run_here_is_not_calibrated() -> None:
-    pick = EnginePick(WANTED, CPU, ())
+    pick = EngineSelection(WANTED, CPU, ())
     assert pick.problem
     assert not pick.calibrates
     assert pick.gpu_counts == (1,)

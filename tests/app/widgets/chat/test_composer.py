@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from app.state.conversation.attachment import Attachment
 from app.state.conversation.prompt_history import keep_prompt, read_prompts
 from app.state.settings.paths import draft_file, prompt_history_file
-from app.widgets.chat.attachment_list import Chip
+from app.widgets.chat.attachment_list import AttachmentItem
 from app.widgets.chat.composer import Composer
 from tests.app.driving import wait_until
 from tests.app.still import StillPlayground, chat_answered
@@ -34,7 +34,7 @@ async def composer(pilot: Pilot[None]) -> Composer:
 
 
 def chips(pilot: Pilot[None]) -> list[str]:
-    return [str(chip.content) for chip in pilot.app.screen.query(Chip)]
+    return [str(chip.content) for chip in pilot.app.screen.query(AttachmentItem)]
 
 
 async def paste(pilot: Pilot[None], text: str) -> None:
@@ -59,12 +59,12 @@ async def test_attachments_are_removed_by_key_and_by_click() -> None:
         assert prompt.attachments == (NOTES,)
         assert prompt.box.has_focus
         await pilot.press("backspace")
-        await wait_until(pilot, lambda: isinstance(pilot.app.focused, Chip))
+        await wait_until(pilot, lambda: isinstance(pilot.app.focused, AttachmentItem))
         await pilot.press("backspace")
         await wait_until(pilot, lambda: not prompt.attachments)
         await prompt.attach(NOTES)
         await pilot.pause()
-        await pilot.click(Chip, offset=(chips(pilot)[0].index("✕"), 0))
+        await pilot.click(AttachmentItem, offset=(chips(pilot)[0].index("✕"), 0))
         await wait_until(pilot, lambda: not prompt.attachments)
         assert not pilot.app.screen.query_one("#attachments").display
 
@@ -90,7 +90,7 @@ async def test_a_long_paste_stands_above_the_box_and_can_go_into_it(how: str) ->
         if how == "key":
             await pilot.press("shift+tab", "enter")
         else:
-            await pilot.click(Chip, offset=(chip.index("as text"), 0))
+            await pilot.click(AttachmentItem, offset=(chip.index("as text"), 0))
         await pilot.pause()
         assert prompt.box.text == "ashort" + LONG
         assert not prompt.attachments

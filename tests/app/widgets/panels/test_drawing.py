@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from textual.content import Content
 
 from app.widgets.panels.drawing import (
-    Part,
+    BarPart,
     fit_pieces,
     lines,
     nice_ceiling,
@@ -46,7 +46,7 @@ def test_what_is_not_nothing_is_seen_and_the_width_is_kept() -> None:
 
 
 def test_a_bar_has_its_width() -> None:
-    parts = [Part(30, "█", "red"), Part(20, "▒", "green")]
+    parts = [BarPart(30, "█", "red"), BarPart(20, "▒", "green")]
     assert stacked_bar(parts, 100, 10).plain == "███▒▒·····"
     assert stacked_bar([], 0, 4).plain == "····"
 

@@ -143,9 +143,6 @@ def test_sparklines_stand_beside_each_other_in_one_line() -> None:
 
 def test_the_plot_is_not_imported_at_start_up() -> None:
     code = (
-        "import sys, app.widgets.panels.panel_strip; "
-        "assert not {'numpy', 'textual_plot'} & set(sys.modules)"
-    )
         "import sys, app.widgets.panels.panel_strip; assert not {'numpy', 'textual_plot'} & set(sys.modules)"
     )
     assert run([sys.executable, "-c", code], check=False).returncode == 0

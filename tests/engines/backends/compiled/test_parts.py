@@ -12,7 +12,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import LlamaConfig
 
 from engines.backends.compiled.attention import one_token
-from engines.backends.compiled.cache import KeptCache, PlacedLayer, Places
+from engines.backends.compiled.cache import BucketedCache, PlacedLayer, Places
 from engines.backends.compiled.four_bits import CpuFourBitLinear, CudaFourBitLinear, quantise
 from engines.errors import EngineError
 
@@ -54,15 +54,15 @@ def test_the_cache_is_written_in_place() -> None:
 
 def test_a_context_of_any_length_holds_whole_parts() -> None:
     config = LlamaConfig(num_hidden_layers=1)
-    assert KeptCache(config, 1000).capacity == 1024
-    assert KeptCache(config, 1024).capacity == 1024
+    assert BucketedCache(config, 1000).capacity == 1024
+    assert BucketedCache(config, 1024).capacity == 1024
 
 
 def test_capped_scores_are_refused() -> None:
     config = LlamaConfig(num_hidden_layers=1)
     config.attn_logit_softcapping = 50.0
     with pytest.raises(EngineError, match="Capped"):
-        KeptCache(config, 512)
+        BucketedCache(config, 512)
 
 
 @pytest.mark.parametrize("inputs", [256, 192])

@@ -12,7 +12,7 @@ from engines.plan.checkpoint.quantisation import Quantisation
 from engines.plan.checkpoint.shape import DecoderShape
 from engines.plan.checkpoint.weights import Weights
 from engines.plan.estimate.estimate import bytes_read_per_token, estimate, estimate_weight_bytes, parts
-from engines.plan.estimate.memory_fit import verdict
+from engines.plan.estimate.memory_fit import memory_fit
 from engines.plan.hardware.hardware import Device
 from engines.plan.kv_precision import resolved_kv
 from engines.worker.values import MemoryUsage
@@ -111,7 +111,7 @@ def test_the_kv_cache_is_rounded_up_to_whole_blocks_and_two_spare_ones(small: Ch
 def test_what_does_not_fit_is_named_with_what_would_help(
     llama_8b: Checkpoint, free: int, words: str, remedy: str
 ) -> None:
-    found = verdict(estimate(llama_8b, "pytorch", "bf16", "bf16", 8192, gpu(free)))
+    found = memory_fit(estimate(llama_8b, "pytorch", "bf16", "bf16", 8192, gpu(free)))
     assert found.word == "does not fit"
     assert words in found.reason
     assert "cuda:0" in found.reason
@@ -120,17 +120,17 @@ def test_what_does_not_fit_is_named_with_what_would_help(
 
 def test_a_lower_kv_precision_is_proposed_where_the_backend_has_one(small: Checkpoint) -> None:
     found = estimate(small, "openvino", "int8", "f32", 60_000, machine(1_500_000_000))
-    assert "f16" in verdict(found).remedy
+    assert "f16" in memory_fit(found).remedy
     assert estimate(small, "openvino", "int8", "u8", 64, machine(None)).smaller_kv == ""
 
 
 def test_runtime_that_does_not_fit_is_named(small: Checkpoint) -> None:
     found = estimate(small, "openvino", "int8", "u8", 64, machine(200_000_000))
-    assert "runtime and activations" in verdict(found).reason
+    assert "runtime and activations" in memory_fit(found).reason
 
 
 def test_converting_that_does_not_fit_is_named(small: Checkpoint) -> None:
-    found = verdict(estimate(small, "pytorch", "bf16", "bf16", 64, machine(1_000_000_000)))
+    found = memory_fit(estimate(small, "pytorch", "bf16", "bf16", 64, machine(1_000_000_000)))
     assert "converting the weights" in found.reason
     assert "FP32" in found.remedy
 
@@ -138,29 +138,29 @@ def test_converting_that_does_not_fit_is_named(small: Checkpoint) -> None:
 def test_a_build_that_does_not_fit_the_host_is_named(small: Checkpoint) -> None:
     found = estimate(small, "openvino", "int8", "u8", 64, machine(700_000_000))
     assert found.peak < 700_000_000 < found.build_host
-    assert "Building needs" in verdict(found).reason
+    assert "Building needs" in memory_fit(found).reason
 
 
 def test_the_host_of_a_gpu_is_asked_for_what_a_build_takes(small: Checkpoint) -> None:
     found = estimate(small, "unknown", "int8", "f16", 64, gpu(10 * GB), host=machine(GB))
-    assert "Building needs" in verdict(found).reason
+    assert "Building needs" in memory_fit(found).reason
 
 
 def test_the_other_side_counts(small: Checkpoint) -> None:
     found = estimate(small, "openvino", "int8", "u8", 64, machine(2 * GB))
-    assert verdict(found).word == "fits"
-    assert "Both sides together" in verdict(found, beside=2 * GB).reason
+    assert memory_fit(found).word == "fits"
+    assert "Both sides together" in memory_fit(found, beside=2 * GB).reason
 
 
 def test_less_to_spare_than_the_estimate_is_off_is_tight(small: Checkpoint) -> None:
     found = estimate(small, "pytorch", "fp32", "auto", 64, machine(1_000_000_000))
     assert found.peak < 1_000_000_000 < found.peak * 1.2
-    assert verdict(found).word == "tight"
+    assert memory_fit(found).word == "tight"
 
 
 def test_enough_memory_is_no_problem_and_unknown_memory_neither(small: Checkpoint) -> None:
     for free in (10 * GB, None):
-        found = verdict(estimate(small, "openvino", "int8", "auto", 2048, machine(free)))
+        found = memory_fit(estimate(small, "openvino", "int8", "auto", 2048, machine(free)))
         assert (found.word, found.reason) == ("fits", "")
 
 

@@ -8,10 +8,10 @@ import pytest
 from rich.console import Console
 
 from app import themes
-from app.widgets.chat.transcript.brush import Brush, Line
-from app.widgets.chat.transcript.growing import GrowingMarkdown
+from app.widgets.chat.transcript.brush import Line, LineRenderer
+from app.widgets.chat.transcript.growing import IncrementalMarkdown
 from app.widgets.chat.transcript.markdown import Colours
-from app.widgets.chat.transcript.thought import Said, split_thought
+from app.widgets.chat.transcript.thought import ParsedAnswer, split_reasoning
 
 ANSWER = """\
 # Caches
@@ -44,19 +44,19 @@ Tags such as <think> or <b>bold</b> are shown as they are.
 
 
 @pytest.fixture
-def brush() -> Brush:
+def brush() -> LineRenderer:
     theme = themes.THEMES[0]
     variables = theme.to_color_system().generate() | themes.variable_defaults(theme.dark)
-    return Brush(Console(width=200), Colours(variables), 40)
+    return LineRenderer(Console(width=200), Colours(variables), 40)
 
 
 def plain(lines: list[Line]) -> list[str]:
     return ["".join(segment.text for segment in line).rstrip() for line in lines]
 
 
-def test_every_beginning_can_be_drawn(brush: Brush) -> None:
+def test_every_beginning_can_be_drawn(brush: LineRenderer) -> None:
     """Cut anywhere: no line is lost that was finished, and finished lines stay as they were."""
-    growing, before, finished = GrowingMarkdown(), [""], 0
+    growing, before, finished = IncrementalMarkdown(), [""], 0
     for end in range(1, len(ANSWER) + 1):
         lines = plain(growing.draw(ANSWER[:end], brush))
         assert lines[:finished] == before[:finished]
@@ -65,9 +65,9 @@ def test_every_beginning_can_be_drawn(brush: Brush) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_end_is_the_whole(brush: Brush, seed: int) -> None:
+def test_the_end_is_the_whole(brush: LineRenderer, seed: int) -> None:
     """In whatever pieces it came, the lines at the end are those of the whole text."""
-    chance, growing, end, lines = random.Random(seed), GrowingMarkdown(), 0, []
+    chance, growing, end, lines = random.Random(seed), IncrementalMarkdown(), 0, []
     while end < len(ANSWER):
         end = min(len(ANSWER), end + chance.randint(1, 40))
         lines = growing.draw(ANSWER[:end], brush)
@@ -76,13 +76,13 @@ def test_the_end_is_the_whole(brush: Brush, seed: int) -> None:
     assert growing.codes == ["def attend(query, keys):\n\n    return query @ keys.T"]
 
 
-def test_no_line_is_wider_than_the_pane(brush: Brush) -> None:
+def test_no_line_is_wider_than_the_pane(brush: LineRenderer) -> None:
     text = ANSWER + "\n" + "word" * 60 + "\n\n```\n" + "x = " * 60 + "\n```\n" + "漢字" * 60
     lines, _ = brush.markdown(text)
     assert max(sum(segment.cell_length for segment in line) for line in lines) <= 40
 
 
-def test_tags_are_text(brush: Brush) -> None:
+def test_tags_are_text(brush: LineRenderer) -> None:
     lines, _ = brush.markdown("<script>alert(1)</script>\n\nA <b>tag</b>.")
     assert "<script>alert(1)</script>" in plain(lines)
     assert "A <b>tag</b>." in plain(lines)
@@ -91,25 +91,25 @@ def test_tags_are_text(brush: Brush) -> None:
 @pytest.mark.parametrize(
     "text", ["```", "```  \nx", "```no-such-language\nx\n```", "    indented", "|a|\n|-|", "- ", "#"]
 )
-def test_odd_markdown(brush: Brush, text: str) -> None:
+def test_odd_markdown(brush: LineRenderer, text: str) -> None:
     brush.markdown(text)
 
 
-def test_narrow(brush: Brush) -> None:
+def test_narrow(brush: LineRenderer) -> None:
     """A pane of one column is of no use, and no reason to fail."""
-    narrow = Brush(Console(), brush.colours, 0)
+    narrow = LineRenderer(Console(), brush.colours, 0)
     assert narrow.markdown(ANSWER)[0]
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("Plain.", Said("", "Plain.", False)),
-        ("<think>\nHm", Said("Hm", "", True)),
-        ("<think>\nHm.\n</think>\n\nYes.", Said("Hm.", "Yes.", False)),
-        ("Hm.\n</think>\nYes.", Said("Hm.", "Yes.", False)),
-        ("<think></think>Yes.", Said("", "Yes.", False)),
+        ("Plain.", ParsedAnswer("", "Plain.", False)),
+        ("<think>\nHm", ParsedAnswer("Hm", "", True)),
+        ("<think>\nHm.\n</think>\n\nYes.", ParsedAnswer("Hm.", "Yes.", False)),
+        ("Hm.\n</think>\nYes.", ParsedAnswer("Hm.", "Yes.", False)),
+        ("<think></think>Yes.", ParsedAnswer("", "Yes.", False)),
     ],
 )
-def test_thoughts(text: str, said: Said) -> None:
-    assert split_thought(text) == said
+def test_thoughts(text: str, said: ParsedAnswer) -> None:
+    assert split_reasoning(text) == said

@@ -12,7 +12,7 @@ from textual.selection import SELECT_ALL
 
 from app import themes
 from app.state.conversation.conversation import Turn
-from app.widgets.chat.transcript.drawn_turn import DrawnTurn
+from app.widgets.chat.transcript.drawn_turn import RenderedTurn
 from app.widgets.chat.transcript.transcript import Transcript
 from engines.measure.timing import Timing
 
@@ -33,23 +33,23 @@ class TranscriptApp(App[None]):
     def compose(self) -> ComposeResult:
         yield Transcript()
 
-    def on_transcript_edit_wanted(self, event: Transcript.EditWanted) -> None:
+    def on_transcript_edit_wanted(self, event: Transcript.EditRequested) -> None:
         self.got.append(event)
 
-    def on_transcript_again_wanted(self, event: Transcript.AgainWanted) -> None:
+    def on_transcript_again_wanted(self, event: Transcript.RegenerateRequested) -> None:
         self.got.append(event)
 
-    def on_transcript_version_wanted(self, event: Transcript.VersionWanted) -> None:
+    def on_transcript_version_wanted(self, event: Transcript.VersionRequested) -> None:
         self.got.append(event)
 
 
-def drawn(prompt: str, answer: str = "One line.", versions: int = 1) -> DrawnTurn:
+def drawn(prompt: str, answer: str = "One line.", versions: int = 1) -> RenderedTurn:
     turn = Turn(prompt, answer, timing=TIMING, reason="stop", mode="in turn")
-    return DrawnTurn(turn, 1, versions)
+    return RenderedTurn(turn, 1, versions)
 
 
 @asynccontextmanager
-async def transcript(*turns: DrawnTurn) -> AsyncGenerator[tuple[Pilot[None], Transcript]]:
+async def transcript(*turns: RenderedTurn) -> AsyncGenerator[tuple[Pilot[None], Transcript]]:
     app = TranscriptApp()
     async with app.run_test(size=(60, 20)) as pilot:
         shown = app.query_one(Transcript)
@@ -64,7 +64,7 @@ def screen(pilot: Pilot[None]) -> list[str]:
     return [shown.render_line(y).text.strip() for y in range(shown.size.height)]
 
 
-def live(answer: str = "") -> DrawnTurn:
+def live(answer: str = "") -> RenderedTurn:
     growing = drawn("Go on?", answer)
     growing.ended = False
     return growing
@@ -162,7 +162,7 @@ async def test_the_line_of_actions_is_clicked() -> None:
             row = next(y for y, line in enumerate(screen(pilot)) if "e edit" in line)
             await pilot.click(Transcript, offset=(shown.render_line(row).text.index(word), row))
         names = [type(message).__name__ for message in pilot.app.got]  # type: ignore[attr-defined]
-        assert names == ["EditWanted", "AgainWanted", "VersionWanted"]
+        assert names == ["EditRequested", "RegenerateRequested", "VersionRequested"]
 
 
 async def test_thoughts_fold() -> None:
