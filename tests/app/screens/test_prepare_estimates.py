@@ -71,7 +71,7 @@ async def test_what_does_not_fit_is_told_before_anything_is_built(
     def little(device: Device, store: EngineStore) -> MachineState:
         return MachineState(Device("cpu", "cpu", "A processor", 1024 * MIB, 1024 * MIB, cores=2))
 
-    monkeypatch.setattr(surroundings, "look_around", little)
+    monkeypatch.setattr(surroundings, "probe_machine", little)
     app = Playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 48)) as pilot:
         screen = await open_prepare(pilot)

@@ -33,13 +33,13 @@ class TranscriptApp(App[None]):
     def compose(self) -> ComposeResult:
         yield Transcript()
 
-    def on_transcript_edit_wanted(self, event: Transcript.EditRequested) -> None:
+    def on_transcript_edit_requested(self, event: Transcript.EditRequested) -> None:
         self.got.append(event)
 
-    def on_transcript_again_wanted(self, event: Transcript.RegenerateRequested) -> None:
+    def on_transcript_regenerate_requested(self, event: Transcript.RegenerateRequested) -> None:
         self.got.append(event)
 
-    def on_transcript_version_wanted(self, event: Transcript.VersionRequested) -> None:
+    def on_transcript_version_requested(self, event: Transcript.VersionRequested) -> None:
         self.got.append(event)
 
 
