@@ -24,12 +24,14 @@ class Command:
 
 COMMANDS = (
     Command(
-        "engine: Prepare engines", "Choose a checkpoint and a precision for each side (F2)", "app.prepare"
+        "engine: Prepare engines",
+        "Choose a checkpoint and a precision for each side (F2)",
+        "app.open('prepare')",
     ),
     Command(
         "engine: What runs here",
         "Every precision with every backend, and why not (F12)",
-        "app.support",
+        "app.open('support')",
     ),
     Command(
         "engine: Measure memory bandwidth",
@@ -61,12 +63,16 @@ COMMANDS = (
     Command(
         "view: Show or hide panels", "Speed, memory, KV cache, device (Ctrl+G)", "screen.panels", "ChatScreen"
     ),
-    Command("chat: Conversations", "Search, reopen, rename, export, delete (F3)", "app.conversations"),
+    Command(
+        "chat: Conversations", "Search, reopen, rename, export, delete (F3)", "app.open('conversations')"
+    ),
     Command("chat: Export conversation", "As Markdown or JSON", "screen.export", "ChatScreen"),
-    Command("chat: Sampling", "System prompt, sampling and presets of each side (F4)", "app.sampling"),
-    Command("view: Settings", "Theme, timing, panels, context (F6)", "app.settings"),
-    Command("engine: Engine store", "See and delete built engines (F8)", "app.store"),
-    Command("help: Help", "Keys and words (F1)", "app.help"),
+    Command(
+        "chat: Sampling", "System prompt, sampling and presets of each side (F4)", "app.open('sampling')"
+    ),
+    Command("view: Settings", "Theme, timing, panels, context (F6)", "app.open('settings')"),
+    Command("engine: Engine store", "See and delete built engines (F8)", "app.open('store')"),
+    Command("help: Help", "Keys and words (F1)", "app.open('help')"),
 )
 
 

@@ -1,71 +1,331 @@
-"""Opening the engines of the sides, and closing them: what runs beside the event loop of the app."""
+"""The life of a side's engine: prepare, load, watch, answer, close."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Callable
+from pathlib import Path
 
-from app.notifications import tell_opened
+from app.state.conversation.turn import Turn
 from app.state.prepare.build_state import BuildState
-from app.state.side.side import Side, engine_title
+from app.state.prepare.engine_titles import engine_title
+from app.state.prepare.forecast import estimate_of
+from app.state.side.answer_recorder import AnswerRecorder
+from app.state.side.phase import ANSWERING, OPENING, TRANSITIONS, Phase
+from app.state.side.side import Side
 from engines.backends.registry import BACKENDS
+from engines.build.prepare import PreparedEngine, StartWorker, Step, prepare
 from engines.build.spec import EngineSpec
+from engines.build.store import EngineStore
+from engines.environments.start import start_worker
+from engines.errors import EngineError
+from engines.worker import protocol
+from engines.worker.error_mapping import as_error
+from engines.worker.process import EngineProcess
 
-if TYPE_CHECKING:
-    from app.playground import Playground
-
-CLOSE_SECONDS = 5.0
-"""Quitting waits so long for engines; those that are still there end when their stdin closes."""
-
-
-async def open_side(app: Playground, side: Side) -> None:
-    """Prepare and load the engine that the settings name for `side`, and publish every step."""
-    spec = wanted_engine(app, side)
-    build = app.builds[side.name] = BuildState(engine_title(spec))
-    app.build_changed.publish(side.name)
-    try:
-        if BACKENDS[spec.backend].own_environment:
-            await app.find_interpreters()
-        async with contextlib.aclosing(side.open(spec)) as steps:
-            async for step in steps:
-                build.take(step)
-                app.build_changed.publish(side.name)
-    except asyncio.CancelledError:
-        build.cancel()
-        app.build_changed.publish(side.name)
-        raise
-    finally:
-        if build.running:  # a bug in a stage: the worker tells it, and the clock must not go on
-            build.end()
-            app.build_changed.publish(side.name)
-    tell_opened(app, side, build)
-    from app.screens.prepare import PrepareScreen
-
-    if isinstance(app.screen, PrepareScreen) and all(state.ready for state in app.builds.values()):
-        app.show_chat()
+NO_ENGINE = protocol.Error(0, "no-engine", "This side has no engine.", "Choose one with F2.")
+REPLACED = protocol.Error(
+    0, "engine-replaced", "The engine was replaced before it answered.", "Ctrl+R asks again."
+)
+OnBuild = Callable[[Side, Step | None], None]
+"""Called with each step of an opening, and with None when it begins and when it has ended."""
+OnEvent = Callable[[protocol.Event], None]
 
 
-def wanted_engine(app: Playground, side: Side) -> EngineSpec:
-    """What the settings say about a side."""
-    settings = app.settings
-    choice = settings.left if side.name == "left" else settings.right
-    return EngineSpec(
-        settings.checkpoint_path,
-        choice.backend,
-        choice.precision,
-        app.device_for(choice.backend).name,
-        choice.kv_precision,
-        settings.context,
-        options=choice.options,
-    )
+class EngineLifecycle:
+    """Owns the engine of one side: only this class starts and ends its process and changes its phase.
 
+    At most one engine is being opened, and at most one process is held. The process is watched from its
+    start on, so that a side never shows an engine whose process has ended.
+    """
 
-async def close_sides(app: Playground) -> None:
-    """End every engine and every build, each by itself: one that fails to end keeps no other."""
-    app.cancel_builds()
-    ends = [side.close() for side in app.sides]
-    builds = [worker.wait() for worker in app.opening]
-    with contextlib.suppress(asyncio.TimeoutError):
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await asyncio.gather(*ends, *builds, return_exceptions=True)
+    def __init__(
+        self,
+        side: Side,
+        store: EngineStore,
+        logs: Path,
+        start_worker: StartWorker = start_worker,
+        on_build: OnBuild = lambda _, __: None,
+    ) -> None:
+        """Create it for a side without an engine.
+
+        Args:
+            logs: folder of the workers' log files.
+            on_build: called after each change of `side.build`, with the step if it was one.
+        """
+        self.side = side
+        self._store = store
+        self._logs = logs
+        self._start_worker = start_worker
+        self._on_build = on_build
+        self._opening: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
+        """Held while an engine is opened or closed."""
+        self._process: EngineProcess | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._answer_id: int | None = None
+        self._wanted: EngineSpec | None = None
+        """What was asked for last, before its checkpoint became a folder."""
+
+    @property
+    def process(self) -> EngineProcess | None:
+        """The worker that holds the engine."""
+        return self._process
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether an engine is being prepared or loaded."""
+        return self._opening is not None and not self._opening.done()
+
+    def open(self, spec: EngineSpec) -> asyncio.Task[None]:
+        """Replace the engine; what is being opened is cancelled first.
+
+        Returns:
+            A task that ends when the engine is ready or failed; cancelling it cancels the opening. It
+            raises nothing else: errors are in `side.error` and `side.build.error`.
+        """
+        self.cancel_opening()
+        self._wanted = spec
+        build = self.side.build = BuildState(engine_title(spec))
+        self._opening = asyncio.create_task(self._open(spec, build), name=f"open {self.side.name}")
+        self._opening.add_done_callback(lambda _: self._end_build(build))
+        self._on_build(self.side, None)
+        return self._opening
+
+    def restart(self) -> bool:
+        """Open a failed engine again. Returns False, and does nothing, unless the side has failed."""
+        if self.side.phase is not Phase.FAILED or self.is_opening or self._wanted is None:
+            return False
+        self.open(self._wanted)
+        return True
+
+    async def cancel(self) -> None:
+        """Cancel the opening and wait until nothing of it is left."""
+        self.cancel_opening()
+        if self._opening:
+            await asyncio.wait([self._opening])
+
+    async def close(self) -> None:
+        """End the engine and what is being opened; the conversation stays."""
+        await self.cancel()
+        async with self._turn:
+            try:
+                await self._end_process()
+            finally:
+                if self.side.phase is not Phase.EMPTY:
+                    self._enter(Phase.EMPTY)
+
+    async def answer(
+        self,
+        turn: Turn,
+        messages: tuple[dict[str, str], ...],
+        sampling: protocol.Sampling,
+        *,
+        trim: bool = False,
+        on_event: OnEvent = lambda _: None,
+    ) -> None:
+        """Let the engine answer `turn` and record the answer in it; a failure is its `error`.
+
+        The turn gets the title of the engine that computes the answer, whatever was chosen when the prompt
+        was sent.
+
+        Args:
+            trim: whether the oldest turns may be dropped when the context window cannot hold all.
+            on_event: called with every event of the answer, after it was recorded.
+        """
+        side, process = self.side, self._process
+        if process is None or not side.can_answer:
+            turn.error = REPLACED if self.is_opening else side.error or NO_ENGINE
+            on_event(turn.error)
+            return
+        recorder = AnswerRecorder(turn)
+        turn.engine, turn.checkpoint = side.title, side.checkpoint_name
+        turn.context = side.ready.context if side.ready else 0
+        self._answer_id = identity = process.next_id()
+        self._enter(Phase.PREFILL)
+        side.clear_rate()
+
+        def take(event: protocol.Event) -> None:
+            recorder.take(event)
+            if process is self._process:
+                self._take(event)
+            on_event(event)
+
+        try:
+            take(await process.ask(protocol.Generate(identity, messages, None, sampling, trim), take))
+        finally:
+            if process is self._process:
+                self._answer_id = None
+                if side.phase in ANSWERING:
+                    self._enter(Phase.READY)
+
+    async def stop(self) -> None:
+        """End the answer in progress within one decode step, or the wait for this side's turn."""
+        if self.side.phase is Phase.QUEUED:
+            self._enter(Phase.STOPPING)
+        elif self.side.phase in (Phase.PREFILL, Phase.DECODE) and self._process and self._answer_id:
+            self._enter(Phase.STOPPING)
+            await self._process.stop(self._answer_id)
+
+    def queue(self) -> None:
+        """Let this side wait for the other one: timing mode *in turn*."""
+        if self.side.phase is Phase.READY:
+            self._enter(Phase.QUEUED)
+
+    def unqueue(self) -> bool:
+        """End the wait. Returns False when it was stopped meanwhile, and nothing is to be answered."""
+        stopped = self.side.phase is Phase.STOPPING and self._answer_id is None
+        if stopped or self.side.phase is Phase.QUEUED:
+            self._enter(Phase.READY)
+        return not stopped
+
+    async def count_tokens(
+        self, messages: tuple[dict[str, str], ...], texts: tuple[str, ...]
+    ) -> protocol.TokensCounted | None:
+        """Count the tokens of a conversation, and of each text; None without a loaded engine."""
+        process = self._process
+        if process is None or self.side.ready is None:
+            return None
+        event = await process.ask(protocol.CountTokens(process.next_id(), messages, texts))
+        return event if isinstance(event, protocol.TokensCounted) else None
+
+    def cancel_opening(self) -> None:
+        """Cancel what is being prepared or loaded, without waiting for its end."""
+        # Once only: a second cancellation would interrupt the clean-up after the first.
+        if self._opening and not self._opening.done() and not self._opening.cancelling():
+            self._opening.cancel()
+
+    def _end_build(self, build: BuildState) -> None:
+        """The task has ended, perhaps cancelled before its first step."""
+        if build.running:
+            build.cancel()
+        self._on_build(self.side, None)
+
+    async def _open(self, spec: EngineSpec, build: BuildState) -> None:
+        error: protocol.Error | None = None
+        async with self._turn:
+            try:
+                await self._replace(spec, build)
+            except EngineError as failure:
+                error = protocol.Error(0, failure.code, failure.message, failure.hint, failure.detail)
+            except Exception as bug:
+                error = as_error(0, bug)
+            finally:
+                if self.side.phase in OPENING:  # failed or cancelled
+                    await asyncio.shield(self._abandon(error))
+                if error:
+                    build.take(error)
+
+    async def _replace(self, spec: EngineSpec, build: BuildState) -> None:
+        def take(step: Step) -> None:
+            build.take(step)
+            self._on_build(self.side, step)
+
+        side, previous = self.side, self._process
+        side.spec, side.checkpoint, side.error = spec, None, None
+        if side.phase is not Phase.EMPTY:
+            self._enter(Phase.EMPTY)
+        self._enter(Phase.PREPARING)
+        await self._end_process()
+        if previous and previous.is_stuck:
+            take(protocol.Log(0, f"process {previous.pid} cannot be ended and may still hold memory"))
+        if spec.backend not in BACKENDS:
+            raise EngineError(
+                "unknown-backend",
+                f"This release has no backend {spec.backend!r}.",
+                "Choose another one with F2.",
+            )
+        process = await self._start(spec.backend)
+        prepared = await prepare(spec, self._store, process, take)
+        side.spec, side.checkpoint = prepared.spec, prepared.checkpoint
+        side.build_seconds = prepared.stored.manifest.build_seconds if prepared.stored else None
+        self._enter(Phase.LOADING)
+        # A build ends its worker; otherwise the worker that was asked for its versions loads the engine.
+        await self._load(process if process.alive else await self._start(spec.backend), prepared, take)
+
+    async def _start(self, backend: str) -> EngineProcess:
+        log = self._logs / f"{self.side.name}-{os.getpid()}.log"
+        process = await self._start_worker(backend, log)
+        self._hold(process)
+        return process
+
+    def _hold(self, process: EngineProcess) -> None:
+        if self._watch:
+            self._watch.cancel()
+        self._process, self.side.pid = process, process.pid
+        self._watch = asyncio.create_task(self._watch_process(process), name=f"watch {process.pid}")
+
+    async def _load(
+        self, process: EngineProcess, prepared: PreparedEngine, take: Callable[[Step], None]
+    ) -> None:
+        side = self.side
+        command = protocol.Load(process.next_id(), prepared.spec.to_json(), prepared.directory)
+        event = await process.ask(command, take)
+        if isinstance(event, protocol.Error):
+            raise EngineError(event.code, event.message, event.hint, event.detail)
+        assert isinstance(event, protocol.Ready)
+        side.ready, side.kv, side.memory = event, event.kv, event.memory
+        side.estimate = estimate_of(prepared.spec, prepared.checkpoint)
+        self._enter(Phase.READY)
+        take(event)
+
+    async def _abandon(self, error: protocol.Error | None) -> None:
+        """After a failed or cancelled opening."""
+        with contextlib.suppress(Exception):  # the error of the opening is the one to report
+            await self._end_process()
+        if error:
+            self._fail(error)
+        else:
+            self._enter(Phase.EMPTY)
+
+    async def _end_process(self) -> None:
+        process, self._process = self._process, None
+        if self._watch:
+            self._watch.cancel()
+            self._watch = None
+        try:
+            if process:
+                await process.close()
+        finally:
+            self._answer_id = None
+            self.side.unload()
+
+    async def _watch_process(self, process: EngineProcess) -> None:
+        """Fail the side when its process ends without having been told to, whatever the side is doing."""
+        await process.ended.wait()
+        closed = process.death is None or process.death.code == "worker-closed"
+        opening = self.side.phase in OPENING  # the opening itself reports it
+        if process is self._process and not closed and not opening:
+            self._fail(process.death)
+
+    def _take(self, event: protocol.Event) -> None:
+        """Follow the answer in progress."""
+        side = self.side
+        match event:
+            case protocol.Chunk():
+                if side.phase is Phase.PREFILL:
+                    self._enter(Phase.DECODE)
+                side.add_tokens(event.t_ns)
+            case protocol.KV():
+                side.kv = event.usage
+            case protocol.Memory():
+                side.memory = event.usage
+            case protocol.Error() if event.code.startswith("worker-"):
+                self._fail(event)
+
+    def _fail(self, error: protocol.Error | None) -> None:
+        self.side.error = error
+        if self.side.phase is not Phase.FAILED:
+            self._enter(Phase.FAILED)
+
+    def _enter(self, phase: Phase) -> None:
+        """Change the phase of the side.
+
+        Raises:
+            ValueError: a transition that TRANSITIONS does not have: a bug.
+        """
+        if phase not in TRANSITIONS[self.side.phase]:
+            raise ValueError(f"{self.side.name}: {self.side.phase} cannot become {phase}")
+        self.side.enter(phase)

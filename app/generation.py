@@ -1,87 +1,134 @@
-"""One prompt on its way: every side asked, its answer drawn as it comes, what was said written down."""
+"""One prompt on both sides: ask each engine, draw the answers while they arrive, save the turns."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Protocol
 
-from app.state.conversation.conversation import Turn
-from app.state.settings.settings import ContextFull, TimingMode
-from app.state.side.answer_cost import counted
+from app.engine_lifecycle import EngineLifecycle
+from app.state.conversation.conversation_file import ConversationFile
+from app.state.conversation.turn import Turn
+from app.state.settings.settings import ContextFull, Settings, TimingMode
+from app.state.side.cost_counter import count_cost
 from app.state.side.pacing import CALM_SECONDS
 from app.state.side.side import Side
-from app.widgets.chat.pane import Pane
+from engines.measure.energy import EnergyCounter
+from engines.worker.error_mapping import as_error
 
-if TYPE_CHECKING:
-    from app.screens.chat_view import ChatView
+
+class AnswerView(Protocol):
+    """Where answers are drawn."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether tokens arrive so fast that the view draws them with its panels, not with `flush`."""
+
+    def begin_answer(self, side: Side) -> None:
+        """The side's last turn is about to be answered."""
+
+    def flush(self) -> None:
+        """Draw the text that has arrived."""
+
+    def end_answer(self, side: Side) -> None:
+        """Draw the complete answer."""
+
+    def report(self, message: str) -> None:
+        """Show a warning."""
 
 
 class GenerationRun:
-    """The turns that are to be answered now, one on each side that takes part."""
+    """Lets each side answer one turn. A failure of one side, or of the view, does not stop the other side."""
 
-    def __init__(self, chat: ChatView, turns: dict[Side, Turn]) -> None:
-        self._chat = chat
-        self._app = chat.app
-        self._turns = turns
+    def __init__(
+        self,
+        turns: dict[Side, Turn],
+        view: AnswerView,
+        settings: Settings,
+        engine: Callable[[Side], EngineLifecycle],
+        history: ConversationFile,
+        energy: EnergyCounter,
+    ) -> None:
+        """Create it.
+
+        Args:
+            turns: the turn that each side answers, already part of its conversation.
+            settings: as they are now; changes apply to the next prompt.
+            engine: returns the owner of a side's engine.
+        """
+        self._turns, self._view, self._settings = turns, view, settings
+        self._engine, self._history, self._energy = engine, history, energy
+        self._reported = ""
 
     async def run(self) -> None:
-        """Let each side answer its turn, together or in turn."""
-        mode = self._app.settings.timing
+        """Answer all turns, together or in turn."""
         for side, turn in self._turns.items():
-            self._begin(side, turn, mode)
-            await self._write(side)
+            self._begin(side, turn)
+            await self._save(side)
         drawing = asyncio.create_task(self._draw())
         try:
-            if mode is TimingMode.TOGETHER:
-                await asyncio.gather(*(self._answer(side, turn) for side, turn in self._turns.items()))
+            if self._settings.timing is TimingMode.TOGETHER:
+                async with asyncio.TaskGroup() as group:
+                    for side, turn in self._turns.items():
+                        group.create_task(self._answer(side, turn))
             else:
                 for side, turn in self._turns.items():
                     await self._answer(side, turn)
         finally:
             drawing.cancel()
+            await asyncio.gather(drawing, return_exceptions=True)
             for side in self._turns:
-                side.unqueue()
+                self._engine(side).unqueue()
 
-    def _begin(self, side: Side, turn: Turn, mode: TimingMode) -> None:
-        options = self._app.settings.chat(side.name)
+    def _begin(self, side: Side, turn: Turn) -> None:
+        options = self._settings.chat(side.name)
         side.conversation.system_prompt = turn.system_prompt = options.system_prompt
-        turn.sampling, turn.mode = options.for_attempt(turn.attempt), mode.value
+        turn.sampling, turn.mode = options.for_attempt(turn.attempt), self._settings.timing.value
         turn.checkpoint, turn.asked_at = side.checkpoint_name, time.time()
-        self._chat.pane(side).begin()
-        side.queue()
+        self._guarded(self._view.begin_answer, side)
+        self._engine(side).queue()
 
     async def _answer(self, side: Side, turn: Turn) -> None:
-        pane = self._chat.pane(side)
+        """Answer one turn; an exception becomes the turn's error."""
+        engine = self._engine(side)
         try:
-            if side.unqueue():
+            if engine.unqueue():
                 assert turn.sampling
-                trim = self._app.settings.context_full is ContextFull.TRIM
-                async with counted(side, turn, self._app.energy):
-                    async for _ in side.ask(turn, side.conversation.messages(), turn.sampling, trim=trim):
-                        pass
+                trim = self._settings.context_full is ContextFull.TRIM
+                async with count_cost(side, turn, self._energy):
+                    await engine.answer(turn, side.conversation.messages(), turn.sampling, trim=trim)
             else:
                 turn.reason = "stopped"
+        except Exception as bug:
+            turn.error = as_error(0, bug)
         finally:
-            pane.finish()
-            await self._write(side)
+            self._guarded(self._view.end_answer, side)
+            await self._save(side)
 
-    async def _write(self, side: Side) -> None:
-        """Save the last turn as it stands; a disk that refuses costs the copy, not the chat."""
+    async def _save(self, side: Side) -> None:
+        """Save the last turn as it is now; when the disk refuses, the chat goes on without the copy."""
         try:
-            await asyncio.to_thread(self._app.history.said, side.name, side.conversation)
+            await asyncio.to_thread(self._history.said, side.name, side.conversation)
         except OSError as error:
-            words = f"The conversation cannot be saved: {error}"
-            self._chat.notify(words, severity="warning", markup=False)
+            self._view.report(f"The conversation cannot be saved: {error}")
 
     async def _draw(self) -> None:
-        """Draw new text ten times a second; when tokens come fast, the chat does with the panels.
+        """Draw new text ten times a second; when tokens arrive fast, the view does it with its panels.
 
-        What is drawn in the same moment costs the screen, and so the engines, one update.
+        Everything that is drawn in the same moment costs one update of the screen.
         """
-        panes = list(self._chat.query(Pane))
         while True:
             await asyncio.sleep(CALM_SECONDS)
-            if not self._chat.is_busy:
-                for pane in panes:
-                    pane.flush()
+            if not self._view.is_busy:
+                self._guarded(self._view.flush)
+
+    def _guarded(self, draw: Callable[..., None], *arguments: Side) -> None:
+        """Draw, and report an exception once instead of ending the answer."""
+        try:
+            draw(*arguments)
+        except Exception as bug:
+            message = f"The answer cannot be drawn: {bug!r}"
+            if message != self._reported:
+                self._reported = message
+                self._view.report(message)

@@ -1,97 +1,109 @@
-"""The screens of the app, and the keys and commands that open them."""
+"""Which screens there are. Each is imported when first opened: the first frame waits for its own only."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any
 
-from textual.app import App, SystemCommand
-from textual.binding import Binding, BindingType
+from textual.app import App
 from textual.screen import Screen
 
-from app.commands import commands
-from app.state.settings.settings import Settings
-from engines.build.store import EngineStore
-from engines.plan.hardware.hardware import Device
+from app.interface import playground
 
 
-class Navigation(App[None]):
-    """Opens each screen where it makes sense, and imports it only then: the first frame waits for its own."""
+class Navigation:
+    """Opens screens above the chat, and returns to it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f1", "help", "Help", id="app.help"),
-        Binding("f2", "prepare", "Prepare", id="app.prepare"),
-        Binding("f3", "conversations", "Conversations", id="app.conversations"),
-        Binding("f4", "sampling", "Sampling", id="app.sampling"),
-        # Text areas have F6 too.
-        Binding("f6", "settings", "Settings", id="app.settings", show=False, priority=True),
-        Binding("f8", "store", "Engine store", id="app.store", show=False),
-    ]
-    settings: Settings
-    store: EngineStore
-    device: Device
+    def __init__(self, app: App[None]) -> None:
+        self._app = app
+        self._opened: dict[str, Screen[Any]] = {}
+        """The latest screen of each name."""
 
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Everything the app can do, in the command palette."""
-        yield from super().get_system_commands(screen)
-        yield from commands(self, screen)
+    def shows(self, *names: str) -> bool:
+        """Return whether one of these screens is on top."""
+        return any(self._app.screen is self._opened.get(name) for name in names)
+
+    def open(self, name: str) -> None:
+        """Open a screen of SCREENS, unless it is shown already or a dialog is open."""
+        if not self.shows(name) and (not self._app.screen.is_modal or name in ABOVE_DIALOGS):
+            self._app.push_screen(self.create(name))
+
+    def toggle(self, name: str) -> None:
+        """Open a screen, or close it when it is shown."""
+        if self.shows(name):
+            self._app.pop_screen()
+        else:
+            self.open(name)
 
     def show_chat(self) -> None:
-        """Go back to the chat."""
-        from app.screens.chat import ChatScreen
+        """Close every screen above the chat."""
+        while len(self._app.screen_stack) > 2:
+            self._app.pop_screen()
+        if not self.shows("chat"):  # the first start began with Prepare
+            self._app.switch_screen(self.create("chat"))
 
-        while len(self.screen_stack) > 2:
-            self.pop_screen()
-        if not isinstance(self.screen, ChatScreen):  # the first start began with Prepare
-            self.switch_screen(ChatScreen())
+    def create(self, name: str) -> Screen[Any]:
+        """Return a new screen of SCREENS."""
+        screen = self._opened[name] = SCREENS[name](self._app)
+        return screen
 
-    def action_prepare(self) -> None:
-        """Open Prepare."""
-        from app.screens.prepare import PrepareScreen
 
-        if not isinstance(self.screen, PrepareScreen):
-            self.push_screen(PrepareScreen(self.settings, self.device))
+def _chat(_: App[None]) -> Screen[Any]:
+    from app.screens.chat import ChatScreen
 
-    def action_conversations(self) -> None:
-        """Open the saved conversations."""
-        from app.screens.conversations import ConversationsScreen
+    return ChatScreen()
 
-        if not isinstance(self.screen, ConversationsScreen) and not self.screen.is_modal:
-            self.push_screen(ConversationsScreen())
 
-    def action_support(self) -> None:
-        """Show what runs here."""
-        from app.screens.support import SupportScreen
+def _prepare(app: App[None]) -> Screen[Any]:
+    from app.screens.prepare import PrepareScreen
 
-        if not isinstance(self.screen, SupportScreen) and not self.screen.is_modal:
-            self.push_screen(SupportScreen())
+    return PrepareScreen(playground(app).settings, playground(app).device)
 
-    def action_sampling(self) -> None:
-        """Open Sampling."""
-        from app.screens.sampling import SamplingScreen
 
-        if not isinstance(self.screen, SamplingScreen) and not self.screen.is_modal:
-            self.push_screen(SamplingScreen())
+def _conversations(_: App[None]) -> Screen[Any]:
+    from app.screens.conversations import ConversationsScreen
 
-    def action_settings(self) -> None:
-        """Open the settings, or close them."""
-        from app.screens.settings import SettingsScreen
+    return ConversationsScreen()
 
-        if isinstance(self.screen, SettingsScreen):
-            self.pop_screen()
-        elif not self.screen.is_modal:
-            self.push_screen(SettingsScreen())
 
-    def action_store(self) -> None:
-        """Open the engine store."""
-        from app.screens.store import StoreScreen
+def _support(_: App[None]) -> Screen[Any]:
+    from app.screens.support import SupportScreen
 
-        if not isinstance(self.screen, StoreScreen):
-            self.push_screen(StoreScreen(self.store))
+    return SupportScreen()
 
-    def action_help(self) -> None:
-        """Open the help."""
-        from app.screens.help import HelpScreen
 
-        if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(self.screen.focused))
+def _sampling(_: App[None]) -> Screen[Any]:
+    from app.screens.sampling import SamplingScreen
+
+    return SamplingScreen()
+
+
+def _settings(_: App[None]) -> Screen[Any]:
+    from app.screens.settings import SettingsScreen
+
+    return SettingsScreen()
+
+
+def _store(app: App[None]) -> Screen[Any]:
+    from app.screens.store import StoreScreen
+
+    return StoreScreen(playground(app).store)
+
+
+def _help(app: App[None]) -> Screen[Any]:
+    from app.screens.help import HelpScreen
+
+    return HelpScreen(app.screen.focused)
+
+
+SCREENS: dict[str, Callable[[App[None]], Screen[Any]]] = {
+    "chat": _chat,
+    "prepare": _prepare,
+    "conversations": _conversations,
+    "support": _support,
+    "sampling": _sampling,
+    "settings": _settings,
+    "store": _store,
+    "help": _help,
+}
+ABOVE_DIALOGS = frozenset({"help"})

@@ -1,49 +1,41 @@
-"""What became of an engine while the user looked at something else, as a toast; else the screen shows it."""
+"""Toasts about engines, for what happens while the user looks at a screen that does not show it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from textual.app import App
 
+from app.navigation import Navigation
 from app.state.prepare.build_state import BuildState
 from app.state.side.pacing import displayable
+from app.state.side.phase import Phase
 from app.state.side.side import Side
-from app.state.side.snapshot import Phase
-
-if TYPE_CHECKING:
-    from app.playground import Playground
 
 
-def tell_opened(app: Playground, side: Side, build: BuildState) -> None:
-    """An engine became ready, or could not be had: the chat and Prepare show both."""
-    from app.screens.chat import ChatScreen
-    from app.screens.prepare import PrepareScreen
+class EngineNotifications:
+    """Reports engines that became ready, could not be prepared, or died."""
 
-    if isinstance(app.screen, ChatScreen | PrepareScreen):
-        return
-    if build.error:
-        _tell_failure(app, side, "not prepared", build.error.message)
-    elif build.ready:
-        app.notify(f"{side.title} is ready.", title=side.name.capitalize(), markup=False)
+    def __init__(self, app: App[None], navigation: Navigation) -> None:
+        self._app, self._navigation = app, navigation
+        self._reported: BuildState | None = None
 
+    def opened(self, side: Side) -> None:
+        """Report the end of a preparation, once; the chat and Prepare show it themselves."""
+        build = side.build
+        if build is None or build is self._reported or self._navigation.shows("chat", "prepare"):
+            return
+        self._reported = build
+        if build.error:
+            self._fail(side, "not prepared", build.error.message)
+        elif build.ready:
+            self._app.notify(f"{side.title} is ready.", title=side.name.capitalize(), markup=False)
 
-def tell_death(app: Playground, side: Side) -> None:
-    """A loaded engine died: the chat has a card for it."""
-    if side.phase is not Phase.FAILED:
-        return
-    from app.screens.chat import ChatScreen
+    def phase_changed(self, side: Side) -> None:
+        """Report that a loaded engine died; the chat has a card for it."""
+        opening = side.build is not None and side.build.running
+        if side.phase is Phase.FAILED and side.error and not opening and not self._navigation.shows("chat"):
+            self._fail(side, "the engine died", side.error.message)
 
-    build = app.builds.get(side.name)
-    opening = build is not None and build.running
-    if side.error and not opening and not isinstance(app.screen, ChatScreen):
-        _tell_failure(app, side, "the engine died", side.error.message)
-
-
-def _tell_failure(app: Playground, side: Side, what: str, why: str) -> None:
-    """The hint stands on the side's card in the chat."""
-    app.notify(
-        displayable(why),
-        title=f"{side.name.capitalize()}: {what}",
-        severity="error",
-        timeout=6,
-        markup=False,
-    )
+    def _fail(self, side: Side, what: str, why: str) -> None:
+        title = f"{side.name.capitalize()}: {what}"
+        # The hint is on the side's card in the chat.
+        self._app.notify(displayable(why), title=title, severity="error", timeout=6, markup=False)

@@ -1,22 +1,25 @@
-"""The Textual app: settings, the conversation, start and stop of engines."""
+"""The Textual app: two sides, their engines, the settings and the conversation."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.screen import Screen
 from textual.signal import Signal
 from textual.worker import Worker, WorkerState
 
 from app import themes
-from app.engine_lifecycle import close_sides, open_side
+from app.commands import commands
+from app.engine_lifecycle import EngineLifecycle
 from app.navigation import Navigation
-from app.notifications import tell_death
+from app.notifications import EngineNotifications
 from app.state.conversation.conversation_file import ConversationFile, Record, read_record
 from app.state.conversation.restored_options import restored_options, restored_options_text
 from app.state.prepare.build_state import BuildState
@@ -24,39 +27,74 @@ from app.state.settings import paths
 from app.state.settings.interpreters import register_known
 from app.state.settings.settings import EngineChoice, Settings, SettingsFile, swapped
 from app.state.side.side import Side
-from app.state.side.snapshot import Phase, Snapshot
+from app.state.side.snapshot import Snapshot
 from app.state.side.telemetry_sampler import TelemetrySampler
+from engines.backends.registry import BACKENDS
+from engines.build.prepare import StartWorker, Step
+from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
 from engines.environments.environment import environments, register_all
+from engines.environments.start import start_worker
 from engines.measure.energy import EnergyCounter
 from engines.plan.hardware.hardware import Device, devices
 from engines.plan.hardware.placement import device_of
+from engines.worker.process import EngineProcess
 
 SNAPSHOT_SECONDS = 0.25
+CLOSE_SECONDS = 5.0
+"""How long quitting waits for engines. Workers that are still there end when their stdin closes."""
 
 
-class Playground(Navigation):
+class Playground(App[None]):
     """Two engines and one prompt."""
 
     TITLE = "trt-playground"
     NOTIFICATION_TIMEOUT = 3
     CSS_PATH = "styles/panels.tcss"
     HORIZONTAL_BREAKPOINTS = []  # noqa: RUF012 - the screens have theirs
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q", "quit", "Quit", id="app.quit", priority=True)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "Quit", id="app.quit", priority=True),
+        Binding("f1", "open('help')", "Help", id="app.help"),
+        Binding("f2", "open('prepare')", "Prepare", id="app.prepare"),
+        Binding("f3", "open('conversations')", "Conversations", id="app.conversations"),
+        Binding("f4", "open('sampling')", "Sampling", id="app.sampling"),
+        # Priority, because text areas bind F6 too.
+        Binding("f6", "open_or_close('settings')", "Settings", id="app.settings", show=False, priority=True),
+        Binding("f8", "open('store')", "Engine store", id="app.store", show=False),
+        Binding("f12", "open('support')", "Backend support", id="app.support", show=False),
+    ]
 
     def __init__(
-        self, settings: Settings, settings_file: Path | None = None, conversation: Path | None = None
+        self,
+        settings: Settings,
+        settings_file: Path | None = None,
+        conversation: Path | None = None,
+        start_worker: StartWorker = start_worker,
+        side_class: type[Side] = Side,
     ) -> None:
-        """Create the app; `conversation` is a saved one to go on with."""
+        """Create the app.
+
+        Args:
+            settings_file: where changes are saved; None saves nothing.
+            conversation: a saved one to continue.
+            start_worker: starts the worker processes.
+            side_class: a subclass of Side that observes answers, as benchmarks do.
+        """
         # Before anything is made: a change of the theme costs another reading of every style.
         self.set_reactive(App.theme, themes.known(settings.theme))
         super().__init__()
         self.settings = settings
+        self._settings_file = SettingsFile(settings_file)
         self.store = EngineStore(paths.engine_store())
-        self.left = Side("left", self.store, paths.log_folder(), self._side_changed)
-        self.right = Side("right", self.store, paths.log_folder(), self._side_changed)
         self.history = ConversationFile(paths.conversation_folder())
-        self.builds: dict[str, BuildState] = {}
+        self.left, self.right = (side_class(name, self._side_changed) for name in ("left", "right"))
+        self._start_worker = start_worker
+        self._engines = {
+            side: EngineLifecycle(
+                side, self.store, paths.log_folder(), self._start_with_interpreter, self._build_changed
+            )
+            for side in self.sides
+        }
         self.snapshots: Signal[Snapshot] = Signal(self, "snapshot")
         self.side_changed: Signal[Side] = Signal(self, "side changed")
         self.build_changed: Signal[str] = Signal(self, "build changed")
@@ -64,56 +102,92 @@ class Playground(Navigation):
         self.device, *others = devices()
         self.gpu: Device | None = others[0] if others else None
         self.gpus = tuple(others)
-        register_all(environments(paths.environment_folder()))
-        self._settings_file = SettingsFile(settings_file)
-        self._sampler = TelemetrySampler(lambda: self.sides, lambda: self.devices)
         self.energy = EnergyCounter()
-        self._opening: dict[str, Worker[None]] = {}
+        self.navigation = Navigation(self)
+        self._notifications_of_engines = EngineNotifications(self, self.navigation)
+        self._sampler = TelemetrySampler(lambda: self.sides, lambda: self.devices, self._sample_failed)
         self._interpreter_problems = list[str]()
         self._quitting = False
+        register_all(environments(paths.environment_folder()))
         if conversation:
-            self.go_on_with(read_record(conversation), conversation)
+            self.open_conversation(read_record(conversation), conversation)
 
     @property
     def sides(self) -> tuple[Side, Side]:
-        """Left and right, as they stand on the screen."""
+        """Left and right, as on the screen."""
         return self.left, self.right
 
     @property
     def devices(self) -> tuple[Device, ...]:
-        """The CPU, and the GPU that engines use where there is one."""
+        """The CPU, and the GPU that engines use, if there is one."""
         return (self.device, self.gpu) if self.gpu else (self.device,)
 
-    def device_for(self, backend: str) -> Device:
-        """Where a backend runs."""
-        return device_of(backend, self.device, self.gpu)
-
     @property
-    def opening(self) -> tuple[Worker[None], ...]:
-        """The workers that prepare engines, and those that did."""
-        return tuple(self._opening.values())
+    def builds(self) -> dict[str, BuildState]:
+        """The last preparation of each side that had one, by the name of the side."""
+        return {side.name: side.build for side in self.sides if side.build}
+
+    def engine(self, side: Side) -> EngineLifecycle:
+        """Return the owner of a side's engine."""
+        return self._engines[side]
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        """Colours of our widgets for themes that do not set them."""
+        """Return the colours of our widgets for themes that do not set them."""
         return themes.variable_defaults(self.current_theme.dark)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Return the entries of the command palette: everything that the app can do."""
+        yield from super().get_system_commands(screen)
+        yield from commands(self, screen)
 
     async def on_mount(self) -> None:
         """Show the chat; or Prepare, until engines have been chosen once."""
         self.theme_changed_signal.subscribe(self, lambda theme: self.change_settings(theme=theme.name))
-        self.set_interval(SNAPSHOT_SECONDS, lambda: self.snapshots.publish(self._sampler.snapshot()))
+        self.set_interval(SNAPSHOT_SECONDS, self._publish_snapshot)
         self.run_worker(self._sampler.run(), group="sampler", exit_on_error=False)
-        # Every screen is imported and composed when it is shown: the first frame waits for its own only.
         if self.settings.chosen:
-            from app.screens.chat import ChatScreen
-
-            await self.push_screen(ChatScreen())
+            await self.push_screen(self.navigation.create("chat"))
             # After the first frame: the workers' own start takes every core.
             self.call_after_refresh(self.open_engines, ("left", "right"))
         else:
-            self.action_prepare()
+            self.navigation.open("prepare")
+
+    def action_open(self, name: str) -> None:
+        """Open a screen."""
+        self.navigation.open(name)
+
+    def action_open_or_close(self, name: str) -> None:
+        """Open a screen, or close it."""
+        self.navigation.toggle(name)
+
+    def show_chat(self) -> None:
+        """Close the screens above the chat."""
+        self.navigation.show_chat()
+
+    def _publish_snapshot(self) -> None:
+        try:
+            snapshot = self._sampler.snapshot()
+        except Exception as error:  # a figure that cannot be computed must not end the app's timer
+            self._sample_failed(error)
+        else:
+            self.snapshots.publish(snapshot)
+
+    def _sample_failed(self, error: Exception) -> None:
+        self.log.error(error)
+        self.notify(f"The panels miss a measurement: {error!r}", severity="warning", markup=False)
+
+    # Settings
+
+    @property
+    def settings_path(self) -> Path | None:
+        """The settings file; None if the settings are not saved."""
+        return self._settings_file.path
 
     def change_settings(self, **changes: object) -> None:
-        """Replace the settings and save them; a disk that refuses costs the memory of it, nothing more."""
+        """Replace the named settings, publish and save them.
+
+        If saving fails, they hold for this session, and are written with the next change or at the end.
+        """
         settings = msgspec.structs.replace(self.settings, **changes)
         if settings == self.settings:
             return
@@ -130,56 +204,85 @@ class Playground(Navigation):
             self.notify(f"The settings cannot be saved: {error}", severity="warning", markup=False)
 
     def on_unmount(self) -> None:
-        """Save what was changed last, if the worker that should do it did not come to it."""
-        with contextlib.suppress(OSError):  # there is no screen any more to say it on
+        """Save settings that were not saved yet."""
+        with contextlib.suppress(OSError):  # the screen is closed: there is no place for a message
             self._settings_file.write()
 
-    @property
-    def settings_path(self) -> Path | None:
-        """Where the settings are kept."""
-        return self._settings_file.path
+    # Engines
 
     def choose(
         self, checkpoint: str, context: int, left: EngineChoice, right: EngineChoice, names: tuple[str, ...]
     ) -> None:
-        """Remember what was chosen on Prepare and open the engines of `names`."""
+        """Save what was chosen on Prepare, then open the engines of the sides in `names`."""
         self.change_settings(checkpoint=checkpoint, context=context, left=left, right=right, chosen=True)
         self.open_engines(names)
 
-    async def find_interpreters(self) -> None:
-        """Look for the interpreters of backends beside the event loop, and say once which cannot be used."""
-        problems = await asyncio.to_thread(register_known, self.settings.interpreters)
-        if problems and problems != self._interpreter_problems:
-            words = "; ".join(problems)
-            self.notify(f"{words}. F6 names another.", severity="error", timeout=8, markup=False)
-        self._interpreter_problems = problems
-
     def open_engines(self, names: tuple[str, ...]) -> None:
-        """Prepare and load engines, each in a worker of its own."""
+        """Open the engines that the settings name for these sides."""
         for side in self.sides:
             if side.name in names:
-                self._opening[side.name] = self.run_worker(
-                    open_side(self, side), group=f"open {side.name}", exit_on_error=False
-                )
+                self._engines[side].open(self._wanted_engine(side))
 
     def restart_failed(self) -> None:
-        """Start the engines of failed sides again."""
-        self.open_engines(tuple(side.name for side in self.sides if side.phase is Phase.FAILED))
+        """Open the engines of failed sides again."""
+        for engine in self._engines.values():
+            engine.restart()
 
     def cancel_builds(self) -> None:
-        """Kill what is being prepared."""
-        for worker in self.opening:
-            worker.cancel()
+        """Cancel every preparation."""
+        for engine in self._engines.values():
+            engine.cancel_opening()
+
+    def _wanted_engine(self, side: Side) -> EngineSpec:
+        settings = self.settings
+        choice = settings.left if side.name == "left" else settings.right
+        return EngineSpec(
+            settings.checkpoint_path,
+            choice.backend,
+            choice.precision,
+            device_of(choice.backend, self.device, self.gpu).name,
+            choice.kv_precision,
+            settings.context,
+            options=choice.options,
+        )
+
+    async def _start_with_interpreter(self, backend: str, log: Path) -> EngineProcess:
+        if BACKENDS[backend].own_environment:
+            await self.find_interpreters()
+        return await self._start_worker(backend, log)
+
+    async def find_interpreters(self) -> None:
+        """Find the interpreters of backends that need their own, and report once which cannot be used."""
+        problems = await asyncio.to_thread(register_known, self.settings.interpreters)
+        if problems and problems != self._interpreter_problems:
+            message = f"{'; '.join(problems)}. F6 changes it."
+            self.notify(message, severity="error", timeout=8, markup=False)
+        self._interpreter_problems = problems
+
+    def _build_changed(self, side: Side, _: Step | None) -> None:
+        if not self.is_running:
+            return
+        self.build_changed.publish(side.name)
+        if side.build and not side.build.running:
+            self._notifications_of_engines.opened(side)
+            if self.navigation.shows("prepare") and all(state.ready for state in self.builds.values()):
+                self.show_chat()
+
+    def _side_changed(self, side: Side) -> None:
+        if self.is_running:
+            self.side_changed.publish(side)
+            self._notifications_of_engines.phase_changed(side)
+
+    # Conversations
 
     def swap(self) -> None:
-        """Let the sides change places: names belong to places, engines and conversations move."""
+        """Exchange left and right: the names stay in place, engines and conversations move."""
         self.left, self.right = self.right, self.left
         self.left.name, self.right.name = "left", "right"
-        self.builds = {{"left": "right", "right": "left"}[name]: state for name, state in self.builds.items()}
         self.change_settings(**swapped(self.settings))
 
-    def go_on_with(self, record: Record, path: Path | None) -> None:
-        """Let both sides hold this conversation, and be asked as they were in it.
+    def open_conversation(self, record: Record, path: Path | None) -> None:
+        """Show a conversation on both sides, with its system prompts and sampling.
 
         One without a path gets a file with its first prompt.
         """
@@ -187,12 +290,14 @@ class Playground(Navigation):
         for side in self.sides:
             side.conversation = record.sides[side.name]
         if changes := restored_options(record, self.settings):
-            words = restored_options_text(changes, self.settings)
+            message = restored_options_text(changes, self.settings)
             self.change_settings(**changes)
-            self.notify(f"{words}\nF4 changes it.", timeout=8, markup=False)
+            self.notify(f"{message}\nF4 changes it.", timeout=8, markup=False)
+
+    # The end
 
     async def action_quit(self) -> None:
-        """Close both engines beside the event loop, then leave; pressing it twice changes nothing."""
+        """Close both engines, then quit; pressing the key twice changes nothing."""
         if not self._quitting:
             self._quitting = True
             self.notify("Closing the engines …")
@@ -200,18 +305,16 @@ class Playground(Navigation):
 
     async def _quit(self) -> None:
         try:
-            await close_sides(self)
+            with contextlib.suppress(asyncio.TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    ends = (engine.close() for engine in self._engines.values())
+                    await asyncio.gather(*ends, return_exceptions=True)
         finally:
             self.exit()
 
-    def _side_changed(self, side: Side) -> None:
-        if self.is_running:
-            self.side_changed.publish(side)
-            tell_death(self, side)
-
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """A bug in a worker is told, and the app goes on."""
+        """Report an exception of a background task; the app continues."""
         if event.state is WorkerState.ERROR:
             self.log.error(event.worker.error)
-            words = f"Something went wrong: {event.worker.error!r}. Please report it."
-            self.notify(words, severity="error", timeout=8, markup=False)
+            message = f"Something went wrong: {event.worker.error!r}. Please report it."
+            self.notify(message, severity="error", timeout=8, markup=False)

@@ -19,7 +19,7 @@ from app.screens.chat import ChatScreen
 from app.screens.prepare import PrepareScreen
 from app.state.settings.paths import conversation_folder
 from app.state.settings.settings import Settings
-from app.state.side.snapshot import Phase
+from app.state.side.phase import Phase
 from screenshots.browser import ask_in_browser, has_browser, served
 from screenshots.record import record_session
 

@@ -1,58 +1,60 @@
-"""One question without the terminal screen: the answer on stdout, everything else on stderr."""
+"""One question without the terminal UI: the answer goes to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
-import contextlib
 import sys
 
+from app.engine_lifecycle import EngineLifecycle
 from app.state.settings.paths import engine_store, log_folder
 from app.state.settings.settings import ChatOptions
 from app.state.side.pacing import displayable
 from app.state.side.side import Side
 from app.units import rate_text, seconds_text
-from engines.build.prepare import PreparedEngine
+from engines.build.prepare import Step
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
 from engines.worker import protocol
 
 
 async def run_once(spec: EngineSpec, question: str, options: ChatOptions) -> int:
-    """Open the engine, ask, print; returns the exit code."""
-    side = Side("plain", EngineStore(engine_store()), log_folder())
+    """Open the engine, ask, and print the answer. Returns the exit code."""
+    side = Side("ask")
+    engine = EngineLifecycle(side, EngineStore(engine_store()), log_folder(), on_build=_print_step)
     try:
-        async with contextlib.aclosing(side.open(spec)) as steps:
-            async for step in steps:
-                _tell(step)
+        await engine.open(spec)
         if not side.can_answer:
+            if side.error:
+                _print(side.error)
             return 1
         side.conversation.system_prompt = options.system_prompt
         turn = side.conversation.begin(question, side.title)
-        async for event in side.ask(turn, side.conversation.messages(), options.sampling):
-            if isinstance(event, protocol.Chunk):
-                print(displayable(event.text), end="", flush=True)
-            elif isinstance(event, protocol.Error):
-                _tell(event)
+        await engine.answer(turn, side.conversation.messages(), options.sampling, on_event=_print)
         print()
         if turn.error or turn.timing is None:
             return 1
         timing = turn.timing
-        _say(
+        _report(
             f"{side.title}: TTFT {seconds_text(timing.ttft)}, {rate_text(timing.decode_rate)}, "
             f"{timing.tokens} tokens, {turn.reason}"
         )
         return 0
     finally:
-        await side.close()
+        await engine.close()
 
 
-def _tell(step: protocol.Event | PreparedEngine) -> None:
+def _print_step(_: Side, step: Step | None) -> None:
     if isinstance(step, protocol.Stage):
-        _say(f"{step.name} ({step.index} of {step.of})")
+        _report(f"{step.name} ({step.index} of {step.of})")
     elif isinstance(step, protocol.Log):
-        _say(step.line)
-    elif isinstance(step, protocol.Error):
-        _say(f"{step.message} {step.hint}".strip())
+        _report(step.line)
 
 
-def _say(line: str) -> None:
+def _print(event: protocol.Event) -> None:
+    if isinstance(event, protocol.Chunk):
+        print(displayable(event.text), end="", flush=True)
+    elif isinstance(event, protocol.Error):
+        _report(f"{event.message} {event.hint}".strip())
+
+
+def _report(line: str) -> None:
     print(displayable(line), file=sys.stderr)

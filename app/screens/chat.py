@@ -1,4 +1,4 @@
-"""Chat: one prompt, two answers side by side. What the keys do with the conversation."""
+"""Chat: one prompt, two answers side by side."""
 
 from __future__ import annotations
 
@@ -7,33 +7,49 @@ import contextlib
 import time
 
 from textual import on, work
+from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.screen import Screen
+from textual.widgets import Footer, Header
+from textual.worker import Worker
 
+from app.gc_policy import GcPolicy
 from app.generation import GenerationRun
-from app.screens.chat_view import ChatView
-from app.state.conversation.alignment import index_of, indices_by_side, side_of
-from app.state.conversation.conversation import Turn
+from app.interface import PlaygroundApp, playground
 from app.state.conversation.conversation_file import Record, read_record
-from app.state.settings.settings import TimingMode
+from app.state.conversation.turn import Turn
+from app.state.settings.presets import sampling_words
+from app.state.settings.settings import Settings, TimingMode
+from app.state.side import turns
 from app.state.side.busy import STILL_ANSWERING, answering, reason_to_wait
+from app.state.side.phase import Phase
 from app.state.side.side import Side
-from app.state.side.snapshot import Phase
+from app.state.side.snapshot import Snapshot
 from app.widgets.chat.composer import Composer
-from app.widgets.chat.pane import Pane
+from app.widgets.chat.pane_pair import PanePair
+from app.widgets.chat.prompt import PromptInput
 from app.widgets.chat.speed_comparison import SpeedComparison
 from app.widgets.chat.transcript.transcript import Transcript
-from app.widgets.panels.panel_strip import PanelStrip
+from app.widgets.panels.panel import Panel
+from app.widgets.panels.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS, PanelStrip
+
+NOTHING_ASKED = "Nothing has been asked yet."
 
 
-class ChatScreen(ChatView):
-    """Home."""
+class ChatScreen(Screen[None]):
+    """Home: two panes, the comparison of their speed, the prompt, the panels."""
 
+    TITLE = "Chat"
+    CSS_PATH = "../styles/chat.tcss"
+    HORIZONTAL_BREAKPOINTS = HORIZONTAL_BREAKPOINTS
+    VERTICAL_BREAKPOINTS = VERTICAL_BREAKPOINTS
+    AUTO_FOCUS = "PromptInput"
     BINDINGS = [  # noqa: RUF012
-        # The footer shows them in this order, and cuts what has no room.
+        # The footer shows them in this order, and cuts what does not fit.
         Binding("escape", "stop", "Stop", id="chat.stop"),
         Binding("f9", "restart", "Restart", id="chat.restart"),
-        Binding("f2", "app.prepare", "Prepare", id="chat.prepare"),
-        Binding("f1", "app.help", "Help", id="chat.help"),
+        Binding("f2", "app.open('prepare')", "Prepare", id="chat.prepare"),
+        Binding("f1", "app.open('help')", "Help", id="chat.help"),
         Binding("ctrl+r", "regenerate", "Regenerate", id="chat.regenerate"),
         Binding("ctrl+l", "clear", "Clear", id="chat.clear", priority=True),
         Binding("ctrl+o", "attach", "Attach", id="chat.attach"),
@@ -42,64 +58,167 @@ class ChatScreen(ChatView):
         Binding("ctrl+y", "copy", "Copy", id="chat.copy", show=False, priority=True),
         Binding("ctrl+g", "panels", "Panels", id="chat.panels", show=False),
     ]
-    _told = "", 0.0
-    """What the last warning said, and when."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._gc_policy = GcPolicy()
+        self._warned = "", 0.0
+        """The last warning, and when."""
+        self._shows_restart = False
+        """Whether the footer shows the key that restarts."""
+        self._draws_fast = False
+        """Whether tokens arrived fast at the last snapshot."""
 
     @property
-    def answering(self) -> bool:
-        """Whether an answer is under way on any side."""
-        return answering(self.app.sides)
+    def playground(self) -> PlaygroundApp:
+        """The app."""
+        return playground(self)
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """Left and right."""
+        return self.playground.sides
+
+    @property
+    def composer(self) -> Composer:
+        """Where prompts are written."""
+        return self.query_one(Composer)
+
+    @property
+    def panes(self) -> PanePair:
+        """The two sides."""
+        return self.query_one(PanePair)
+
+    def compose(self) -> ComposeResult:
+        """Create the parts, from top to bottom."""
+        yield Header()
+        yield PanePair(*self.sides, id="panes")
+        yield SpeedComparison(id="verdict")
+        yield Composer(id="composer")
+        yield PanelStrip(self.playground.snapshots, id="panels")
+        yield Footer(compact=True)
+
+    async def on_mount(self) -> None:
+        """Follow the sides; show a saved conversation."""
+        app = self.playground
+        self.panes.show_conversations()
+        # Immediate, and so before the panels draw: they and the panes then share one update of the screen.
+        app.snapshots.subscribe(self, self._on_snapshot, immediate=True)
+        app.side_changed.subscribe(self, self._show_side)
+        app.build_changed.subscribe(self, lambda _: self.panes.show_builds())
+        app.settings_changed.subscribe(self, self._show_settings)
+        self._show_settings(app.settings)
+        self.panes.show_builds()  # of engines that began to be built on Prepare
+        self.call_after_refresh(self._gc_policy.settle)
+
+    # What the app changed
+
+    def _show_side(self, side: Side) -> None:
+        self.panes.pane(side).show_phase()
+        failed = any(one.phase is Phase.FAILED for one in self.sides)
+        if failed != self._shows_restart:  # refreshing mounts the footer's keys again, which takes 30 ms
+            self._shows_restart = failed
+            self.refresh_bindings()
+
+    def _show_settings(self, settings: Settings) -> None:
+        """Timing mode and sampling determine every figure, so they are in the header."""
+        self.sub_title = " · ".join(
+            filter(None, (f"timing {settings.timing.value}", sampling_words(settings)))
+        )
+        strip = self.query_one(PanelStrip)
+        strip.shown = settings.panels
+        strip.fold(settings.folded)
+
+    def _on_snapshot(self, _: Snapshot) -> None:
+        fast = self.panes.is_busy
+        self.panes.show_phases()
+        if fast:
+            self.panes.flush()
+        if fast != self._draws_fast:
+            self._draws_fast = fast
+            self.query_one(PromptInput).cursor_blink = not fast
+
+    def show_conversations(self) -> None:
+        """Show the sides' conversations after others were opened."""
+        self.call_later(self.composer.leave_edit)
+        self.composer.recount()
+        self.panes.show_conversations()
+        self.show_verdict()
+
+    def show_verdict(self) -> None:
+        """Compare the last answers of both sides."""
+        last = [side.conversation.turns[-1] if side.conversation.turns else None for side in self.sides]
+        self.query_one(SpeedComparison).compare(last[0], last[1])
+
+    @on(Panel.Folded)
+    def keep_folds(self) -> None:
+        """Save which panels are folded."""
+        self.playground.change_settings(folded=self.query_one(PanelStrip).folded)
+
+    # Asking
 
     @on(Composer.Sent)
     async def send(self, event: Composer.Sent) -> None:
-        """One prompt to every side that has an engine."""
+        """Send a prompt to every side that has an engine."""
         if not self.composer.holds(event) or self._must_wait():
             return
         edited = self.composer.edited
-        again = indices_by_side(edited, self.app.sides) if edited else {}
         await self.composer.accept(event.text)
-        self.answer(
-            {
-                side: side.conversation.begin_again(side.title, again[side], event.text, event.attachments)
-                if side in again
-                else side.conversation.begin(event.text, side.title, event.attachments)
-                for side in (again or self._present())
-            }
-        )
-
-    def _must_wait(self, *, to_ask: bool = True) -> bool:
-        """Whether a side is busy, or nobody is there to answer; says so, and that the prompt is kept."""
-        if why := reason_to_wait(self.app.sides, to_ask=to_ask):
-            self._tell_once(why)
-        return bool(why)
-
-    def _tell_once(self, why: str) -> None:
-        """A toast, unless the same one is still there: keys are pressed again and again while one waits."""
-        now = time.monotonic()
-        if (why, True) != (self._told[0], now - self._told[1] < self.app.NOTIFICATION_TIMEOUT):
-            self._told = why, now
-            self.notify(why, severity="warning")
+        self.answer(turns.begin(self.sides, event.text, event.attachments, edited))
 
     def action_regenerate(self) -> None:
         """Answer the last prompt again: on the sides that failed, or else on both."""
-        if self._must_wait():
-            return
-        present = {side: -1 for side in self._present() if side.conversation.turns}
-        failed = {side: -1 for side in present if side.conversation.turns[-1].error}
-        self._again(failed or present)
+        if not self._must_wait():
+            self._regenerate(turns.last_turns(self.sides))
 
     @on(Transcript.RegenerateRequested)
-    def again(self, event: Transcript.RegenerateRequested) -> None:
+    def regenerate_turn(self, event: Transcript.RegenerateRequested) -> None:
         """Answer an earlier prompt again, on every side that was asked it."""
         if not self._must_wait():
-            self._again(indices_by_side(event.turn, self.app.sides))
+            self._regenerate(turns.indices_by_side(event.turn, self.sides))
 
-    def _again(self, indices: dict[Side, int]) -> None:
-        turns = {side: side.conversation.begin_again(side.title, index) for side, index in indices.items()}
-        if begun := {side: turn for side, turn in turns.items() if turn}:
+    def _regenerate(self, indices: dict[Side, int]) -> None:
+        if begun := turns.begin_again(indices):
             self.answer(begun)
         else:
-            self.notify("Nothing has been asked yet.")
+            self.notify(NOTHING_ASKED)
+
+    @work(group="answer", exclusive=True, exit_on_error=False)
+    async def answer(self, begun: dict[Side, Turn]) -> None:
+        """Let each side answer its turn."""
+        app = self.playground
+        self.query_one(SpeedComparison).display = False
+        await GenerationRun(begun, self.panes, app.settings, app.engine, app.history, app.energy).run()
+        self.show_verdict()
+        self.call_after_refresh(self._gc_policy.settle)
+
+    async def action_stop(self) -> None:
+        """End the answers within one step; or leave an edit."""
+        if not answering(self.sides):
+            await self.composer.leave_edit()
+        for side in self.sides:
+            await self.playground.engine(side).stop()
+
+    def _must_wait(self, *, to_ask: bool = True) -> bool:
+        """Return whether a side is busy, or has no engine to ask; warn if so."""
+        if why := reason_to_wait(self.sides, to_ask=to_ask):
+            self._warn(why)
+        return bool(why)
+
+    def must_wait_for_answer(self) -> bool:
+        """Return whether a side is answering; warn if so."""
+        if answering(self.sides):
+            self._warn(STILL_ANSWERING)
+        return answering(self.sides)
+
+    def _warn(self, why: str) -> None:
+        """Show a toast, unless the same one is still shown: keys are pressed repeatedly while one waits."""
+        last, when = self._warned
+        if why != last or time.monotonic() - when >= self.app.NOTIFICATION_TIMEOUT:
+            self._warned = why, time.monotonic()
+            self.notify(why, severity="warning")
+
+    # Earlier turns
 
     @on(Transcript.EditRequested)
     async def edit(self, event: Transcript.EditRequested) -> None:
@@ -108,112 +227,30 @@ class ChatScreen(ChatView):
             await self.composer.edit(event.turn)
 
     async def action_edit_last(self) -> None:
-        """Edit the last prompt of the focused side, else of the left one."""
-        if turns := self.focused_side.conversation.turns:
-            await self.edit(Transcript.EditRequested(turns[-1]))
+        """Edit the last prompt of the focused side, or of the left one."""
+        if asked := self.panes.focused_side.conversation.turns:
+            await self.edit(Transcript.EditRequested(asked[-1]))
         else:
-            self.notify("Nothing has been asked yet.")
+            self.notify(NOTHING_ASKED)
 
     @on(Transcript.VersionRequested)
     async def show_version(self, event: Transcript.VersionRequested) -> None:
-        """Show an older or newer version of a turn, on the side where it was asked for."""
+        """Show an older or newer version of a turn on its side."""
         if self._must_wait(to_ask=False):
             return
-        side = side_of(event.turn, self.app.sides)
-        index = index_of(event.turn, side.conversation)
-        assert index is not None
-        versions = side.conversation.versions(index)
-        wanted = next(place for place, one in enumerate(versions) if one is event.turn) + event.step
-        if 0 <= wanted < len(versions):
-            number = side.conversation.number(versions[wanted])
+        side = turns.side_of(event.turn, self.sides)
+        number = turns.neighbouring_version(event.turn, side, event.step)
+        if number is not None:
             side.conversation.choose(number)
-            with contextlib.suppress(OSError):  # said when a turn is written
-                await asyncio.to_thread(self.app.history.chose, side.name, number)
-            self.pane(side).show_again()
+            with contextlib.suppress(OSError):  # reported when a turn is saved
+                await asyncio.to_thread(self.playground.history.chose, side.name, number)
+            self.panes.pane(side).show_again()
             self.show_verdict()
             self.composer.recount()
 
-    @work(group="answer", exclusive=True, exit_on_error=False)
-    async def answer(self, turns: dict[Side, Turn]) -> None:
-        """Let each side answer its turn."""
-        self.query_one(SpeedComparison).display = False
-        await GenerationRun(self, turns).run()
-        self.show_verdict()
-        self.call_after_refresh(self.garbage.settle)
-
-    async def action_stop(self) -> None:
-        """End the answers within one step; or leave an edit."""
-        if not self.answering:
-            await self.composer.leave_edit()
-        for side in self.app.sides:
-            await side.stop()
-
-    async def action_clear(self) -> None:
-        """Begin anew on both sides."""
-        if not self.must_wait_for_answer():
-            self.app.go_on_with(Record(), None)
-            self.show_conversations()
-
-    def must_wait_for_answer(self) -> bool:
-        """Whether a side answers; says so."""
-        if self.answering:
-            self._tell_once(STILL_ANSWERING)
-        return self.answering
-
-    @work(group="export", exclusive=True, exit_on_error=False)
-    async def action_export(self) -> None:
-        """Write the conversation as Markdown or JSON."""
-        from app.screens.export import ask_and_export
-
-        record = Record({side.name: side.conversation for side in self.app.sides})
-        if not record.title:
-            self.notify("Nothing has been said yet.")
-        elif not self.must_wait_for_answer():
-            if path := self.app.history.path:
-                with contextlib.suppress(OSError):  # then the first prompt is its title
-                    record.name = (await asyncio.to_thread(read_record, path)).name
-            await ask_and_export(self.app, record)
-
-    async def action_swap(self) -> None:
-        """Let the sides change places."""
-        if self._must_wait(to_ask=False):
-            return
-        with contextlib.suppress(OSError):  # said when a turn is written
-            await asyncio.to_thread(self.app.history.swapped)
-        self.app.swap()
-        panes = list(self.query(Pane))
-        for pane, side in zip(panes, self.app.sides, strict=True):
-            pane.side = side
-        self.show_build("")
-        for pane in panes:
-            pane.show_conversation()
-        self.show_verdict()
-        self.composer.recount()
-
-    def action_timing(self) -> None:
-        """Together, or in turn."""
-        together = self.app.settings.timing is TimingMode.IN_TURN
-        self.app.change_settings(timing=TimingMode.TOGETHER if together else TimingMode.IN_TURN)
-        why = (
-            "both engines at once, sharing the machine."
-            if together
-            else "one engine after the other, each at its own speed."
-        )
-        self.notify(f"Timing {self.app.settings.timing.value}: {why}")
-
-    def action_panels(self) -> None:
-        """Show or hide the panels."""
-        strip = self.query_one(PanelStrip)
-        strip.toggle()
-        self.app.change_settings(panels=strip.shown)
-
-    def action_attach(self) -> None:
-        """Choose a file that goes with the prompt."""
-        self.composer.choose_file()
-
     def action_copy(self) -> None:
-        """Copy the last answer: of the focused side, else of the left one."""
-        focused = self.focused_side
+        """Copy the last answer of the focused side, or of the left one."""
+        focused = self.panes.focused_side
         answered = [turn for turn in focused.conversation.turns if turn.answered]
         if answered:
             self.app.copy_to_clipboard(answered[-1].answer)
@@ -221,19 +258,75 @@ class ChatScreen(ChatView):
         else:
             self.notify("There is no answer to copy yet.")
 
+    # The conversation, the engines, the screen
+
+    async def action_clear(self) -> None:
+        """Start a new conversation on both sides."""
+        if not self.must_wait_for_answer():
+            self.playground.open_conversation(Record(), None)
+            self.show_conversations()
+
+    @work(group="export", exclusive=True, exit_on_error=False)
+    async def action_export(self) -> None:
+        """Write the conversation as Markdown or JSON."""
+        from app.screens.export import ask_and_export
+
+        record = Record({side.name: side.conversation for side in self.sides})
+        if not record.title:
+            self.notify(NOTHING_ASKED)
+        elif not self.must_wait_for_answer():
+            if path := self.playground.history.path:
+                with contextlib.suppress(OSError):  # then the first prompt is its title
+                    record.name = (await asyncio.to_thread(read_record, path)).name
+            await ask_and_export(self.app, record)
+
+    async def action_swap(self) -> None:
+        """Exchange left and right."""
+        if self._must_wait(to_ask=False):
+            return
+        with contextlib.suppress(OSError):  # reported when a turn is saved
+            await asyncio.to_thread(self.playground.history.swapped)
+        self.playground.swap()
+        self.panes.exchange(*self.sides)
+        self.show_verdict()
+        self.composer.recount()
+
     def action_restart(self) -> None:
-        """Start the engines of failed sides again."""
-        self.app.restart_failed()
+        """Open the engines of failed sides again."""
+        self.playground.restart_failed()
+
+    def action_timing(self) -> None:
+        """Switch between answering together and in turn."""
+        together = self.playground.settings.timing is TimingMode.IN_TURN
+        mode = TimingMode.TOGETHER if together else TimingMode.IN_TURN
+        self.playground.change_settings(timing=mode)
+        why = (
+            "both engines at the same time, sharing the machine."
+            if together
+            else "one engine after the other, each at its full speed."
+        )
+        self.notify(f"Timing {mode.value}: {why}")
+
+    def action_panels(self) -> None:
+        """Show or hide the panels."""
+        strip = self.query_one(PanelStrip)
+        strip.toggle()
+        self.playground.change_settings(panels=strip.shown)
+
+    def action_attach(self) -> None:
+        """Choose a file that is sent with the prompt."""
+        self.composer.choose_file()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Show keys only when they do something; Ctrl+X stays *cut* while text is selected in the prompt."""
         if action == "stop":
-            return self.maximized is None  # else it leaves the full screen
+            return self.maximized is None  # otherwise Esc leaves the full screen
         if action == "restart":
-            return any(side.phase is Phase.FAILED for side in self.app.sides)
+            return any(side.phase is Phase.FAILED for side in self.sides)
         if action == "swap":
             return not self.composer.box.selected_text
         return True
 
-    def _present(self) -> list[Side]:
-        return [side for side in self.app.sides if side.phase is not Phase.EMPTY]
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Pass the end of a background task on to the app: Textual reports it only to this screen."""
+        self.app.on_worker_state_changed(event)  # type: ignore[attr-defined]

@@ -26,7 +26,7 @@ from app.state.conversation.saved_conversations import (
 )
 from app.state.settings.paths import conversation_folder
 from app.state.side.pacing import displayable
-from app.state.side.side import ANSWERING
+from app.state.side.phase import ANSWERING
 from app.widgets.forms.conversation_list import ConversationEntry, ConversationList
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ into titles and into everything that was said. **Delete**, pressed twice, remove
         return answering
 
     def _go_on_with(self, record: Record, path: Path | None) -> None:
-        self.app.go_on_with(record, path)
+        self.app.open_conversation(record, path)
         for screen in self.app.screen_stack:
             if isinstance(screen, ChatScreen):  # the first start has none yet
                 screen.show_conversations()

@@ -56,8 +56,8 @@ once, in about ten seconds: the ceiling of decode speed follows from it, and the
         Binding("ctrl+b", "prepare", "Prepare", id="prepare.prepare", show=False),
         Binding("f2", "back", "Chat", id="prepare.chat"),
         Binding("f5", "measure", "Bandwidth", id="prepare.measure"),
-        Binding("f12", "app.support", "What runs", id="prepare.support"),
-        Binding("f8", "app.store", "Store", id="prepare.store"),
+        Binding("f12", "app.open('support')", "What runs", id="prepare.support"),
+        Binding("f8", "app.open('store')", "Store", id="prepare.store"),
     ]
     app: Playground
 

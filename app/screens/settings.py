@@ -43,7 +43,7 @@ Every change counts at once and is saved. The file is TOML, and may be edited wh
 """
     BINDINGS = [  # noqa: RUF012
         Binding("escape", "back", "Back", id="settings.back"),
-        Binding("f4", "app.sampling", "Sampling", id="settings.sampling"),
+        Binding("f4", "app.open('sampling')", "Sampling", id="settings.sampling"),
     ]
     app: Playground
 

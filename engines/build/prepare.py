@@ -1,13 +1,14 @@
-"""From a spec to an engine that a worker can load: fetch, look in the store, build if need be."""
+"""Prepare an engine: fetch the checkpoint, look in the store, and build what is missing."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from engines.backends.registry import BACKENDS
 from engines.build.options import resolve_options
@@ -24,14 +25,14 @@ from engines.worker.error_mapping import DISK_FULL_HINT, is_disk_full
 from engines.worker.process import EngineProcess
 
 StartWorker = Callable[[str, Path], Awaitable[EngineProcess]]
-"""Starts a worker: name of the backend and log file. Some backends live in another environment."""
+"""Starts a worker: name of the backend and log file. Some backends need another interpreter."""
 LOCK_SECONDS = 0.5
-"""How often a waiting app looks whether the other one has finished."""
+"""How often the store is checked while another app builds the same engine."""
 
 
 @dataclass(frozen=True)
 class PreparedEngine:
-    """Ready to be loaded: the last step of `prepare`."""
+    """An engine that can be loaded."""
 
     spec: EngineSpec
     """With the checkpoint as a folder on this disk."""
@@ -44,169 +45,148 @@ class PreparedEngine:
 
     @property
     def directory(self) -> str:
-        """What the Load command wants."""
+        """What the Load command takes; empty for backends that build nothing."""
         return str(self.stored.directory) if self.stored else ""
 
 
 Step = protocol.Event | PreparedEngine
-"""Stage, Progress and Log on the way; at the end a PreparedEngine or an Error."""
+"""Stage, Progress and Log events while an engine is prepared, then the PreparedEngine."""
+OnStep = Callable[[Step], None]
+Answer = TypeVar("Answer", bound=protocol.Event)
 
 
 async def prepare(
-    spec: EngineSpec, store: EngineStore, log_path: Path, start: StartWorker = EngineProcess.start
-) -> AsyncGenerator[Step, None]:
-    """Yield the steps to a loadable engine. Closing the iterator cancels the build and leaves nothing.
-
-    Every generator in here is closed by the one around it: left to the garbage collector, an inner one
-    would go on holding the store's lock after the outer one was cancelled.
+    spec: EngineSpec, store: EngineStore, process: EngineProcess, on_step: OnStep
+) -> PreparedEngine:
+    """Fetch, find or build the engine of `spec`. Cancelling leaves nothing in the store.
 
     Args:
-        log_path: where the build's worker logs.
-        start: how a worker for a backend is started.
+        process: a worker of the spec's backend. A build ends it, because its results are files; otherwise
+            it is still running afterwards and can load the engine.
+        on_step: called with each step, the PreparedEngine last.
+
+    Raises:
+        EngineError: what went wrong and what to do, the worker's own errors included.
     """
     try:
-        process = await start(spec.backend, log_path)
-    except EngineError as error:
-        yield _as_step(error, store)
-        return
-    try:
-        async with aclosing(_Preparation(spec, store, process).steps()) as steps:
-            async for step in steps:
-                yield step
-    except (EngineError, OSError) as error:
-        yield _as_step(error, store)
-    finally:
-        await asyncio.shield(process.kill())
+        prepared = await _Preparation(spec, store, process, on_step).run()
+    except OSError as error:
+        raise _disk_error(error, store) from error
+    on_step(prepared)
+    return prepared
 
 
 class _Preparation:
-    def __init__(self, spec: EngineSpec, store: EngineStore, process: EngineProcess) -> None:
+    def __init__(self, spec: EngineSpec, store: EngineStore, process: EngineProcess, on_step: OnStep) -> None:
         self._spec = spec
         self._store = store
         self._process = process
+        self._on_step = on_step
         self._started = time.monotonic()
 
-    async def steps(self) -> AsyncGenerator[Step, None]:
+    async def run(self) -> PreparedEngine:
         await asyncio.to_thread(refuse_unsupported, self._spec)
-        folder = await asyncio.to_thread(local_folder, self._spec)
-        if folder is None:
-            async with aclosing(self._fetch()) as events:
-                async for event in events:
-                    if isinstance(event, protocol.Fetched):
-                        folder = Path(event.folder)
-                    else:
-                        yield event
-            if folder is None:
-                return
+        folder = await asyncio.to_thread(local_folder, self._spec) or await self._fetch()
         self._spec = replace(self._spec, checkpoint=str(folder))
         checkpoint = await asyncio.to_thread(
             read_checkpoint, folder, trust_remote_code=self._spec.trust_remote_code
         )
         self._spec, contents = await asyncio.to_thread(resolve_options, self._spec, checkpoint)
-        described = await self._process.ask(protocol.Describe(self._process.next_id()))
-        if not isinstance(described, protocol.Described):
-            yield described
-            return
+        described = await self._ask(protocol.Describe(self._process.next_id()), protocol.Described)
         if not described.available:
             raise EngineError("backend-not-installed", described.reason, described.hint)
         if not BACKENDS[self._spec.backend].builds:
-            yield self._prepared(checkpoint, None, reused=False)
-            return
+            return self._prepared(checkpoint, None, reused=False)
         if random_seed(folder) is not None and not BACKENDS[self._spec.backend].runs_shapes:
             raise _no_weights(self._spec)
         inputs = fingerprint_inputs(self._spec, checkpoint.identity, described.versions, contents)
-        async with aclosing(self._find_or_build(checkpoint, inputs)) as steps:
-            async for step in steps:
-                yield step
+        return await self._find_or_build(checkpoint, inputs)
 
-    def _fetch(self) -> AsyncGenerator[protocol.Event, None]:
-        process, spec = self._process, self._spec
-        return process.run(protocol.Fetch(process.next_id(), spec.checkpoint, spec.revision))
+    async def _ask(self, command: protocol.Command, answer: type[Answer]) -> Answer:
+        """Send a command to the worker and report its events; return the last one.
+
+        Raises:
+            EngineError: the worker answered with an Error event.
+        """
+        event = await self._process.ask(command, self._on_step)
+        if isinstance(event, protocol.Error):
+            raise EngineError(event.code, event.message, event.hint, event.detail)
+        if not isinstance(event, answer):
+            raise EngineError("worker-nonsense", f"The worker answered {type(command).__name__} wrongly.")
+        return event
+
+    async def _fetch(self) -> Path:
+        command = protocol.Fetch(self._process.next_id(), self._spec.checkpoint, self._spec.revision)
+        return Path((await self._ask(command, protocol.Fetched)).folder)
 
     def _prepared(
         self, checkpoint: Checkpoint, stored: StoredEngine | None, *, reused: bool
     ) -> PreparedEngine:
         return PreparedEngine(self._spec, checkpoint, stored, reused, time.monotonic() - self._started)
 
-    async def _find_or_build(
-        self, checkpoint: Checkpoint, inputs: dict[str, str]
-    ) -> AsyncGenerator[Step, None]:
+    async def _find_or_build(self, checkpoint: Checkpoint, inputs: dict[str, str]) -> PreparedEngine:
         waiting = False
         while not (stored := self._store.find(inputs)):
             with self._store.lock(inputs) as ours:
-                # Looked for again: another builder may have finished between the look and the lock.
+                # Looked up again: another app may have finished between the look-up and the lock.
                 if ours and not self._store.find(inputs):
-                    async with aclosing(self._build(checkpoint, inputs)) as steps:
-                        async for step in steps:
-                            yield step
-                    return
+                    return await self._build(checkpoint, inputs)
             if not ours and not waiting:
                 waiting = True
-                yield protocol.Log(0, "another trt-playground is building this engine; waiting for it")
+                self._log("another trt-playground is building this engine; waiting for it")
             if not ours:
                 await asyncio.sleep(LOCK_SECONDS)
-        yield protocol.Log(0, f"reused from the store: {stored.fingerprint}, nothing to build")
-        yield self._prepared(checkpoint, stored, reused=True)
+        self._log(f"cache hit: {stored.fingerprint}, no build needed")
+        return self._prepared(checkpoint, stored, reused=True)
 
-    async def _build(self, checkpoint: Checkpoint, inputs: dict[str, str]) -> AsyncGenerator[Step, None]:
+    async def _build(self, checkpoint: Checkpoint, inputs: dict[str, str]) -> PreparedEngine:
         if reason := self._store.why_not_reused(self._spec, inputs):
-            yield protocol.Log(0, f"built anew, because {reason}")
+            self._log(f"rebuilding, because {reason}")
         check_space(self._store.root, estimate_weight_bytes(checkpoint, self._spec.precision))
         begun = time.monotonic()
         with self._store.building(inputs) as folder:
-            prepared: protocol.Prepared | None = None
-            async with aclosing(self._run_build(folder)) as events:
-                async for event in events:
-                    if isinstance(event, protocol.Prepared):
-                        prepared = event
-                    else:
-                        yield event
-            if prepared is None:
-                return
+            prepared = await self._run_build(folder)
             seconds = time.monotonic() - begun
             stored = self._store.move_in(folder, self._spec, inputs, prepared.facts, seconds)
-        yield protocol.Log(0, f"built in {seconds:.1f} s, {stored.size / 1e6:,.1f} MB: {stored.fingerprint}")
-        yield self._prepared(checkpoint, stored, reused=False)
+        self._log(f"built in {seconds:.1f} s, {stored.size / 1e6:,.1f} MB: {stored.fingerprint}")
+        return self._prepared(checkpoint, stored, reused=False)
 
-    async def _run_build(self, folder: Path) -> AsyncGenerator[protocol.Event, None]:
-        process = self._process
-        command = protocol.Prepare(process.next_id(), self._spec.to_json(), str(folder))
+    async def _run_build(self, folder: Path) -> protocol.Prepared:
+        command = protocol.Prepare(self._process.next_id(), self._spec.to_json(), str(folder))
         try:
-            async with aclosing(process.run(command)) as events:
-                async for event in events:
-                    yield event
+            return await self._ask(command, protocol.Prepared)
         finally:
-            # It must not write into its folder once that is being moved or removed, and nothing of it is
-            # worth waiting for: its results are files.
-            await asyncio.shield(process.kill())
+            # It must not write into its folder while that is being moved or removed.
+            await asyncio.shield(self._process.kill())
+
+    def _log(self, line: str) -> None:
+        self._on_step(protocol.Log(0, line))
 
 
 def _no_weights(spec: EngineSpec) -> EngineError:
     return EngineError(
         "random-weights",
         f"{BACKENDS[spec.backend].title} builds from a checkpoint's files, and a shape has none.",
-        "Its random weights are made by the PyTorch backends, on the device.",
+        "Random weights are made on the device, by the PyTorch backends only.",
     )
 
 
-def _as_step(error: EngineError | OSError, store: EngineStore) -> protocol.Error:
-    if isinstance(error, EngineError):
-        return protocol.Error(0, error.code, error.message, error.hint)
+def _disk_error(error: OSError, store: EngineStore) -> EngineError:
     if is_disk_full(error):
-        return protocol.Error(0, "disk-full", "The disk is full.", DISK_FULL_HINT, str(error))
-    words = f"The engine store cannot be written: {error}."
-    return protocol.Error(0, "disk", words, f"Look at {store.root}, then try again.")
+        return EngineError("disk-full", "The disk is full.", DISK_FULL_HINT, str(error))
+    message = f"The engine store cannot be written: {error}."
+    return EngineError("disk", message, f"Check {store.root}, then try again.")
 
 
 def local_folder(spec: EngineSpec) -> Path | None:
-    """The checkpoint's folder on this disk: given as such, or found in the hub cache; None to fetch it.
+    """Return the checkpoint's folder, as given or in the hub cache; None when it must be fetched.
 
     Raises:
         EngineError: it is neither a folder nor a hub id.
     """
     if spec.checkpoint.startswith(PREFIX):
         return shape_folder(spec.checkpoint)
-    # OSError: a name that is too long; RuntimeError: a home folder that nobody has.
+    # OSError: a name that is too long; RuntimeError: the home folder of an unknown user.
     with suppress(OSError, RuntimeError):
         folder = Path(spec.checkpoint).expanduser()
         if folder.is_dir():

@@ -1,7 +1,7 @@
-"""The app's side of a worker: start it, talk to it, stop it, and tell how it ended.
+"""The app's end of a worker: start it, send commands, stop it, and report how it ended.
 
-A worker that dies, hangs or sends nonsense fails the commands under way with an Error event, and nothing
-else: no exception reaches the caller, whatever the worker does.
+A worker that dies, hangs or breaks the protocol fails the commands in flight with an Error event. No
+exception reaches the caller, whatever the worker does.
 """
 
 from __future__ import annotations
@@ -13,29 +13,32 @@ import math
 import signal
 import sys
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 from engines.errors import EngineError
 from engines.worker import protocol
 from engines.worker.launch import WorkerLog, command_line, environment
-from engines.worker.process_tree import members, signal_all, wait_gone
+from engines.worker.process_tree import ProcessTree
 
 LINE_LIMIT = 32 * 1024 * 1024
-"""Bytes of one message: the scores of a long text are the largest, about 20 bytes a figure."""
+"""Bytes of one message. The scores of a long text are the largest, about 20 bytes a number."""
 FLOOD_LINES = 10_000
-"""Lines within a second that no honest worker sends; an answer at full speed is some 60."""
+"""Lines within a second that only a broken worker sends; an answer at full speed takes about 60."""
 SHUTDOWN_SECONDS = 5.0
-"""How long a worker may take to release its engine before it is told harder."""
+"""How long a worker may take to release its engine before it gets SIGTERM."""
 TERMINATE_SECONDS = 2.0
 EXIT_SECONDS = 2.0
-"""How long a worker may outlive its output."""
+"""How long a worker may run on after it closed its output."""
+KILL_SECONDS = 10.0
+"""How long to wait after SIGKILL. A process in an uninterruptible system call, as GPU drivers have them, may
+never end."""
 SILENCE_SECONDS = 300.0
-"""Without any message for so long, heartbeats included, a worker counts as hung. OpenVINO holds Python's
+"""A worker that sends nothing for this long, heartbeats included, counts as hung. OpenVINO holds Python's
 lock while it writes an engine: 1.3 s for 612 MB on a fast disk, minutes for a large model on a slow one."""
 TICK_SECONDS = 0.5
 SIGNALLED = 128
-"""A program that ends for a signal which a program of its own got adds this to the signal's number."""
+"""Shells and launchers add this to the number of the signal that ended their child."""
 
 
 class _Hung(Exception):  # noqa: N818 - never leaves this module
@@ -47,19 +50,22 @@ class EngineProcess:
 
     Attributes:
         pid: the worker's process id.
-        ended: set once the process and its children are gone.
+        ended: set once the process and its children have ended, or could not be ended by SIGKILL.
     """
 
     def __init__(self, process: asyncio.subprocess.Process, log: WorkerLog, silence: float) -> None:
         self._process = process
+        self._tree = ProcessTree(process.pid)
         self._log = log
         self._silence = silence
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Queue[protocol.Event]] = {}
         self._greeted = False
         self._closing = False
+        self._killed: float | None = None
+        """When SIGKILL was sent, in monotonic seconds."""
         self._verdict: tuple[str, str] | None = None
-        """Code and message, where the worker's end was our decision."""
+        """Code and message, where this class decided to end the worker."""
         self.pid = process.pid
         self.ended = asyncio.Event()
         self._reader = asyncio.create_task(self._read(), name=f"worker {self.pid} events")
@@ -72,7 +78,7 @@ class EngineProcess:
         python: str = sys.executable,
         silence: float = SILENCE_SECONDS,
     ) -> EngineProcess:
-        """Start a worker for one backend in a session of its own.
+        """Start a worker for one backend in its own session.
 
         Args:
             python: the interpreter; another environment's gets this package and its own libraries.
@@ -103,18 +109,28 @@ class EngineProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether the process still runs."""
-        return self._process.returncode is None and not self.ended.is_set()
+        """Whether the process runs and has not been told to end."""
+        return self._process.returncode is None and not self._closing and not self.ended.is_set()
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether SIGKILL did not end the process: it may still hold memory of the device."""
+        return self.ended.is_set() and self._process.returncode is None
+
+    @property
+    def death(self) -> protocol.Error | None:
+        """How the worker ended, with the last lines of its log; None while it runs."""
+        return self._obituary(0) if self.ended.is_set() else None
 
     def next_id(self) -> int:
-        """A fresh command id."""
+        """Return an unused command id."""
         return next(self._ids)
 
     async def run(self, command: protocol.Command) -> AsyncGenerator[protocol.Event, None]:
         """Send a command and yield the events that answer it, the last one included.
 
         The last event is one of `protocol.TERMINAL`; it is an Error when the worker dies or hangs.
-        Closing the iterator before that stops an answer; other commands run on in the worker.
+        Closing the iterator before that stops an answer; other commands continue in the worker.
         """
         inbox = self._waiting[command.id] = asyncio.Queue()
         finished = False
@@ -129,36 +145,51 @@ class EngineProcess:
             if not finished:
                 self._send(protocol.Stop(command.id))
 
-    async def ask(self, command: protocol.Command) -> protocol.Event:
-        """Send a command and return only its last event."""
-        async for event in self.run(command):
-            last = event
+    async def ask(
+        self, command: protocol.Command, on_event: Callable[[protocol.Event], None] | None = None
+    ) -> protocol.Event:
+        """Send a command and return its last event.
+
+        Args:
+            on_event: called with every event before the last one. An exception from it stops the answer.
+        """
+        async with contextlib.aclosing(self.run(command)) as events:
+            async for event in events:
+                last = event
+                if on_event and not isinstance(event, protocol.TERMINAL):
+                    on_event(event)
         return last
 
     async def stop(self, identity: int) -> None:
-        """Ask the worker to end the answer `identity`; its Done comes through `run`."""
+        """Ask the worker to end the answer `identity`; its Done event still comes through `run`."""
         self._send(protocol.Stop(identity))
 
     async def close(self, deadline: float = SHUTDOWN_SECONDS) -> None:
-        """Shut the worker down, politely first; afterwards it and its children are gone."""
+        """Shut the worker down: a Shutdown command, then SIGTERM, then SIGKILL.
+
+        Returns when the worker and its children have ended, or KILL_SECONDS after SIGKILL (`is_stuck`).
+
+        Args:
+            deadline: seconds that the worker gets to release its engine.
+        """
         self._closing = True
         self._send(protocol.Shutdown())
         try:
             if not await self._ends_within(deadline):
-                signal_all(members(self.pid), signal.SIGTERM)
+                self._tree.signal(signal.SIGTERM)
                 await self._ends_within(TERMINATE_SECONDS)
-        finally:  # also when the caller loses patience
+        finally:  # also when the caller's own deadline cancels this
             await asyncio.shield(self.kill())
 
     async def kill(self) -> None:
-        """End the worker and its children at once. The signals are sent before anything is awaited."""
+        """Kill the worker and its children. The signals are sent before anything is awaited."""
         self._closing = True
         if not self.ended.is_set():
-            signal_all(members(self.pid), signal.SIGKILL)
+            self._send_kill()
             await self.ended.wait()
 
     def log_tail(self, lines: int = 12) -> str:
-        """The last lines of the log."""
+        """Return the last lines of the log."""
         return self._log.tail(lines)
 
     async def _ends_within(self, seconds: float) -> bool:
@@ -169,8 +200,8 @@ class EngineProcess:
     def _send(self, command: protocol.Command) -> None:
         writer = self._process.stdin
         assert writer is not None
-        # Not drained: a worker that does not read must not hold up the app, and one that is gone is told
-        # through the reader, which knows why. RuntimeError: the event loop is closed.
+        # Not drained: a worker that does not read must not hold up the app, and the reader reports one that
+        # has ended, with the reason. RuntimeError: the event loop is closed.
         with contextlib.suppress(OSError, RuntimeError):
             if not (self.ended.is_set() or writer.is_closing()):
                 writer.write(protocol.encode(command))
@@ -184,13 +215,12 @@ class EngineProcess:
         try:
             await self._listen()
         except ValueError as error:  # ProtocolError, and asyncio's own for a line over LINE_LIMIT
-            self._verdict = "worker-nonsense", f"The worker sent what is no message: {error}"
+            self._verdict = "worker-nonsense", f"The worker sent an invalid message: {error}"
         except asyncio.CancelledError:  # the event loop is being closed
-            signal_all(members(self.pid), signal.SIGKILL)
+            self._tree.signal(signal.SIGKILL)
             raise
         except _Hung:
-            words = f"The worker has given no sign of life for {self._silence:g} seconds."
-            self._verdict = "worker-hung", words
+            self._verdict = "worker-hung", f"The worker has sent nothing for {self._silence:g} seconds."
         finally:
             await self._bury()
 
@@ -205,42 +235,47 @@ class EngineProcess:
                 raise protocol.ProtocolError(f"more than {FLOOD_LINES:,} lines within a second")
 
     async def _next_line(self) -> bytes:
-        """The next whole line; nothing at the end."""
+        """Return the next complete line; an empty one at the end of the output."""
         stream = self._process.stdout
         assert stream is not None
-        # Counted in ticks: after a suspension of the app the clock alone would call any worker silent.
+        # Counted in ticks: after the app was suspended, the clock alone would call any worker silent.
         for _ in range(math.ceil(self._silence / TICK_SECONDS)):
             with contextlib.suppress(asyncio.TimeoutError):
                 line = await asyncio.wait_for(stream.readline(), TICK_SECONDS)
-                return line if line.endswith(b"\n") else b""  # it died while it wrote
-            if self._process.returncode is not None:  # a child of it holds the pipe open
+                return line if line.endswith(b"\n") else b""  # it died in the middle of a line
+            if self._process.returncode is not None:  # one of its children holds the pipe open
+                return b""
+            if self._killed and time.monotonic() - self._killed > KILL_SECONDS:
                 return b""
         raise _Hung
 
     def _deliver(self, event: protocol.Event | None, line: bytes) -> None:
         if not self._greeted:
             if not isinstance(event, protocol.Hello):
-                raise protocol.ProtocolError(f"it does not begin with hello: {line[:120]!r}")
+                raise protocol.ProtocolError(f"the first one is not hello: {line[:120]!r}")
             if event.protocol != protocol.PROTOCOL:
-                raise protocol.ProtocolError(f"it speaks protocol {event.protocol}, not {protocol.PROTOCOL}")
+                raise protocol.ProtocolError(f"protocol {event.protocol}, expected {protocol.PROTOCOL}")
             self._greeted = True
         if event is not None and event.id in self._waiting:
             self._waiting[event.id].put_nowait(event)
 
     async def _bury(self) -> None:
-        """See to it that the process and its children are gone, then tell those who wait."""
-        if self._verdict is None:
+        """End the process and its children, then fail the commands that still wait."""
+        if self._verdict is None and self._killed is None:
             await self._exits_within(EXIT_SECONDS)
             if self._process.returncode is None and not self._closing:
-                self._verdict = "worker-nonsense", "The worker closed its output and ran on."
-        left = members(self.pid)
-        signal_all(left, signal.SIGKILL)
-        await self._exits_within(math.inf)
-        await wait_gone(left, TERMINATE_SECONDS)
+                self._verdict = "worker-nonsense", "The worker closed its output and kept running."
+        self._send_kill()
+        await self._exits_within(KILL_SECONDS)
+        await self._tree.wait_ended(TERMINATE_SECONDS)
         await self._close_pipe()
         self.ended.set()
         for identity, inbox in self._waiting.items():
             inbox.put_nowait(self._obituary(identity))
+
+    def _send_kill(self) -> None:
+        self._tree.signal(signal.SIGKILL)
+        self._killed = self._killed or time.monotonic()
 
     async def _close_pipe(self) -> None:
         writer = self._process.stdin
@@ -258,7 +293,10 @@ class EngineProcess:
     def _obituary(self, identity: int) -> protocol.Error:
         code, message = "worker-died", f"The worker ended: {_how_it_ended(self._process.returncode)}."
         hint = "Restart this side; the conversation is kept."
-        if self._verdict:
+        if self.is_stuck:
+            code, message = "worker-stuck", f"The worker, process {self.pid}, cannot be ended."
+            hint = "It may still hold memory. If restarting this side fails, restart the machine."
+        elif self._verdict:
             code, message = self._verdict
         elif self._closing:
             code, message, hint = "worker-closed", "The worker was closed.", ""

@@ -12,7 +12,7 @@ from textual.widgets import Static
 from app.playground import Playground
 from app.screens.chat import ChatScreen
 from app.state.settings.settings import DEMO, ChatOptions, EngineChoice, Settings
-from app.state.side.snapshot import Phase
+from app.state.side.phase import Phase
 from app.widgets.chat.prompt import PromptInput
 from engines.worker.protocol import Sampling
 

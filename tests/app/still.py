@@ -14,8 +14,9 @@ from app.screens.chat import ChatScreen
 from app.state.conversation.conversation import Turn
 from app.state.prepare.build_state import BuildState
 from app.state.settings.settings import Settings
+from app.state.side.phase import Phase
 from app.state.side.side import Side
-from app.state.side.snapshot import Phase, Snapshot
+from app.state.side.snapshot import Snapshot
 from app.widgets.chat.pane import Pane
 from app.widgets.panels.throughput import ThroughputPanel
 from engines.build.spec import EngineSpec
@@ -165,7 +166,7 @@ def stand(side: Side, phase: Phase, error: protocol.Error | None = None) -> None
     """Put a side into a phase."""
     backend, precision = ("openvino", "int8") if side.name == "left" else ("pytorch", "fp32")
     side.spec, side.error = EngineSpec("/models/tiny", backend, precision, "cpu"), error
-    side._enter(phase)
+    side.enter(phase)
 
 
 async def chat_empty(pilot: Pilot[None]) -> None:
@@ -255,7 +256,7 @@ async def build_failed(pilot: Pilot[None]) -> None:
 async def _show_builds(pilot: Pilot[None], left: StillBuild, right: StillBuild) -> None:
     app = pilot.app
     assert isinstance(app, StillPlayground)
-    app.builds.update(left=left, right=right)
+    app.left.build, app.right.build = left, right
     for name in app.builds:
         app.build_changed.publish(name)
     await pilot.pause(0.1)

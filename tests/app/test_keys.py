@@ -34,7 +34,7 @@ from app.state.conversation.attachment import Attachment
 from app.state.conversation.conversation import Conversation
 from app.state.conversation.conversation_file import ConversationFile
 from app.state.settings.paths import conversation_folder
-from app.state.side.snapshot import Phase
+from app.state.side.phase import Phase
 from app.widgets.chat.attachment_list import AttachmentItem, AttachmentList
 from app.widgets.chat.pane import Pane
 from app.widgets.chat.prompt import PromptInput

@@ -13,7 +13,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,12 @@ import psutil
 
 from app.playground import Playground
 from app.screens.chat import ChatScreen
-from app.state.conversation.conversation import Turn
 from app.state.settings import paths
 from app.state.settings.settings import ChatOptions, Settings, TimingMode, load_settings
+from app.state.side.phase import Phase
 from app.state.side.side import Side
-from app.state.side.snapshot import Phase
 from app.widgets.chat.prompt import PromptInput
 from engines.build.prepare import StartWorker
-from engines.worker import protocol
 from engines.worker.process import EngineProcess
 from engines.worker.protocol import Sampling
 from tests.benchmarks.workshop import PROJECT
@@ -40,24 +38,19 @@ LOOK_SECONDS = 0.01
 
 
 class WatchedSide(Side):
-    """Keeps the time stamps of the answer under way."""
+    """Keeps the time stamps of the answer in progress."""
 
     stamps: tuple[int, ...] = ()
 
-    async def ask(
-        self,
-        turn: Turn,
-        messages: tuple[dict[str, str], ...],
-        sampling: protocol.Sampling,
-        *,
-        trim: bool = False,
-    ) -> AsyncGenerator[protocol.Event, None]:
-        """As the app's, with a look at each chunk."""
+    def clear_rate(self) -> None:
+        """Start another answer."""
         self.stamps = ()
-        async for event in super().ask(turn, messages, sampling, trim=trim):
-            if isinstance(event, protocol.Chunk):
-                self.stamps += event.t_ns
-            yield event
+        super().clear_rate()
+
+    def add_tokens(self, times_ns: Sequence[int]) -> None:
+        """Keep the stamps of a chunk."""
+        self.stamps += tuple(times_ns)
+        super().add_tokens(times_ns)
 
 
 class WatchedPlayground(Playground):
@@ -66,14 +59,10 @@ class WatchedPlayground(Playground):
     CSS_PATH = str(PROJECT / "app" / Playground.CSS_PATH)
 
     def __init__(self, settings: Settings, channel: socket.socket, paced: bool) -> None:
-        super().__init__(settings)
         start: StartWorker = EngineProcess.start
         if paced:
             start = functools.partial(EngineProcess.start, python=interpreter(paths.log_folder()))
-        self.left, self.right = (
-            WatchedSide(name, self.store, paths.log_folder(), self._side_changed, start)
-            for name in ("left", "right")
-        )
+        super().__init__(settings, start_worker=start, side_class=WatchedSide)
         self._channel = channel
         self._lags: list[float] = []
         self._probe: asyncio.Task[None] | None = None
@@ -106,9 +95,6 @@ class WatchedPlayground(Playground):
             for side in self.sides:
                 if side.phase is Phase.FAILED and side.error:
                     raise RuntimeError(f"{side.title}: {side.error.message} {side.error.detail}")
-            for worker in self._opening.values():
-                if worker.error:
-                    raise worker.error
             await asyncio.sleep(LOOK_SECONDS)
 
     async def serve_write(self, text: str) -> None:
@@ -152,7 +138,7 @@ class WatchedPlayground(Playground):
 
     async def serve_look(self) -> dict[str, object]:
         """What the app is made of now."""
-        engines = [side.process.pid for side in self.sides if side.process]
+        engines = [side.pid for side in self.sides if side.pid]
         return {
             "widgets": sum(1 for _ in self.chat.walk_children()),
             "resident": psutil.Process().memory_info().rss,

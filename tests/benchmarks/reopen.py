@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from app.engine_lifecycle import EngineLifecycle
 from app.state.side.side import Side
 from tests.benchmarks.in_app import engine_directory
 from tests.benchmarks.quiet import QuietRounds
@@ -78,16 +79,16 @@ async def _rounds(workshop: Workshop, name: str, directory: Path) -> QuietRounds
 
 
 async def _app(workshop: Workshop, name: str) -> float:
-    side = Side("reopen", workshop.store, workshop.logs)
+    engine = EngineLifecycle(Side("reopen"), workshop.store, workshop.logs)
     started = time.monotonic()
     try:
-        prepared = await open_engine(side, workshop, ENGINE, name)
+        prepared = await open_engine(engine, workshop, ENGINE, name)
         seconds = time.monotonic() - started
         if not prepared.reused:
             raise BenchmarkError(f"{name}: the engine was not reused.")
-        await generate(side, [5], 1)
+        await generate(engine, [5], 1)
     finally:
-        await side.close()
+        await engine.close()
     return seconds
 
 

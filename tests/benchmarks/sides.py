@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+from app.engine_lifecycle import EngineLifecycle
 from app.state.side.side import Side
 from engines.build.prepare import PreparedEngine
 from engines.measure.timing import Timing, timing
@@ -36,32 +37,33 @@ class Answer:
 
 
 @contextlib.asynccontextmanager
-async def opened(workshop: Workshop, engine: str, checkpoint_name: str) -> AsyncIterator[Side]:
-    """A side with an engine; closed at the end."""
-    side = Side(f"{checkpoint_name}-{engine.replace(':', '-')}", workshop.store, workshop.logs)
+async def opened(workshop: Workshop, engine: str, checkpoint_name: str) -> AsyncIterator[EngineLifecycle]:
+    """Yield a loaded engine; close it at the end."""
+    name = f"{checkpoint_name}-{engine.replace(':', '-')}"
+    opened = EngineLifecycle(Side(name), workshop.store, workshop.logs)
     try:
-        await open_engine(side, workshop, engine, checkpoint_name)
-        yield side
+        await open_engine(opened, workshop, engine, checkpoint_name)
+        yield opened
     finally:
-        await side.close()
+        await opened.close()
 
 
-async def open_engine(side: Side, workshop: Workshop, engine: str, checkpoint_name: str) -> PreparedEngine:
-    """Prepare and load, as the app does; returns what was prepared."""
-    prepared = None
-    spec = workshop.spec(engine, workshop.checkpoints[checkpoint_name])
-    async for step in side.open(spec):
-        if isinstance(step, protocol.Error):
-            raise BenchmarkError(f"{engine} on {checkpoint_name}: {step.message} {step.hint} {step.detail}")
-        if isinstance(step, PreparedEngine):
-            prepared = step
-    assert prepared is not None
-    return prepared
+async def open_engine(
+    lifecycle: EngineLifecycle, workshop: Workshop, engine: str, checkpoint_name: str
+) -> PreparedEngine:
+    """Prepare and load, as the app does; return what was prepared."""
+    await lifecycle.open(workshop.spec(engine, workshop.checkpoints[checkpoint_name]))
+    if error := lifecycle.side.error:
+        raise BenchmarkError(f"{engine} on {checkpoint_name}: {error.message} {error.hint} {error.detail}")
+    build = lifecycle.side.build
+    assert build
+    assert build.prepared
+    return build.prepared
 
 
-async def generate(side: Side, token_ids: Sequence[int], new_tokens: int) -> Answer:
+async def generate(engine: EngineLifecycle, token_ids: Sequence[int], new_tokens: int) -> Answer:
     """Continue token ids by exactly so many tokens."""
-    process = side.process
+    side, process = engine.side, engine.process
     assert isinstance(process, EngineProcess)
     sampling = protocol.Sampling(max_tokens=new_tokens, ignore_eos=True)
     command = protocol.Generate(process.next_id(), token_ids=tuple(token_ids), sampling=sampling)

@@ -21,7 +21,8 @@ from app.playground import Playground
 from app.screens.chat import ChatScreen
 from app.screens.prepare import PrepareScreen
 from app.state.settings.settings import EngineChoice, Settings
-from app.state.side.snapshot import Phase, Snapshot
+from app.state.side.phase import Phase
+from app.state.side.snapshot import Snapshot
 from app.widgets.chat.prompt import PromptInput
 from engines.measure.gpu import GpuSample, GpuSampler
 from engines.plan.hardware.hardware import gpus

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from app.engine_lifecycle import EngineLifecycle
 from app.state.side.side import Side
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
 from engines.demo import CHECKPOINT
-from engines.worker.protocol import Ready, Sampling
+from engines.worker.protocol import Sampling
 from tests.engines import demo_prompts
 
 PROMPTS = (
@@ -31,24 +32,25 @@ PROMPTS = (
 
 
 @contextlib.asynccontextmanager
-async def opened(folder: Path, backend: str, precision: str) -> AsyncIterator[Side]:
-    side = Side(backend, EngineStore(folder / "store"), folder / "logs")
+async def opened(folder: Path, backend: str, precision: str) -> AsyncIterator[EngineLifecycle]:
+    engine = EngineLifecycle(Side(backend), EngineStore(folder / "store"), folder / "logs")
     try:
-        async with contextlib.aclosing(side.open(EngineSpec(str(CHECKPOINT), backend, precision))) as steps:
-            last = [step async for step in steps][-1]
-        assert isinstance(last, Ready), last
-        yield side
+        await engine.open(EngineSpec(str(CHECKPOINT), backend, precision))
+        assert engine.side.ready, engine.side.error
+        yield engine
     finally:
-        await side.close()
+        await engine.close()
 
 
-async def answers(side: Side, prompts: tuple[str, ...], sampling: Sampling) -> list[tuple[int, ...]]:
+async def answers(
+    engine: EngineLifecycle, prompts: tuple[str, ...], sampling: Sampling
+) -> list[tuple[int, ...]]:
     found = []
+    conversation = engine.side.conversation
     for prompt in prompts:
-        side.conversation.clear()
-        turn = side.conversation.begin(prompt, side.title)
-        async for _ in side.ask(turn, side.conversation.messages(), sampling):
-            pass
+        conversation.clear()
+        turn = conversation.begin(prompt, engine.side.title)
+        await engine.answer(turn, conversation.messages(), sampling)
         assert turn.error is None
         found.append(turn.token_ids)
     return found
@@ -69,11 +71,11 @@ async def test_fp32_answers_equal_pytorchs_token_for_token(tmp_path: Path) -> No
 @pytest.mark.parametrize("precision", ["int8", "int4"])
 async def test_a_quantised_engine_answers_and_reuses_blocks(tmp_path: Path, precision: str) -> None:
     """The second turn of a conversation finds the first one's blocks in the cache."""
-    async with opened(tmp_path, "openvino", precision) as side:
+    async with opened(tmp_path, "openvino", precision) as engine:
+        side = engine.side
         for prompt in ("Tell me a story about a fox.", "What is a KV cache?"):
             turn = side.conversation.begin(prompt, side.title)
-            async for _ in side.ask(turn, side.conversation.messages(), Sampling(max_tokens=300)):
-                pass
+            await engine.answer(turn, side.conversation.messages(), Sampling(max_tokens=300))
             assert turn.reason == "stop"
             assert turn.answer.rstrip()[-1] in ".!?`|"
         assert side.kv

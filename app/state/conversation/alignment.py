@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Hashable, Iterable
 
 from app.state.conversation.conversation import Conversation, Turn
-from app.state.side.side import Side
-from app.state.side.snapshot import Phase
 
 
 def index_of(turn: Turn, conversation: Conversation) -> int | None:
@@ -50,22 +48,3 @@ def _counted(turns: Iterable[Turn]) -> Iterable[tuple[tuple[Hashable, int], Turn
     for turn in turns:
         yield (turn.asked, times[turn.asked]), turn
         times[turn.asked] += 1
-
-
-def side_of(turn: Turn, sides: Iterable[Side]) -> Side:
-    """The side on whose path a turn stands.
-
-    Raises:
-        StopIteration: on none.
-    """
-    return next(side for side in sides if index_of(turn, side.conversation) is not None)
-
-
-def indices_by_side(turn: Turn, sides: Iterable[Side]) -> dict[Side, int]:
-    """Where a turn stands on every side that has an engine and was asked the same."""
-    sides = tuple(sides)
-    source = side_of(turn, sides).conversation
-    found = {
-        side: counterpart(turn, source, side.conversation) for side in sides if side.phase is not Phase.EMPTY
-    }
-    return {side: index for side, index in found.items() if index is not None}

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from app.state.settings.settings import ContextFull
-from app.state.side.side import Side
 from app.units import count_text
-from engines.worker import protocol
 from engines.worker.protocol import TokensCounted
 
 NEAR = 0.8
@@ -21,17 +19,6 @@ class ContextLevel(StrEnum):
     WIDE = "wide"
     NEAR = "near"
     OVER = "over"
-
-
-async def count_tokens(
-    side: Side, messages: tuple[dict[str, str], ...], texts: tuple[str, ...]
-) -> TokensCounted | None:
-    """Let a side's engine count; None while it has none, or where it cannot."""
-    process = side.process
-    if process is None or side.ready is None:
-        return None
-    event = await process.ask(protocol.CountTokens(process.next_id(), messages, texts))
-    return event if isinstance(event, TokensCounted) else None
 
 
 def context_level(counted: Mapping[str, TokensCounted], full: ContextFull) -> ContextLevel:

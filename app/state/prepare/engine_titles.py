@@ -1,24 +1,30 @@
-"""How an engine of the store is called."""
+"""What engines are called."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from app.state.side.pacing import displayable
-from app.state.side.side import engine_title
 from engines.backends.registry import BACKENDS
 from engines.build.spec import EngineSpec
 
 
-def stored_title(spec: EngineSpec) -> str:
-    """As elsewhere, and the user's calibration text: two engines may differ in nothing else.
+def engine_title(spec: EngineSpec) -> str:
+    """Return `OpenVINO int8`, or `TensorRT-LLM fp8 on 2 GPUs` where its weights are split.
 
-    A backend that this version does not know has its own name.
+    A backend that this release does not have is called by its name in the settings.
     """
-    title = engine_title(spec) if spec.backend in BACKENDS else f"{spec.backend} {spec.precision}"
+    entry = BACKENDS.get(spec.backend)
+    split = f" on {spec.gpus} GPUs" if entry and spec.gpus > 1 else ""
+    return f"{entry.title if entry else spec.backend} {spec.precision}{split}"
+
+
+def stored_title(spec: EngineSpec) -> str:
+    """Return the engine's title and its calibration text: two stored engines may differ in that alone."""
+    title = engine_title(spec)
     return f"{title}, {file_name(spec.calibration)}" if spec.calibration else title
 
 
 def file_name(path: str) -> str:
-    """The name of a file in one line, whatever it holds."""
+    """Return the name of a file in one line, safe to print."""
     return " ".join(displayable(Path(path).name).split())

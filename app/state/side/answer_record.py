@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from app.state.side.answer_cost import AnswerCost
-from app.state.side.snapshot import Phase, Span
+from app.state.side.phase import Phase, Span
 
 GAPS = 512
 """How many gaps are kept, the newest: enough for a 95th percentile, few enough to sort at each drawing."""

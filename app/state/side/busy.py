@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.state.side.side import ANSWERING, Side
-from app.state.side.snapshot import Phase
+from app.state.side.phase import ANSWERING, Phase
+from app.state.side.side import Side
 
 STILL_ANSWERING = "Still answering. Esc stops it."
 

@@ -1,47 +1,15 @@
-"""Ring buffers of what was measured, and the snapshot of it that panels draw."""
+"""What panels draw: everything that was measured of both sides, at one moment."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from app.state.side.answer_cost import AnswerCost
+from app.state.side.phase import Phase, Span
 from engines.measure.gpu import GpuSample
 from engines.plan.estimate.estimate import Estimate
 from engines.worker.protocol import KVUsage, MemoryUsage
-
-WINDOW_SECONDS = 60.0
-"""How far back the panels look."""
-SAMPLES = int(WINDOW_SECONDS * 4)
-"""Panels draw four times a second at most, so more samples could not be told apart."""
-
-
-class Phase(StrEnum):
-    """What a side is doing now."""
-
-    EMPTY = "no engine"
-    PREPARING = "preparing"
-    LOADING = "loading"
-    READY = "ready"
-    QUEUED = "queued"
-    PREFILL = "prefill"
-    DECODE = "decode"
-    STOPPING = "stopping"
-    FAILED = "failed"
-    STALLED = "stalled"
-    """No side enters it: it is a part of decode in which no token came."""
-
-
-@dataclass(frozen=True)
-class Span:
-    """One phase of an answer."""
-
-    phase: Phase
-    began: float
-    """Monotonic seconds."""
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -128,18 +96,3 @@ class Snapshot:
         """Tok/s of the sides that decode now."""
         decoding = (side for side in (self.left, self.right) if side.phase is Phase.DECODE)
         return sum(side.rates[-1][1] for side in decoding if side.rates)
-
-
-@dataclass
-class RateSeries:
-    """Tok/s of one side over time."""
-
-    samples: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=SAMPLES))
-
-    def add(self, now: float, rate: float) -> None:
-        """Append a sample; `now` in seconds since the app started, `rate` in tok/s."""
-        self.samples.append((now, rate))
-
-    def window(self, now: float) -> tuple[tuple[float, float], ...]:
-        """The samples of the last WINDOW_SECONDS, oldest first."""
-        return tuple(sample for sample in self.samples if sample[0] >= now - WINDOW_SECONDS)

@@ -1,4 +1,4 @@
-"""One side at one moment, as panels draw it."""
+"""Takes the snapshot of one side."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from app.state.side.side import Side
 from app.state.side.snapshot import SideSnapshot
 
 
-class Seen(NamedTuple):
-    """What was measured of a side from outside. None is what nobody reports."""
+class ProcessMeasures(NamedTuple):
+    """What was measured of a side's process from outside. None is what the system does not report."""
 
     process_bytes: int | None
     """Resident memory of its process and the children."""
@@ -20,28 +20,29 @@ class Seen(NamedTuple):
     """Bytes per second of its device's memory."""
 
 
-def side_snapshot(side: Side, now: float, seen: Seen) -> SideSnapshot:
-    """What panels show of a side; `now` in seconds since the app started."""
+def side_snapshot(side: Side, now: float, measures: ProcessMeasures) -> SideSnapshot:
+    """Return what panels show of a side; `now` in seconds since the app started."""
     prompt_tokens, cached_tokens = side.reuse.of(side.conversation.turns, side.title)
     rated = (turn.timing.decode_rate for turn in reversed(side.conversation.turns) if turn.timing)
+    spec = side.spec
     return SideSnapshot(
-        side.title,
-        side.phase,
-        side.rates.window(now),
-        seen.process_bytes,
-        sum(seen.bytes_by_gpu.values()) if seen.bytes_by_gpu else None,
-        side.memory,
-        side.kv,
-        side.build_seconds,
-        next(rated, None),
-        prompt_tokens,
-        cached_tokens,
-        side.record.spans(),
-        side.record.gaps,
-        side.spec.device if side.spec else "",
-        side.estimate,
-        side.record.cost,
-        seen.bytes_by_gpu,
-        seen.bandwidth,
-        side.spec.devices[1:] if side.spec else (),
+        title=side.title,
+        phase=side.phase,
+        rates=side.rates.window(now),
+        process_bytes=measures.process_bytes,
+        gpu_bytes=sum(measures.bytes_by_gpu.values()) if measures.bytes_by_gpu else None,
+        memory=side.memory,
+        kv=side.kv,
+        build_seconds=side.build_seconds,
+        last_rate=next(rated, None),
+        prompt_tokens=prompt_tokens,
+        cached_tokens=cached_tokens,
+        spans=side.record.spans(),
+        gaps=side.record.gaps,
+        device=spec.device if spec else "",
+        estimate=side.estimate,
+        cost=side.record.cost,
+        bytes_by_gpu=measures.bytes_by_gpu,
+        bandwidth=measures.bandwidth,
+        others=spec.devices[1:] if spec else (),
     )

@@ -1,4 +1,4 @@
-"""Looks at the processes and devices in a thread, twice a second, and makes the snapshots."""
+"""Samples processes and devices in a thread, twice a second, and makes the snapshots that panels draw."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from app.state.prepare.bandwidth_cache import key, read_bandwidths
 from app.state.side.side import Side
 from app.state.side.snapshot import Snapshot
-from app.state.side.take_snapshot import Seen, side_snapshot
+from app.state.side.take_snapshot import ProcessMeasures, side_snapshot
 from engines.measure.gpu import GpuSample, GpuSampler
 from engines.measure.telemetry import Telemetry
 from engines.plan.hardware.hardware import Device
@@ -23,65 +23,87 @@ class _Sample:
     resident: Mapping[int, int] = field(default_factory=dict)
     """Bytes by process id, children included."""
     on_gpus: Mapping[int, Mapping[int, int]] = field(default_factory=dict)
-    """By process id the same, children included, by the index of the GPU."""
+    """Bytes by process id, children included, and by the index of the GPU."""
     gpus: tuple[GpuSample, ...] = ()
     memory_total: int = 0
     memory_used: int = 0
     cpu_percent: float | None = None
     bandwidths: Mapping[str, float] = field(default_factory=dict)
-    """By a device's name, where it was measured."""
+    """Measured bytes per second, by the name of the device."""
 
 
 class TelemetrySampler:
     """Keeps the newest sample; `snapshot` never waits for one."""
 
     def __init__(
-        self, sides: Callable[[], tuple[Side, Side]], devices: Callable[[], tuple[Device, ...]]
+        self,
+        sides: Callable[[], tuple[Side, Side]],
+        devices: Callable[[], tuple[Device, ...]],
+        on_error: Callable[[Exception], None] = lambda _: None,
     ) -> None:
-        self._sides, self._devices = sides, devices
+        """Create it.
+
+        Args:
+            on_error: called with the first of several equal errors in a row.
+        """
+        self._sides, self._devices, self._on_error = sides, devices, on_error
         self._telemetry, self._gpus = Telemetry(), GpuSampler()
         self._sample = _Sample()
         self._started = time.monotonic()
+        self._last_error = ""
 
     async def run(self) -> None:
-        """Sample until cancelled."""
+        """Sample until cancelled. A sample that fails is reported, and the next one is taken."""
         while True:
-            pids = [side.process.pid for side in self._sides() if side.process]
-            self._sample = await asyncio.to_thread(self._look, pids, self._devices())
+            pids = [side.pid for side in self._sides() if side.pid]
+            try:
+                self._sample = await asyncio.to_thread(self._look, pids, self._devices())
+            except Exception as error:  # drivers and /proc fail in many ways; panels keep the last sample
+                self._report(error)
+            else:
+                self._last_error = ""
             await asyncio.sleep(SAMPLE_SECONDS)
 
     def snapshot(self) -> Snapshot:
-        """Everything that panels show, now."""
+        """Return everything that panels show, now."""
         now = time.monotonic() - self._started
         for side in self._sides():
             side.rates.add(now, side.rate())
-        left, right = (side_snapshot(side, now, self._seen(side)) for side in self._sides())
+        left, right = (side_snapshot(side, now, self._measures(side)) for side in self._sides())
         sample = self._sample
         return Snapshot(
             now, left, right, sample.memory_total, sample.memory_used, sample.cpu_percent, sample.gpus
         )
 
+    def _report(self, error: Exception) -> None:
+        message = repr(error)
+        if message != self._last_error:
+            self._last_error = message
+            self._on_error(error)
+
     def _look(self, pids: list[int], devices: tuple[Device, ...]) -> _Sample:
         machine, gpus = self._telemetry.sample_machine(), self._gpus.sample()
         found = {pid: self._telemetry.sample_process(pid) for pid in pids}
-        members = {pid: self._telemetry.members(pid) for pid in pids}
+        trees = {pid: self._telemetry.members(pid) for pid in pids}
         on_gpus = {
-            pid: {gpu.index: size for gpu in gpus if (size := gpu.memory_of(family)) is not None}
-            for pid, family in members.items()
+            pid: {gpu.index: size for gpu in gpus if (size := gpu.memory_of(tree)) is not None}
+            for pid, tree in trees.items()
         }
         known = read_bandwidths()
         return _Sample(
-            {pid: one.resident_bytes for pid, one in found.items() if one},
-            on_gpus,
-            gpus,
-            machine.memory_total,
-            machine.memory_used,
-            machine.cpu_percent,
-            {device.name: known[key(device)] for device in devices if key(device) in known},
+            resident={pid: one.resident_bytes for pid, one in found.items() if one},
+            on_gpus=on_gpus,
+            gpus=gpus,
+            memory_total=machine.memory_total,
+            memory_used=machine.memory_used,
+            cpu_percent=machine.cpu_percent,
+            bandwidths={device.name: known[key(device)] for device in devices if key(device) in known},
         )
 
-    def _seen(self, side: Side) -> Seen:
-        pid = side.process.pid if side.process else 0
+    def _measures(self, side: Side) -> ProcessMeasures:
+        pid = side.pid or 0
         device = side.spec.device if side.spec else ""
         sample = self._sample
-        return Seen(sample.resident.get(pid), sample.on_gpus.get(pid, {}), sample.bandwidths.get(device))
+        return ProcessMeasures(
+            sample.resident.get(pid), sample.on_gpus.get(pid, {}), sample.bandwidths.get(device)
+        )

@@ -16,12 +16,13 @@ from app.state.conversation.attachment import LARGEST, Attachment, pasted
 from app.state.conversation.conversation import Turn
 from app.state.conversation.draft import Draft
 from app.state.conversation.prompt_store import PromptStore
-from app.state.conversation.token_counter import Counted, PromptTokenCounter
 from app.state.side.pacing import displayable
+from app.state.side.phase import Phase
 from app.state.side.side import Side
-from app.state.side.snapshot import Phase
+from app.state.side.token_counter import Counted, PromptTokenCounter
 from app.widgets.chat.attachment_list import AttachmentItem, AttachmentList
 from app.widgets.chat.prompt import PromptInput
+from engines.worker.protocol import TokensCounted
 
 if TYPE_CHECKING:
     from app.playground import Playground
@@ -47,7 +48,9 @@ class Composer(Vertical):
         """The turn whose prompt is being edited."""
         self._draft = self._aside = Draft()
         """What is being written; and what was, before an edit began."""
-        self._counting = PromptTokenCounter(self.app, self._beside, self._show_count)
+        self._counting = PromptTokenCounter(
+            lambda: self.app.sides, self._count_tokens, self._beside, self._show_count
+        )
         self._keeping = PromptStore(self._beside)
         self._folder = ""
         """Where the last file was, and the next one is looked for."""
@@ -193,6 +196,13 @@ class Composer(Vertical):
         if draft.attachments != before.attachments:
             await self.query_one(AttachmentList).show(draft.attachments, self._counting.tokens)
         self.recount()
+
+    async def _count_tokens(
+        self, side: Side, prompt: str, above: int | None, texts: tuple[str, ...]
+    ) -> TokensCounted | None:
+        system_prompt = self.app.settings.chat(side.name).system_prompt
+        messages = side.conversation.messages_with(system_prompt, prompt, above)
+        return await self.app.engine(side).count_tokens(messages, texts)
 
     def recount(self) -> None:
         """The prompt, the conversation or an engine has changed."""

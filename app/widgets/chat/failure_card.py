@@ -18,7 +18,7 @@ class FailureCard(Vertical):
         yield Static(classes="failure-text", markup=False)
         with Horizontal(classes="failure-buttons"):
             yield Button("Restart (F9)", variant="error", compact=True, action="screen.restart")
-            yield Button("Choose (F2)", compact=True, action="app.prepare")
+            yield Button("Choose (F2)", compact=True, action="app.open('prepare')")
 
     def on_mount(self) -> None:
         """All is well."""

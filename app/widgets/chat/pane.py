@@ -12,8 +12,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from app.state.prepare.build_state import BuildState
+from app.state.side.phase import Phase
 from app.state.side.side import Side
-from app.state.side.snapshot import Phase
 from app.units import count_text, rate_text, seconds_text
 from app.widgets.chat.failure_card import FailureCard
 from app.widgets.chat.transcript.drawn_turn import RenderedTurn

@@ -9,7 +9,7 @@ from math import ceil, floor, isfinite, log10
 from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
-from app.state.side.snapshot import WINDOW_SECONDS
+from app.state.side.rate_series import WINDOW_SECONDS
 
 MUTED = "$foreground-muted"
 """Style of what is only there for orientation."""

@@ -15,7 +15,8 @@ from textual.signal import Signal
 from textual.widget import Widget
 
 from app.state.side.pacing import BUSY_RATE
-from app.state.side.snapshot import Phase, SideSnapshot, Snapshot
+from app.state.side.phase import Phase
+from app.state.side.snapshot import SideSnapshot, Snapshot
 
 NO_ENGINE = "No engine yet: choose one with F2"
 PANEL_SECONDS, BUSY_PANEL_SECONDS = 0.4, 0.9

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import isfinite
 
-from app.state.side.snapshot import WINDOW_SECONDS
+from app.state.side.rate_series import WINDOW_SECONDS
 from app.widgets.panels.drawing import Samples
 
 GAP_SECONDS = 1.5

@@ -10,7 +10,7 @@ from textual.strip import Strip
 from textual_plot import HiResMode, PlotWidget
 from textual_plot.plot_widget import Canvas, Legend
 
-from app.state.side.snapshot import WINDOW_SECONDS
+from app.state.side.rate_series import WINDOW_SECONDS
 
 TIMES = (-60.0, -45.0, -30.0, -15.0, 0.0)
 LABEL_CELLS = 6

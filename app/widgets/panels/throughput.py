@@ -11,7 +11,9 @@ from rich.cells import cell_len
 from textual import events, on
 from textual.content import Content
 
-from app.state.side.snapshot import WINDOW_SECONDS, Phase, SideSnapshot, Snapshot
+from app.state.side.phase import Phase
+from app.state.side.rate_series import WINDOW_SECONDS
+from app.state.side.snapshot import SideSnapshot, Snapshot
 from app.units import rate_text
 from app.widgets.panels.drawing import MUTED, fit_pieces, lines, nice_ceiling, one_line, sparkline
 from app.widgets.panels.panel import NO_ENGINE, Panel, has_engine, sides

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from textual.content import Content
 
-from app.state.side.snapshot import Phase, SideSnapshot, Snapshot, Span
+from app.state.side.phase import Phase, Span
+from app.state.side.snapshot import SideSnapshot, Snapshot
 from app.units import seconds_text
 from app.widgets.panels.drawing import MUTED, BarPart, stacked_bar
 

@@ -15,8 +15,9 @@ from app.state.prepare import machine_state as surroundings
 from app.state.prepare.forecast import Forecast, Loaded, forecast
 from app.state.prepare.machine_state import MachineState
 from app.state.settings.settings import EngineChoice
-from app.state.side.side import ANSWERING, Side
-from app.state.side.snapshot import Phase, SideSnapshot, Snapshot
+from app.state.side.phase import ANSWERING, Phase
+from app.state.side.side import Side
+from app.state.side.snapshot import SideSnapshot, Snapshot
 from app.widgets.panels.cost import speed_text
 from app.widgets.prepare.engine_picker import EnginePicker
 from engines.plan.checkpoint.checkpoint import Checkpoint

@@ -18,7 +18,7 @@ from app.state.conversation.conversation_file import read_conversation
 from app.state.conversation.saved_conversations import saved_conversations
 from app.state.settings.paths import conversation_folder
 from app.state.settings.settings import EngineChoice, Settings, TimingMode
-from app.state.side.snapshot import Phase
+from app.state.side.phase import Phase
 from app.widgets.chat.pane import Pane
 from app.widgets.chat.prompt import PromptInput
 from app.widgets.chat.speed_comparison import SpeedComparison
@@ -217,8 +217,8 @@ async def test_a_killed_worker_costs_its_side_alone(settings: Settings) -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await ask(pilot, "Hello")
-        assert app.left.process
-        os.kill(app.left.process.pid, signal.SIGKILL)
+        assert app.left.pid
+        os.kill(app.left.pid, signal.SIGKILL)
         await wait_until(pilot, lambda: app.left.phase is Phase.FAILED)
         await pilot.pause(0.3)
         assert "SIGKILL" in failure(app, "left")
@@ -242,8 +242,8 @@ async def test_a_worker_killed_while_answering_keeps_what_was_said(settings: Set
         await until_ready(pilot)
         await pilot.press(*"Hello", "enter")
         await wait_until(pilot, lambda: len(app.left.conversation.turns[0].token_ids) > 10)
-        assert app.left.process
-        os.kill(app.left.process.pid, signal.SIGKILL)
+        assert app.left.pid
+        os.kill(app.left.pid, signal.SIGKILL)
         await wait_until(pilot, lambda: bool(app.right.conversation.turns[-1].reason))
         await pilot.pause(0.3)
         turn = app.left.conversation.turns[0]

@@ -20,7 +20,7 @@ from app.screens.help import HelpScreen
 from app.screens.prepare import PrepareScreen
 from app.screens.store import StoreScreen
 from app.state.settings.settings import EngineChoice, Settings, load_settings
-from app.state.side.snapshot import Phase
+from app.state.side.phase import Phase
 from app.widgets.chat.failure_card import FailureCard
 from app.widgets.chat.pane import Pane
 from app.widgets.chat.prompt import PromptInput
@@ -53,8 +53,8 @@ async def test_with_the_mouse_alone(settings: Settings) -> None:
         await until_ready(pilot)
         await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
         assert app.left.title == "OpenVINO int4"
-        assert app.left.process
-        os.kill(app.left.process.pid, signal.SIGKILL)
+        assert app.left.pid
+        os.kill(app.left.pid, signal.SIGKILL)
         await wait_until(pilot, lambda: app.left.phase is Phase.FAILED)
         card = app.screen.query_one("#pane-left", Pane).query_one(FailureCard)
         await wait_until(pilot, lambda: card.display and card.region.height > 3)

@@ -26,7 +26,7 @@ from app.state.conversation.conversation_file import ConversationFile
 from app.state.conversation.saved_conversations import saved_conversations
 from app.state.settings.paths import conversation_folder, document_folder
 from app.state.settings.settings import EngineChoice, Settings
-from app.state.side.snapshot import Phase
+from app.state.side.phase import Phase
 from app.widgets.chat.pane import Pane
 from app.widgets.chat.prompt import PromptInput
 from app.widgets.forms.conversation_list import ConversationList

@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 from app.playground import Playground
 from app.state.prepare import bandwidth_cache as bandwidths
 from app.state.settings.settings import Settings
-from app.state.side.snapshot import Phase
+from app.state.side.phase import Phase
 from app.widgets.panels.answer_panel import AnswerPanel
 from app.widgets.panels.device import DevicePanel
 from app.widgets.panels.memory_panel import MemoryPanel
@@ -65,7 +65,7 @@ async def test_the_estimate_stands_beside_what_is_loaded(settings: Settings) -> 
         await pilot.press("f7")
         await wait_until(pilot, lambda: shown(pilot, MemoryPanel).count("in all") == 2)
         assert shown(pilot, MemoryPanel).count("KV cache") == 2
-        await app.left.close()
+        await app.engine(app.left).close()
         assert app.left.estimate is None
         await wait_until(pilot, lambda: shown(pilot, MemoryPanel).count("in all") == 1)
 

@@ -13,7 +13,7 @@ from app.screens.chat import ChatScreen
 from app.screens.prepare import PrepareScreen
 from app.screens.store import StoreScreen
 from app.state.settings.settings import EngineChoice, Settings
-from app.state.side.snapshot import Phase
+from app.state.side.phase import Phase
 from app.widgets.prepare.build_progress import BuildProgress
 from app.widgets.prepare.checkpoint_picker import CheckpointPicker
 from app.widgets.prepare.engine_picker import EnginePicker
@@ -64,7 +64,7 @@ async def test_another_precision_on_one_side(settings: Settings) -> None:
     app = Playground(settings)
     async with app.run_test(size=(120, 40)) as pilot:
         await until_ready(pilot)
-        before = app.right.process
+        before = app.right.pid
         await pilot.press("f2")
         screen = await open_prepare(pilot)
         picker = screen.query_one("#engine-left", EnginePicker)
@@ -74,7 +74,7 @@ async def test_another_precision_on_one_side(settings: Settings) -> None:
         await pilot.pause()
         await pilot.press("ctrl+b")
         await wait_until(pilot, lambda: app.left.title == "OpenVINO int4" and app.left.phase is Phase.READY)
-        assert app.right.process is before
+        assert app.right.pid == before
 
 
 async def test_unavailable_precisions_are_refused_with_the_reason(settings: Settings) -> None:

@@ -16,7 +16,7 @@ from app.screens.calibration import CalibrationScreen
 from app.screens.prepare import PrepareScreen
 from app.state.settings.paths import environment_folder
 from app.state.settings.settings import EngineChoice, Settings
-from app.state.side.snapshot import Phase
+from app.state.side.phase import Phase
 from app.widgets.prepare.checkpoint_picker import CheckpointPicker
 from app.widgets.prepare.engine_picker import EnginePicker
 from app.widgets.prepare.option_row import OptionRow

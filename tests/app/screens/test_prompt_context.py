@@ -16,7 +16,7 @@ from app.state.conversation.prompt_history import read_prompts
 from app.state.conversation.saved_conversations import matching, saved_conversations
 from app.state.settings.paths import conversation_folder, prompt_history_file
 from app.state.settings.settings import ContextFull, EngineChoice, Settings
-from app.state.side.snapshot import Phase
+from app.state.side.phase import Phase
 from app.widgets.chat.attachment_list import AttachmentItem
 from app.widgets.chat.composer import Composer
 from engines.worker.protocol import Sampling

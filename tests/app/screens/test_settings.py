@@ -18,7 +18,7 @@ from app.screens.prepare import PrepareScreen
 from app.screens.settings import SettingsScreen, theme_names
 from app.state.settings.setting_rows import ROWS
 from app.state.settings.settings import Settings, TimingMode, load_settings
-from app.state.side.snapshot import Phase
+from app.state.side.phase import Phase
 from app.themes import THEMES
 from app.widgets.forms.ascii_checkbox import AsciiCheckbox
 from app.widgets.forms.setting import Setting
@@ -173,16 +173,16 @@ async def test_what_happens_meanwhile_is_told_where_it_is_not_seen(settings: Set
         await opened(pilot)
         await until_ready(pilot)
         await wait_until(pilot, lambda: told(app).count("is ready") == 2)
-        assert app.left.process
-        os.kill(app.left.process.pid, signal.SIGKILL)
+        assert app.left.pid
+        os.kill(app.left.pid, signal.SIGKILL)
         await wait_until(pilot, lambda: "Left: the engine died" in told(app))
         await pilot.press("escape")
         await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
         app.clear_notifications()
         await pilot.press("f9")
         await until_ready(pilot)
-        assert app.right.process
-        os.kill(app.right.process.pid, signal.SIGKILL)
+        assert app.right.pid
+        os.kill(app.right.pid, signal.SIGKILL)
         await wait_until(pilot, lambda: app.right.phase is Phase.FAILED)
         await pilot.pause(0.1)
         assert not told(app)

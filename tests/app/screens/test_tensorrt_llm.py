@@ -12,9 +12,9 @@ from textual.widgets import Input, Select
 from app.playground import Playground
 from app.screens.prepare import PrepareScreen
 from app.state.settings.settings import EngineChoice
-from app.state.side.snapshot import Phase
+from app.state.side.phase import Phase
 from app.widgets.prepare.engine_picker import EnginePicker
-from engines.worker.process_tree import members
+from engines.worker.process_tree import ProcessTree
 from engines.worker.protocol import Sampling
 from tests.app.driving import (
     ask,
@@ -54,7 +54,7 @@ async def test_from_the_picker_to_the_chat() -> None:
         assert app.left.kv is not None
         assert app.left.kv.block_tokens == 32
         assert (app.left.kv.used_blocks or 0) >= 2
-        processes = [one for side in app.sides if side.process for one in members(side.process.pid)]
+        processes = [one for side in app.sides if side.pid for one in ProcessTree(side.pid).members()]
         assert len(processes) >= 2
         await pilot.press("ctrl+q")
     assert not [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
@@ -75,8 +75,8 @@ async def test_stop_death_and_restart(monkeypatch: pytest.MonkeyPatch) -> None:
         await pilot.press("escape")
         await until_answered(pilot)
         assert app.left.conversation.turns[-1].reason == "stopped"
-        assert app.left.process is not None
-        psutil.Process(app.left.process.pid).kill()
+        assert app.left.pid
+        psutil.Process(app.left.pid).kill()
         await wait_until(pilot, lambda: app.left.phase is Phase.FAILED)
         assert app.left.error is not None
         assert "SIGKILL" in app.left.error.message

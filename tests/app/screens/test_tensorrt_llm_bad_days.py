@@ -18,7 +18,7 @@ from app.playground import Playground
 from app.screens.prepare import PrepareScreen
 from app.state.settings.paths import engine_store
 from app.state.settings.settings import Settings
-from app.state.side.snapshot import Phase
+from app.state.side.phase import Phase
 from app.widgets.chat.prompt import PromptInput
 from app.widgets.prepare.build_progress import BuildProgress
 from app.widgets.prepare.engine_picker import EnginePicker
@@ -65,8 +65,8 @@ async def restart(pilot: Pilot[None]) -> None:
 
 def kill(app: Playground) -> None:
     """End the left engine."""
-    assert app.left.process is not None
-    psutil.Process(app.left.process.pid).kill()
+    assert app.left.pid
+    psutil.Process(app.left.pid).kill()
 
 
 @pytest.mark.usefixtures("environment")

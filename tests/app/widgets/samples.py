@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from textual.app import App, ComposeResult
 
-from app.state.side.answer_cost import ONLY_IN_TURN, AnswerCost
-from app.state.side.snapshot import Phase, SideSnapshot, Snapshot, Span
+from app.state.side.answer_cost import AnswerCost
+from app.state.side.cost_counter import ONLY_IN_TURN
+from app.state.side.phase import Phase, Span
+from app.state.side.snapshot import SideSnapshot, Snapshot
 from app.themes import THEMES, variable_defaults
 from app.widgets.panels.panel import Panel
 from engines.measure.gpu import GpuSample

@@ -8,7 +8,7 @@ import resource
 import shutil
 import signal
 import sys
-from contextlib import aclosing
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,9 +16,10 @@ import pytest
 from engines.build.prepare import PreparedEngine, Step, prepare
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
+from engines.errors import EngineError
 from engines.worker import protocol
 from engines.worker.process import EngineProcess
-from tests.engines.worker.helpers import eventually, is_gone
+from tests.engines.worker.helpers import eventually, is_gone, load
 
 
 class Workers:
@@ -38,9 +39,27 @@ def openvino(checkpoint: Path) -> EngineSpec:
     return EngineSpec(str(checkpoint), "openvino", "int8", context=256)
 
 
-async def steps(spec: EngineSpec, root: Path) -> list[Step]:
-    """All steps."""
-    return [step async for step in prepare(spec, EngineStore(root / "store"), root / "log")]
+async def prepared(
+    spec: EngineSpec, root: Path, workers: Workers | None = None, found: list[Step] | None = None
+) -> PreparedEngine:
+    """Prepare with a worker that has ended afterwards; `found` gets the steps.
+
+    Raises:
+        EngineError: as `prepare`.
+    """
+    process = await (workers or Workers()).start(spec.backend, root / "log")
+    on_step: Callable[[Step], None] = (lambda _: None) if found is None else found.append
+    try:
+        return await prepare(spec, EngineStore(root / "store"), process, on_step)
+    finally:
+        await process.kill()
+
+
+async def failure(spec: EngineSpec, root: Path) -> EngineError:
+    """Return the error with which preparing fails."""
+    with pytest.raises(EngineError) as caught:
+        await prepared(spec, root)
+    return caught.value
 
 
 def log_lines(found: list[Step]) -> str:
@@ -59,61 +78,72 @@ def assert_nothing_left(store: EngineStore) -> None:
 
 async def test_built_once_then_reused_until_the_checkpoint_changes(tiny_llama: Path, tmp_path: Path) -> None:
     checkpoint = shutil.copytree(tiny_llama, tmp_path / "checkpoint")
-    built = await steps(openvino(checkpoint), tmp_path)
-    assert isinstance(built[-1], PreparedEngine), built[-1]
-    assert not built[-1].reused
-    again = await steps(openvino(checkpoint), tmp_path)
-    assert isinstance(again[-1], PreparedEngine)
-    assert again[-1].reused
+    assert not (await prepared(openvino(checkpoint), tmp_path)).reused
+    assert (await prepared(openvino(checkpoint), tmp_path)).reused
     os.utime(checkpoint / "model.safetensors")
-    anew = await steps(openvino(checkpoint), tmp_path)
-    assert "built anew, because the checkpoint's model.safetensors changed" in log_lines(anew)
+    found: list[Step] = []
+    assert not (await prepared(openvino(checkpoint), tmp_path, found=found)).reused
+    assert "rebuilding, because the checkpoint's model.safetensors changed" in log_lines(found)
 
 
-@pytest.mark.parametrize("how", ["aclose", "cancel"])
-async def test_cancelling_a_build_leaves_nothing(tiny_llama: Path, tmp_path: Path, how: str) -> None:
-    workers, store = Workers(), EngineStore(tmp_path / "store")
-    building = asyncio.Event()
+async def test_a_worker_that_built_nothing_can_load(tiny_llama: Path, tmp_path: Path) -> None:
+    """One process is enough for an engine that is in the store, and for one that needs no build."""
+    await prepared(openvino(tiny_llama), tmp_path)
+    store = EngineStore(tmp_path / "store")
+    for spec in (openvino(tiny_llama), EngineSpec(str(tiny_llama), "pytorch", "fp32", context=256)):
+        process = await EngineProcess.start(spec.backend, tmp_path / "log")
+        engine = await prepare(spec, store, process, lambda _: None)
+        assert process.alive
+        await load(process, engine.spec, engine.directory)
+        await process.close()
 
-    async def build() -> None:
-        async with aclosing(prepare(openvino(tiny_llama), store, tmp_path / "log", workers.start)) as found:
-            async for step in found:
-                if isinstance(step, protocol.Stage):
-                    os.kill(workers.started[0].pid, signal.SIGSTOP)
-                    building.set()
-                    if how == "aclose":
-                        return
 
-    task = asyncio.create_task(build())
-    await asyncio.wait_for(building.wait(), 30)
-    await asyncio.sleep(0.1)
+async def test_a_build_ends_its_worker(tiny_llama: Path, tmp_path: Path) -> None:
+    process = await EngineProcess.start("openvino", tmp_path / "log")
+    await prepare(openvino(tiny_llama), EngineStore(tmp_path / "store"), process, lambda _: None)
+    assert not process.alive
+    assert is_gone(process.pid)
+
+
+async def test_cancelling_a_build_leaves_nothing(tiny_llama: Path, tmp_path: Path) -> None:
+    store, building = EngineStore(tmp_path / "store"), asyncio.Event()
+    process = await EngineProcess.start("openvino", tmp_path / "log")
+
+    def take(step: Step) -> None:
+        if isinstance(step, protocol.Stage):
+            os.kill(process.pid, signal.SIGSTOP)
+            building.set()
+
+    task = asyncio.create_task(prepare(openvino(tiny_llama), store, process, take))
+    await asyncio.wait_for(building.wait(), 100)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert is_gone(workers.started[0].pid)
+    assert task.cancelled()
+    assert is_gone(process.pid)
     assert_nothing_left(store)
 
 
 async def test_killed_while_building(tiny_llama: Path, tmp_path: Path) -> None:
-    workers, store = Workers(), EngineStore(tmp_path / "store")
-    found = []
-    async for step in prepare(openvino(tiny_llama), store, tmp_path / "log", workers.start):
-        found.append(step)
+    store = EngineStore(tmp_path / "store")
+    process = await EngineProcess.start("openvino", tmp_path / "log")
+
+    def take(step: Step) -> None:
         if isinstance(step, protocol.Stage):
-            os.kill(workers.started[0].pid, signal.SIGKILL)
-    assert isinstance(found[-1], protocol.Error)
-    assert found[-1].message == "The worker ended: killed by SIGKILL."
+            os.kill(process.pid, signal.SIGKILL)
+
+    with pytest.raises(EngineError, match=r"The worker ended: killed by SIGKILL\."):
+        await prepare(openvino(tiny_llama), store, process, take)
     assert_nothing_left(store)
 
 
 async def test_two_apps_build_the_same_engine(tiny_llama: Path, tmp_path: Path) -> None:
-    first, second = await asyncio.gather(
-        steps(openvino(tiny_llama), tmp_path), steps(openvino(tiny_llama), tmp_path)
+    found: list[Step] = []
+    ends = await asyncio.gather(
+        prepared(openvino(tiny_llama), tmp_path, found=found),
+        prepared(openvino(tiny_llama), tmp_path, found=found),
     )
-    ends = [first[-1], second[-1]]
-    assert all(isinstance(end, PreparedEngine) for end in ends), ends
-    assert sorted(end.reused for end in ends if isinstance(end, PreparedEngine)) == [False, True]
-    words = "another trt-playground is building this engine; waiting for it"
-    assert words in log_lines(first) + log_lines(second)
+    assert sorted(end.reused for end in ends) == [False, True]
+    assert "another trt-playground is building this engine; waiting for it" in log_lines(found)
 
 
 async def test_the_app_is_killed_in_a_build_and_the_next_one_sweeps(tiny_llama: Path, tmp_path: Path) -> None:
@@ -128,25 +158,19 @@ async def test_the_app_is_killed_in_a_build_and_the_next_one_sweeps(tiny_llama: 
     await app.wait()
     assert await eventually(lambda: is_gone(int((tmp_path / "pid").read_text())), 2)
     assert len(list((store.root / "building").iterdir())) == 1
-    found = await steps(openvino(tiny_llama), tmp_path)
-    assert isinstance(found[-1], PreparedEngine), found[-1]
+    await prepared(openvino(tiny_llama), tmp_path)
     assert not list((store.root / "building").iterdir())
 
 
 async def test_a_disk_that_is_full(tiny_llama: Path, tmp_path: Path) -> None:
     """A limit on the size of files stands in for the disk: writes fail in the worker as they do there."""
-    workers, store = Workers(), EngineStore(tmp_path / "store")
-
-    async def start(backend: str, log: Path) -> EngineProcess:
-        process = await workers.start(backend, log)
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (100_000, 100_000))
-        return process
-
-    found = [step async for step in prepare(openvino(tiny_llama), store, tmp_path / "log", start)]
-    assert isinstance(found[-1], protocol.Error)
-    assert found[-1].code == "disk-full"
-    assert found[-1].message.startswith("The disk ")
-    assert found[-1].hint.startswith("Free some space")
+    store = EngineStore(tmp_path / "store")
+    process = await EngineProcess.start("openvino", tmp_path / "log")
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (100_000, 100_000))
+    with pytest.raises(EngineError, match=r"^The disk ") as caught:
+        await prepare(openvino(tiny_llama), store, process, lambda _: None)
+    assert caught.value.code == "disk-full"
+    assert caught.value.hint.startswith("Free some space")
     assert_nothing_left(store)
 
 
@@ -173,25 +197,14 @@ async def test_a_checkpoint_that_is_none(tiny_llama: Path, tmp_path: Path, damag
         (folder / "model.safetensors").write_bytes(b"\xff" * 100)
     elif damage == "no tokenizer":
         (folder / "tokenizer.json").unlink()
-    found = await steps(openvino(folder), tmp_path)
-    assert isinstance(found[-1], protocol.Error)
-    assert found[-1].code == code
-    assert found[-1].message
-    assert found[-1].hint
-
-
-async def test_an_interpreter_that_is_not_there(tiny_llama: Path, tmp_path: Path) -> None:
-    async def start(backend: str, log: Path) -> EngineProcess:
-        return await EngineProcess.start(backend, log, "/nowhere/python")
-
-    found = [s async for s in prepare(openvino(tiny_llama), EngineStore(tmp_path), tmp_path / "log", start)]
-    assert isinstance(found[0], protocol.Error)
-    assert found[0].code == "no-worker"
+    error = await failure(openvino(folder), tmp_path)
+    assert error.code == code
+    assert error.message
+    assert error.hint
 
 
 async def test_a_store_that_cannot_be_written(tiny_llama: Path, tmp_path: Path) -> None:
     (tmp_path / "store").write_text("a file")
-    found = await steps(openvino(tiny_llama), tmp_path)
-    assert isinstance(found[-1], protocol.Error)
-    assert found[-1].code == "disk"
-    assert found[-1].message.startswith("The engine store cannot be written: ")
+    error = await failure(openvino(tiny_llama), tmp_path)
+    assert error.code == "disk"
+    assert error.message.startswith("The engine store cannot be written: ")

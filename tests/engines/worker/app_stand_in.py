@@ -12,7 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
-from engines.build.prepare import prepare
+from engines.build.prepare import Step, prepare
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
 from engines.worker import protocol
@@ -28,11 +28,18 @@ async def main(scratch: Path, checkpoint: str, backend: str = "") -> None:
         return workers[-1]
 
     if backend:
-        spec = EngineSpec(checkpoint, backend, "int8")
-        async for step in prepare(spec, EngineStore(scratch / "store"), scratch / "log", start):
+        building = asyncio.Event()
+
+        def take(step: Step) -> None:
             if isinstance(step, protocol.Stage):
                 os.kill(workers[0].pid, signal.SIGSTOP)
-                break
+                building.set()
+
+        worker = await start(backend, scratch / "log")
+        spec = EngineSpec(checkpoint, backend, "int8")
+        build = asyncio.create_task(prepare(spec, EngineStore(scratch / "store"), worker, take))
+        await building.wait()
+        assert not build.done()
     else:
         worker = await start("pytorch", scratch / "log")
         await worker.ask(protocol.Describe(1))

@@ -24,9 +24,9 @@ def pytorch_spec(checkpoint: Path, context: int = 2048, **fields: object) -> Eng
     return EngineSpec(str(checkpoint), "pytorch", "fp32", context=context, **fields)  # type: ignore[arg-type]
 
 
-async def load(process: EngineProcess, spec: EngineSpec) -> protocol.Ready:
+async def load(process: EngineProcess, spec: EngineSpec, directory: str = "") -> protocol.Ready:
     """Load, and insist that it worked."""
-    event = await process.ask(protocol.Load(process.next_id(), spec.to_json()))
+    event = await process.ask(protocol.Load(process.next_id(), spec.to_json(), directory))
     assert isinstance(event, protocol.Ready), event
     return event
 

@@ -28,7 +28,7 @@ from tests.engines.worker.helpers import (
     session_is_empty,
 )
 
-NONSENSE = "The worker sent what is no message: "
+NONSENSE = "The worker sent an invalid message: "
 
 
 async def misbehave(
@@ -45,11 +45,11 @@ async def misbehave(
         ("no_json", "worker-nonsense", NONSENSE + "not JSON: 'Loading weights: 100%"),
         ("wrong_types", "worker-nonsense", NONSENSE + "done.reason: '5' is not str"),
         ("long_line", "worker-nonsense", NONSENSE + "Separator is not found"),
-        ("other_protocol", "worker-nonsense", NONSENSE + "it speaks protocol 99, not 2"),
-        ("no_hello", "worker-nonsense", NONSENSE + "it does not begin with hello"),
+        ("other_protocol", "worker-nonsense", NONSENSE + "protocol 99, expected 2"),
+        ("no_hello", "worker-nonsense", NONSENSE + "the first one is not hello"),
         ("flood", "worker-nonsense", NONSENSE + "more than 10,000 lines within a second"),
-        ("closed_output", "worker-nonsense", "The worker closed its output and ran on."),
-        ("silent", "worker-hung", "The worker has given no sign of life for 1.5 seconds."),
+        ("closed_output", "worker-nonsense", "The worker closed its output and kept running."),
+        ("silent", "worker-hung", "The worker has sent nothing for 1.5 seconds."),
         ("forked_child", "worker-died", "The worker ended: killed by SIGKILL."),
         ("half_a_line", "worker-died", "The worker ended: killed by SIGKILL."),
         ("no_such_function", "worker-died", "The worker ended: exit code 1."),
@@ -157,7 +157,7 @@ async def test_stopped_by_the_system_counts_as_hung_and_is_removed(tiny_llama: P
     error = last_error(events)
     assert (error.code, error.message) == (
         "worker-hung",
-        "The worker has given no sign of life for 2 seconds.",
+        "The worker has sent nothing for 2 seconds.",
     )
     assert is_gone(process.pid)
 

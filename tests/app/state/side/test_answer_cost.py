@@ -10,10 +10,10 @@ import pytest
 
 from app.state.conversation.conversation import Turn
 from app.state.settings.settings import TimingMode
-from app.state.side.answer_cost import NO_COUNTER, ONLY_IN_TURN, TOO_SHORT, AnswerCost, cost_of, counted
+from app.state.side.answer_cost import AnswerCost
+from app.state.side.cost_counter import NO_COUNTER, ONLY_IN_TURN, TOO_SHORT, cost_of, count_cost
 from app.state.side.side import Side
 from engines.build.spec import EngineSpec
-from engines.build.store import EngineStore
 from engines.measure.energy import EnergyCounter
 from engines.measure.timing import Timing
 from engines.plan.checkpoint.checkpoint import read_checkpoint
@@ -23,9 +23,9 @@ TIMING = Timing(tokens=50, ttft=0.1, tpot=0.01, decode_rate=100.0)
 
 
 @pytest.fixture
-def side(tiny: Path, tmp_path: Path) -> Side:
+def side(tiny: Path) -> Side:
     """A side whose engine would run on a GPU."""
-    made = Side("left", EngineStore(tmp_path), tmp_path)
+    made = Side("left")
     made.checkpoint = read_checkpoint(tiny)
     made.spec = EngineSpec(str(tiny), "pytorch", "bf16", "cuda:0")
     return made
@@ -69,7 +69,7 @@ async def test_energy_is_the_counter_s_difference_by_the_tokens(
     side: Side, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gpu = use(monkeypatch, 1_000)
-    async with counted(side, turn(TimingMode.IN_TURN), EnergyCounter()):
+    async with count_cost(side, turn(TimingMode.IN_TURN), EnergyCounter()):
         gpu.millijoules = 26_000
     assert side.record.cost
     assert side.record.cost.joules == pytest.approx(0.5)
@@ -84,14 +84,14 @@ async def test_an_engine_on_two_gpus_spends_on_both_and_each_reads_its_half(
     both = Gpu(uuid="GPU-0", millijoules=0), Gpu(uuid="GPU-1", millijoules=0)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setitem(sys.modules, "pynvml", Nvml(both))
-    async with counted(side, turn(TimingMode.IN_TURN), EnergyCounter()):
+    async with count_cost(side, turn(TimingMode.IN_TURN), EnergyCounter()):
         both[0].millijoules, both[1].millijoules = 20_000, 30_000
     assert side.record.cost
     assert alone
     assert side.record.cost.joules == pytest.approx(1.0)
     assert side.record.cost.bytes_per_token == alone.bytes_per_token // 2
     both[1].millijoules = None  # one that is not counted: half of it would be no figure
-    async with counted(side, turn(TimingMode.IN_TURN), EnergyCounter()):
+    async with count_cost(side, turn(TimingMode.IN_TURN), EnergyCounter()):
         both[0].millijoules = 40_000
     assert side.record.cost.no_joules == NO_COUNTER
 
@@ -108,7 +108,7 @@ async def test_why_there_is_no_figure(
     side: Side, monkeypatch: pytest.MonkeyPatch, mode: TimingMode, counter: int | None, why: str
 ) -> None:
     use(monkeypatch, counter)
-    async with counted(side, turn(mode), EnergyCounter()):
+    async with count_cost(side, turn(mode), EnergyCounter()):
         pass
     assert side.record.cost
     assert (side.record.cost.joules, side.record.cost.no_joules) == (None, why)
@@ -118,7 +118,7 @@ async def test_an_engine_on_the_cpu_asks_no_driver(side: Side, monkeypatch: pyte
     assert side.spec
     side.spec = EngineSpec(side.spec.checkpoint, "pytorch", "fp32", "cpu")
     gpu = use(monkeypatch, 1_000)
-    async with counted(side, turn(TimingMode.IN_TURN), EnergyCounter()):
+    async with count_cost(side, turn(TimingMode.IN_TURN), EnergyCounter()):
         gpu.millijoules = 26_000
     assert side.record.cost
     assert side.record.cost.no_joules == NO_COUNTER

@@ -6,7 +6,7 @@ import pytest
 
 from app.state.side import answer_record as module
 from app.state.side.answer_record import GAPS, STALL_SECONDS, AnswerRecord
-from app.state.side.snapshot import Phase
+from app.state.side.phase import Phase
 
 
 def phases(record: AnswerRecord) -> list[Phase]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.state.side.snapshot import Phase, Span
+from app.state.side.phase import Phase, Span
 from app.widgets.panels import timeline
 from app.widgets.panels.answer_panel import AnswerPanel
 from app.widgets.panels.cost import cost_line

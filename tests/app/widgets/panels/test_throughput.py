@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from app.state.side.snapshot import Phase, SideSnapshot, Snapshot
+from app.state.side.phase import Phase
+from app.state.side.snapshot import SideSnapshot, Snapshot
 from app.widgets.panels.rate_lines import thinned, unbroken
 from app.widgets.panels.throughput import (
     ThroughputPanel,

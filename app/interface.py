@@ -1,0 +1,88 @@
+"""What screens and widgets use of the app, so that they need not import it: the app imports them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol, cast
+
+from textual.message_pump import MessagePump
+from textual.signal import Signal
+
+from app.engine_lifecycle import EngineLifecycle
+from app.state.conversation.conversation_file import ConversationFile, Record
+from app.state.prepare.build_state import BuildState
+from app.state.settings.settings import EngineChoice, Settings
+from app.state.side.side import Side
+from app.state.side.snapshot import Snapshot
+from engines.build.store import EngineStore
+from engines.measure.energy import EnergyCounter
+from engines.plan.hardware.hardware import Device
+
+
+class PlaygroundApp(Protocol):
+    """The part of `Playground` that screens and widgets use. Textual's own members stay on `node.app`."""
+
+    left: Side
+    right: Side
+    settings: Settings
+    store: EngineStore
+    history: ConversationFile
+    """The file of the conversation that is shown."""
+    energy: EnergyCounter
+    device: Device
+    """The CPU."""
+    gpu: Device | None
+    """The GPU that engines use by default."""
+    gpus: tuple[Device, ...]
+    snapshots: Signal[Snapshot]
+    side_changed: Signal[Side]
+    build_changed: Signal[str]
+    """Sends the name of the side."""
+    settings_changed: Signal[Settings]
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """Left and right, as on the screen."""
+
+    @property
+    def builds(self) -> Mapping[str, BuildState]:
+        """The last preparation of each side that had one, by the name of the side."""
+
+    @property
+    def settings_path(self) -> Path | None:
+        """The settings file; None if the settings are not saved."""
+
+    def change_settings(self, **changes: object) -> None:
+        """Replace the named settings, publish them and save them."""
+
+    def engine(self, side: Side) -> EngineLifecycle:
+        """Return the owner of a side's engine."""
+
+    def choose(
+        self, checkpoint: str, context: int, left: EngineChoice, right: EngineChoice, names: tuple[str, ...]
+    ) -> None:
+        """Save what was chosen on Prepare, then open the engines of the sides in `names`."""
+
+    def restart_failed(self) -> None:
+        """Open the engines of failed sides again."""
+
+    def cancel_builds(self) -> None:
+        """Cancel every preparation."""
+
+    async def find_interpreters(self) -> None:
+        """Find the interpreters of backends that need their own, in a thread."""
+
+    def open_conversation(self, record: Record, path: Path | None) -> None:
+        """Show a conversation on both sides; one without a path gets a file with its first prompt."""
+
+    def swap(self) -> None:
+        """Exchange left and right."""
+
+    def show_chat(self) -> None:
+        """Close the screens above the chat."""
+
+
+def playground(node: MessagePump) -> PlaygroundApp:
+    """Return the app of a screen or widget as its interface; a cast, not a check."""
+    return cast(PlaygroundApp, node.app)
