@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import statistics
 
-from app.state.side.side import Side
+from app.engine_lifecycle import EngineLifecycle
 from tests.benchmarks.quiet import QuietRounds
 from tests.benchmarks.sides import Answer, generate, opened
 from tests.benchmarks.table import Budget, Result, number, ratios, spread
@@ -43,7 +43,7 @@ async def _measure(workshop: Workshop, checkpoint_name: str) -> QuietRounds[Roun
     checkpoint = workshop.checkpoints[checkpoint_name]
     rounds = QuietRounds[Round](numbers)
     async with contextlib.AsyncExitStack() as stack:
-        sides: dict[str, Side] = {}
+        sides: dict[str, EngineLifecycle] = {}
         for engine in engines:
             sides[engine] = await stack.enter_async_context(opened(workshop, engine, checkpoint_name))
         for turn in rounds:

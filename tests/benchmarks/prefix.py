@@ -44,13 +44,13 @@ def run(workshop: Workshop) -> Result:
 
 async def _conversations(workshop: Workshop, name: str, engine: str, new: int) -> QuietRounds[list[Answer]]:
     conversations = QuietRounds[list[Answer]](workshop.numbers, workshop.numbers.conversations)
-    async with opened(workshop, engine, name) as side:
+    async with opened(workshop, engine, name) as loaded:
         for _ in conversations:
             said: tuple[int, ...] = ()
             answers = []
             for _ in range(TURNS):
                 said += workshop.random_ids(workshop.checkpoints[name], new)
-                answers.append(await generate(side, said, ANSWER_TOKENS))
+                answers.append(await generate(loaded, said, ANSWER_TOKENS))
                 said += answers[-1].token_ids
             conversations.keep(answers)
     return conversations

@@ -1,0 +1,35 @@
+"""Samples go on after one that failed."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from app.state.side import telemetry_sampler
+from app.state.side.side import Side
+from app.state.side.telemetry_sampler import TelemetrySampler
+from engines.measure.telemetry import MachineSample, Telemetry
+from engines.plan.hardware.hardware import cpu
+from tests.engines.worker.helpers import eventually
+
+
+async def test_a_sample_that_fails_is_reported_and_the_next_one_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(telemetry_sampler, "SAMPLE_SECONDS", 0.01)
+    failures = [RuntimeError("driver reset"), RuntimeError("driver reset"), OSError("no /proc")]
+    errors: list[Exception] = []
+
+    def sample(_: Telemetry) -> MachineSample:
+        if failures:
+            raise failures.pop(0)
+        return MachineSample(cpu_percent=1.0, memory_total=7, memory_available=2)
+
+    monkeypatch.setattr(Telemetry, "sample_machine", sample)
+    sides = Side("left"), Side("right")
+    sampler = TelemetrySampler(lambda: sides, lambda: (cpu(),), errors.append)
+    task = asyncio.create_task(sampler.run())
+    assert await eventually(lambda: sampler.snapshot().memory_total == 7, 60)
+    assert [str(error) for error in errors] == ["driver reset", "no /proc"]
+    task.cancel()
