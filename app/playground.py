@@ -49,7 +49,7 @@ class Playground(Navigation):
     ) -> None:
         """Create the app; `conversation` is a saved one to go on with."""
         # Before anything is made: a change of the theme costs another reading of every style.
-        self.set_reactive(App.theme, themes.known(settings.theme))
+        self.set_reactive(App.theme, themes.known_or_default(settings.theme))
         super().__init__()
         self.settings = settings
         self.store = EngineStore(paths.engine_store())

@@ -139,7 +139,7 @@ class ChatScreen(ChatView):
         self.query_one(SpeedComparison).display = False
         await GenerationRun(self, turns).run()
         self.show_verdict()
-        self.call_after_refresh(self.garbage.settle)
+        self.call_after_refresh(self.garbage.collect_and_freeze)
 
     async def action_stop(self) -> None:
         """End the answers within one step; or leave an edit."""

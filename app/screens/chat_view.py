@@ -46,7 +46,7 @@ class ChatView(Screen[None]):
         with Horizontal(id="panes"):
             yield Pane(self.app.left)
             yield Pane(self.app.right)
-        yield SpeedComparison(id="verdict")
+        yield SpeedComparison(id="comparison")
         yield Composer(id="composer")
         yield PanelStrip(self.app.snapshots, id="panels")
         yield Footer(compact=True)
@@ -63,7 +63,7 @@ class ChatView(Screen[None]):
         self.show_settings(self.app.settings)
         self.show_build("")  # of engines that began to be built on Prepare
         self.garbage = GcPolicy()
-        self.call_after_refresh(self.garbage.settle)
+        self.call_after_refresh(self.garbage.collect_and_freeze)
 
     def show_side(self, side: Side) -> None:
         """A side entered another phase."""

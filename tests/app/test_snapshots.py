@@ -38,7 +38,7 @@ def same_everywhere(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     checkpoint = read_checkpoint(tiny)
     monkeypatch.setattr(checkpoint_picker, "_read", lambda _: (checkpoint, ""))
     monkeypatch.setattr(store_screen, "damage", lambda _: "")
-    monkeypatch.setattr(surroundings, "look_around", lambda device, _: MachineState(device, 40e9))
+    monkeypatch.setattr(surroundings, "probe_machine", lambda device, _: MachineState(device, 40e9))
     with monkeypatch.context() as zone:
         zone.setenv("TZ", "UTC")
         time.tzset()

@@ -47,7 +47,7 @@ def _same_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     demo = read_checkpoint(CHECKPOINT)
     monkeypatch.setattr(interpreters, "_KNOWN", {})  # what is registered here is forgotten afterwards
     monkeypatch.setattr(checkpoint_picker, "_read", lambda _: (demo, ""))
-    monkeypatch.setattr(surroundings, "look_around", lambda device, _: MachineState(device, 40e9))
+    monkeypatch.setattr(surroundings, "probe_machine", lambda device, _: MachineState(device, 40e9))
 
 
 @pytest.mark.parametrize(("size", "theme"), [(SMALL, DARK), (LARGE, LIGHT)])

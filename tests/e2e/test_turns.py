@@ -35,7 +35,7 @@ def test_turns_are_taken_up_again(start: StartApp) -> None:
     terminal.keys("p")
     terminal.wait_for("c copy.*e edit.*r again")
     terminal.keys("e")
-    terminal.wait_for("Edit: Enter asks again")
+    terminal.wait_for("Editing an earlier prompt")
     terminal.type(" good for?")
     terminal.keys("Enter")
     terminal.wait_for(rf"good for\?.*version 2 of 2.*{ANSWERED}")

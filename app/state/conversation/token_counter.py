@@ -16,7 +16,7 @@ from app.state.side.side import Side
 from engines.worker.protocol import TokensCounted
 
 if TYPE_CHECKING:
-    from app.playground import Playground
+    from app.interface import PlaygroundApp
 
 PAUSE_SECONDS = 0.3
 """Without a key for so long, the tokens are counted."""
@@ -28,7 +28,7 @@ Counted = Mapping[str, TokensCounted]
 class PromptTokenCounter:
     """Lets both engines count, one question at a time, and nothing while nothing is written."""
 
-    def __init__(self, app: Playground, start: StartTask, show: Callable[[Counted], None]) -> None:
+    def __init__(self, app: PlaygroundApp, start: StartTask, show: Callable[[Counted], None]) -> None:
         """Create it; `show` is called with the figures, and with none when there is nothing to count."""
         self._app, self._show = app, show
         self._asked: tuple[Draft, Turn | None] = Draft(), None
@@ -44,9 +44,9 @@ class PromptTokenCounter:
         """
         self._asked = draft, edited
         if draft:
-            self._pause.touch()
+            self._pause.trigger()
         else:
-            self._pause.forget()
+            self._pause.cancel()
             self._show({})
 
     async def _count(self) -> None:
