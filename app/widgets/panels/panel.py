@@ -44,16 +44,9 @@ class Panel(Widget, can_focus=True):
     class Folded(Message):
         """The user folded a panel, or unfolded it."""
 
-    def __init__(
-        self,
-        snapshots: Signal[Snapshot] | None = None,
-        *,
-        name: str | None = None,
-        id: str | None = None,  # noqa: A002 - Textual's own name for it
-        classes: str | None = None,
-    ) -> None:
+    def __init__(self, snapshots: Signal[Snapshot] | None = None) -> None:
         """Create a panel that follows `snapshots`; without a signal the owner calls `show`."""
-        super().__init__(name=name, id=id, classes=classes)
+        super().__init__()
         self.snapshots = snapshots
         self.snapshot: Snapshot | None = None
         """The snapshot shown now."""

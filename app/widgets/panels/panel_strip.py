@@ -31,13 +31,12 @@ class PanelStrip(Container):
 
     def __init__(
         self,
-        snapshots: Signal[Snapshot] | None = None,
+        snapshots: Signal[Snapshot],
         *,
-        id: str | None = None,  # noqa: A002 - Textual's own name for it
-        classes: str | None = None,
+        id: str | None = None,  # noqa: A002 - Textual's name
     ) -> None:
-        """Create a strip whose panels follow `snapshots`; without a signal the owner calls `show`."""
-        super().__init__(id=id, classes=classes)
+        """Create a strip whose panels follow `snapshots`."""
+        super().__init__(id=id)
         self.snapshots = snapshots
 
     def compose(self) -> ComposeResult:
@@ -47,11 +46,6 @@ class PanelStrip(Container):
         yield AnswerPanel(self.snapshots)
         yield MemoryPanel(self.snapshots)
         yield DevicePanel(self.snapshots)
-
-    def show(self, snapshot: Snapshot) -> None:
-        """Show a snapshot in every panel."""
-        for panel in self.query_children(Panel):
-            panel.show(snapshot)
 
     @property
     def folded(self) -> tuple[str, ...]:

@@ -68,7 +68,8 @@ async def test_without_an_engine_a_panel_says_what_to_do(kind: type[Panel]) -> N
 
 @each_panel
 async def test_a_folded_panel_is_one_line(kind: type[Panel]) -> None:
-    panel = kind(classes="-folded")
+    panel = kind()
+    panel.add_class("-folded")
     app = OnePanel(panel)
     async with app.run_test(size=(80, 24)) as pilot:
         panel.styles.height = 1

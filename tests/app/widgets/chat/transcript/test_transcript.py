@@ -54,9 +54,9 @@ def rendered(prompt: str, answer: str = "One line.", versions: int = 1) -> Rende
 
 @asynccontextmanager
 async def transcript(*turns: RenderedTurn) -> AsyncGenerator[tuple[Pilot[None], Transcript]]:
-    one = TranscriptApp()
-    async with one.run_test(size=(60, 20)) as pilot:
-        shown = one.query_one(Transcript)
+    transcript_app = TranscriptApp()
+    async with transcript_app.run_test(size=(60, 20)) as pilot:
+        shown = transcript_app.query_one(Transcript)
         shown.show(list(turns))
         shown.focus()
         await pilot.pause()
