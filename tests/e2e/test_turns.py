@@ -33,7 +33,7 @@ def test_turns_are_taken_up_again(start: StartApp) -> None:
     ask(terminal, "What is a KV cache")
     to_the_right_side(terminal)
     terminal.keys("p")
-    terminal.wait_for("c copy.*e edit.*r again")
+    terminal.wait_for("c copy.*e edit.*r retry")
     terminal.keys("e")
     terminal.wait_for("Editing an earlier prompt")
     terminal.type(" good for?")
