@@ -54,7 +54,7 @@ def test_turns_are_taken_up_again(start: StartApp) -> None:
     terminal.keys("Enter")
     terminal.wait_for("decode|prefill")
     terminal.keys("Escape")
-    terminal.wait_for("stopped")
+    terminal.wait_for("cancelled")
     terminal.keys("C-q")
     terminal.wait_for_exit()
     _reopened(terminal)
@@ -68,7 +68,7 @@ def _reopened(terminal: Terminal) -> None:
     terminal.keys("F3")
     terminal.wait_for("What is a KV cache.*2 turns")
     terminal.keys("Enter")
-    terminal.wait_for("Tell me a story.*stopped")
+    terminal.wait_for("Tell me a story.*cancelled")
     terminal.keys("C-q")
     terminal.wait_for_exit()
 
