@@ -126,8 +126,8 @@ class EnginePair(Horizontal):
 
     def _other_side_bytes(self, other: str, expected: Forecast | None) -> int:
         """Return the bytes of the side `other`: expected if it is prepared too, else of its loaded engine."""
-        device, right = self._picker("left").selection.device, self._picker("right").selection.device
-        if device.name != right.name:
+        device = self._picker(other).selection.device
+        if any(picker.selection.device.name != device.name for picker in self.query(EnginePicker)):
             return 0
         if self._sides == "both":
             return expected.estimate.peak if expected else 0

@@ -65,7 +65,7 @@ def brief(forecast: Forecast) -> list[Content]:
     """Return four or five lines of at most 36 cells, for small terminals."""
     weights, kv, other, total = forecast.parts
     ceiling = forecast.estimate.ceiling
-    speed = f"≤ {rate_text(ceiling)}" if ceiling else "tok/s: see F5"
+    speed = f"≤ {rate_text(ceiling)}" if ceiling else "tok/s: press F5"
     lines = _fit(forecast)
     if total.actual is not None:
         lines.append(Content(f"loaded {bytes_text(total.actual)}, estimate {bytes_text(total.estimated)}"))
@@ -130,5 +130,6 @@ def _build(forecast: Forecast, *, named: bool = False) -> str:
         return "no build needed"
     host = forecast.estimate.build_host
     memory = f"build {bytes_text(host)}" if named else f"{bytes_text(host)} of host RAM"
-    time = NO_BUILD if forecast.build is None else f"about {seconds_text(forecast.build.seconds)}"
+    unknown = "time unknown" if named else NO_BUILD
+    time = unknown if forecast.build is None else f"about {seconds_text(forecast.build.seconds)}"
     return f"{memory}, {time}"
