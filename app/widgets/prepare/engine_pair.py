@@ -32,7 +32,7 @@ class EnginePair(Horizontal):
         self._machine_states = {device.name: MachineState(device)}
         self._snapshot: Snapshot | None = None
         self._checkpoint: Checkpoint | None = None
-        self._context: int | None = None
+        self._context_tokens: int | None = None
         self._sides = "both"
 
     @property
@@ -92,7 +92,7 @@ class EnginePair(Horizontal):
 
     def show(self, checkpoint: Checkpoint | None, context: int | None, sides: str) -> None:
         """Show estimates for a checkpoint, a context in tokens, and the sides `both`, `left` or `right`."""
-        self._checkpoint, self._context, self._sides = checkpoint, context, sides
+        self._checkpoint, self._context_tokens, self._sides = checkpoint, context, sides
         for picker in self.query(EnginePicker):
             picker.selection.checkpoint = checkpoint
         self.show_estimates()
@@ -109,12 +109,14 @@ class EnginePair(Horizontal):
     def _forecast(self, name: str, other_side_bytes: int = 0) -> Forecast | None:
         """Return the forecast for a side's choice; None if checkpoint, context or choice do not allow one."""
         selection = self._picker(name).selection
-        if self._checkpoint is None or self._context is None or selection.problem:
+        if self._checkpoint is None or self._context_tokens is None or selection.problem:
             return None
         free = machine_state.tightest([self._with_free(device) for device in selection.devices])
         machine = replace(self._machine_state(selection.device), device=free)
         loaded = self._loaded(name, selection.choice)
-        return forecast(selection.choice, self._checkpoint, self._context, machine, loaded, other_side_bytes)
+        return forecast(
+            selection.choice, self._checkpoint, self._context_tokens, machine, loaded, other_side_bytes
+        )
 
     def _machine_state(self, device: Device) -> MachineState:
         return self._machine_states.get(device.name) or MachineState(device)
@@ -142,7 +144,7 @@ class EnginePair(Horizontal):
         if choice.gpus > 1:  # its memory is the sum over GPUs, the estimate is for each
             return None
         loaded = (spec.backend, spec.precision, spec.kv_precision, spec.options, spec.context)
-        chosen = (choice.backend, choice.precision, choice.kv_precision, choice.options, self._context)
+        chosen = (choice.backend, choice.precision, choice.kv_precision, choice.options, self._context_tokens)
         if loaded != chosen:
             return None
         snapshot = self._side_snapshot(name)
