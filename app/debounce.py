@@ -1,4 +1,4 @@
-"""Something that is done after a pause, and never twice at once."""
+"""Run an action after a pause without further triggers, and never concurrently with itself."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 
 StartTask = Callable[[Coroutine[None, None, None]], object]
-"""Lets a coroutine run beside everything else."""
+"""Runs a coroutine as a background task."""
 
 
 class Debouncer:
-    """Runs an action once nothing has happened for a while: typing must not pay for what follows from it."""
+    """Runs an action once no trigger came for a while, so that typing does not pay for it."""
 
     def __init__(
         self,
@@ -19,26 +19,27 @@ class Debouncer:
         action: Callable[[], Awaitable[None]],
         start: StartTask,
     ) -> None:
-        """Create it.
+        """Create an idle debouncer.
 
         Args:
-            seconds: How long the pause is.
-            action: What is done then.
-            start: Lets that run.
+            seconds: Length of the pause.
+            action: Runs after the pause.
+            start: Starts the task that waits for the pause and runs the action.
         """
         self._seconds, self._action, self._start = seconds, action, start
         self._due: float | None = None
-        self._waits = False
+        """Monotonic time at which the action runs; None if none is pending."""
+        self._running = False
 
-    def touch(self) -> None:
-        """Something happened: the pause begins anew."""
+    def trigger(self) -> None:
+        """Restart the pause, and run the action at its end."""
         self._due = time.monotonic() + self._seconds
-        if not self._waits:
-            self._waits = True
+        if not self._running:
+            self._running = True
             self._start(self._run())
 
-    def forget(self) -> None:
-        """There is nothing to do any more."""
+    def cancel(self) -> None:
+        """Drop the pending action; one that already runs continues."""
         self._due = None
 
     async def _run(self) -> None:
@@ -50,4 +51,4 @@ class Debouncer:
                     self._due = None
                     await self._action()
         finally:
-            self._waits = False
+            self._running = False

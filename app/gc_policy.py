@@ -1,7 +1,7 @@
-"""When Python looks for garbage: never in the middle of an answer.
+"""Run garbage collection between answers only.
 
-A full collection looks at every object of the app: 0.1 s, and up to half a second for a long answer's worth
-of lines. So what has been looked through is frozen, that is, left out of the collections that follow.
+A full collection scans every object of the app: 0.1 s, and up to 0.5 s with the rendered lines of a long
+answer. Objects that survived a collection are therefore frozen, that is, excluded from later collections.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 import gc
 
 GROWTH = 1.25
-"""Frozen objects may become garbage too: lines that were on the screen do, 4,000 objects with each answer.
-When there are so many times as many as after the last full collection, there is another one."""
+"""Frozen objects can become garbage too: each answer replaces about 4,000, the lines that were on screen.
+When their number has grown by this factor since the last full collection, the next one is full again."""
 
 
 class GcPolicy:
-    """Collects it between answers, at a cost that does not grow with the conversation."""
+    """Collects garbage between answers, at a cost that does not grow with the conversation."""
 
     def __init__(self) -> None:
         self._alive = 0
-        """Objects that were left by the last full collection."""
+        """Objects that survived the last full collection."""
 
-    def settle(self) -> None:
-        """Look through what is new; now and then, through everything."""
+    def collect_and_freeze(self) -> None:
+        """Collect new objects and freeze the survivors; scan the frozen ones too when they grew by GROWTH."""
         full = gc.get_freeze_count() > GROWTH * self._alive
         if full:
             gc.unfreeze()

@@ -81,7 +81,7 @@ class Playground(App[None]):
             side_class: a subclass of Side that observes answers, as benchmarks do.
         """
         # Before anything is made: a change of the theme costs another reading of every style.
-        self.set_reactive(App.theme, themes.known(settings.theme))
+        self.set_reactive(App.theme, themes.known_or_default(settings.theme))
         super().__init__()
         self.settings = settings
         self._settings_file = SettingsFile(settings_file)

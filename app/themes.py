@@ -1,7 +1,7 @@
-"""Our themes, and the colours that our widgets need under any theme.
+"""The app's themes, and the theme variables that its widgets need under every theme.
 
-The colours are those of Okabe and Ito, or shades of them: people who see no red or no green can tell them
-apart. On light backgrounds they are darkened until they contrast.
+The colours are those of the Okabe-Ito palette or shades of it, which are distinguishable with colour-vision
+deficiency. On light backgrounds they are darkened for contrast.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _ON_DARK = {
     "memory-weights": "#D58CB6",
     "memory-kv": "#2FBF94",
     "memory-other": "#F0E442",
-    "memory-programs": "#9AA1AC",
+    "memory-other-processes": "#9AA1AC",
 }
 _ON_LIGHT = {
     "left": "#005A8E",
@@ -26,14 +26,14 @@ _ON_LIGHT = {
     "memory-weights": "#96407A",
     "memory-kv": "#00664B",
     "memory-other": "#6B5600",
-    "memory-programs": "#565D68",
+    "memory-other-processes": "#565D68",
 }
 
 
 def variable_defaults(dark: bool = True) -> dict[str, str]:
-    """Our variables for a theme that does not set them: every theme that comes with Textual, or a user's.
+    """Return defaults of the app's variables for themes that do not set them, such as Textual's own.
 
-    An app returns this from `get_theme_variable_defaults`, with `dark` of its current theme.
+    Apps return this from `get_theme_variable_defaults`, with `dark` of the current theme.
     """
     return dict(_ON_DARK if dark else _ON_LIGHT)
 
@@ -69,7 +69,7 @@ THEMES = (
             **_ON_DARK,
             "left": "#7FC4F5",
             "right": "#FFB52E",
-            "memory-programs": "#B4BAC4",
+            "memory-other-processes": "#B4BAC4",
             "scrollbar-background": "#000000",
         },
     ),
@@ -110,10 +110,10 @@ THEMES = (
         },
     ),
 )
-"""Two dark and two light; the first is the default."""
-BUILTIN_THEMES.update({theme.name: theme for theme in THEMES})  # an app has these from its beginning
+"""Two dark and two light themes; the first is the default."""
+BUILTIN_THEMES.update({theme.name: theme for theme in THEMES})  # for every app, from its first frame on
 
 
-def known(name: str) -> str:
-    """The name of a theme, or that of the default where there is none of that name."""
+def known_or_default(name: str) -> str:
+    """Return `name` if such a theme exists, else the name of the default theme."""
     return name if name in BUILTIN_THEMES else THEMES[0].name

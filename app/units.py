@@ -1,4 +1,4 @@
-"""Figures with their units, as text. A figure that nobody measured is written `n/a`."""
+"""Format numbers with units, and parse sizes in bytes. Unknown values are shown as `n/a`."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from math import isfinite
 from typing import TypeGuard
 
 MISSING = "n/a"
-"""Shown for None, for not-a-number, and for negative figures, which no measure of ours can have."""
+"""Shown for None, NaN, infinity and negative values, which no measurement of the app can have."""
 
 _BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
 def bytes_text(count: float | None) -> str:
-    """`1.21 GiB`: binary units, three significant digits."""
+    """Return `1.21 GiB`: binary units, three significant digits."""
     if not _known(count):
         return MISSING
     value, unit = float(count), 0
-    # 999.5 would be printed as 1000, which reads worse than the next unit's 0.98.
+    # 999.5 would be rounded to 1000; use the next unit, 0.98, instead.
     while value >= 999.5 and unit < len(_BYTE_UNITS) - 1:
         value, unit = value / 1024, unit + 1
     return f"{value:.0f} B" if unit == 0 else f"{_three_digits(value)} {_BYTE_UNITS[unit]}"
 
 
 def bytes_of_text(used: float | None, total: float | None) -> str:
-    """`21.3 of 64.0 GiB`; both units where they differ."""
+    """Return `21.3 of 64.0 GiB`, with both units if they differ."""
     first, second = bytes_text(used), bytes_text(total)
     if MISSING in (first, second):
         return first if second == MISSING else f"{MISSING} of {second}"
@@ -33,7 +33,7 @@ def bytes_of_text(used: float | None, total: float | None) -> str:
 
 
 def seconds_text(seconds: float | None) -> str:
-    """`21.4 ms`, `1.24 s`, `2 min 05 s`, `1 h 03 min`."""
+    """Return `21.4 ms`, `1.24 s`, `2 min 05 s` or `1 h 03 min`."""
     if not _known(seconds):
         return MISSING
     if seconds == 0:
@@ -48,29 +48,29 @@ def seconds_text(seconds: float | None) -> str:
 
 
 def rate_text(rate: float | None, unit: str = "tok/s") -> str:
-    """`182 tok/s`, `63.2 tok/s`, `0.82 tok/s`."""
+    """Return `182 tok/s`, `63.2 tok/s` or `0.82 tok/s`: three significant digits."""
     return f"{_three_digits(rate)} {unit}" if _known(rate) else MISSING
 
 
 def count_text(count: int | None) -> str:
-    """`8,000`."""
+    """Return the count with thousands separators, as `8,000`."""
     return f"{count:,}" if _known(count) else MISSING
 
 
 def percent_text(percent: float | None) -> str:
-    """`33%`; below one per cent, but not nothing, `<1%`."""
+    """Return `33%`; `<1%` for values between 0 and 1."""
     if not _known(percent):
         return MISSING
     return "<1%" if 0 < percent < 1 else f"{percent:.0f}%"
 
 
 def share_text(part: float | None, whole: float | None) -> str:
-    """How much of `whole` `part` is, in per cent."""
+    """Return `part` as a percentage of `whole`; `n/a` if `whole` is 0."""
     return percent_text(100 * part / whole) if _known(part) and _known(whole) and whole > 0 else MISSING
 
 
-def _known(figure: float | None) -> TypeGuard[float]:
-    return figure is not None and isfinite(figure) and figure >= 0
+def _known(value: float | None) -> TypeGuard[float]:
+    return value is not None and isfinite(value) and value >= 0
 
 
 def _three_digits(value: float) -> str:
@@ -88,7 +88,7 @@ def _clock_text(seconds: int) -> str:
 
 
 def parse_bytes(text: str) -> int | None:
-    """`20GB`, `500 MB`, `1.5GiB`: the number of bytes; None for anything else."""
+    """Return the bytes of a size such as `20GB`, `500 MB` or `1.5GiB`; None for any other text."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*", text, re.IGNORECASE)
     if match is None:
         return None

@@ -93,7 +93,7 @@ class ChatScreen(Screen[None]):
         """Create the parts, from top to bottom."""
         yield Header()
         yield PanePair(*self.sides, id="panes")
-        yield SpeedComparison(id="verdict")
+        yield SpeedComparison(id="comparison")
         yield Composer(id="composer")
         yield PanelStrip(self.playground.snapshots, id="panels")
         yield Footer(compact=True)
@@ -109,7 +109,7 @@ class ChatScreen(Screen[None]):
         app.settings_changed.subscribe(self, self._show_settings)
         self._show_settings(app.settings)
         self.panes.show_builds()  # of engines that began to be built on Prepare
-        self.call_after_refresh(self._gc_policy.settle)
+        self.call_after_refresh(self._gc_policy.collect_and_freeze)
 
     # What the app changed
 
@@ -190,7 +190,7 @@ class ChatScreen(Screen[None]):
         self.query_one(SpeedComparison).display = False
         await GenerationRun(begun, self.panes, app.settings, app.engine, app.history, app.energy).run()
         self.show_verdict()
-        self.call_after_refresh(self._gc_policy.settle)
+        self.call_after_refresh(self._gc_policy.collect_and_freeze)
 
     async def action_stop(self) -> None:
         """End the answers within one step; or leave an edit."""

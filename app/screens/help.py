@@ -75,7 +75,7 @@ class HelpScreen(ModalScreen[None]):
             if self._about:
                 yield Markdown(self._about, open_links=False, id="help-about")
             yield Static(key_lines(), id="help-keys")
-            yield Markdown(WORDS, open_links=False, id="help-words")
+            yield Markdown(WORDS, open_links=False, id="help-text")
         yield Footer(compact=True)
 
 

@@ -100,7 +100,7 @@ once, in about ten seconds: the ceiling of decode speed follows from it, and the
     async def look_around(self) -> None:
         """See which interpreters there are, which F6 may have changed, and what the machine has left."""
         await self.app.find_interpreters()
-        self.query_one(EnginePair).look_around()
+        self.query_one(EnginePair).probe_devices()
 
     def action_measure(self) -> None:
         """Measure the memory's bandwidth; the ceilings follow."""
@@ -174,7 +174,7 @@ once, in about ten seconds: the ceiling of decode speed follows from it, and the
 
     def action_calibration(self) -> None:
         """Choose the text to calibrate with, of the side with the focus, else of the first that has one."""
-        pickers = [picker for picker in self.query(EnginePicker) if picker.calibrates]
+        pickers = [picker for picker in self.query(EnginePicker) if picker.selection.calibrates]
         if not pickers:
             self._refuse(NOTHING_TO_CALIBRATE)
             return
@@ -200,11 +200,11 @@ once, in about ten seconds: the ceiling of decode speed follows from it, and the
         return any(state.running for state in self.app.builds.values())
 
     def _choice(self, name: str) -> EngineChoice:
-        return self.query_one(f"#engine-{name}", EnginePicker).choice
+        return self.query_one(f"#engine-{name}", EnginePicker).selection.choice
 
     def _problem(self) -> str:
         picker = self.query_one(CheckpointPicker)
-        if not picker.settled:
+        if not picker.is_up_to_date:
             return "Still looking at the checkpoint: once more, please."
         if picker.problem:
             return picker.problem
@@ -212,6 +212,6 @@ once, in about ten seconds: the ceiling of decode speed follows from it, and the
         if row.tokens is None:
             return f"The context is a whole number of at least {MINIMUM_CONTEXT} tokens."
         for name in row.names:
-            if problem := self.query_one(f"#engine-{name}", EnginePicker).problem:
+            if problem := self.query_one(f"#engine-{name}", EnginePicker).selection.problem:
                 return f"{name.capitalize()}: {problem}"
         return "Cancel what is being prepared first." if self._building() else ""

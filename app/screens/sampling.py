@@ -28,7 +28,7 @@ class SamplingScreen(Screen[None]):
     """A form for each side."""
 
     TITLE = "Sampling"
-    CSS_PATH = "../styles/sampling.tcss"
+    CSS_PATH = ["../styles/forms.tcss", "../styles/sampling.tcss"]  # noqa: RUF012
     AUTO_FOCUS = "#options-left .preset"
     HELP = """\
 # Sampling
@@ -103,11 +103,11 @@ can be renamed and deleted. Two engines are compared fairly only when both sides
 
     def action_save(self) -> None:
         """Make a preset of the focused side."""
-        self.save(OptionsForm.SaveWanted(self.focused_side))
+        self.save(OptionsForm.SaveRequested(self.focused_side))
 
-    @on(OptionsForm.SaveWanted)
+    @on(OptionsForm.SaveRequested)
     @work(group="name", exclusive=True, exit_on_error=False)
-    async def save(self, event: OptionsForm.SaveWanted) -> None:
+    async def save(self, event: OptionsForm.SaveRequested) -> None:
         """Ask for a name, then keep the side's options under it."""
         settings = self.app.settings
         question = NameScreen("Save as preset", lambda name: name_problem(name, settings))
@@ -115,17 +115,17 @@ can be renamed and deleted. Two engines are compared fairly only when both sides
             self._change_presets(saved(settings, name, settings.chat(event.side)))
             self.notify(f"Saved the preset {name}.", markup=False)
 
-    @on(OptionsForm.RenameWanted)
+    @on(OptionsForm.RenameRequested)
     @work(group="name", exclusive=True, exit_on_error=False)
-    async def rename(self, event: OptionsForm.RenameWanted) -> None:
+    async def rename(self, event: OptionsForm.RenameRequested) -> None:
         """Ask for another name."""
         settings, old = self.app.settings, event.preset
         question = NameScreen("Rename the preset", lambda name: name_problem(name, settings, before=old), old)
         if name := await self.app.push_screen_wait(question):
             self._change_presets(renamed(settings, old, name))
 
-    @on(OptionsForm.DeleteWanted)
-    def delete(self, event: OptionsForm.DeleteWanted) -> None:
+    @on(OptionsForm.DeleteRequested)
+    def delete(self, event: OptionsForm.DeleteRequested) -> None:
         """Delete a preset when it is wanted twice: it cannot be brought back."""
         if event.preset != self._doomed:
             self._doomed = event.preset

@@ -32,7 +32,7 @@ class SettingsScreen(Screen[None]):
     """A list of themes, and a row for every other setting."""
 
     TITLE = "Settings"
-    CSS_PATH = "../styles/settings.tcss"
+    CSS_PATH = ["../styles/forms.tcss", "../styles/settings.tcss"]  # noqa: RUF012
     HORIZONTAL_BREAKPOINTS = HORIZONTAL_BREAKPOINTS
     VERTICAL_BREAKPOINTS = VERTICAL_BREAKPOINTS
     AUTO_FOCUS = "#themes"

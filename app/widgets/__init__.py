@@ -1,1 +1,1 @@
-"""One widget a file, with its messages."""
+"""The widgets, one per file, with their messages."""

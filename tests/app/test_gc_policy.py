@@ -28,24 +28,24 @@ def thawed() -> Iterator[None]:
 def test_new_garbage_goes_after_an_answer() -> None:
     """What an answer left behind in circles."""
     garbage = GcPolicy()
-    garbage.settle()
+    garbage.collect_and_freeze()
     seen = weakref.ref(Node())
     assert seen() is not None
-    garbage.settle()
+    garbage.collect_and_freeze()
     assert seen() is None
 
 
 def test_old_garbage_goes_when_there_is_much_of_it() -> None:
     """What was looked through is left out, until so much was added that all is looked through again."""
     garbage = GcPolicy()
-    garbage.settle()
+    garbage.collect_and_freeze()
     nodes = [Node()]
     seen = weakref.ref(nodes[0])
-    garbage.settle()
+    garbage.collect_and_freeze()
     nodes.clear()
-    garbage.settle()
+    garbage.collect_and_freeze()
     assert seen() is not None
     nodes += [Node() for _ in range(int(GROWTH * gc.get_freeze_count()))]
-    garbage.settle()
-    garbage.settle()
+    garbage.collect_and_freeze()
+    garbage.collect_and_freeze()
     assert seen() is None

@@ -91,7 +91,7 @@ def test_left_and_right_differ_for_the_colour_blind(theme: Theme, blindness: str
 
 async def test_every_theme_is_loaded_with_our_variables() -> None:
     class Themed(App[None]):
-        CSS = "Screen { color: $left; background: $memory-programs; border: solid $kv-reused; }"
+        CSS = "Screen { color: $left; background: $memory-other-processes; border: solid $kv-reused; }"
 
         def get_theme_variable_defaults(self) -> dict[str, str]:
             return variable_defaults(self.current_theme.dark)

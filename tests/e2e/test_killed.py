@@ -61,7 +61,7 @@ def _goes_on(terminal: Terminal) -> None:
     terminal.keys("F3")
     terminal.wait_for(rf"{FIRST}.*2 turns")
     terminal.keys("Enter")
-    terminal.wait_for(rf"{SECOND}.*the app ended before it was whole")
+    terminal.wait_for(rf"{SECOND}.*the app closed before the answer")
     ask(terminal, THIRD)
     terminal.wait_for(rf"{THIRD}.*{THIRD}.*{ANSWERED}|{THIRD}.*earlier answers differ")
     assert [answered for _, answered in saved_prompts_and_answers(terminal.folder)["right"]] == [

@@ -40,7 +40,7 @@ class PromptStore:
     def written(self, draft: Draft) -> None:
         """Keep a draft, after a pause."""
         self._draft.want(draft)
-        self._pause.touch()
+        self._pause.trigger()
 
     def close(self) -> None:
         """Write what is not written yet: at the end nobody waits for a pause."""

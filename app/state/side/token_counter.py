@@ -51,9 +51,9 @@ class PromptTokenCounter:
         """
         self._asked = draft, edited
         if draft:
-            self._pause.touch()
+            self._pause.trigger()
         else:
-            self._pause.forget()
+            self._pause.cancel()
             self._show({})
 
     async def _count(self) -> None:

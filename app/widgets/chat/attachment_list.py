@@ -1,4 +1,4 @@
-"""What goes with the prompt, a line each above the box."""
+"""The attachments of the prompt, one line each, above the prompt input."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ from app.units import count_text
 from app.widgets.chat.transcript.figures import ATTACHED
 
 LONGEST_TITLE = 48
-"""Characters of a name, so that what can be done with it stands on the same line."""
+"""Characters of a shown file name: leaves room for its actions on the same line."""
 
 
 class AttachmentItem(Static, can_focus=True):
-    """One attachment."""
+    """One attachment with its size in tokens and its actions."""
 
     HELP = """\
 # Attachment
 
-It goes before the prompt, fenced and with its name. **Delete** takes it away, **Enter** puts a paste
-back into the box as text.
+An attachment is sent before the prompt, fenced and with its name. **Delete** removes it, **Enter** turns a
+paste back into text in the prompt.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("delete,backspace", "remove", "Remove", id="chip.remove", key_display="Del"),
-        Binding("enter", "as_text", "As text", id="chip.text"),
+        Binding("delete,backspace", "remove", "Remove", id="attachment.remove", key_display="Del"),
+        Binding("enter", "as_text", "As text", id="attachment.text"),
     ]
 
     @dataclass
     class Removed(Message):
-        """The user took it away."""
+        """The user removed the attachment."""
 
         attachment: Attachment
 
     @dataclass
-    class TextWanted(Message):
-        """The user wants it in the box."""
+    class TextRequested(Message):
+        """The user asked to put the attachment's text into the prompt."""
 
         attachment: Attachment
 
     def __init__(self, attachment: Attachment) -> None:
-        super().__init__(classes="chip")
+        super().__init__(classes="attachment")
         self.attachment = attachment
         self.show_tokens(None)
 
     def show_tokens(self, tokens: int | None) -> None:
-        """Say what it is, and how long for the engine once that is known."""
+        """Show the title, and the number of tokens once it is known (`None` until then)."""
         title = displayable(self.attachment.title)
         if len(title) > LONGEST_TITLE:
             title = f"{title[: LONGEST_TITLE // 2]}…{title[-LONGEST_TITLE // 2 :]}"
@@ -65,20 +65,20 @@ back into the box as text.
         self.update(Content.from_markup(markup, title=title, counted=counted))
 
     def action_remove(self) -> None:
-        """Take it away."""
+        """Ask the composer to remove this attachment."""
         self.post_message(self.Removed(self.attachment))
 
     def action_as_text(self) -> None:
-        """Put it into the box."""
-        self.post_message(self.TextWanted(self.attachment))
+        """Ask the composer to insert this attachment as text."""
+        self.post_message(self.TextRequested(self.attachment))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A file stays a file."""
+        """Offer *As text* only for attachments that may become text: pastes, not files."""
         return action != "as_text" or self.attachment.can_be_text
 
 
 class AttachmentList(VerticalScroll, can_focus=False):
-    """All attachments; out of sight while there is none."""
+    """All attachments of the draft; hidden while there are none."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
@@ -86,16 +86,16 @@ class AttachmentList(VerticalScroll, can_focus=False):
         self.display = False
 
     def compose(self) -> ComposeResult:
-        """One line each."""
-        yield from (AttachmentItem(one) for one in self.attachments)
+        """Yield one line for each attachment."""
+        yield from (AttachmentItem(attachment) for attachment in self.attachments)
 
     async def show(self, attachments: tuple[Attachment, ...], tokens: Mapping[Attachment, int]) -> None:
-        """Show these, and how long they are as far as that is known."""
+        """Show these attachments, with the token counts known so far."""
         self.attachments, self.display = attachments, bool(attachments)
         await self.recompose()
         self.show_tokens(tokens)
 
     def show_tokens(self, tokens: Mapping[Attachment, int]) -> None:
-        """Say how long they are."""
-        for chip in self.query(AttachmentItem):
-            chip.show_tokens(tokens.get(chip.attachment))
+        """Show the token counts of the attachments."""
+        for item in self.query(AttachmentItem):
+            item.show_tokens(tokens.get(item.attachment))

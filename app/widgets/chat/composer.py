@@ -1,10 +1,9 @@
-"""Where a prompt is put together: the box, what is attached, and how much of the context it would take."""
+"""The prompt being written: its text, its attachments and its share of the context window."""
 
 from __future__ import annotations
 
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
@@ -12,6 +11,7 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import TextArea
 
+from app.interface import PlaygroundApp, playground
 from app.state.conversation.attachment import LARGEST, Attachment, pasted
 from app.state.conversation.conversation import Turn
 from app.state.conversation.draft import Draft
@@ -24,16 +24,11 @@ from app.widgets.chat.attachment_list import AttachmentItem, AttachmentList
 from app.widgets.chat.prompt import PromptInput
 from engines.worker.protocol import TokensCounted
 
-if TYPE_CHECKING:
-    from app.playground import Playground
-
-EDITING = "Edit: Enter asks again from here, Esc leaves it"
+EDITING = "Editing an earlier prompt: Enter sends it again, Esc cancels"
 
 
 class Composer(Vertical):
-    """The prompt that is being written, with everything that will go with it."""
-
-    app: Playground
+    """The draft of the next prompt: text and attachments, kept across runs and counted in tokens."""
 
     @dataclass
     class Sent(Message):
@@ -45,70 +40,77 @@ class Composer(Vertical):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
         self.edited: Turn | None = None
-        """The turn whose prompt is being edited."""
-        self._draft = self._aside = Draft()
-        """What is being written; and what was, before an edit began."""
-        self._counting = PromptTokenCounter(
-            lambda: self.app.sides, self._count_tokens, self._beside, self._show_count
+        """The turn whose prompt is being edited, if any."""
+        self._draft = Draft()
+        """The text and attachments in the composer now."""
+        self._saved_draft = Draft()
+        """The draft to restore when an edit ends."""
+        self._token_counter = PromptTokenCounter(
+            lambda: self.playground.sides, self._count_tokens, self._run_in_background, self._show_count
         )
-        self._keeping = PromptStore(self._beside)
+        self._prompt_store = PromptStore(self._run_in_background)
         self._folder = ""
-        """Where the last file was, and the next one is looked for."""
+        """Folder of the last attached file, where the file dialog opens next."""
 
-    def _beside(self, work: Coroutine[None, None, None]) -> None:
+    @property
+    def playground(self) -> PlaygroundApp:
+        """Return the running app."""
+        return playground(self)
+
+    def _run_in_background(self, work: Coroutine[None, None, None]) -> None:
         self.app.run_worker(work, group="prompt", exit_on_error=False)
 
     def compose(self) -> ComposeResult:
-        """What is attached, then the box."""
+        """Yield the attachments, then the prompt input."""
         yield AttachmentList(id="attachments")
         yield PromptInput(id="prompt")
 
     def on_mount(self) -> None:
-        """Bring back what earlier runs have left; count again when the engines or the settings change."""
-        self._beside(self._bring_back())
-        self.app.side_changed.subscribe(self, self._engine_changed)
-        self.app.settings_changed.subscribe(self, lambda _: self.recount())
+        """Restore the saved draft and history; recount tokens when engines or settings change."""
+        self._run_in_background(self._restore())
+        self.playground.side_changed.subscribe(self, self._engine_changed)
+        self.playground.settings_changed.subscribe(self, lambda _: self.recount())
 
-    async def _bring_back(self) -> None:
-        self.box.earlier.load(await self._keeping.prompts())
-        draft = await self._keeping.draft()
+    async def _restore(self) -> None:
+        self.box.earlier.load(await self._prompt_store.prompts())
+        draft = await self._prompt_store.draft()
         if draft and not self._draft:
-            await self.put(draft)
+            await self.set_draft(draft)
 
     def on_unmount(self) -> None:
-        """Keep what was not sent."""
-        self._keeping.close()
+        """Save the draft."""
+        self._prompt_store.close()
 
     @property
     def box(self) -> PromptInput:
-        """Where the text is."""
+        """Return the prompt input."""
         return self.query_one(PromptInput)
 
     @property
     def attachments(self) -> tuple[Attachment, ...]:
-        """What goes with the text."""
+        """Return the attachments of the draft."""
         return self._draft.attachments
 
-    async def put(self, draft: Draft) -> None:
-        """Hold this instead of what is there."""
+    async def set_draft(self, draft: Draft) -> None:
+        """Replace the text and the attachments."""
         self.box.write(draft.text)
         await self._change(draft)
 
     async def attach(self, attachment: Attachment) -> None:
-        """Add one, unless it is there."""
+        """Add an attachment, unless it is attached already."""
         if attachment in self.attachments:
-            self.notify("That is attached already.")
+            self.notify("This file is attached already.")
         else:
             await self._change(Draft(self.box.text, (*self.attachments, attachment)))
 
-    async def _drop(self, attachment: Attachment) -> None:
-        rest = tuple(one for one in self.attachments if one != attachment)
+    async def _remove(self, attachment: Attachment) -> None:
+        rest = tuple(other for other in self.attachments if other != attachment)
         await self._change(Draft(self.box.text, rest))
         self.box.focus()
 
     def choose_file(self) -> None:
-        """Let the user choose a file and add it."""
-        self._beside(self._choose_file())
+        """Open the file dialog and attach the chosen file."""
+        self._run_in_background(self._choose_file())
 
     async def _choose_file(self) -> None:
         from app.screens.attach import AttachScreen
@@ -119,71 +121,71 @@ class Composer(Vertical):
             await self.attach(chosen)
 
     def holds(self, sent: Sent) -> bool:
-        """Whether that is what stands here: Enter that is pressed twice sends it once."""
+        """Return whether `sent` equals the draft; False for a second Enter, after the first cleared it."""
         return (sent.text, sent.attachments) == (self.box.text.strip(), self.attachments)
 
     async def accept(self, text: str) -> None:
-        """The text was taken: remember it, and hold what was there before an edit, or else nothing."""
+        """Add the sent text to the history; clear the composer, or restore the draft from before an edit."""
         self.box.earlier.add(text)
-        self._keeping.sent(text)
+        self._prompt_store.sent(text)
         await self._end_edit()
 
     async def edit(self, turn: Turn) -> None:
-        """Hold the prompt of an earlier turn; what is there now comes back afterwards."""
+        """Load the prompt of an earlier turn for editing; the draft is restored when the edit ends."""
         if self.edited is None:
-            self._aside = self._draft
+            self._saved_draft = self._draft
         self.edited = turn
         self.box.border_title = EDITING
-        await self.put(Draft(turn.prompt, turn.attachments))
+        await self.set_draft(Draft(turn.prompt, turn.attachments))
         self.box.focus()
 
     async def leave_edit(self) -> None:
-        """Hold what was there before; without an edit nothing changes."""
+        """Cancel an edit, if there is one, and restore the draft."""
         if self.edited:
             await self._end_edit()
 
     async def _end_edit(self) -> None:
-        draft, self.edited, self._aside = self._aside, None, Draft()
+        draft, self.edited, self._saved_draft = self._saved_draft, None, Draft()
         self.box.border_title = ""
         self.box.earlier.leave()
-        await self.put(draft)
+        await self.set_draft(draft)
 
     @on(PromptInput.Sent)
     def send(self, event: PromptInput.Sent) -> None:
-        """Send text and attachments, unless there is neither."""
+        """Post `Sent` with text and attachments, unless both are empty."""
         event.stop()
         if event.text or self.attachments:
             self.post_message(self.Sent(event.text, self.attachments))
 
     @on(PromptInput.PastedLong)
     async def attach_paste(self, event: PromptInput.PastedLong) -> None:
-        """A long paste stands above the box."""
+        """Attach a long paste instead of inserting it into the text."""
         event.stop()
         if len(event.text) > LARGEST:
-            self.notify("That is more than 1 MiB: paste the part that matters.", severity="warning")
+            self.notify("The paste is larger than 1 MiB. Paste only the part you need.", severity="warning")
         else:
             await self.attach(pasted(event.text))
 
     @on(PromptInput.BackspaceAtStart)
-    def go_to_chips(self) -> None:
-        """To the last attachment: another Backspace removes it."""
-        if chips := self.query(AttachmentItem):
-            chips.last().focus()
+    def focus_last_attachment(self) -> None:
+        """Focus the last attachment; another Backspace removes it."""
+        if items := self.query(AttachmentItem):
+            items.last().focus()
 
     @on(AttachmentItem.Removed)
-    async def take_away(self, event: AttachmentItem.Removed) -> None:
-        """One attachment less."""
-        await self._drop(event.attachment)
+    async def remove_attachment(self, event: AttachmentItem.Removed) -> None:
+        """Remove the attachment."""
+        await self._remove(event.attachment)
 
-    @on(AttachmentItem.TextWanted)
-    async def put_back(self, event: AttachmentItem.TextWanted) -> None:
-        """A paste becomes text, where the cursor is."""
+    @on(AttachmentItem.TextRequested)
+    async def insert_as_text(self, event: AttachmentItem.TextRequested) -> None:
+        """Insert the attachment's text at the cursor and remove the attachment."""
         self.box.insert(displayable(event.attachment.text))
-        await self._drop(event.attachment)
+        await self._remove(event.attachment)
 
     @on(TextArea.Changed)
-    async def take(self, event: TextArea.Changed) -> None:
-        """Somebody writes."""
+    async def record_edit(self, event: TextArea.Changed) -> None:
+        """Record the edit and schedule a token count."""
         event.stop()
         await self._change(Draft(self.box.text, self.attachments))
 
@@ -192,29 +194,29 @@ class Composer(Vertical):
             return
         before, self._draft = self._draft, draft
         if not self.edited:
-            self._keeping.written(draft)
+            self._prompt_store.written(draft)
         if draft.attachments != before.attachments:
-            await self.query_one(AttachmentList).show(draft.attachments, self._counting.tokens)
+            await self.query_one(AttachmentList).show(draft.attachments, self._token_counter.tokens)
         self.recount()
 
     async def _count_tokens(
         self, side: Side, prompt: str, above: int | None, texts: tuple[str, ...]
     ) -> TokensCounted | None:
-        system_prompt = self.app.settings.chat(side.name).system_prompt
+        system_prompt = self.playground.settings.chat(side.name).system_prompt
         messages = side.conversation.messages_with(system_prompt, prompt, above)
-        return await self.app.engine(side).count_tokens(messages, texts)
+        return await self.playground.engine(side).count_tokens(messages, texts)
 
     def recount(self) -> None:
-        """The prompt, the conversation or an engine has changed."""
-        self._counting.recount(self._draft, self.edited)
+        """Schedule a token count, after a change of the draft, the conversation or an engine."""
+        self._token_counter.recount(self._draft, self.edited)
 
     def _engine_changed(self, side: Side) -> None:
-        if side.phase is Phase.LOADING:  # another one may count otherwise
-            self._counting.tokens.clear()
+        if side.phase is Phase.LOADING:  # another engine may have another tokenizer
+            self._token_counter.tokens.clear()
         elif side.phase in (Phase.READY, Phase.FAILED):
             self.recount()
 
     def _show_count(self, counted: Counted) -> None:
         if self.is_attached:
-            self.box.show_count(counted, self.app.settings.context_full)
-            self.query_one(AttachmentList).show_tokens(self._counting.tokens)
+            self.box.show_count(counted, self.playground.settings.context_full)
+            self.query_one(AttachmentList).show_tokens(self._token_counter.tokens)

@@ -1,4 +1,4 @@
-"""Why a side has no engine any more."""
+"""The error of a side whose engine failed, with the actions to recover."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from engines.worker.protocol import Error
 
 
 class FailureCard(Vertical):
-    """What went wrong with an engine, and what to do; not there while all is well."""
+    """An engine's error message and hint, with Restart and Choose buttons; hidden without an error."""
 
     def compose(self) -> ComposeResult:
-        """The reason and two buttons."""
+        """Yield the message and two buttons."""
         yield Static(classes="failure-text", markup=False)
         with Horizontal(classes="failure-buttons"):
             yield Button("Restart (F9)", variant="error", compact=True, action="screen.restart")
             yield Button("Choose (F2)", compact=True, action="app.open('prepare')")
 
     def on_mount(self) -> None:
-        """All is well."""
+        """Start hidden; there is no error yet."""
         self.display = False
         self._error: Error | None = None
 
     def show(self, error: Error | None) -> None:
-        """Show an error, or nothing."""
+        """Show `error`; hide the card if it is None."""
         if error is self._error:
             return
         self._error, self.display = error, error is not None

@@ -1,4 +1,4 @@
-"""One side on the screen: its turns, what it is doing now, and what went wrong."""
+"""One side of the chat: its turns, its phase in the border, and its error."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from app.state.side.phase import Phase
 from app.state.side.side import Side
 from app.units import count_text, rate_text, seconds_text
 from app.widgets.chat.failure_card import FailureCard
-from app.widgets.chat.transcript.drawn_turn import RenderedTurn
+from app.widgets.chat.transcript.rendered_turn import RenderedTurn
 from app.widgets.chat.transcript.transcript import Transcript
 
 TURNS_SHOWN = 20
-"""Older turns are drawn when the user scrolls up to them."""
+"""Turns rendered at first; older ones follow when the user scrolls up to them."""
 CLOCK_SECONDS = 0.9
-"""Between two readings of the clock in the border."""
+"""Minimum interval between updates of the clock in the border."""
 EMPTY = "No engine on this side.\n\nPress F2 to choose a checkpoint and a precision."
-MEANWHILE = "You can type your prompt meanwhile; F2 shows the progress."
+MEANWHILE = "You can type your prompt now. F2 shows the progress."
 
 
 class Pane(Vertical):
@@ -33,9 +33,9 @@ class Pane(Vertical):
     HELP = """\
 # A side
 
-Any engine may stand on either side; usually the left is the engine and the right is PyTorch, the
+Any engine may be on either side; by default the left is the engine and the right is PyTorch, the
 reference. The border says what the side is doing and for how long: *queued* behind the other side,
-*prefill* until the first token, *decode* while tokens come, *stalled* when none came for a while,
+*prefill* until the first token, *decode* while tokens come, *stalled* when no token came for 2 seconds,
 *stopping* after Esc. Under each answer:
 
 * **TTFT**: time from the prompt to the first token.
@@ -48,43 +48,44 @@ reference. The border says what the side is doing and for how long: *queued* beh
         super().__init__(id=f"pane-{side.name}", classes="pane")
         self.side = side
         self.build: BuildState | None = None
-        """How the side's engine came to be, or is coming."""
+        """Build and load steps of the side's engine."""
         self._live: RenderedTurn | None = None
-        self._drawn_characters = 0
-        self._border, self._told = ("", ""), 0.0
-        self._news: tuple[object, ...] = ()
+        self._rendered_characters = 0
+        self._border = ("", "")
+        self._border_set_at = 0.0
+        self._border_state: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:
-        """A notice while there is nothing else, then the turns, then what went wrong."""
+        """Yield a notice for the empty chat, the turns, and the failure card."""
         yield Static(EMPTY, classes="notice", markup=False)
         yield Transcript(id=f"turns-{self.side.name}")
         yield FailureCard()
 
     def on_mount(self) -> None:
-        """Say what the side is doing; the screen calls again with every beat of its clock."""
+        """Show the phase; the screen repeats the call with every snapshot."""
         self.show_phase()
 
     @property
     def transcript(self) -> Transcript:
-        """The turns as lines."""
+        """Return the widget that shows the turns."""
         return self.query_one(Transcript)
 
     def begin(self) -> None:
-        """The conversation's last turn is about to be answered."""
+        """Show the conversation's last turn, which is about to be answered, and follow it."""
         self.show_conversation()
         self._live = self.transcript.turns[-1]
-        self._live.ended, self._drawn_characters = False, 0
+        self._live.ended, self._rendered_characters = False, 0
         self.transcript.grow()
         self.transcript.follow()
 
     def flush(self) -> None:
-        """Draw what has come since the last flush."""
-        if self._live and len(self._live.turn.answer) != self._drawn_characters:
-            self._drawn_characters = len(self._live.turn.answer)
+        """Render the text that arrived since the last flush."""
+        if self._live and len(self._live.turn.answer) != self._rendered_characters:
+            self._rendered_characters = len(self._live.turn.answer)
             self.transcript.grow()
 
     def finish(self) -> None:
-        """The answer ended, one way or the other: draw it whole."""
+        """Render the complete answer, whether it finished, failed or was cancelled."""
         if self._live:
             self._live.end()
             self.transcript.grow()
@@ -92,36 +93,36 @@ reference. The border says what the side is doing and for how long: *queued* beh
         self.show_phase()
 
     def show_conversation(self) -> None:
-        """Show the end of the side's conversation as it is now."""
+        """Show the last TURNS_SHOWN turns of the side's conversation."""
         self._live = None
         turns = self.side.conversation.turns
-        self.transcript.show(self._drawn(max(0, len(turns) - TURNS_SHOWN), len(turns)))
+        self.transcript.show(self._rendered(max(0, len(turns) - TURNS_SHOWN), len(turns)))
         self.show_phase()
 
     def show_again(self) -> None:
-        """Show the conversation after another version of a turn was chosen; what is in view stays."""
+        """Show the conversation without moving the view, after another version of a turn was chosen."""
         top = self.transcript.scroll_offset.y
         self.show_conversation()
         self.transcript.scroll_to(y=top, animate=False)
 
     @on(Transcript.TopReached)
     def action_earlier(self) -> None:
-        """Draw TURNS_SHOWN more of the older turns."""
+        """Add TURNS_SHOWN older turns."""
         if hidden := self._hidden:
-            self.transcript.show_above(self._drawn(max(0, hidden - TURNS_SHOWN), hidden))
+            self.transcript.show_above(self._rendered(max(0, hidden - TURNS_SHOWN), hidden))
             self.show_phase()
 
     def show_phase(self) -> None:
-        """Say in the border which phase the side is in and for how long."""
+        """Show in the border which phase the side is in and for how long."""
         side = self.side
         name = f"{side.name.capitalize()} · {side.title}" if side.title else side.name.capitalize()
         subtitle = self._subtitle()
-        news = (name, self.side.phase, self.transcript.follows, self._hidden)
+        state = (name, side.phase, self.transcript.follows, self._hidden)
         now = time.monotonic()
-        # A border that is set is drawn again, and the side with it: a clock that runs waits for its second.
-        late = now - self._told >= CLOCK_SECONDS
-        if (name, subtitle) != self._border and (news != self._news or late):
-            self._border, self._news, self._told = (name, subtitle), news, now
+        # Setting the border repaints the pane, so a clock alone updates it once a second only.
+        clock_due = now - self._border_set_at >= CLOCK_SECONDS
+        if (name, subtitle) != self._border and (state != self._border_state or clock_due):
+            self._border, self._border_state, self._border_set_at = (name, subtitle), state, now
             self.border_title, self.border_subtitle = Content(name), Content(subtitle)
         self.set_class(side.phase is Phase.FAILED, "-failed")
         self.query_one(FailureCard).show(side.error if side.phase is Phase.FAILED else None)
@@ -132,27 +133,27 @@ reference. The border says what the side is doing and for how long: *queued* beh
         above = f"↑ {count_text(self._hidden)} earlier turns · " if self._hidden else ""
         return above + below + _phase_text(self.side)
 
-    def _drawn(self, first: int, end: int) -> list[RenderedTurn]:
-        """Turns `first` to `end` of the conversation; those that are drawn already keep their lines."""
+    def _rendered(self, first: int, end: int) -> list[RenderedTurn]:
+        """Return turns `first` to `end` of the conversation; those already rendered keep their lines."""
         conversation = self.side.conversation
-        known = {id(drawn.turn): drawn for drawn in self.transcript.turns}
-        drawn = []
+        known = {id(rendered.turn): rendered for rendered in self.transcript.turns}
+        turns = []
         for index, turn in enumerate(conversation.turns[first:end], first):
             versions = conversation.versions(index)
-            place = next(number for number, one in enumerate(versions, 1) if one is turn)
+            number = next(number for number, version in enumerate(versions, 1) if version is turn)
             before = known.get(id(turn))
-            kept = before is not None and (before.version, before.versions) == (place, len(versions))
-            drawn.append(before if before and kept else RenderedTurn(turn, place, len(versions)))
-        return drawn
+            unchanged = before is not None and (before.version, before.versions) == (number, len(versions))
+            turns.append(before if before and unchanged else RenderedTurn(turn, number, len(versions)))
+        return turns
 
     @property
     def _hidden(self) -> int:
-        """How many turns are not drawn."""
+        """Return the number of turns that are not rendered."""
         return len(self.side.conversation.turns) - len(self.transcript.turns)
 
     def _show_notice(self, text: str) -> None:
         notice = self.query_one(".notice", Static)
-        if notice.content != text:  # four times a second: a layout pass only for news
+        if notice.content != text:  # called four times a second: lay out only after a change
             notice.display = bool(text)
             notice.update(text)
 
@@ -171,7 +172,7 @@ reference. The border says what the side is doing and for how long: *queued* beh
 
 def _stage_text(build: BuildState | None) -> str:
     if build is None or not build.stages:
-        return "Looking at the checkpoint."
+        return "Reading the checkpoint."
     index, of = build.position
     return f"Preparing: {build.stages[-1]}" + (f" (stage {index} of {of})." if of else ".")
 
@@ -180,7 +181,7 @@ def _ready_text(build: BuildState | None) -> str:
     if build is None or build.ready is None:
         return "Ready."
     if build.prepared and build.prepared.reused:
-        return f"Ready: reused from the store, {seconds_text(build.elapsed)}."
+        return f"Ready: reused from the store in {seconds_text(build.elapsed)}."
     return f"Ready in {seconds_text(build.elapsed)}."
 
 
@@ -188,6 +189,6 @@ def _phase_text(side: Side) -> str:
     if side.phase in (Phase.EMPTY, Phase.READY, Phase.FAILED):
         return side.phase.value
     if stalled := side.stalled_seconds:
-        return f"stalled {seconds_text(stalled)}: no token came; Esc stops"
+        return f"stalled: no token for {seconds_text(stalled)} · Esc stops"
     clock = f"{side.phase.value} {seconds_text(time.monotonic() - side.phase_since)}"
     return f"{clock} · {rate_text(side.rate())}" if side.phase is Phase.DECODE else clock

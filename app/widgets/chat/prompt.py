@@ -1,4 +1,4 @@
-"""The box where prompts are written: Enter sends, Ctrl+J starts a new line, Up and Down recall."""
+"""The prompt's text area: Enter sends, Ctrl+J starts a new line, Up and Down recall earlier prompts."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from engines.worker.protocol import TokensCounted
 
 
 class PromptInput(TextArea):
-    """A text area that sends its text."""
+    """A text area that posts its text on Enter and recalls earlier prompts."""
 
     HELP = """\
 # Prompt
 
 One prompt goes to both sides. **Enter** sends it, **Ctrl+J** (or Shift+Enter, where the terminal
-tells it apart) starts a new line, **Up** and **Down** recall earlier prompts, also those of earlier
-runs. What is not sent is there again when the app is opened the next time.
+reports it) starts a new line, **Up** and **Down** recall earlier prompts, also those of earlier
+runs. An unsent draft is restored when the app starts again.
 
-**Ctrl+O** attaches a text file. It stands above the box and goes before the prompt, fenced and with
-its name. A long paste becomes one too. **Shift+Tab** goes to what is attached: **Delete** takes it
-away, **Enter** puts a paste back into the box as text.
+**Ctrl+O** attaches a text file. It is listed above the prompt and sent before it, fenced and with its
+name. A long paste becomes an attachment too. **Shift+Tab** moves to the attachments: **Delete** removes
+one, **Enter** turns a paste back into text.
 
-The border counts **tokens**: the prompt, what is attached and everything said before, as each engine
-would get it, of the context that the engine holds. What happens at its end is a setting (F6): the
-oldest turns are left out, or the prompt is refused.
+The border counts **tokens**: the prompt, its attachments and the conversation so far, as each engine's
+tokenizer counts them, out of the engine's context window. A setting (F6) decides what happens when it is
+full: the oldest turns are dropped, or the prompt is refused.
 """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -45,18 +45,18 @@ oldest turns are left out, or the prompt is refused.
 
     @dataclass
     class Sent(Message):
-        """The user sent what is in the box."""
+        """The user pressed Enter."""
 
         text: str
 
     @dataclass
     class PastedLong(Message):
-        """The user pasted more than the box should hold."""
+        """The user pasted a text that is too long for the text area."""
 
         text: str
 
     class BackspaceAtStart(Message):
-        """The user pressed Backspace in an empty box."""
+        """The user pressed Backspace in an empty prompt."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(
@@ -69,8 +69,8 @@ oldest turns are left out, or the prompt is refused.
         self.earlier = PromptHistory()
         self._counted = ""
 
-    # Priority bindings run at once, ahead of the keys that still wait in this widget's queue. The two
-    # below join the queue, so that what was typed before Enter is there when Enter sends it.
+    # Priority bindings run immediately, ahead of keys still in this widget's message queue. The two
+    # actions below go through the queue, so that text typed before Enter is there when Enter sends it.
 
     def action_send(self) -> None:
         """Send the text."""
@@ -84,43 +84,43 @@ oldest turns are left out, or the prompt is refused.
         self.post_message(self.Sent(self.text.strip()))
 
     def write(self, text: str) -> None:
-        """Put a text into the box, in place of what is there."""
+        """Replace the text and move the cursor to its end."""
         self.load_text(text)
         self.move_cursor(self.document.end)
 
     def show_count(self, counted: Mapping[str, TokensCounted], full: ContextFull) -> None:
-        """Say in the border how much of the context it would take; without figures, nothing."""
+        """Show the share of the context window in the border; nothing if `counted` is empty."""
         words = context_words(counted, full) if counted else ""
-        if words != self._counted:  # a border that is set is drawn again
+        if words != self._counted:  # setting the border repaints it
             self._counted, self.border_subtitle = words, Content(words)
-            tight = context_level(counted, full)
-            self.set_class(tight is ContextLevel.NEAR, "-near")
-            self.set_class(tight is ContextLevel.OVER, "-over")
+            level = context_level(counted, full)
+            self.set_class(level is ContextLevel.NEAR, "-near")
+            self.set_class(level is ContextLevel.OVER, "-over")
 
     def on_paste(self, event: events.Paste) -> None:
-        """Keep what is long out of the box."""
+        """Post a long paste as a message instead of inserting it."""
         if is_long(event.text):
             event.prevent_default()
             event.stop()
             self.post_message(self.PastedLong(event.text))
 
     def action_paste(self) -> None:
-        """Paste what was copied in the app."""
+        """Paste the app's clipboard."""
         if is_long(self.app.clipboard):
             self.post_message(self.PastedLong(self.app.clipboard))
         else:
             super().action_paste()
 
     def on_key(self, event: events.Key) -> None:
-        """Recall at the edges of the text, so that arrows still move inside it."""
-        place = self.cursor_location
+        """Recall earlier prompts with Up and Down at the edges of the text; inside it the arrows move."""
+        cursor = self.cursor_location
         first, last = self.navigator.is_first_document_line, self.navigator.is_last_document_line
-        if event.key == "up" and first(place) and self.navigator.is_first_wrapped_line(place):
+        if event.key == "up" and first(cursor) and self.navigator.is_first_wrapped_line(cursor):
             self._recall(-1, event)
-        elif event.key == "down" and last(place) and self.navigator.is_last_wrapped_line(place):
+        elif event.key == "down" and last(cursor) and self.navigator.is_last_wrapped_line(cursor):
             self._recall(+1, event)
         elif event.key == "backspace" and not self.text:
-            event.stop()  # else it would be the attachment's key too, which has the focus by then
+            event.stop()  # the attachment focused next would handle the same key
             self.post_message(self.BackspaceAtStart())
 
     def _recall(self, step: int, event: events.Key) -> None:

@@ -1,4 +1,4 @@
-"""The line that says how much faster one side was, once both have answered."""
+"""The line that compares the decode speed of both sides."""
 
 from __future__ import annotations
 
@@ -13,33 +13,30 @@ REFERENCE = "PyTorch"
 
 
 class SpeedComparison(Static):
-    """One sentence about the last turn of both sides; empty until both have figures."""
+    """One sentence about the last turn of both sides; hidden until both have a decode rate."""
 
     HELP = """\
 # Speed-up
 
-Decode speed of one engine divided by the other's, prefill left out. In mode *together* both engines
-share the machine, so only *in turn* gives either one's own speed.
+Decode speed of one engine divided by the other's, without prefill. In mode *together* both engines share
+the machine; only *in turn* measures each engine alone.
 """
 
     def compare(self, left: Turn | None, right: Turn | None) -> None:
-        """Show the verdict on two turns with the same prompt."""
-        self.say(comparison_text(left, right) if left and right else Content(""))
-
-    def say(self, sentence: Content) -> None:
-        """Show a sentence; an empty one takes no room."""
+        """Compare two turns; hide the line if they cannot be compared."""
+        sentence = comparison_text(left, right) if left and right else Content("")
         self.update(sentence)
         self.display = bool(sentence.plain)
 
     def on_mount(self) -> None:
-        """Nothing has been said yet."""
+        """Start hidden; there is no comparison yet."""
         self.display = False
 
 
 def comparison_text(left: Turn, right: Turn) -> Content:
-    """The sentence; empty where a figure is missing, or where the sides were not asked the same.
+    """Return the sentence; empty if a rate is missing or the sides had different prompts or timing modes.
 
-    The quotient is taken against PyTorch where one of the sides is PyTorch, else against the right side.
+    The denominator of the ratio is PyTorch if exactly one side is PyTorch, else the right side.
     """
     engine, reference = (right, left) if _is_reference(left) and not _is_reference(right) else (left, right)
     if not (engine.timing and reference.timing) or engine.error or reference.error:
@@ -51,7 +48,7 @@ def comparison_text(left: Turn, right: Turn) -> Content:
     return Content.assemble(
         (f"{engine.engine} {fast / slow:.2f}× {reference.engine}", "bold"),
         f": {rates}, {_first_token(engine, reference)} · {left.mode}",
-        ", so both shared the machine" if left.mode == TimingMode.TOGETHER else "",
+        ": both engines shared the machine" if left.mode == TimingMode.TOGETHER else "",
     )
 
 
@@ -60,10 +57,10 @@ def _is_reference(turn: Turn) -> bool:
 
 
 def _first_token(engine: Turn, reference: Turn) -> str:
-    """TTFT of both; once earlier answers differ, so do the prompts, and their TTFTs tell little."""
+    """Return both TTFTs, or both prompt lengths: with different prompts the TTFTs are not comparable."""
     assert engine.timing
     assert reference.timing
     if engine.prompt_digest == reference.prompt_digest:
         return f"first token {seconds_text(engine.timing.ttft)} vs {seconds_text(reference.timing.ttft)}"
     lengths = f"{engine.prompt_tokens} and {reference.prompt_tokens} tokens"
-    return f"prompts of {lengths}, as earlier answers differ"
+    return f"prompts of {lengths}: earlier answers differ"

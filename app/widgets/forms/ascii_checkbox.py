@@ -1,4 +1,4 @@
-"""A checkbox that is empty while it is off: without colours an X that is only dim looks checked."""
+"""A checkbox that shows `[X]` or `[ ]`: without colours, Textual's dim X of an empty box looks checked."""
 
 from __future__ import annotations
 
@@ -7,18 +7,9 @@ from textual.widgets import Checkbox
 
 
 class AsciiCheckbox(Checkbox):
-    """On or off, to be told apart without colours."""
-
-    DEFAULT_CSS = """
-    AsciiCheckbox {
-        & > .toggle--button, &.-on > .toggle--button, &:focus > .toggle--button {
-            color: $foreground;
-            background: $surface;
-        }
-    }
-    """
+    """A checkbox whose state is readable without colours."""
 
     def render(self) -> Content:
-        """Draw the mark that belongs to the value."""
+        """Render the mark for the current value."""
         self.BUTTON_INNER = "[X]" if self.value else "[ ]"
         return super().render()

@@ -1,4 +1,4 @@
-"""The saved conversations as a list: title, when, how long, which engines, and what a search found."""
+"""The saved conversations as a list: title, date, number of turns, engines, and search excerpts."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from app.units import count_text
 
 @dataclass(frozen=True)
 class ConversationEntry:
-    """A conversation, and where a search found its words."""
+    """A saved conversation, with an excerpt around the words that a search found."""
 
     saved: SavedConversation
     excerpt: str = ""
 
 
 class ConversationList(OptionList):
-    """Two lines a conversation, three while one is searched for."""
+    """A list with two lines for each conversation, three for search results."""
 
     BINDINGS = [Binding("enter", "select", "Reopen", id="conversations.reopen")]  # noqa: RUF012
 
@@ -38,25 +38,31 @@ class ConversationList(OptionList):
 
     @property
     def chosen(self) -> SavedConversation | None:
-        """The highlighted conversation."""
+        """Return the highlighted conversation."""
         return None if self.highlighted is None else self._entries[self.highlighted].saved
 
     def on_click(self, event: events.Click) -> None:
-        """The first click highlights, so that the keys in the footer can be clicked for it."""
-        place = event.style.meta.get("option")
-        if place is not None and place != self.highlighted:
+        """Highlight with the first click, reopen with the second: footer keys need a highlighted entry."""
+        index = event.style.meta.get("option")
+        if index is not None and index != self.highlighted:
             event.prevent_default()
-            self.highlighted = place
+            self.highlighted = index
 
     def show(self, entries: Sequence[ConversationEntry], words: Sequence[str], current: Path | None) -> None:
-        """List these; what was highlighted stays so, or what takes its place does."""
-        place, before = self.highlighted or 0, self.chosen
+        """List `entries`; keep the highlighted conversation, or else the highlighted position.
+
+        Args:
+            entries: The conversations, in order.
+            words: Search words to underline.
+            current: File of the conversation in the chat.
+        """
+        index, before = self.highlighted or 0, self.chosen
         self._entries = entries
         self.set_options([Option(_lines(entry, words, entry.saved.path == current)) for entry in entries])
         paths = [entry.saved.path for entry in entries]
         if before and before.path in paths:
-            place = paths.index(before.path)
-        self.highlighted = min(place, len(paths) - 1) if paths else None
+            index = paths.index(before.path)
+        self.highlighted = min(index, len(paths) - 1) if paths else None
         self.display = bool(paths)
 
 
@@ -64,7 +70,7 @@ def _lines(entry: ConversationEntry, words: Sequence[str], current: bool) -> Con
     saved = entry.saved
     title = _marked(saved.title, words).stylize_before("bold")
     if current:
-        title = Content.assemble(title, ("  in the chat now", "$accent"))
+        title = Content.assemble(title, ("  open in the chat", "$accent"))
     lines = [title, _facts(saved)]
     if entry.excerpt:
         lines.append(_marked(entry.excerpt, words))
@@ -82,7 +88,7 @@ def _facts(saved: SavedConversation) -> Content:
 
 
 def _marked(text: str, words: Sequence[str]) -> Content:
-    """The text with the words that were searched for underlined."""
+    """Return `text` with the search words underlined."""
     content = Content(displayable(text))
     for word in words:
         for found in re.finditer(re.escape(word), content.plain, re.IGNORECASE):

@@ -1,4 +1,4 @@
-"""The setting that names the interpreter of a backend which cannot live in our environment."""
+"""The setting for the Python interpreter of a backend that needs its own environment."""
 
 from __future__ import annotations
 
@@ -17,62 +17,66 @@ from app.state.side.pacing import displayable
 from engines.backends.registry import BACKENDS
 
 PAUSE_SECONDS = 0.4
-"""Without a key, before what was written is tried: every trial starts a process."""
-MEANING = "A Python that has it. Empty: what `env create` made."
+"""Pause in typing before the path is checked; each check starts a process."""
 
 
 class InterpreterSetting(Vertical):
-    """A path, and what is found there: kept only if it can be used."""
+    """A path input that checks the interpreter and posts `Changed` only for one that works."""
 
     @dataclass
     class Changed(Message):
-        """An interpreter that can be used was named, or none."""
+        """A working interpreter was named, or the path was cleared (empty)."""
 
         backend: str
         python: str
 
     def __init__(self, backend: str, python: str) -> None:
         super().__init__(id=f"interpreter-{backend}", classes="setting")
-        self.backend, self._first = backend, python
-        self._trial = Debouncer(PAUSE_SECONDS, self._try, lambda work: self.run_worker(work, group="trial"))
+        self.backend, self._initial = backend, python
+        self._meaning = (
+            f"Path to a Python with {BACKENDS[backend].title}. Empty: the environment of `env create`."
+        )
+        self._check_later = Debouncer(
+            PAUSE_SECONDS, self._check, lambda work: self.run_worker(work, group="check")
+        )
 
     def compose(self) -> ComposeResult:
-        """Title and path; below them what was found."""
+        """Yield title and path; below them the result of the check."""
         with Horizontal():
             yield Static(f"{BACKENDS[self.backend].title} Python", classes="setting-title")
             yield Input(
-                self._first, placeholder="/path/to/bin/python", compact=True, classes="interpreter-path"
+                self._initial, placeholder="/path/to/bin/python", compact=True, classes="interpreter-path"
             )
-        yield Static(MEANING, classes="setting-meaning", markup=False)
+        yield Static(self._meaning, classes="setting-meaning", markup=False)
 
     def on_mount(self) -> None:
-        """Say of the one that is named already what it is."""
-        if self._first:
-            self._trial.touch()
+        """Check the interpreter that is set already."""
+        if self._initial:
+            self._check_later.trigger()
 
     @on(Input.Changed)
-    def wait(self) -> None:
-        """Try it when nothing more is written."""
-        self._say(MEANING, wrong=False)
-        self._trial.touch()
+    def schedule_check(self) -> None:
+        """Check the path after a pause in typing."""
+        self._show(self._meaning, wrong=False)
+        self._check_later.trigger()
 
     @on(Input.Submitted)
-    async def _try(self) -> None:
+    async def _check(self) -> None:
         path = self.query_one(Input).value.strip()
         if not path:
-            self._say(MEANING, wrong=False)
+            self._show(self._meaning, wrong=False)
             self.post_message(self.Changed(self.backend, ""))
             return
         found = await asyncio.to_thread(named_environment, self.backend, path)
         if path != self.query_one(Input).value.strip():
-            return  # written on meanwhile: another trial is due
+            return  # the path changed during the check, and another check is scheduled
         if found.problem:
-            self._say(f"✗ {found.problem}. Not kept.", wrong=True)
+            self._show(f"✗ {found.problem}. Not saved.", wrong=True)
             return
-        self._say(f"✓ {BACKENDS[self.backend].title} {found.version}", wrong=False)
+        self._show(f"✓ {BACKENDS[self.backend].title} {found.version}", wrong=False)
         self.post_message(self.Changed(self.backend, found.python))
 
-    def _say(self, words: str, *, wrong: bool) -> None:
+    def _show(self, text: str, *, wrong: bool) -> None:
         meaning = self.query_one(".setting-meaning", Static)
         meaning.set_class(wrong, "-wrong")
-        meaning.update(displayable(words))
+        meaning.update(displayable(text))

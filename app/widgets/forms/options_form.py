@@ -1,4 +1,4 @@
-"""How one side is asked, as a form: preset, system prompt, and every field of Sampling."""
+"""The form for one side's preset, system prompt and sampling parameters."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ from app.state.side.pacing import displayable
 from app.widgets.forms.ascii_checkbox import AsciiCheckbox
 
 MEANINGS: Final = {
-    "preset": "System prompt and fields at once. One without a system prompt keeps yours.",
-    "system-prompt": "What the model is told before the conversation; empty: nothing.",
-    "ignore-eos": "Go on to max tokens whatever the model says: to measure, not to read.",
-    "stop": "Texts that end the answer, one a line; \\n stands for a line break.",
+    "preset": "Sets the system prompt and all fields. A preset without a system prompt keeps yours.",
+    "system-prompt": "Instructions sent before the conversation. Empty: no system prompt.",
+    "ignore-eos": "Generate up to max tokens even after an end-of-text token. For measurements.",
+    "stop": "Texts that end the answer, one per line; \\n is a line break.",
     **{field.name: field.meaning for field in FIELDS},
 }
-"""One line about each control, by its class."""
+"""One line of help for each control, by its CSS class."""
 
 
 class OptionsForm(Vertical):
-    """The form of one side. What is valid counts at once; what is not is said in words."""
+    """The form of one side. Valid values apply immediately; invalid ones are listed below the form."""
 
     @dataclass
     class Changed(Message):
-        """The user changed something."""
+        """The options of a side changed."""
 
         side: str
         options: ChatOptions
 
     @dataclass
-    class SaveWanted(Message):
-        """The options are to become a preset."""
+    class SaveRequested(Message):
+        """The user asked to save the options as a preset."""
 
         side: str
 
     @dataclass
-    class RenameWanted(Message):
-        """A preset of the user's is to have another name."""
+    class RenameRequested(Message):
+        """The user asked to rename a preset."""
 
         preset: str
 
     @dataclass
-    class DeleteWanted(Message):
-        """A preset of the user's is to go."""
+    class DeleteRequested(Message):
+        """The user asked to delete a preset."""
 
         preset: str
 
@@ -65,15 +65,15 @@ class OptionsForm(Vertical):
 
     @property
     def preset(self) -> str:
-        """Name of the preset that the side follows; empty for none."""
+        """Return the name of the preset that equals the options; empty if none does."""
         return preset_of(self.options, self._settings)
 
     def compose(self) -> ComposeResult:
-        """Preset, prompt, numbers, ends."""
+        """Yield preset, system prompt, sampling fields and stop conditions."""
         options = self.options
         with Horizontal(classes="form-row"):
             yield Static("Preset", classes="form-label")
-            yield Select[str]([], prompt="your own", compact=True, classes="preset")
+            yield Select[str]([], prompt="custom", compact=True, classes="preset")
         with Horizontal(classes="form-buttons"):
             yield Button("Save as …", compact=True, classes="save")
             yield Button("Rename", compact=True, classes="rename")
@@ -82,7 +82,7 @@ class OptionsForm(Vertical):
         yield TextArea(
             displayable(options.system_prompt),
             compact=True,
-            placeholder="None: the model is told nothing.",
+            placeholder="No system prompt",
             classes="system-prompt",
         )
         for field in FIELDS:
@@ -92,11 +92,11 @@ class OptionsForm(Vertical):
                     field.text(options.sampling), compact=True, max_length=19, classes=f"field {field.name}"
                 )
         yield AsciiCheckbox(
-            "Ignore end of answer", options.sampling.ignore_eos, compact=True, classes="ignore-eos"
+            "Ignore end-of-text", options.sampling.ignore_eos, compact=True, classes="ignore-eos"
         )
-        yield Static("Stop texts")
+        yield Static("Stop sequences")
         stop = displayable(stop_lines(options.sampling.stop))
-        yield TextArea(stop, compact=True, placeholder="None.", classes="stop")
+        yield TextArea(stop, compact=True, placeholder="None", classes="stop")
         yield Static(classes="form-problems", markup=False)
 
     def on_mount(self) -> None:
@@ -104,7 +104,7 @@ class OptionsForm(Vertical):
         self._show_presets()
 
     def show(self, options: ChatOptions, settings: Settings) -> None:
-        """Show other options, or the same after the presets have changed."""
+        """Show other options, or the same ones after the presets changed."""
         self.options, self._settings = options, settings
         sampling = options.sampling
         with self.prevent(Input.Changed, TextArea.Changed, Checkbox.Changed):
@@ -120,7 +120,7 @@ class OptionsForm(Vertical):
     @on(TextArea.Changed)
     @on(Checkbox.Changed)
     def read(self) -> None:
-        """Take what is valid, and say what is not."""
+        """Apply the valid values and list the invalid ones."""
         self._show_problems()
         values = {
             field.name: value
@@ -133,9 +133,9 @@ class OptionsForm(Vertical):
             stop=self._stop(),
             ignore_eos=self.query_one(Checkbox).value,
         )
-        self._take(ChatOptions(self._system_prompt(), sampling))
+        self._apply(ChatOptions(self._system_prompt(), sampling))
 
-    # What cannot be shown is shown as something else: it stays as it is until somebody writes there.
+    # Control characters are shown replaced, so an unedited text area keeps the original value.
 
     def _system_prompt(self) -> str:
         text, now = self.query_one(".system-prompt", TextArea).text, self.options.system_prompt
@@ -146,17 +146,17 @@ class OptionsForm(Vertical):
         return now if lines == displayable(stop_lines(now)) else stop_texts(lines)
 
     @on(Select.Changed)
-    def follow(self, event: Select.Changed) -> None:
-        """Take over a preset."""
+    def apply_preset(self, event: Select.Changed) -> None:
+        """Apply the selected preset."""
         presets = all_presets(self._settings)
         if event.value in presets:
             options = applied(presets[str(event.value)], self.options)
-            self._take(options)
+            self._apply(options)
             self.show(options, self._settings)
         else:
             self._show_presets()
 
-    def _take(self, options: ChatOptions) -> None:
+    def _apply(self, options: ChatOptions) -> None:
         if options != self.options:
             self.options = options
             self.post_message(self.Changed(self.side, options))
@@ -182,26 +182,26 @@ class OptionsForm(Vertical):
         shown.display = bool(problems)
 
     @on(Button.Pressed, ".save")
-    def want_save(self) -> None:
-        """Ask for a name."""
-        self.post_message(self.SaveWanted(self.side))
+    def request_save(self) -> None:
+        """Post the request to save the options as a preset."""
+        self.post_message(self.SaveRequested(self.side))
 
     @on(Button.Pressed, ".rename")
-    def want_rename(self) -> None:
-        """Ask for another name."""
-        self.post_message(self.RenameWanted(self.preset))
+    def request_rename(self) -> None:
+        """Post the request to rename the preset."""
+        self.post_message(self.RenameRequested(self.preset))
 
     @on(Button.Pressed, ".delete")
-    def want_delete(self) -> None:
-        """Let the preset go."""
-        self.post_message(self.DeleteWanted(self.preset))
+    def request_delete(self) -> None:
+        """Post the request to delete the preset."""
+        self.post_message(self.DeleteRequested(self.preset))
 
 
 def field_of(entry: Input) -> Field:
-    """What an entry of the form is for."""
+    """Return the sampling field that an input edits."""
     return next(field for field in FIELDS if entry.has_class(field.name))
 
 
 def _load(area: TextArea, text: str) -> None:
-    if area.text != text:  # loading moves the cursor
+    if area.text != text:  # load_text moves the cursor
         area.load_text(text)

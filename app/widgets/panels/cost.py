@@ -1,4 +1,4 @@
-"""What an answer took of its device, in a line: MBU, ceiling, energy."""
+"""MBU, energy and speed ceiling of an answer, as one line."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from app.state.side.snapshot import SideSnapshot
 from app.units import MISSING, bytes_text, percent_text, rate_text
 from app.widgets.panels.drawing import MUTED, fit_pieces
 
-MEASURE = ("MBU: measure the bandwidth in Prepare (F2, F5)", "MBU: F2, then F5")
+MEASURE_FIRST = ("MBU: measure the bandwidth in Prepare (F2, F5)", "MBU: F2, then F5")
 CACHED = ("MBU over 100%: read from the cache", "MBU over 100%")
 NONE = "–"
 
 
 def cost_line(side: SideSnapshot, width: int, load: str = "") -> Content:
-    """The most important first; what does not fit is left out. `load` is a figure with no other place."""
+    """Return MBU, J/token, `load` and the ceiling, in this order; what does not fit in `width` is dropped."""
     if side.cost is None:
         pieces = [Content.styled(f"MBU {NONE}  J/token {NONE}" if side.spans else "", MUTED)]
     else:
@@ -26,17 +26,17 @@ def cost_line(side: SideSnapshot, width: int, load: str = "") -> Content:
     return fit_pieces((piece for piece in pieces if piece.plain), width)
 
 
-def working(side: SideSnapshot) -> Content:
-    """The figures behind the MBU."""
+def mbu_terms(side: SideSnapshot) -> Content:
+    """Return the terms of the MBU: bytes per token, tok/s and bandwidth; empty if one is unknown."""
     cost = side.cost
     if cost is None or not cost.rate or not side.bandwidth:
         return Content("")
     read, rate = bytes_text(cost.bytes_per_token), rate_text(cost.rate)
-    return Content.styled(f"{read} a token · {rate} / {speed_text(side.bandwidth)}", MUTED)
+    return Content.styled(f"{read} per token · {rate} / {speed_text(side.bandwidth)}", MUTED)
 
 
 def speed_text(bandwidth: float) -> str:
-    """`4,280 GB/s`."""
+    """Format bytes per second, as `4,280 GB/s`."""
     return rate_text(bandwidth / 1e9, "GB/s")
 
 
@@ -44,7 +44,7 @@ def _utilisation(side: SideSnapshot, width: int) -> Content:
     assert side.cost
     share = side.cost.mbu(side.bandwidth)
     if side.bandwidth is None:
-        return Content.styled(_fitting(MEASURE, width - len(f"  J/token {NONE}")), MUTED)
+        return Content.styled(_fitting(MEASURE_FIRST, width - len(f"  J/token {NONE}")), MUTED)
     if share is None:
         return Content.styled(f"MBU {MISSING}", MUTED)
     if share > 1 and not side.on_gpu:

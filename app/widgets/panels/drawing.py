@@ -1,4 +1,4 @@
-"""What the panels draw with: stacked bars and sparklines of text, and lines that fit."""
+"""Text drawings of the panels: stacked bars, sparklines, and lines that fit a width."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from textual.content import Content
 from app.state.side.rate_series import WINDOW_SECONDS
 
 MUTED = "$foreground-muted"
-"""Style of what is only there for orientation."""
+"""Style of labels and secondary text."""
 LEVELS = "▁▂▃▄▅▆▇█"
 FREE = "·"
 
@@ -22,7 +22,7 @@ Samples = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class BarPart:
-    """One segment of a stacked bar. Glyphs differ as well as colours, for those who see none."""
+    """One segment of a stacked bar. Glyphs differ too, so that bars are readable without colours."""
 
     amount: float
     glyph: str
@@ -30,9 +30,9 @@ class BarPart:
 
 
 def share_cells(amounts: Sequence[float], total: float, width: int) -> list[int]:
-    """Divide `width` cells among amounts out of `total`; what is not nothing gets one cell at least.
+    """Divide `width` cells among amounts out of `total`; every positive amount gets at least one cell.
 
-    Amounts beyond the total are cut back, so that the cells never exceed the width.
+    Amounts above the total are scaled down, so that the sum of cells never exceeds the width.
     """
     amounts = [amount if isfinite(amount) and amount > 0 else 0.0 for amount in amounts]
     scale = max(total if isfinite(total) else 0.0, sum(amounts))
@@ -50,14 +50,14 @@ def share_cells(amounts: Sequence[float], total: float, width: int) -> list[int]
 
 
 def stacked_bar(parts: Sequence[BarPart], total: float, width: int) -> Content:
-    """A bar of `width` cells: the parts from the left, then dots for what is free."""
+    """Return a bar of `width` cells: the parts from the left, then dots for the free rest."""
     cells = share_cells([part.amount for part in parts], total, width)
     segments = [(part.glyph * count, part.style) for part, count in zip(parts, cells, strict=True)]
     return Content.assemble(*segments, (FREE * max(0, width - sum(cells)), MUTED))
 
 
 def sparkline(samples: Samples, now: float, top: float, width: int) -> str:
-    """The last WINDOW_SECONDS in `width` cells, scaled from 0 to `top`; blank where nothing was measured."""
+    """Return the last WINDOW_SECONDS in `width` cells, scaled from 0 to `top`; blank where no sample is."""
     bins: list[list[float]] = [[] for _ in range(max(0, width))]
     for moment, value in samples:
         share = (moment - now + WINDOW_SECONDS) / WINDOW_SECONDS
@@ -67,7 +67,7 @@ def sparkline(samples: Samples, now: float, top: float, width: int) -> str:
 
 
 def nice_ceiling(value: float) -> float:
-    """The next of 1, 2, 5 times a power of ten: the top of an axis that holds `value`."""
+    """Round up to 1, 2 or 5 times a power of ten, for the top of an axis; 1 for zero and below."""
     if not isfinite(value) or value <= 0:
         return 1.0
     power = 10.0 ** floor(log10(value))
@@ -75,7 +75,7 @@ def nice_ceiling(value: float) -> float:
 
 
 def one_line(text: str, width: int) -> str:
-    """Cut foreign text to one line of at most `width` cells, with an ellipsis where it was longer."""
+    """Collapse whitespace and cut `text` to `width` cells, with an ellipsis if it was longer."""
     text = " ".join(text.split())
     if cell_len(text) <= width:
         return text
@@ -83,7 +83,7 @@ def one_line(text: str, width: int) -> str:
 
 
 def fit_pieces(pieces: Iterable[Content], width: int, gap: str = "  ") -> Content:
-    """Join the pieces that fit, in order: what comes first matters most."""
+    """Join the pieces that fit in `width` cells, in order of importance; others are skipped."""
     line = Content("")
     for piece in pieces:
         joined = Content.assemble(line, gap, piece) if line.plain else piece
@@ -94,7 +94,7 @@ def fit_pieces(pieces: Iterable[Content], width: int, gap: str = "  ") -> Conten
 
 
 def flow(parts: Iterable[str], width: int, gap: str = " · ") -> str:
-    """Join the parts, and start a new line where the next one does not fit: none is broken inside."""
+    """Join the parts into lines of at most `width` cells, breaking only between parts."""
     rows: list[str] = []
     for part in parts:
         if rows and cell_len(rows[-1]) + cell_len(gap) + cell_len(part) <= width:
@@ -105,7 +105,7 @@ def flow(parts: Iterable[str], width: int, gap: str = " · ") -> str:
 
 
 def lines(rows: Iterable[Content], height: int) -> Content:
-    """Rows below each other, as many as there is room for."""
+    """Join the first `height` rows with line breaks."""
     return Content("\n").join(list(rows)[: max(0, height)])
 
 

@@ -1,4 +1,4 @@
-"""The KV cache of both sides: a map of blocks where there are blocks, a bar where there are none."""
+"""The KV cache of both sides: a block map for paged caches, a bar for contiguous ones."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from engines.worker.protocol import KVUsage
 
 USED, REUSED = "█", "▒"
 SIDE_BY_SIDE = 88
-"""From this width on the two maps stand beside each other."""
-CONTIGUOUS = "contiguous: no blocks"
+"""From this width on the two maps are drawn side by side."""
+CONTIGUOUS = "one contiguous buffer"
 
 
 class Blocks(NamedTuple):
-    """Counts of a paged cache; `reused` are among the used."""
+    """Block counts of a paged cache; `used` includes `reused`."""
 
     used: int
     reused: int
@@ -42,23 +42,23 @@ class KVBlocksPanel(Panel):
     TITLE: ClassVar[str] = "KV cache"
     LEGEND: ClassVar[str] = f"[$kv-used]{USED}[/] used [$kv-reused]{REUSED}[/] reused {FREE} free"
     SUMMARY: ClassVar[str] = (
-        "Blocks of each side's KV cache: used, of these reused from earlier prompts, and free."
+        "Blocks of each side's KV cache: used, of those reused from earlier prompts, and free."
     )
     HELP = """\
 ### KV cache
 
-Keys and values of the tokens so far. A **paged** cache keeps them in **blocks** of some tokens each; a cell
-is one block, or several where the panel says so. **Reused** blocks held the beginning of the last prompt
-already, so it was not computed again. **Prefix hits** are the share of all prompt tokens in this
-conversation that the cache held already.
+Keys and values of the tokens so far. A **paged** cache stores them in **blocks** of a fixed number of tokens;
+a cell is one block, or as many as the panel says. **Reused** blocks already held the prefix of the last
+prompt, so it was not computed again. **Prefix hits** are the share of all prompt tokens in this conversation
+that were in the cache.
 
-The libraries report how many blocks are in which state, not which ones: the map shows counts, not places.
+The libraries report only how many blocks are in each state: the map shows counts, not positions.
 
-A **contiguous** cache has no blocks; its tokens and bytes are shown instead.
+A **contiguous** cache is one buffer without blocks; the panel shows its tokens and bytes.
 """
 
     def draw(self, snapshot: Snapshot, width: int, height: int) -> Content:
-        """Left above right, or beside it where the panel is wide."""
+        """Draw both sides, next to each other in wide panels, else the left above the right."""
         engines = [row for row in sides(snapshot) if has_engine(row[2])]
         if not engines:
             return Content.styled(NO_ENGINE, MUTED)
@@ -66,19 +66,19 @@ A **contiguous** cache has no blocks; its tokens and bytes are shown instead.
         if width >= SIDE_BY_SIDE and len(engines) == 2:
             half = (width - 3) // 2
             columns = [_side(*row, scale, half, height) for row in engines]
-            return _beside(columns, half, height)
-        # A side without blocks needs three lines; the other's map takes what is left.
+            return _join_columns(columns, half, height)
+        # A side without blocks needs three lines; a block map takes the rest.
         each = height // len(engines)
-        heights = [min(each, 3) if _no_map(side) else each for *_, side in engines]
+        heights = [each if _has_map(side) else min(each, 3) for *_, side in engines]
         spare = height - sum(heights)
         heights = [
-            have + (0 if _no_map(row[2]) else spare) for have, row in zip(heights, engines, strict=True)
+            own + (spare if _has_map(row[2]) else 0) for own, row in zip(heights, engines, strict=True)
         ]
-        rows = [_side(*row, scale, width, have) for row, have in zip(engines, heights, strict=True)]
-        return lines([line for block in rows for line in block], height)
+        drawings = [_side(*row, scale, width, own) for row, own in zip(engines, heights, strict=True)]
+        return lines([line for drawing in drawings for line in drawing], height)
 
     def draw_folded(self, snapshot: Snapshot, width: int, height: int) -> Content:
-        """A bar a side, with what is used of what there is."""
+        """Draw a bar and the used amount of each side."""
         engines = [row for row in sides(snapshot) if has_engine(row[2])]
         if not engines:
             return self.empty()
@@ -94,7 +94,7 @@ A **contiguous** cache has no blocks; its tokens and bytes are shown instead.
 
 
 def blocks_of(usage: KVUsage | None) -> Blocks | None:
-    """The counts of a paged cache, completed from each other; None for a cache without blocks."""
+    """Return the counts of a paged cache, missing ones derived; None for a cache without blocks."""
     if usage is None:
         return None
     used, free, total = usage.used_blocks, usage.free_blocks, usage.total_blocks
@@ -109,7 +109,7 @@ def blocks_of(usage: KVUsage | None) -> Blocks | None:
 
 
 def bytes_scale(snapshot: Snapshot) -> int:
-    """Where the bar of a cache that grows ends: at the other side's total, or at the next power of two."""
+    """Return the bytes of a growing cache's full bar: the other side's total or the next power of two."""
     usages = [side.kv for *_, side in sides(snapshot) if side.kv]
     used = max((usage.bytes_used for usage in usages), default=0)
     total = max((usage.bytes_total or 0 for usage in usages), default=0)
@@ -117,13 +117,13 @@ def bytes_scale(snapshot: Snapshot) -> int:
 
 
 def block_map(blocks: Blocks, width: int, height: int) -> tuple[list[Content], int]:
-    """Rows of cells, and how many blocks a cell stands for: as few as fit."""
+    """Return the rows of the map and the number of blocks per cell, which is the lowest that fits."""
     room = max(1, width) * max(1, height)
     scale = ceil(blocks.total / room)
     cells = ceil(blocks.total / scale)
     reused, used = share_cells([blocks.reused, blocks.used - blocks.reused], blocks.total, cells)
     if blocks.used < blocks.total and reused + used == cells and cells > 1:
-        # The last cell holds free blocks too: a cache must not look full that is not.
+        # The last cell includes free blocks: only a full cache may look full.
         reused, used = (reused, used - 1) if used else (reused - 1, used)
     glyphs = [(REUSED, "$kv-reused")] * reused + [(USED, "$kv-used")] * used
     glyphs += [(FREE, MUTED)] * (cells - len(glyphs))
@@ -158,7 +158,7 @@ def _side(
     rows, scale = block_map(blocks, width, max(1, height - 2))
     figures = _paged_figures(usage, blocks, scale)
     if side.prompt_tokens:
-        # Behind the tokens: what the cache is worth matters more than how large it is.
+        # After the tokens: the hit rate is more important than the size.
         hits = share_text(side.cached_tokens, side.prompt_tokens)
         figures.insert(2 if scale > 1 else 1, Content(f"{hits} prefix hits"))
     return [head, *([fit_pieces(figures, width)] if height > 2 else []), *rows][:height]
@@ -170,14 +170,14 @@ def _head(letter: str, style: str, side: SideSnapshot, text: str, width: int) ->
 
 
 def _paged_figures(usage: KVUsage, blocks: Blocks, scale: int) -> list[Content]:
-    """Most important first: what does not fit is left out from the end."""
+    """Return the figures in order of importance."""
     figures = [f"1 cell = {count_text(scale)} blocks"] if scale > 1 else []
     figures.append(f"{count_text(usage.tokens)} tokens")
     figures.append(_bytes(usage))
     if usage.reused_blocks is not None:
         figures.append(f"{count_text(blocks.reused)} reused")
     if usage.block_tokens:
-        figures.append(f"{count_text(usage.block_tokens)} tokens a block")
+        figures.append(f"{count_text(usage.block_tokens)} tokens per block")
     return [Content(figure) for figure in figures]
 
 
@@ -188,7 +188,7 @@ def _contiguous_figures(usage: KVUsage, bytes_top: int) -> list[Content]:
         tokens = f"{count_text(usage.tokens)} of {count_text(usage.capacity_tokens)} tokens {share}"
     figures = [Content(tokens), Content(_bytes(usage))]
     if not (usage.capacity_tokens or usage.bytes_total):
-        figures.append(Content.styled(f"grows; bar to {bytes_text(bytes_top)}", MUTED))
+        figures.append(Content.styled(f"grows (bar shows up to {bytes_text(bytes_top)})", MUTED))
     return figures
 
 
@@ -201,7 +201,7 @@ def _bytes(usage: KVUsage) -> str:
 
 
 def _bar(usage: KVUsage | None, width: int, bytes_top: int) -> Content:
-    """One line: blocks, else tokens of the capacity, else bytes out of `bytes_top`."""
+    """Return a bar of the used blocks, else tokens out of the capacity, else bytes out of `bytes_top`."""
     blocks = blocks_of(usage)
     if usage is None:
         return Content("")
@@ -222,15 +222,15 @@ def _short_text(usage: KVUsage | None) -> str:
     if usage is None:
         return "n/a"
     if blocks is None:
-        return f"{bytes_text(usage.bytes_used)}"
+        return bytes_text(usage.bytes_used)
     return f"{count_text(blocks.used)}/{count_text(blocks.total)}"
 
 
-def _no_map(side: SideSnapshot) -> bool:
-    return blocks_of(side.kv) is None
+def _has_map(side: SideSnapshot) -> bool:
+    return blocks_of(side.kv) is not None
 
 
-def _beside(columns: list[list[Content]], width: int, height: int) -> Content:
+def _join_columns(columns: list[list[Content]], width: int, height: int) -> Content:
     rows = []
     for i in range(min(height, max(len(column) for column in columns))):
         left, right = (column[i] if i < len(column) else Content("") for column in columns)

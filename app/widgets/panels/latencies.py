@@ -1,4 +1,4 @@
-"""Inter-token latencies as histograms, on one logarithmic axis for both sides."""
+"""Histograms of inter-token latencies, on one logarithmic axis for both sides."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from app.widgets.panels.drawing import LEVELS, MUTED
 from engines.measure.timing import percentile
 
 WINDOW = (0.5, 99.5)
-"""Percentiles between which gaps are drawn: one pause of a second would press all others into one cell."""
+"""Percentiles at the ends of the axis: a single gap of a second would squeeze all others into one cell."""
 
 Ends = tuple[float, float]
-"""The shortest and the longest gap that is drawn, in seconds."""
+"""Shortest and longest gap on the axis, in seconds."""
 
 
 @lru_cache(maxsize=4)
@@ -27,7 +27,7 @@ def _sorted(gaps: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def gap_axis(snapshot: Snapshot) -> Ends | None:
-    """What both histograms are drawn between; None before there are gaps."""
+    """Return the ends of the axis of both histograms; None if no gap was measured."""
     ends = [
         percentile(_sorted(side.gaps), percent)
         for side in (snapshot.left, snapshot.right)
@@ -37,16 +37,16 @@ def gap_axis(snapshot: Snapshot) -> Ends | None:
     return (max(1e-6, min(ends)), max(ends)) if ends else None
 
 
-def in_words(gaps: tuple[float, ...]) -> str:
-    """`p50 5.70 ms  p95 7.10 ms`."""
+def percentiles_text(gaps: tuple[float, ...]) -> str:
+    """Return `p50 5.70 ms  p95 7.10 ms`; `too short` without gaps."""
     if not gaps:
         return "too short"
-    median, late = (seconds_text(percentile(_sorted(gaps), percent)) for percent in (50, 95))
-    return f"p50 {median}  p95 {late}"
+    p50, p95 = (seconds_text(percentile(_sorted(gaps), percent)) for percent in (50, 95))
+    return f"p50 {p50}  p95 {p95}"
 
 
 def histogram(gaps: tuple[float, ...], ends: Ends, cells: int, rows: int) -> list[str]:
-    """How many gaps were how long, in `rows` lines of `cells`; blank where none was measured."""
+    """Return a histogram of `rows` lines of `cells`; blank where no gap was measured."""
     counts = _counts(gaps, ends, cells)
     most = max(counts, default=0)
     heights = [ceil(count / most * rows * len(LEVELS)) if count else 0 for count in counts]
@@ -54,7 +54,7 @@ def histogram(gaps: tuple[float, ...], ends: Ends, cells: int, rows: int) -> lis
 
 
 def scale(ends: Ends, cells: int) -> Content:
-    """The axis in words: its ends, and its middle where there is room."""
+    """Return the labels of the axis: its ends, and its middle if there is space."""
     low, high = ends
     texts = [seconds_text(low), seconds_text((low * high) ** 0.5), seconds_text(high)]
     gap = cells - sum(map(len, texts))
@@ -64,7 +64,7 @@ def scale(ends: Ends, cells: int) -> Content:
 
 
 def _counts(gaps: tuple[float, ...], ends: Ends, cells: int) -> list[int]:
-    """How many gaps fall into each cell; those beyond the ends into the first and the last."""
+    """Return the number of gaps in each cell; those beyond the ends count in the first and last."""
     low, high = ends
     ordered = _sorted(gaps)
     edges = [low * (high / low) ** (cell / cells) for cell in range(1, cells)]

@@ -1,4 +1,4 @@
-"""Memory by part: of each side's engine, of the machine, and of every GPU."""
+"""Memory of each side's engine by part, of the machine and of every GPU."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from app.widgets.panels.memory_parts import estimate_table, parts_line, side_par
 from app.widgets.panels.panel import NO_ENGINE, Panel, has_engine, sides
 from engines.measure.gpu import GpuSample
 
-NARROWEST_BAR = 8
-PROGRAMS = BarPart(0, "░", "$memory-programs")
-"""What other programs hold."""
+MIN_BAR_CELLS = 8
+OTHER_PROCESSES = BarPart(0, "░", "$memory-other-processes")
+"""Memory used by other processes."""
 
 
 class MemoryRow(NamedTuple):
-    """A bar with its name and its figures."""
+    """A bar with its name and figures."""
 
     name: Content
     parts: tuple[BarPart, ...]
     total: float
     figures: str
     share: str = ""
-    """Left out where it would take the bar's room."""
+    """Dropped if the bar would get too short."""
 
 
 class MemoryPanel(Panel):
@@ -38,41 +38,42 @@ class MemoryPanel(Panel):
     TITLE: ClassVar[str] = "Memory"
     LEGEND: ClassVar[str] = (
         "[$memory-weights]█[/] weights [$memory-kv]▓[/] KV [$memory-other]▒[/] other "
-        "[$memory-programs]░[/] programs"
+        "[$memory-other-processes]░[/] other processes"
     )
     GPU_LEGEND: ClassVar[str] = LEGEND.replace("other ", "workspace [$memory-other]▚[/] context ")
     SUMMARY: ClassVar[str] = (
-        "What each engine holds by part, beside what was expected of it, and what other programs use."
+        "Memory of each engine by part, its estimate, and the memory used by other processes."
     )
     HELP = """\
 ### Memory
 
-Each side's bar is what its engine holds: of the machine's memory, or of its GPU's. **Weights** and **KV
-cache** are counted by the engine's library. On the CPU everything else of the process is **other** (runtime,
-activations, libraries). On a GPU, **workspace** is what the library's allocator holds for activations and
-scratch, and **context** what the driver counts beyond it: the CUDA context and captured graphs. **Peak** is
-the most that the allocator held, not what polling happened to see. Both bars are drawn to one scale.
+Each side's bar is the memory of its engine, on the machine or on its GPU. **Weights** and **KV cache** are
+reported by the engine's library. On the CPU the rest of the process is **other** (runtime, activations,
+libraries). On a GPU, **workspace** is what the library's allocator holds for activations and scratch, and
+**context** what the driver counts beyond the allocator: the CUDA context and captured graphs. **Peak** is the
+allocator's own maximum, not the maximum of the samples. Both bars have the same scale.
 
-The **estimate** is what Prepare expected with a full context; a cache that grows is left out when it is held
-against what is taken. F7 shows it part by part.
+The **estimate** is the one of Prepare, for a full context; a cache that grows is excluded from the comparison
+with measured memory. F7 shows each part.
 
-The machine's bar, and that of each GPU, holds the **left** side, the **right** side and **other programs**;
-dots are free. In a container the driver names no processes: then contexts cannot be told from other programs.
+The bars of the machine and of each GPU show the **left** side, the **right** side and **other processes**;
+dots are free. In a container the driver does not name processes: CUDA contexts and other processes are then
+one part.
 
-An engine that reserves its KV cache at start shows it in full from the first moment on.
+An engine that reserves its KV cache at start shows its full size from the beginning.
 """
 
     def legend(self, snapshot: Snapshot) -> str:
-        """On a GPU what is beside weights and cache has names of its own."""
+        """Return the legend; on a GPU with workspace and context."""
         return self.GPU_LEGEND if snapshot.left.on_gpu or snapshot.right.on_gpu else self.LEGEND
 
     def draw(self, snapshot: Snapshot, width: int, height: int) -> Content:
-        """A bar a side, with its parts in words below, then machine and GPUs, then the estimates.
+        """Draw a bar and a line of parts for each side, then machine and GPUs, then the estimates.
 
-        What has no room is left out: first the estimates, then the words.
+        If the height does not suffice, the estimates are dropped first, then the lines of parts.
         """
         devices = device_rows(snapshot)
-        parts_too = height >= 4 + min(1, len(devices))
+        shows_parts = height >= 4 + min(1, len(devices))
         engines = [row for row in sides(snapshot) if has_engine(row[2])]
         scale = max((side.held for *_, side in engines), default=0)
         rows = [side_row(letter, style, side, scale, width) for letter, style, side in engines]
@@ -80,13 +81,13 @@ An engine that reserves its KV cache at start shows it in full from the first mo
         bars, below = shown[: len(rows)], shown[len(rows) :]
         block: list[Content] = [] if engines else [Content.styled(NO_ENGINE, MUTED)]
         for bar, (_, _, side) in zip(bars, engines, strict=True):
-            block += [bar, parts_line(side, width)] if parts_too else [bar]
+            block += [bar, parts_line(side, width)] if shows_parts else [bar]
         block += _cut(below, height - len(block))
         tables = [line for row in engines for line in (Content(""), *estimate_table(*row))]
         return lines([*block, *(tables if len(block) + len(tables) <= height else [])], height)
 
     def draw_folded(self, snapshot: Snapshot, width: int, height: int) -> Content:
-        """Totals in words, and the machine's bar in what is left of the line."""
+        """Draw the totals, and the last device's bar in the rest of the line."""
         pieces = [Content.styled("memory", "bold")]
         for letter, style, side in sides(snapshot):
             if has_engine(side):
@@ -96,23 +97,23 @@ An engine that reserves its KV cache at start shows it in full from the first mo
         pieces += [Content.assemble(row.name, " ", f"{row.figures} {row.share}".rstrip()) for row in devices]
         line = fit_pieces(pieces, width)
         room = width - line.cell_length - 2
-        if not devices or room < NARROWEST_BAR:
+        if not devices or room < MIN_BAR_CELLS:
             return line
         return Content.assemble(line, "  ", stacked_bar(devices[-1].parts, devices[-1].total, min(room, 40)))
 
 
 def side_row(letter: str, style: str, side: SideSnapshot, scale: float, width: int) -> MemoryRow:
-    """A side's bar, to the scale of the larger side."""
+    """Return the row of a side; `scale` is the bytes of a full bar."""
     title = one_line(side.title or str(side.phase), max(8, width * 3 // 10))
     name = Content.assemble((f"{letter} ", f"bold {style}"), (title, style))
-    peak = f"tensors' peak {bytes_text(side.memory.peak)}" if side.memory and side.memory.peak else ""
+    peak = f"allocator peak {bytes_text(side.memory.peak)}" if side.memory and side.memory.peak else ""
     return MemoryRow(
-        name, tuple(one.part for one in side_parts(side)), scale, bytes_text(side.held or None), peak
+        name, tuple(named.part for named in side_parts(side)), scale, bytes_text(side.held or None), peak
     )
 
 
 def device_rows(snapshot: Snapshot) -> list[MemoryRow]:
-    """The machine's memory and each GPU's; those that engines live in come first."""
+    """Return the rows of the machine and each GPU; the GPUs come first if an engine uses one."""
     gpus = []
     rows = []
     if snapshot.memory_total > 0:
@@ -128,20 +129,20 @@ def device_rows(snapshot: Snapshot) -> list[MemoryRow]:
 def _gpu_parts(snapshot: Snapshot, gpu: GpuSample) -> tuple[BarPart, ...]:
     both = (snapshot.left, snapshot.right)
     left, right = (_on(side, gpu) for side in both)
-    # In a container the driver names none of our processes: what the library counts is ours, and the rest
-    # may be our CUDA contexts as well as other programs.
+    # In a container the driver names no processes. Only the library's count is then known to be the engine's;
+    # the rest may be CUDA contexts of the engines or other processes.
     unnamed = any(side.on_gpu and has_engine(side) and side.gpu_bytes is None for side in both)
-    return _owners(left, right, gpu.memory_used or 0, BarPart(0, "▚", MUTED) if unnamed else PROGRAMS)
+    return _owners(left, right, gpu.memory_used or 0, BarPart(0, "▚", MUTED) if unnamed else OTHER_PROCESSES)
 
 
 def _on(side: SideSnapshot, gpu: GpuSample) -> int:
-    """Bytes that a side's engine holds of a GPU."""
+    """Return the bytes of a GPU held by a side's engine."""
     if side.bytes_by_gpu:
         return side.bytes_by_gpu.get(gpu.index, 0)
     return side.held_on(gpu.device) if gpu.device else 0
 
 
-def _owners(left: int, right: int, used: int, rest: BarPart = PROGRAMS) -> tuple[BarPart, ...]:
+def _owners(left: int, right: int, used: int, rest: BarPart = OTHER_PROCESSES) -> tuple[BarPart, ...]:
     return (
         BarPart(left, "L", "$background on $left"),
         BarPart(right, "R", "$background on $right"),
@@ -157,14 +158,14 @@ def _device_row(name: str, parts: tuple[BarPart, ...], used: int | None, total: 
 
 
 def _aligned(rows: list[MemoryRow], width: int) -> list[Content]:
-    """Names left, figures right, and the bars in between, all of one length."""
+    """Return one line per row: name, bar and figures, aligned; without bars if `width` is too small."""
     if not rows:
         return []
     names = max(row.name.cell_length for row in rows)
     for texts in ([f"{row.figures} {row.share}".rstrip() for row in rows], [row.figures for row in rows]):
         figures = max(cell_len(text) for text in texts)
         room = width - names - figures - 2
-        if room >= NARROWEST_BAR:
+        if room >= MIN_BAR_CELLS:
             break
     else:
         return [fit_pieces((row.name, Content(row.figures), Content(row.share)), width) for row in rows]

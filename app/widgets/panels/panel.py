@@ -1,4 +1,4 @@
-"""What every panel is: a display of the newest snapshot, with no history and no layout pass of its own."""
+"""Base class of the panels: draws the newest snapshot, without history and without causing layouts."""
 
 from __future__ import annotations
 
@@ -20,79 +20,47 @@ from app.state.side.snapshot import SideSnapshot, Snapshot
 
 NO_ENGINE = "No engine yet: choose one with F2"
 PANEL_SECONDS, BUSY_PANEL_SECONDS = 0.4, 0.9
-"""Figures that change oftener cannot be read, and drawing them takes time from the engines: once a second is
-enough while tokens come fast."""
+"""Minimum interval between updates. Faster changes are unreadable, and drawing takes time from the engines,
+so the interval is longer while tokens come fast."""
 FOLDED = "-folded"
 """Class of a panel that the user folded."""
 FOLDED_HEIGHT = 1
-"""With so many lines or fewer a panel draws its compact form."""
+"""Up to this number of lines a panel draws its folded form."""
 
 
 class Panel(Widget, can_focus=True):
-    """Draws the newest snapshot at whatever size the style sheet gives it."""
+    """Draws the newest snapshot at the size given by the style sheet, `panels.tcss`."""
 
-    DEFAULT_CSS = """
-    Panel {
-        height: 10;
-        border: round $foreground 25%;
-        border-title-color: $foreground;
-        border-subtitle-color: $foreground-muted;
-        padding: 0 1;
-        background: transparent;
-        text-wrap: nowrap;
-        text-overflow: ellipsis;
-
-        &:focus {
-            border: round $primary;
-        }
-
-        &.-folded {
-            height: 1;
-            border: none;
-
-            &:focus {
-                background: $primary 20%;
-            }
-        }
-    }
-    """
     BINDINGS = [  # noqa: RUF012
         Binding("f7", "full_screen", "Full screen", id="panel.full_screen"),
         Binding("space", "fold", "Fold", id="panel.fold"),
     ]
     TITLE: ClassVar[str] = ""
-    """Stands in the border."""
+    """Shown in the upper border."""
     LEGEND: ClassVar[str] = ""
-    """What the glyphs mean, as markup; stands in the lower border."""
+    """Meaning of the glyphs, as markup; shown in the lower border."""
     SUMMARY: ClassVar[str] = ""
     """One sentence: the tooltip."""
 
     class Folded(Message):
         """The user folded a panel, or unfolded it."""
 
-    def __init__(
-        self,
-        snapshots: Signal[Snapshot] | None = None,
-        *,
-        name: str | None = None,
-        id: str | None = None,  # noqa: A002 - Textual's own name for it
-        classes: str | None = None,
-    ) -> None:
-        """Create a panel that follows `snapshots`; without them, `show` is called by somebody else."""
-        super().__init__(name=name, id=id, classes=classes)
+    def __init__(self, snapshots: Signal[Snapshot] | None = None) -> None:
+        """Create a panel that follows `snapshots`; without a signal the owner calls `show`."""
+        super().__init__()
         self.snapshots = snapshots
         self.snapshot: Snapshot | None = None
-        """What is shown now."""
+        """The snapshot shown now."""
         self._drawn: Content | None = None
-        """What the screen shows."""
+        """The content on screen."""
         self._next: tuple[Snapshot, Size, Content] | None = None
-        """What was drawn to be compared with it, and of what: so that nothing is drawn twice."""
+        """Content that `show` drew for comparison, with its snapshot and size; `render` uses it."""
         self.border_title = self.TITLE
         self.border_subtitle = self._legend = self.LEGEND
         self.tooltip = Content(self.SUMMARY)
 
     def on_mount(self) -> None:
-        """Follow the snapshots, if we were given any."""
+        """Subscribe to the snapshots, if there is a signal."""
         if self.snapshots is not None:
             self.snapshots.subscribe(self, self._follow)
 
@@ -100,12 +68,12 @@ class Panel(Widget, can_focus=True):
         pause = BUSY_PANEL_SECONDS if snapshot.decode_rate > BUSY_RATE else PANEL_SECONDS
         if self.snapshot is not None and snapshot.now - self.snapshot.now <= pause:
             return
-        # Below another screen nobody looks; a dialog lets it be seen.
+        # A full screen on top hides the panel; a modal dialog does not.
         if self.app.screen is self.screen or self.app.screen.is_modal:
             self.show(snapshot)
 
     def show(self, snapshot: Snapshot) -> None:
-        """Draw `snapshot` instead of the last one, if it looks any different."""
+        """Show `snapshot`; refresh only if the drawn content changes."""
         self.snapshot = snapshot
         self._show_legend()
         content = self._content()
@@ -114,7 +82,7 @@ class Panel(Widget, can_focus=True):
             self.refresh()
 
     def on_resize(self) -> None:
-        """The legend may have more room, or less."""
+        """Choose the legend for the new width."""
         self._show_legend()
 
     def _show_legend(self) -> None:
@@ -122,18 +90,18 @@ class Panel(Widget, can_focus=True):
             self.border_subtitle = self._legend = legend
 
     def legend(self, snapshot: Snapshot) -> str:
-        """What the glyphs mean that are drawn of `snapshot`, as markup."""
+        """Return the legend for `snapshot`, as markup."""
         return self.LEGEND
 
     def action_full_screen(self) -> None:
-        """Fill the screen, or give it back; Esc gives it back too."""
+        """Maximize the panel, or restore it; Esc restores it too."""
         if self.screen.maximized is self:
             self.screen.minimize()
         else:
             self.screen.maximize(self, container=False)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """What the style sheet says: a grid's row asks here, and looks at no style."""
+        """Return the height of the style sheet: Textual's grid layout calls this and ignores `height`."""
         height = self.styles.height
         cells = height.cells if height else None
         if cells is None:
@@ -141,18 +109,18 @@ class Panel(Widget, can_focus=True):
         return cells - self.styles.gutter.height
 
     def action_fold(self) -> None:
-        """Shrink to one line, or grow again."""
+        """Fold the panel to one line, or unfold it."""
         if self.screen.maximized is not self:
             self.toggle_class(FOLDED)
             self.post_message(self.Folded())
 
     def on_click(self, event: events.Click) -> None:
-        """A click on the title folds, one on a folded panel unfolds it."""
+        """Fold with a click on the title; unfold with a click on a folded panel."""
         if event.y == 0:
             self.action_fold()
 
     def render(self) -> RenderResult:
-        """Draw at the present size."""
+        """Return the content for the current size."""
         ready, self._next = self._next, None
         fits = ready and ready[0] is self.snapshot and ready[1] == self.content_size
         self._drawn = ready[2] if ready and fits else self._content()
@@ -167,40 +135,40 @@ class Panel(Widget, can_focus=True):
         return self.draw(self.snapshot, width, height)
 
     def draw(self, snapshot: Snapshot, width: int, height: int) -> Content:
-        """The panel's content in `width` by `height` cells, two lines high at least."""
+        """Return the content for `width` by `height` cells; `height` is at least 2."""
         raise NotImplementedError
 
     def draw_folded(self, snapshot: Snapshot, width: int, height: int) -> Content:
-        """The panel's content in one line."""
+        """Return the content as one line of `width` cells."""
         raise NotImplementedError
 
     def empty(self) -> Content:
-        """What is shown before anything was measured."""
+        """Return the content before the first snapshot with an engine."""
         return Content.assemble(
             (f"{self.TITLE}  ", "bold") if self.is_folded else "", (NO_ENGINE, "$foreground-muted")
         )
 
     @property
     def is_folded(self) -> bool:
-        """Is there room for the compact form only?"""
+        """Return whether the panel draws its folded form."""
         return self.content_size.height <= FOLDED_HEIGHT
 
     @property
     def is_displayed(self) -> bool:
-        """Is neither the panel nor what holds it hidden?"""
+        """Return whether the panel and all its ancestors are displayed."""
         return all(node.display for node in self.ancestors_with_self if isinstance(node, Widget))
 
 
 def has_engine(side: SideSnapshot) -> bool:
-    """Is there anything to say about this side?"""
+    """Return whether the side has, or is preparing, an engine."""
     return bool(side.title) or side.phase is not Phase.EMPTY
 
 
 def sides(snapshot: Snapshot) -> tuple[tuple[str, str, SideSnapshot], ...]:
-    """(letter, style, side) of both: the letter tells them apart where there is no colour."""
-    return (("L", "$left", _living(snapshot.left)), ("R", "$right", _living(snapshot.right)))
+    """Return (letter, style, side) of both sides; the letter is readable without colours."""
+    return (("L", "$left", _current(snapshot.left)), ("R", "$right", _current(snapshot.right)))
 
 
-def _living(side: SideSnapshot) -> SideSnapshot:
-    """A dead engine holds nothing: what it reported last is no figure of now."""
+def _current(side: SideSnapshot) -> SideSnapshot:
+    """Drop the memory figures of a failed engine, which are its last report before it died."""
     return replace(side, memory=None, kv=None) if side.phase is Phase.FAILED else side

@@ -1,4 +1,4 @@
-"""The strip of panels. How they stand is a matter of the style sheet, by the screen's breakpoints."""
+"""The strip of panels; `panels.tcss` lays it out by the screen's breakpoints."""
 
 from __future__ import annotations
 
@@ -18,48 +18,42 @@ from app.widgets.panels.panel import FOLDED, Panel
 from app.widgets.panels.throughput import ThroughputPanel
 
 HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (160, "-huge")]
-"""For a screen that holds a strip: classes by width, of which the widest that matches is set."""
+"""For screens with a strip: (minimum width, class); the last one that matches is set."""
 VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall"), (36, "-high"), (52, "-towering")]
-"""For a screen that holds a strip: classes by height, of which the largest that matches is set."""
+"""For screens with a strip: (minimum height, class); the last one that matches is set."""
 
 
 class PanelStrip(Container):
-    """All panels: in a row, in two columns, or folded to three lines."""
+    """All panels: in two rows, or folded to three lines on small terminals."""
 
     shown: var[bool] = var(True)
-    """Are the panels to be seen?"""
+    """Whether the panels are displayed."""
 
     def __init__(
         self,
-        snapshots: Signal[Snapshot] | None = None,
+        snapshots: Signal[Snapshot],
         *,
-        id: str | None = None,  # noqa: A002 - Textual's own name for it
-        classes: str | None = None,
+        id: str | None = None,  # noqa: A002 - Textual's name
     ) -> None:
-        """Create a strip whose panels follow `snapshots`; without them, `show` passes one on."""
-        super().__init__(id=id, classes=classes)
+        """Create a strip whose panels follow `snapshots`."""
+        super().__init__(id=id)
         self.snapshots = snapshots
 
     def compose(self) -> ComposeResult:
-        """Throughput first: it is what people look at."""
+        """Yield the panels, throughput first because it is the most watched."""
         yield ThroughputPanel(self.snapshots)
         yield KVBlocksPanel(self.snapshots)
         yield AnswerPanel(self.snapshots)
         yield MemoryPanel(self.snapshots)
         yield DevicePanel(self.snapshots)
 
-    def show(self, snapshot: Snapshot) -> None:
-        """Pass a snapshot to every panel."""
-        for panel in self.query_children(Panel):
-            panel.show(snapshot)
-
     @property
     def folded(self) -> tuple[str, ...]:
-        """Titles of the panels that are folded."""
+        """Return the titles of the folded panels."""
         return tuple(panel.TITLE for panel in self.query_children(Panel) if panel.has_class(FOLDED))
 
     def fold(self, titles: Collection[str]) -> None:
-        """Fold these panels and no others."""
+        """Fold the panels with these titles and unfold all others."""
         for panel in self.query_children(Panel):
             panel.set_class(panel.TITLE in titles, FOLDED)
 
@@ -68,5 +62,5 @@ class PanelStrip(Container):
         self.shown = not self.shown
 
     def watch_shown(self, shown: bool) -> None:
-        """Take no room while hidden."""
+        """Remove the hidden strip from the layout."""
         self.display = shown

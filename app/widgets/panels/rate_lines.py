@@ -1,4 +1,4 @@
-"""The samples of a rate as lines of a plot: what was measured, as fine as dots, broken in rests."""
+"""Turn samples of a rate into the lines of a plot: averaged per dot, with gaps between answers."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from app.state.side.rate_series import WINDOW_SECONDS
 from app.widgets.panels.drawing import Samples
 
 GAP_SECONDS = 1.5
-"""A line is broken where nothing was measured for so long: between two answers nothing was generated."""
+"""A line is interrupted after this time without samples, as between two answers."""
 
 
 def decoding(rates: Samples) -> list[tuple[float, float]]:
-    """The samples in which tokens came: a side that rests measures 0, which is no speed."""
+    """Return the samples with a positive, finite rate; an idle side measures 0."""
     return [(moment, rate) for moment, rate in rates if isfinite(rate) and rate > 0]
 
 
 def thinned(rates: Samples, step: float, end: float) -> list[tuple[float, float]]:
-    """The mean of each whole `step` in the window up to `end`, at its begin: a plot has no dots for more."""
+    """Return (start, mean rate) of each complete `step` in the window before `end`: one value per dot."""
     bins: dict[float, list[float]] = {}
     for moment, rate in decoding(rates):
         if end - WINDOW_SECONDS + step <= moment < end:
@@ -26,7 +26,7 @@ def thinned(rates: Samples, step: float, end: float) -> list[tuple[float, float]
 
 
 def unbroken(rates: Samples, now: float) -> list[list[tuple[float, float]]]:
-    """The samples as (seconds before now, rate), in runs without gaps; lone samples become short lines."""
+    """Return runs of (seconds from now, rate) without gaps; a single sample becomes a line of 0.25 s."""
     runs: list[list[tuple[float, float]]] = []
     for moment, rate in decoding(rates):
         ago = moment - now

@@ -1,4 +1,4 @@
-"""The plot of the throughput panel. Imported late: with numpy it takes about 70 ms."""
+"""The plot of the throughput panel. Imported after the first frame: with numpy that takes about 70 ms."""
 
 from __future__ import annotations
 
@@ -15,45 +15,44 @@ from app.state.side.rate_series import WINDOW_SECONDS
 TIMES = (-60.0, -45.0, -30.0, -15.0, 0.0)
 LABEL_CELLS = 6
 NARROW = 42
-"""Below this width every second time has a label."""
+"""Below this width every second tick has a label."""
 MODES = (HiResMode.BRAILLE, HiResMode.QUADRANT)
-"""Fine dots on the left, quarter blocks on the right: they can be told apart without colours."""
+"""Braille dots for the left side, quarter blocks for the right: distinguishable without colours."""
 
 Run = Sequence[tuple[float, float]]
-"""(seconds from now, rate), of at least two moments."""
+"""At least two pairs of (seconds from now, rate)."""
 
 
 class TimeLabels:
-    """Texts below the time axis."""
+    """Labels of the time axis."""
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
-        """`-45s` … `now`."""
+        """Return labels such as `-45s` and `now`."""
         return ["now" if tick == 0 else f"{tick:.0f}s" for tick in ticks]
 
 
 class RateLabels:
-    """Texts beside the rate axis, five characters at most."""
+    """Labels of the rate axis, of at most five characters."""
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
-        """`0`, `250`, `20k`, `1M`."""
+        """Return labels such as `0`, `250`, `20k` and `1M`."""
         return [_short(tick) for tick in ticks]
 
 
 class StyledCanvas(Canvas):  # type: ignore[misc]
     """A canvas whose lines always have a style.
 
-    Until it knows its size, a Canvas gives lines without one, and Textual's filter for NO_COLOR (8.2.8) fails
-    on these.
+    A Canvas without a size returns lines without a style, on which Textual's NO_COLOR filter (8.2.8) fails.
     """
 
     def render_line(self, y: int) -> Strip:
-        """Draw a line, blank where there is nothing yet."""
+        """Return the line, blank before the first drawing."""
         strip: Strip = super().render_line(y)
         return strip if strip.cell_length else Strip.blank(self.size.width, self.rich_style)
 
 
 class RatePlot(PlotWidget, can_focus=False):  # type: ignore[misc, call-arg]
-    """Lines of the last minute above a time axis, from 0 up to a given rate."""
+    """Line plot of both sides' rates over the last minute, from 0 to a given rate."""
 
     def __init__(self) -> None:
         """Create an empty plot."""
@@ -63,18 +62,24 @@ class RatePlot(PlotWidget, can_focus=False):  # type: ignore[misc, call-arg]
         self.set_y_formatter(RateLabels())
 
     def compose(self) -> ComposeResult:
-        """The parts of a PlotWidget, by the names it looks for, on our canvas."""
+        """Yield the parts of a PlotWidget under the ids that it queries, with `StyledCanvas`."""
         with Grid():
             for part in ("margin-top", "margin-left", "plot", "margin-bottom"):
                 yield StyledCanvas(1, 1, id=part)
         yield Legend(id="legend")
 
     def on_mount(self) -> None:
-        """Leave room for the labels only."""
+        """Set the margins to the size of the labels."""
         self.margin_top, self.margin_bottom, self.margin_left = 0, 1, LABEL_CELLS
 
     def draw(self, lines: Iterable[tuple[str, Sequence[Run]]], top: float, width: int) -> None:
-        """Draw (colour, runs) of left and right, up to the rate `top`, in so many cells."""
+        """Draw the lines of both sides.
+
+        Args:
+            lines: (colour, runs) of the left and the right side.
+            top: Upper end of the rate axis, in tok/s.
+            width: Of the panel's content, in cells.
+        """
         wanted = tuple(lines), top, width
         if wanted == self._shown:
             return
@@ -88,7 +93,7 @@ class RatePlot(PlotWidget, can_focus=False):  # type: ignore[misc, call-arg]
             for run in runs:
                 moments, rates = zip(*run, strict=True)
                 self.plot(moments, rates, line_style=colour, hires_mode=mode)
-        self.render()  # onto the canvases now: with the next update of the screen they would need one more
+        self.render()  # draw on the canvases now, which saves one update of the screen
 
 
 def _short(rate: float) -> str:

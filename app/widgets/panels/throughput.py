@@ -1,4 +1,4 @@
-"""Decode tok/s of both sides on one time axis."""
+"""Decode tok/s of both sides over the last minute."""
 
 from __future__ import annotations
 
@@ -23,19 +23,20 @@ if TYPE_CHECKING:
     from app.widgets.panels.rate_plot import RatePlot
 
 STALE_SECONDS = 2.0
-"""An older rate is not the present one."""
+"""Samples older than this are not shown as the current rate."""
 PLOT_LINES = 5
-"""A plot needs so many lines: two of its frame, one of times, and two to draw in."""
-LONG_LEGEND = 60
-LEAST_TITLE = 5
-DOTS = 2
+"""Minimum lines of a plot: two of its frame, one of labels, two of drawing."""
+TWO_LINE_LEGEND_WIDTH = 60
+"""Below this width the legend may take two lines."""
+MIN_TITLE_CELLS = 5
+DOTS_PER_CELL = 2
 """Columns of dots in a cell of the plot."""
 MARKS = ("⠒⠒", "▀▀")
-"""What the left and the right line look like, as in the plot."""
+"""Samples of the left and the right line, for the legend."""
 
 
 class ThroughputPanel(Panel):
-    """Tok/s of both sides over the last minute."""
+    """Plot, or sparklines on few lines, of both sides' decode rate."""
 
     TITLE: ClassVar[str] = "Decode tok/s"
     LEGEND: ClassVar[str] = "last 60 s"
@@ -43,30 +44,16 @@ class ThroughputPanel(Panel):
     HELP = """\
 ### Decode tok/s
 
-Tokens per second while a side **decodes**: 1 / TPOT. Prefill is left out; TTFT tells about that.
+Tokens per second while a side **decodes**: 1 / TPOT. Prefill is excluded; TTFT measures it.
 
-Both sides share the time axis and the rate axis, which starts at 0. A line is broken where a side generated
-nothing. While both sides run *together* on one device they share its bandwidth: only *in turn* gives the
-speed of either one alone.
+Both sides share the time axis and the rate axis, which starts at 0. A line is interrupted where a side
+generated nothing. Sides that run *together* on one device share its bandwidth: only *in turn* measures the
+speed of each side alone.
 """
-    DEFAULT_CSS = """
-    ThroughputPanel {
-        RatePlot {
-            height: 1fr;
-            margin: 1 0 0 0;
-            background: transparent;
-
-            & > .plot--axis { color: $foreground 30%; }
-            & > .plot--tick { color: $foreground-muted; text-style: none; }
-        }
-
-        Canvas { background: transparent; }
-    }
-    """
     _plot: RatePlot | None = None
 
     def on_mount(self) -> None:
-        """Fetch the plot once the first frame stands."""
+        """Import and mount the plot after the first frame."""
         self.call_after_refresh(self.run_worker, self._mount_plot, group="plot", exit_on_error=False)
 
     async def _mount_plot(self) -> None:
@@ -78,7 +65,7 @@ speed of either one alone.
         self._draw_plot()
 
     def show(self, snapshot: Snapshot) -> None:
-        """Draw `snapshot` instead of the last one."""
+        """Show `snapshot` in the legend and in the plot."""
         super().show(snapshot)
         self._draw_plot()
 
@@ -91,7 +78,7 @@ speed of either one alone.
     @on(events.Resize)
     @on(events.Show)
     def redraw(self) -> None:
-        """Draw for the new size; the plot is hidden where it could not be read."""
+        """Draw the plot for the new size, or hide it if it does not fit."""
         self._draw_plot()
 
     def _draw_plot(self) -> None:
@@ -102,19 +89,19 @@ speed of either one alone.
         plot.display = engines and self.content_size.height > PLOT_LINES
         if snapshot is None or not plot.display:
             return
-        above = self.legend_lines
-        if plot.styles.margin.top != above:
-            plot.styles.margin = (above, 0, 0, 0)
+        legend_lines = self.legend_lines
+        if plot.styles.margin.top != legend_lines:
+            plot.styles.margin = (legend_lines, 0, 0, 0)
         colours = (self.app.theme_variables.get(name, "default") for name in ("left", "right"))
         width = self.content_size.width
-        step = WINDOW_SECONDS / max(1, DOTS * width)
-        # Within a step no dot would move: then nothing is drawn.
+        step = WINDOW_SECONDS / max(1, DOTS_PER_CELL * width)
+        # Rounded to a step: within it no dot moves, so that the plot does not draw again.
         now = snapshot.now // step * step
         runs = (unbroken(thinned(side.rates, step, now), now) for *_, side in sides(snapshot))
         plot.draw(zip(colours, runs, strict=True), shared_top(snapshot), width)
 
     def draw(self, snapshot: Snapshot, width: int, height: int) -> Content:
-        """The legend, above the plot; sparklines where there is no room for a plot."""
+        """Draw the legend above the plot; sparklines if the plot does not fit."""
         if not (has_engine(snapshot.left) or has_engine(snapshot.right)):
             return Content.styled(NO_ENGINE, MUTED)
         if height <= PLOT_LINES or self._plot is None:
@@ -125,12 +112,12 @@ speed of either one alone.
 
     @property
     def legend_lines(self) -> int:
-        """Two where one is too short for both titles and a plot remains worth looking at."""
+        """Return 2 if one line is too short for both titles and the plot keeps enough height, else 1."""
         width, height = self.content_size
-        return 2 if width < LONG_LEGEND and height > PLOT_LINES + 3 else 1
+        return 2 if width < TWO_LINE_LEGEND_WIDTH and height > PLOT_LINES + 3 else 1
 
     def draw_folded(self, snapshot: Snapshot, width: int, height: int) -> Content:
-        """A sparkline a side: below each other with two lines, beside each other with one."""
+        """Draw a sparkline per side: on two lines, or next to each other on one."""
         if not (has_engine(snapshot.left) or has_engine(snapshot.right)):
             return self.empty()
         top = shared_top(snapshot)
@@ -149,20 +136,20 @@ speed of either one alone.
 
 
 def shared_top(snapshot: Snapshot) -> float:
-    """The top of the rate axis: both sides are drawn on one scale, or they could not be compared."""
+    """Return the top of the rate axis, shared by both sides so that they can be compared."""
     rates = [rate for side in (snapshot.left, snapshot.right) for _, rate in side.rates if isfinite(rate)]
     return nice_ceiling(max(rates, default=0.0))
 
 
 def current_rate(side: SideSnapshot, now: float) -> float | None:
-    """The rate now; None while the side does not decode."""
+    """Return the rate in tok/s; None if the side does not decode or has no recent sample."""
     if side.phase is not Phase.DECODE or not side.rates or side.rates[-1][0] < now - STALE_SECONDS:
         return None
     return side.rates[-1][1]
 
 
 def state_text(side: SideSnapshot, now: float) -> str:
-    """`182 tok/s` while the side decodes; else what it does, and the last rate that we know."""
+    """Return `182 tok/s` while the side decodes, else its phase and the last known rate."""
     if not has_engine(side):
         return str(Phase.EMPTY)
     rate = current_rate(side, now)
@@ -172,7 +159,7 @@ def state_text(side: SideSnapshot, now: float) -> str:
 
 
 def _legend(snapshot: Snapshot, width: int, only: int | None = None) -> list[Content]:
-    """Mark, letter, title and rate of both sides, or of `only` one; the titles share what room is left."""
+    """Return mark, letter, title and rate of both sides, or of `only` one; titles share the spare width."""
     rows = list(zip(sides(snapshot), MARKS, strict=True))
     rows = rows if only is None else [rows[only]]
     states = [state_text(side, snapshot.now) for (*_, side), _ in rows]
@@ -183,7 +170,7 @@ def _legend(snapshot: Snapshot, width: int, only: int | None = None) -> list[Con
     limit = max(room // len(rows), room - others)
     pieces = []
     for ((letter, style, side), mark), state in zip(rows, states, strict=True):
-        title = one_line(side.title, limit) if limit >= LEAST_TITLE else ""
+        title = one_line(side.title, limit) if limit >= MIN_TITLE_CELLS else ""
         limit = room - cell_len(title)
         head = (f"{mark} {letter} ", f"bold {style}")
         pieces.append(Content.assemble(head, (f"{title} " if title else "", style), (state, "bold")))

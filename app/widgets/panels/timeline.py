@@ -1,4 +1,4 @@
-"""The phases of an answer, drawn to scale and in figures."""
+"""The phases of an answer, as a bar to scale and as figures."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ GLYPHS = {
     Phase.STOPPING: "░",
 }
 NAMES = {Phase.QUEUED: "queue", Phase.LOADING: "load", Phase.STALLED: "stall", Phase.STOPPING: "stop"}
-QUIET = (Phase.LOADING, Phase.QUEUED)
-"""What does not belong to the engine's own work on the answer."""
-LEAST_FIGURES = 18
-"""Cells of `▒21.3 ms  █850 ms`."""
+WAITING = (Phase.LOADING, Phase.QUEUED)
+"""Phases in which the engine does not work on the answer."""
+MIN_FIGURE_CELLS = 18
+"""Width of `▒21.3 ms  █850 ms`."""
 
 Axis = tuple[float, float]
-"""Begin of the earlier answer, and the seconds to the end of the later."""
+"""Start of the earlier answer, and the seconds from there to the end of the later one."""
 
 
 def axis(snapshot: Snapshot) -> Axis:
-    """One axis for both answers. A load is told in figures only: it may be long past."""
+    """Return the axis of both answers, without loading, which may be long past."""
     spans = [span for side in (snapshot.left, snapshot.right) for span in answering(side.spans)]
-    begin = min(span.began for span in spans)
-    return begin, max(span.began + span.seconds for span in spans) - begin
+    start = min(span.began for span in spans)
+    return start, max(span.began + span.seconds for span in spans) - start
 
 
 def answering(spans: Sequence[Span]) -> list[Span]:
-    """The phases after the load."""
+    """Return the spans after loading."""
     return [span for span in spans if span.phase is not Phase.LOADING]
 
 
 def bar(side: SideSnapshot, style: str, scale: Axis, width: int) -> Content:
-    """The phases to scale, in `width` cells."""
-    begin, total = scale
+    """Return a bar of `width` cells with the phases to scale."""
+    start, total = scale
     spans = answering(side.spans)
-    parts = [BarPart(max(0.0, spans[0].began - begin), " ", MUTED)] if spans else []
+    parts = [BarPart(max(0.0, spans[0].began - start), " ", MUTED)] if spans else []
     parts += [BarPart(span.seconds, GLYPHS[span.phase], _style(span.phase, style)) for span in spans]
     return stacked_bar(parts, total, width)
 
 
 def legend(snapshot: Snapshot, without: tuple[Phase, ...] = ()) -> str:
-    """What the glyphs mean that are drawn now; empty without an answer."""
+    """Return the legend of the phases in `snapshot` but `without`; empty without an answer."""
     drawn = {span.phase for side in (snapshot.left, snapshot.right) for span in side.spans}
     return " ".join(
         f"{glyph} {NAMES.get(phase, phase.value)}"
@@ -61,15 +61,15 @@ def legend(snapshot: Snapshot, without: tuple[Phase, ...] = ()) -> str:
 
 
 def load(side: SideSnapshot) -> str:
-    """`◌23.4 s`; empty for an answer that was not the first."""
+    """Return the load time as `◌23.4 s`; empty for an answer that was not the engine's first."""
     first = side.spans[:1]
     return f"{GLYPHS[Phase.LOADING]}{seconds_text(first[0].seconds)}" if _is_load(first) else ""
 
 
 def figures(spans: Sequence[Span], style: str, room: int) -> Content:
-    """How long each phase took, in `room` cells: what is not the engine's own work is left out first."""
-    for left_out in ((), QUIET[1:], QUIET, (*QUIET, Phase.PREFILL)):
-        seconds = _seconds(span for span in spans if span.phase not in left_out)
+    """Return the seconds of each phase; if they exceed `room` cells, waiting phases are dropped first."""
+    for dropped in ((), WAITING[1:], WAITING, (*WAITING, Phase.PREFILL)):
+        seconds = _seconds(span for span in spans if span.phase not in dropped)
         line = Content("  ").join(
             Content.assemble((GLYPHS[phase], _style(phase, style)), (seconds_text(took), MUTED))
             for phase, took in seconds.items()
@@ -79,15 +79,15 @@ def figures(spans: Sequence[Span], style: str, room: int) -> Content:
     return line
 
 
-def in_words(spans: Sequence[Span]) -> str:
-    """`prefill 21.3 ms  decode 850 ms`."""
+def phases_text(spans: Sequence[Span]) -> str:
+    """Return `prefill 21.3 ms  decode 850 ms`."""
     return "  ".join(
         f"{NAMES.get(phase, phase.value)} {seconds_text(took)}" for phase, took in _seconds(spans).items()
     )
 
 
-def in_all(spans: Sequence[Span]) -> str:
-    """From the prompt to the end."""
+def total_text(spans: Sequence[Span]) -> str:
+    """Return the time from the prompt to the end."""
     return seconds_text(sum(span.seconds for span in answering(spans)))
 
 
@@ -96,7 +96,7 @@ def _is_load(spans: Sequence[Span]) -> bool:
 
 
 def _seconds(spans: Iterable[Span]) -> dict[Phase, float]:
-    """Seconds by phase, in the order in which they came first: decode may be in pieces."""
+    """Return the total seconds of each phase in order of first appearance; stalls split decode into spans."""
     found: dict[Phase, float] = {}
     for span in spans:
         found[span.phase] = found.get(span.phase, 0.0) + span.seconds
@@ -106,4 +106,4 @@ def _seconds(spans: Iterable[Span]) -> dict[Phase, float]:
 def _style(phase: Phase, style: str) -> str:
     if phase is Phase.STALLED:
         return "$text-warning"
-    return MUTED if phase in QUIET else style
+    return MUTED if phase in WAITING else style

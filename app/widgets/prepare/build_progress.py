@@ -1,4 +1,4 @@
-"""The preparation of one side's engine: stages, progress, elapsed time, log."""
+"""The build of one side's engine: stages, progress bar, elapsed time and log."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from app.units import seconds_text
 
 
 class BuildProgress(Vertical):
-    """Shows a BuildState; asks it for news four times a second while it runs."""
+    """Shows a BuildState, polled four times a second for its clock, progress and log."""
 
     HELP = """\
 # Preparing an engine
 
-An engine is built in a process of its own, so the screen stays free. **Esc** cancels and leaves nothing
-behind. What is built stays in the engine store and is reused the next time.
+Each engine is built in a separate process, so the app stays responsive. **Esc** cancels and removes partial
+files. A built engine is kept in the engine store and reused.
 """
 
     def __init__(self, name: str) -> None:
@@ -29,25 +29,25 @@ behind. What is built stays in the engine store and is reused the next time.
         self.border_title = f"{name.capitalize()} engine"
 
     def compose(self) -> ComposeResult:
-        """Stages, bar, log."""
-        yield Static("Nothing is being prepared.", classes="build-stages")
+        """Yield stages, progress bar and log."""
+        yield Static("No build is running.", classes="build-stages")
         yield ProgressBar(show_eta=True, classes="build-bar")
         yield Log(classes="build-log", max_lines=500)
 
     def on_mount(self) -> None:
-        """Hide what has nothing to show yet."""
+        """Hide the progress bar until there is progress, and start polling."""
         self.query_one(ProgressBar).display = False
         self.query_one(Log).can_focus = True
         self.set_interval(0.25, self.refresh_state)
 
     def show(self, state: BuildState) -> None:
-        """Show another preparation."""
+        """Show another build."""
         self.state, self._lines = state, []
         self.query_one(Log).clear()
         self.refresh_state()
 
     def refresh_state(self) -> None:
-        """Draw what has changed."""
+        """Update the widgets from the state."""
         state = self.state
         if state is None:
             return
@@ -60,7 +60,7 @@ behind. What is built stays in the engine store and is reused the next time.
         self._show_lines([displayable(line) for line in state.lines])
 
     def _show_lines(self, lines: list[str]) -> None:
-        """Append what is new; a log that is full loses its oldest lines, and is then written anew."""
+        """Append new lines; rewrite the log when the state dropped its oldest lines."""
         if lines == self._lines:
             return
         shown = len(self._lines)
@@ -76,14 +76,14 @@ def _stages(state: BuildState) -> Content:
     if state.error:
         return Content.assemble(("✗ ", "$text-error"), f"{state.error.message} {state.error.hint}")
     if state.cancelled:
-        return Content("Cancelled. Nothing is left of it.")
+        return Content("Cancelled; partial files removed.")
     parts: list[str | tuple[str, str]] = []
     for number, stage in enumerate(state.stages, start=1):
-        under_way = state.running and number == len(state.stages)
-        parts += [("● " if under_way else "✓ ", "$accent" if under_way else "$text-success"), f"{stage}  "]
+        current = state.running and number == len(state.stages)
+        parts += [("● ", "$accent") if current else ("✓ ", "$text-success"), f"{stage}  "]
     index, of = state.position
     if state.running:
-        parts.append((f"(stage {index} of {of})" if of else "looking at the checkpoint", "$text-muted"))
+        parts.append((f"(stage {index} of {of})" if of else "reading the checkpoint", "$text-muted"))
     elif state.prepared and state.prepared.reused:
         parts.append(("reused from the store", "$text-muted"))
     return Content.assemble(*parts)

@@ -1,4 +1,4 @@
-"""Choose a checkpoint: the demo, one of the hub cache, a folder, or a hub id."""
+"""Choose a checkpoint: the demo, one from the hub cache, a folder, or a hub id."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from engines.plan.checkpoint.hub_cache import hub_cache_checkpoints, hub_cache_f
 
 
 class CheckpointPicker(Vertical):
-    """The Input holds the choice; the list is a way to fill it."""
+    """A text input for the choice, and a list of local checkpoints that fills it."""
 
     HELP = """\
 # Checkpoint
 
 A Hugging Face model folder with `config.json`, safetensors and a tokenizer. **demo** ships with the
-project: a toy of 7 million parameters that can talk about this program and little else. A hub id such
-as `org/name` is downloaded first.
+project: a toy model of 7 million parameters that can answer questions about this program and little else.
+A hub id such as `org/name` is downloaded first.
 """
 
     @dataclass
     class Chosen(Message):
-        """Another checkpoint was named. `checkpoint` is None while it is not on this disk, or not usable."""
+        """Another checkpoint was named. `checkpoint` is None if it is not downloaded or not usable."""
 
         name: str
         checkpoint: Checkpoint | None
@@ -51,56 +51,58 @@ as `org/name` is downloaded first.
         self.problem = ""
 
     def compose(self) -> ComposeResult:
-        """What is on this disk, a field for anything else, the facts."""
+        """Yield the local checkpoints, the input, and the facts about the choice."""
         yield OptionList(id="checkpoints", markup=False)
         hint = "demo, a folder, or a hub id (org/name)"
         yield Input(self.chosen, placeholder=hint, id="checkpoint", compact=True)
         yield Static(id="checkpoint-facts", markup=False)
 
     def on_mount(self) -> None:
-        """List what is here and look at the choice."""
+        """List the local checkpoints and read the chosen one."""
         self.list_local()
-        self.look(self.chosen)
+        self.read(self.chosen)
 
     @work(exclusive=True, group="list", exit_on_error=False)
     async def list_local(self) -> None:
-        """Fill the list: the demo first, then the hub cache."""
+        """Fill the list with the demo, then the checkpoints in the hub cache."""
         cached = await asyncio.to_thread(hub_cache_checkpoints, hub_cache_folder())
         options = self.query_one("#checkpoints", OptionList)
         options.clear_options()
-        options.add_option(Option("demo · a toy of 7 million parameters, ships with the project", id=DEMO))
+        options.add_option(
+            Option("demo · toy model of 7 million parameters, ships with the project", id=DEMO)
+        )
         options.add_options(
-            Option(f"{one.hub_id} · {bytes_text(one.weight_bytes)} · hub cache", id=one.hub_id)
-            for one in cached
-            if one.is_main
+            Option(f"{found.hub_id} · {bytes_text(found.weight_bytes)} · hub cache", id=found.hub_id)
+            for found in cached
+            if found.is_main
         )
 
     @on(OptionList.OptionHighlighted, "#checkpoints")
     def fill_in(self, event: OptionList.OptionHighlighted) -> None:
-        """The list fills the field, once the user is in the list."""
+        """Copy the highlighted checkpoint into the input while the list has the focus."""
         if event.option_list.has_focus and event.option_id:
             self.query_one("#checkpoint", Input).value = event.option_id
 
     @on(OptionList.OptionSelected, "#checkpoints")
-    def take(self, event: OptionList.OptionSelected) -> None:
-        """A click or Enter fills it in any case."""
+    def select(self, event: OptionList.OptionSelected) -> None:
+        """Copy the clicked or entered checkpoint into the input."""
         if event.option_id:
             self.query_one("#checkpoint", Input).value = event.option_id
 
     @on(Input.Changed, "#checkpoint")
     def changed(self, event: Input.Changed) -> None:
-        """Look at what is named."""
-        self.look(event.value.strip())
+        """Read the named checkpoint."""
+        self.read(event.value.strip())
 
     @property
-    def settled(self) -> bool:
-        """Whether what is named has been looked at."""
+    def is_up_to_date(self) -> bool:
+        """Return whether the facts shown are those of the named checkpoint."""
         return self.query_one("#checkpoint", Input).value.strip() == self.chosen
 
-    @work(exclusive=True, group="look", exit_on_error=False)
-    async def look(self, name: str) -> None:
-        """Read the facts of `name` off the event loop and show them."""
-        await asyncio.sleep(0.05)  # typing: only the last of a burst of keys is worth a look at the disk
+    @work(exclusive=True, group="read", exit_on_error=False)
+    async def read(self, name: str) -> None:
+        """Read the facts about `name` in a thread, show them and post `Chosen`."""
+        await asyncio.sleep(0.05)  # while typing, read the disk only after the last key of a burst
         checkpoint, problem = await asyncio.to_thread(_read, name)
         self.chosen, self.checkpoint, self.problem = name, checkpoint, problem
         self.query_one("#checkpoint-facts", Static).update(
@@ -119,17 +121,17 @@ def _read(name: str) -> tuple[Checkpoint | None, str]:
 
 def _facts(checkpoint: Checkpoint | None) -> str:
     if checkpoint is None:
-        return "Not on this disk: it is downloaded first."
+        return "Not downloaded yet. Prepare downloads it first."
     shape = checkpoint.shape
     parts = [
         checkpoint.architecture,
         f"{count_text(checkpoint.parameters)} parameters",
         f"{checkpoint.dtype}, {bytes_text(checkpoint.weight_bytes)}",
         f"{shape.layers} layers",
-        f"KV cache {bytes_text(checkpoint.kv_bytes_per_token(2))} a token at 16 bits",
+        f"KV cache {bytes_text(checkpoint.kv_bytes_per_token(2))} per token at 16 bits",
     ]
     if checkpoint.quantisation:
-        parts.append(f"already quantised: {checkpoint.quantisation.name}")
+        parts.append(f"quantised: {checkpoint.quantisation.name}")
     if not checkpoint.has_chat_template:
-        parts.append("no chat template: a base model that continues text")
+        parts.append("no chat template: base model, continues text")
     return " · ".join(parts)

@@ -1,17 +1,16 @@
-"""The engines of both sides: they share a machine, so what one takes is missing to the other."""
+"""The engine pickers of both sides, whose memory estimates depend on each other."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from app.state.prepare import bandwidth_cache as bandwidths
-from app.state.prepare import machine_state as surroundings
+from app.interface import PlaygroundApp, playground
+from app.state.prepare import bandwidth_cache, machine_state
 from app.state.prepare.forecast import Forecast, Loaded, forecast
 from app.state.prepare.machine_state import MachineState
 from app.state.settings.settings import EngineChoice
@@ -23,140 +22,144 @@ from app.widgets.prepare.engine_picker import EnginePicker
 from engines.plan.checkpoint.checkpoint import Checkpoint
 from engines.plan.hardware.hardware import Device
 
-if TYPE_CHECKING:
-    from app.playground import Playground
-
 
 class EnginePair(Horizontal):
-    """Two pickers, and what their choices will take together."""
-
-    app: Playground
+    """Two engine pickers, with estimates that count both choices."""
 
     def __init__(self, left: EngineChoice, right: EngineChoice, device: Device) -> None:
         super().__init__(id="engines")
         self._choices = {"left": left, "right": right}
         self._device = device
-        self._around = {device.name: MachineState(device)}
+        self._machine_states = {device.name: MachineState(device)}
         self._snapshot: Snapshot | None = None
         self._checkpoint: Checkpoint | None = None
-        self._tokens: int | None = None
+        self._context_tokens: int | None = None
         self._sides = "both"
 
+    @property
+    def playground(self) -> PlaygroundApp:
+        """Return the running app."""
+        return playground(self)
+
     def compose(self) -> ComposeResult:
-        """One picker a side."""
+        """Yield one picker for each side."""
         for name, choice in self._choices.items():
-            yield EnginePicker(name, choice, self._device, self.app.gpus)
+            yield EnginePicker(name, choice, self._device, self.playground.gpus)
 
     def on_mount(self) -> None:
-        """Follow the engines: what they hold is free once they make room."""
-        self.app.side_changed.subscribe(self, self.show_side)
-        self.app.snapshots.subscribe(self, self.keep_snapshot)
+        """Follow the engines: the memory they hold counts as free, because preparing unloads them first."""
+        self.playground.side_changed.subscribe(self, self.show_side)
+        self.playground.snapshots.subscribe(self, self.store_snapshot)
 
-    @work(exclusive=True, group="look", exit_on_error=False)
-    async def look_around(self) -> None:
-        """Free memory, measured bandwidth, builds of the past, of every device."""
-        for device in dict.fromkeys((self._device, *self.app.gpus)):
-            look = surroundings.probe_machine
-            self._around[device.name] = await asyncio.to_thread(look, device, self.app.store)
+    @work(exclusive=True, group="probe", exit_on_error=False)
+    async def probe_devices(self) -> None:
+        """Read free memory, measured bandwidth and past builds of every device, then update the estimates."""
+        for device in dict.fromkeys((self._device, *self.playground.gpus)):
+            self._machine_states[device.name] = await asyncio.to_thread(
+                machine_state.probe_machine, device, self.playground.store
+            )
         self.show_estimates()
 
-    def keep_snapshot(self, snapshot: Snapshot) -> None:
-        """What the engines hold; shown from the first one on, and when a side changes."""
+    def store_snapshot(self, snapshot: Snapshot) -> None:
+        """Keep the newest snapshot; the first one updates the estimates."""
         first, self._snapshot = self._snapshot is None, snapshot
         if first:
             self.show_estimates()
 
     def show_side(self, side: Side) -> None:
-        """An engine was loaded or has ended: free memory is another."""
+        """Probe again after an engine was loaded or ended, because free memory changed."""
         if side.phase in (Phase.READY, Phase.EMPTY, Phase.FAILED):
-            self.look_around()
+            self.probe_devices()
 
     @work(exclusive=True, group="bandwidth", exit_on_error=False)
     async def measure(self) -> None:
-        """Measure the bandwidth of the chosen devices, each in a process of its own; the ceilings follow."""
-        chosen = {picker.device.name: picker.device for picker in self.query(EnginePicker)}
-        for device in chosen.values():
+        """Measure the memory bandwidth of the chosen devices, then update the estimates."""
+        selections = [picker.selection for picker in self.query(EnginePicker)]
+        for device in {selection.device.name: selection.device for selection in selections}.values():
             await self._measure(device)
-        self.look_around()
+        self.probe_devices()
 
     async def _measure(self, device: Device) -> None:
         self.app.notify(f"Measuring the memory bandwidth of {_named(device)} …", markup=False)
         try:
-            found = await bandwidths.measure_bandwidth(device)
+            bandwidth = await bandwidth_cache.measure_bandwidth(device)
         except OSError as error:
-            words = f"The bandwidth of {_named(device)} cannot be measured: {error}."
-            self.app.notify(words, severity="error", markup=False)
+            message = f"The memory bandwidth of {_named(device)} cannot be measured: {error}."
+            self.app.notify(message, severity="error", markup=False)
             return
-        busy = any(side.phase in ANSWERING for side in self.app.sides)
-        note = " An engine was answering: measure again without it." if busy else ""
-        self.app.notify(f"Memory bandwidth of {_named(device)}: {speed_text(found)}.{note}", markup=False)
+        busy = any(side.phase in ANSWERING for side in self.playground.sides)
+        note = " An engine was generating. Measure again while none is." if busy else ""
+        self.app.notify(f"Memory bandwidth of {_named(device)}: {speed_text(bandwidth)}.{note}", markup=False)
 
     def show(self, checkpoint: Checkpoint | None, context: int | None, sides: str) -> None:
-        """Estimate for this checkpoint, context and `both`, `left` or `right` from now on."""
-        self._checkpoint, self._tokens, self._sides = checkpoint, context, sides
+        """Show estimates for a checkpoint, a context in tokens, and the sides `both`, `left` or `right`."""
+        self._checkpoint, self._context_tokens, self._sides = checkpoint, context, sides
         for picker in self.query(EnginePicker):
-            picker.look_at(checkpoint)
+            picker.selection.checkpoint = checkpoint
         self.show_estimates()
 
     @on(EnginePicker.Chosen)
     def show_estimates(self) -> None:
-        """Both sides: what is chosen on one counts on the other."""
-        alone = {name: self._outlook(name) for name in self._choices}
+        """Update the estimates of both sides; each counts the memory of the other."""
+        alone = {name: self._forecast(name) for name in self._choices}
         for name, other in (("left", "right"), ("right", "left")):
-            beside = self._beside(other, alone[other])
-            found = self._outlook(name, beside) if beside else alone[name]
-            self._picker(name).show(found)
+            other_side_bytes = self._other_side_bytes(other, alone[other])
+            shown = self._forecast(name, other_side_bytes) if other_side_bytes else alone[name]
+            self._picker(name).show(shown)
 
-    def _outlook(self, name: str, beside: int = 0) -> Forecast | None:
-        """What the choice of one side will take; None while there is nothing to estimate from."""
-        picker = self._picker(name)
-        if self._checkpoint is None or self._tokens is None or picker.problem:
+    def _forecast(self, name: str, other_side_bytes: int = 0) -> Forecast | None:
+        """Return the forecast for a side's choice; None if checkpoint, context or choice do not allow one."""
+        selection = self._picker(name).selection
+        if self._checkpoint is None or self._context_tokens is None or selection.problem:
             return None
-        around = self._around.get(picker.device.name) or MachineState(picker.device)
-        free = surroundings.tightest([self._with_free(device) for device in picker.devices])
-        loaded = self._loaded(name, picker.choice)
-        around = replace(around, device=free)
-        return forecast(picker.choice, self._checkpoint, self._tokens, around, loaded, beside)
+        free = machine_state.tightest([self._with_free(device) for device in selection.devices])
+        machine = replace(self._machine_state(selection.device), device=free)
+        loaded = self._loaded(name, selection.choice)
+        return forecast(
+            selection.choice, self._checkpoint, self._context_tokens, machine, loaded, other_side_bytes
+        )
+
+    def _machine_state(self, device: Device) -> MachineState:
+        return self._machine_states.get(device.name) or MachineState(device)
 
     def _with_free(self, device: Device) -> Device:
-        """As it will be once our own engines have made room."""
+        """Return `device` with its free memory once both sides' engines are unloaded."""
         held = sum(self._held(side, device) for side in self._choices)
-        around = self._around.get(device.name) or MachineState(device)
-        return surroundings.with_free(around.device, held)
+        return machine_state.with_free(self._machine_state(device).device, held)
 
-    def _beside(self, other: str, found: Forecast | None) -> int:
-        """Bytes of the other side: of what is chosen there, or of what stays loaded there."""
-        mine, its = self._picker("left").device, self._picker("right").device
-        if mine.name != its.name:
+    def _other_side_bytes(self, other: str, expected: Forecast | None) -> int:
+        """Return the bytes of the side `other`: expected if it is prepared too, else of its loaded engine."""
+        device = self._picker(other).selection.device
+        if any(picker.selection.device.name != device.name for picker in self.query(EnginePicker)):
             return 0
         if self._sides == "both":
-            return found.estimate.peak if found else 0
-        return self._held(other, mine) if self._sides != other else 0
+            return expected.estimate.peak if expected else 0
+        return self._held(other, device) if self._sides != other else 0
 
     def _loaded(self, name: str, choice: EngineChoice) -> Loaded | None:
-        """The engine of a side, where it is exactly what is chosen here."""
+        """Return a side's loaded engine if it is exactly the chosen one, else None."""
         side = self._side(name)
         spec = side.spec
         if side.ready is None or spec is None or side.checkpoint != self._checkpoint:
             return None
-        if choice.gpus > 1:  # what is loaded is counted on all of them together
+        if choice.gpus > 1:  # its memory is the sum over GPUs, the estimate is for each
             return None
-        found = (spec.backend, spec.precision, spec.kv_precision, spec.options, spec.context)
-        wanted = (choice.backend, choice.precision, choice.kv_precision, choice.options, self._tokens)
-        if found != wanted:
+        loaded = (spec.backend, spec.precision, spec.kv_precision, spec.options, spec.context)
+        chosen = (choice.backend, choice.precision, choice.kv_precision, choice.options, self._context_tokens)
+        if loaded != chosen:
             return None
-        seen = self._seen(name)
-        return Loaded(side.memory, seen.counted if seen else None)
+        snapshot = self._side_snapshot(name)
+        return Loaded(side.memory, snapshot.counted if snapshot else None)
 
     def _held(self, name: str, device: Device) -> int:
-        """Bytes that a side's engine holds of a device now."""
-        side = self._seen(name)
-        return side.held_on(device.name) if side else 0
+        """Return the bytes of `device` that a side's engine holds now."""
+        snapshot = self._side_snapshot(name)
+        return snapshot.held_on(device.name) if snapshot else 0
 
     def _side(self, name: str) -> Side:
-        return self.app.left if name == "left" else self.app.right
+        return self.playground.left if name == "left" else self.playground.right
 
-    def _seen(self, name: str) -> SideSnapshot | None:
+    def _side_snapshot(self, name: str) -> SideSnapshot | None:
         if self._snapshot is None:
             return None
         return self._snapshot.left if name == "left" else self._snapshot.right

@@ -1,4 +1,4 @@
-"""Choose backend and precision of one side, with what it will take and why a precision is not to be had."""
+"""Choose backend, precision and options of one side, with the estimate or why a choice is unavailable."""
 
 from __future__ import annotations
 
@@ -18,141 +18,160 @@ from app.widgets.prepare.estimate_card import EstimateCard
 from app.widgets.prepare.option_row import OptionRow
 from app.widgets.prepare.precision_list import PrecisionList
 from engines.backends.registry import BACKENDS
-from engines.plan.checkpoint.checkpoint import Checkpoint
 from engines.plan.hardware.hardware import Device
 from engines.plan.kv_precision import AUTO, kv_choices
 from engines.plan.precision import PRECISIONS, default_precision, rule
 
 
-class EnginePicker(EngineSelection, Vertical):
-    """A backend, a precision, how keys and values are stored, and the options of engines that have some."""
+class EnginePicker(Vertical):
+    """The controls for one side's engine, which edit its `EngineSelection`."""
 
     HELP = """\
 # Precision
 
-How weights are stored. ● native, ◐ fallback (stored so, computed otherwise), ○ not to be had here; the
-lines below say why, and from where that is known. **F12** shows all backends in one table.
+How weights are stored. ● native, ◐ partial (stored at this precision, computed at another), ○ unavailable;
+the lines below give the reason and its source. **F12** shows all backends in one table.
 
-**KV** is how keys and values are stored; *auto* is the backend's own choice.
+**KV** is the precision of the KV cache; *auto* is the backend's default.
 
-**Calibration**, of TensorRT-LLM's quantised precisions: the text by which the model shows what values occur,
-so that scales fit them. **C** takes a file of yours, which should resemble what will be asked. **GPUs**: over
-how many the weights are split (tensor parallel); the figures below are then of each GPU.
+**Calibration**, for TensorRT-LLM's quantised precisions: the text that is run through the model to find the
+range of its activations. **C** chooses a file, which should resemble the prompts you will send. **GPUs**: the
+number of GPUs over which the weights are split (tensor parallel); the figures below are then per GPU.
 
-Before anything is built: the **peak** of the process against what is free, with both sides counted; its
-**weights**, its **KV cache** at the chosen context and all **other** memory. *Tight* means that less is left
-than the estimate may be off: 20 %. Once this very engine is loaded, what it takes stands beside it.
+The estimate, before anything is built: the **peak** of the process against free memory, with both sides
+counted; its **weights**, its **KV cache** at the chosen context and **other** memory. *Tight* means that less
+memory is left than the error of the estimate, 20 %. Once this engine is loaded, its measured memory is shown
+next to the estimate.
 
-**decode** is a ceiling: memory bandwidth / bytes read for one token with a full context. **F5** measures the
-bandwidth, once. A model that fits the processor's cache, as the demo does, may be faster than its memory.
-**build** is the host memory that it needs, and its time as earlier builds on this machine suggest.
+**decode** is an upper bound: memory bandwidth / bytes read per token with a full context. **F5** measures the
+bandwidth once. A model that fits in the processor's cache, as the demo does, can exceed it.
+**build** is the host memory of the build, and its time by earlier builds on this machine.
 """
 
     @dataclass
     class Chosen(Message):
-        """Another backend, precision, way to store keys and values, or option was chosen."""
+        """The selection changed: backend, precision, KV precision or an option."""
 
     def __init__(self, name: str, choice: EngineChoice, device: Device, gpus: Sequence[Device] = ()) -> None:
-        Vertical.__init__(self, id=f"engine-{name}", classes="engine-picker")
-        EngineSelection.__init__(self, choice, device, gpus)
+        """Create the picker of a side.
+
+        Args:
+            name: `left` or `right`.
+            choice: What is selected at first.
+            device: The CPU.
+            gpus: In the driver's order.
+        """
+        super().__init__(id=f"engine-{name}", classes="engine-picker")
+        self.selection = EngineSelection(choice, device, gpus)
         self.border_title = name.capitalize()
 
     def compose(self) -> ComposeResult:
-        """Backend and KV cache, options, precisions, the estimate."""
+        """Yield backend and KV cache, options, precisions and the estimate."""
+        selection = self.selection
         backends = [(entry.title, name) for name, entry in BACKENDS.items()]
         with Horizontal(classes="picker-row"):
-            yield Select(backends, value=self.backend, allow_blank=False, classes="backend", compact=True)
             yield Select(
-                self._kv_options(), value=self.kv_precision, allow_blank=False, classes="kv", compact=True
+                backends, value=selection.backend, allow_blank=False, classes="backend", compact=True
             )
-        yield OptionRow(self.gpu_counts, self.gpus)
+            yield Select(
+                _kv_options(selection),
+                value=selection.kv_precision,
+                allow_blank=False,
+                classes="kv",
+                compact=True,
+            )
+        yield OptionRow(selection.gpu_counts, selection.gpus)
         yield PrecisionList(classes="precisions")
         yield EstimateCard()
 
     def on_mount(self) -> None:
-        """Fill the list."""
+        """Fill the list of precisions."""
         self.show(None)
 
-    def look_at(self, checkpoint: Checkpoint | None) -> None:
-        """Offer what goes with this checkpoint; None for one that is not on this disk."""
-        self.checkpoint = checkpoint
-
-    def show(self, outlook: Forecast | None) -> None:
-        """Show what can be chosen, and what the choice will take; None while nothing can be estimated."""
-        self._list()
+    def show(self, forecast: Forecast | None) -> None:
+        """Show the available choices and the forecast; None if there is nothing to estimate from."""
+        self._show_precisions()
         self._show_options()
-        row = rule(self.backend, self.precision, self.device)
-        description = PRECISIONS[self.precision].description
-        found = self.support
-        source = row.source if row and row.support == found else ""  # what a checkpoint forbids has another
-        self.query_one(EstimateCard).show(outlook, found, description, source)
+        selection, support = self.selection, self.selection.support
+        row = rule(selection.backend, selection.precision, selection.device)
+        description = PRECISIONS[selection.precision].description
+        # If the checkpoint forbids the precision, the rule's source is not the reason's source.
+        source = row.source if row and row.support == support else ""
+        self.query_one(EstimateCard).show(forecast, support, description, source)
 
     @on(Select.Changed, ".backend")
     def backend_chosen(self, event: Select.Changed) -> None:
-        """Another backend has other precisions."""
+        """Select a backend, and its default precision if it does not support the selected one."""
         event.stop()
-        if isinstance(event.value, str) and event.value != self.backend:
-            self.backend = event.value
-            if self.support.state == "unavailable":
-                self.precision = default_precision(self.backend, self.device)
-            self._list()
+        selection = self.selection
+        if isinstance(event.value, str) and event.value != selection.backend:
+            selection.backend = event.value
+            if selection.support.state == "unavailable":
+                selection.precision = default_precision(selection.backend, selection.device)
+            self._show_precisions()
             self._changed()
 
     @on(Select.Changed, ".kv")
     def kv_chosen(self, event: Select.Changed) -> None:
-        """Keys and values are stored another way."""
+        """Select the precision of the KV cache."""
         event.stop()
-        if isinstance(event.value, str) and event.value != self.kv_precision:
-            self.wanted_kv = event.value
+        if isinstance(event.value, str) and event.value != self.selection.kv_precision:
+            self.selection.wanted_kv = event.value
             self._changed()
 
     @on(OptionList.OptionHighlighted, ".precisions")
     def precision_chosen(self, event: OptionList.OptionHighlighted) -> None:
-        """The highlighted precision is the chosen one."""
+        """Select the highlighted precision."""
         event.stop()
-        if event.option_id and event.option_id != self.precision:
-            self.precision = event.option_id
+        if event.option_id and event.option_id != self.selection.precision:
+            self.selection.precision = event.option_id
             self._changed()
 
     @on(OptionRow.GpusChosen)
     def gpus_chosen(self, event: OptionRow.GpusChosen) -> None:
-        """The weights are split otherwise."""
+        """Select the number of GPUs."""
         event.stop()
-        if event.count != self.gpus:
-            self.wanted_gpus = event.count
+        if event.count != self.selection.gpus:
+            self.selection.wanted_gpus = event.count
             self._changed()
 
-    @on(PrecisionList.Calibrate)
+    @on(PrecisionList.CalibrationRequested)
     def choose_calibration(self) -> None:
-        """Ask for another text."""
-        if self.calibrates:
+        """Open the dialog for the calibration text, if the precision is calibrated."""
+        selection = self.selection
+        if selection.calibrates:
             from app.screens.calibration import CalibrationScreen
 
-            title = f"{BACKENDS[self.backend].title} {self.precision}"
-            self.app.push_screen(CalibrationScreen(title, self.wanted_calibration), self._calibrate)
+            title = f"{BACKENDS[selection.backend].title} {selection.precision}"
+            screen = CalibrationScreen(title, selection.wanted_calibration)
+            self.app.push_screen(screen, self._set_calibration)
 
-    def _calibrate(self, file: str | None) -> None:
+    def _set_calibration(self, file: str | None) -> None:
         if file is not None:
-            self.wanted_calibration = file
+            self.selection.wanted_calibration = file
             self._changed()
 
     def _changed(self) -> None:
         kv = self.query_one(".kv", Select)
         with self.prevent(Select.Changed):
-            kv.set_options(self._kv_options())
-            kv.value = self.kv_precision
+            kv.set_options(_kv_options(self.selection))
+            kv.value = self.selection.kv_precision
         self._show_options()
         self.post_message(self.Chosen())
 
-    def _kv_options(self) -> list[tuple[str, str]]:
-        """The backend's own choice, and the others that it offers."""
-        names = kv_choices(self.backend, self.precision)
-        others = names if len(names) > 1 else ()
-        return [(f"KV auto: {names[0]}", AUTO), *((f"KV {name}", name) for name in others)]
-
     def _show_options(self) -> None:
-        self.query_one(OptionRow).show(self.calibrates, self.wanted_calibration, self.gpu_counts, self.gpus)
-        self.query_one(PrecisionList).show_calibrates(self.calibrates)
+        selection = self.selection
+        self.query_one(OptionRow).show(
+            selection.calibrates, selection.wanted_calibration, selection.gpu_counts, selection.gpus
+        )
+        self.query_one(PrecisionList).show_calibrates(selection.calibrates)
 
-    def _list(self) -> None:
-        self.query_one(PrecisionList).show(self.supports, self.precision)
+    def _show_precisions(self) -> None:
+        self.query_one(PrecisionList).show(self.selection.supports, self.selection.precision)
+
+
+def _kv_options(selection: EngineSelection) -> list[tuple[str, str]]:
+    """Return (label, value) of the backend's default KV precision and of the others that it offers."""
+    names = kv_choices(selection.backend, selection.precision)
+    others = names if len(names) > 1 else ()
+    return [(f"KV auto: {names[0]}", AUTO), *((f"KV {name}", name) for name in others)]

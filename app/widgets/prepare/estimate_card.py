@@ -1,4 +1,4 @@
-"""What an engine will take, and once it is loaded, what it does take."""
+"""The estimate of an engine's memory and speed, next to its measured memory once it is loaded."""
 
 from __future__ import annotations
 
@@ -13,40 +13,47 @@ from app.widgets.panels.memory_parts import difference
 from engines.plan.estimate.estimate import MemoryPart
 from engines.plan.precision import Support
 
-WORDS = {
+FITS = {
     "fits": ("✓", "$text-success"),
     "tight": ("◐", "$text-warning"),
     "does not fit": ("✗", "$text-error"),
 }
-NOT_MEASURED = "bandwidth not measured yet: F5 does"
-NO_BUILD = "no build here yet"
+"""Glyph and style by `MemoryFit.word`."""
+NOT_MEASURED = "bandwidth unknown · press F5 to measure"
+NO_BUILD = "not built on this machine yet"
 NAME_WIDTH, FIGURE_WIDTH = 14, 11
-
-Line = Content
 
 
 class EstimateCard(Static):
-    """The outlook in lines: the verdict first, then the parts, then why."""
+    """The forecast as lines: whether it fits, the parts, then the reason and source of the support state."""
 
     def __init__(self) -> None:
         super().__init__(classes="estimate", markup=False)
-        self._lines: tuple[list[Line], list[Line]] = [], []
+        self._lines: tuple[list[Content], list[Content]] = [], []
+        """Brief and full form."""
 
-    def show(self, outlook: Forecast | None, support: Support, description: str, source: str) -> None:
-        """Show the outlook, and what the table says of the precision."""
+    def show(self, forecast: Forecast | None, support: Support, description: str, source: str) -> None:
+        """Show a forecast and the support of the precision.
+
+        Args:
+            forecast: None if there is nothing to estimate from.
+            support: Whether the precision runs on this device, and why.
+            description: Of the precision.
+            source: Where the reason is documented; empty for none.
+        """
         reason = f"{support.reason} {support.remedy}".strip()
         style = MUTED if support.state == "native" else "$text-warning"
-        why = [Content.styled(reason, style), Content.styled(description, MUTED)]
+        reasons = [Content.styled(reason, style), Content.styled(description, MUTED)]
         if source:
-            why.append(Content.styled(f"Source: {source}", MUTED))
-        if support.state == "unavailable" or outlook is None:
-            self._lines = why, why
+            reasons.append(Content.styled(f"Source: {source}", MUTED))
+        if support.state == "unavailable" or forecast is None:
+            self._lines = reasons, reasons
         else:
-            self._lines = [*brief(outlook), *why], [*full(outlook), *why]
+            self._lines = [*brief(forecast), *reasons], [*full(forecast), *reasons]
         self._draw()
 
     def on_resize(self) -> None:
-        """Few lines: a brief account."""
+        """Choose the brief form on short terminals, else the full one."""
         self._draw()
 
     def _draw(self) -> None:
@@ -54,75 +61,75 @@ class EstimateCard(Static):
         self.update(Content("\n").join(lines))
 
 
-def brief(outlook: Forecast) -> list[Line]:
-    """Four lines of 36 cells, for small terminals."""
-    weights, kv, other, whole = outlook.parts
-    ceiling = outlook.estimate.ceiling
-    speed = f"≤ {rate_text(ceiling)}" if ceiling else "tok/s: see F5"
-    lines = _verdict(outlook)
-    if whole.actual is not None:
-        lines.append(Content(f"loaded {bytes_text(whole.actual)}, estimate {bytes_text(whole.estimated)}"))
+def brief(forecast: Forecast) -> list[Content]:
+    """Return four or five lines of at most 36 cells, for small terminals."""
+    weights, kv, other, total = forecast.parts
+    ceiling = forecast.estimate.ceiling
+    speed = f"≤ {rate_text(ceiling)}" if ceiling else "tok/s: press F5"
+    lines = _fit(forecast)
+    if total.actual is not None:
+        lines.append(Content(f"loaded {bytes_text(total.actual)}, estimate {bytes_text(total.estimated)}"))
     return [
         *lines,
         Content(f"weights {bytes_text(weights.estimated)} · KV {bytes_text(kv.estimated)}"),
         Content(f"other {bytes_text(other.estimated)} · {speed}"),
-        Content(_build(outlook, named=True)),
+        Content(_build(forecast, named=True)),
     ]
 
 
-def full(outlook: Forecast) -> list[Line]:
-    """A table of the parts, the estimate beside what the loaded engine takes."""
-    loaded = any(part.actual is not None for part in outlook.parts)
-    lines = _verdict(outlook)
+def full(forecast: Forecast) -> list[Content]:
+    """Return a table of the parts: the estimate, and the measured bytes if the engine is loaded."""
+    loaded = any(part.actual is not None for part in forecast.parts)
+    lines = _fit(forecast)
     if loaded:
         lines.append(Content.styled(f"{'':{NAME_WIDTH}}{'estimate':>{FIGURE_WIDTH}}{'loaded':>12}", MUTED))
-    for part in outlook.parts:
+    for part in forecast.parts:
         actual = f"{bytes_text(part.actual):>12}" if loaded else ""
         figure = f"{bytes_text(part.estimated):>{FIGURE_WIDTH}}"
         lines.append(
-            Content.assemble((f"{part.name:{NAME_WIDTH}}", MUTED), figure, actual, _extra(part, outlook))
+            Content.assemble((f"{part.name:{NAME_WIDTH}}", MUTED), figure, actual, _note(part, forecast))
         )
-    if outlook.estimate.loading:
-        figure = f"{bytes_text(outlook.estimate.loading):>{FIGURE_WIDTH}}"
-        lines.append(Content.assemble((f"{'while loading':{NAME_WIDTH}}", MUTED), figure, (" more", MUTED)))
-    lines.append(Content.assemble((f"{'decode':{NAME_WIDTH}}", MUTED), _speed(outlook)))
-    lines.append(Content.assemble((f"{'build':{NAME_WIDTH}}", MUTED), _build(outlook)))
+    if forecast.estimate.loading:
+        figure = f"{bytes_text(forecast.estimate.loading):>{FIGURE_WIDTH}}"
+        lines.append(
+            Content.assemble((f"{'while loading':{NAME_WIDTH}}", MUTED), figure, (" in addition", MUTED))
+        )
+    lines.append(Content.assemble((f"{'decode':{NAME_WIDTH}}", MUTED), _speed(forecast)))
+    lines.append(Content.assemble((f"{'build':{NAME_WIDTH}}", MUTED), _build(forecast)))
     return lines
 
 
-def _verdict(outlook: Forecast) -> list[Line]:
-    glyph, style = WORDS[outlook.verdict.word]
-    found = outlook.estimate
-    free = f" of {bytes_text(found.available)} free" if found.available is not None else ""
-    each = f" on each of {found.gpus} GPUs" if found.gpus > 1 else ""
-    lines = [
-        Content.assemble(
-            (f"{glyph} {outlook.verdict.word}", style), f": {bytes_text(found.peak)}{free}{each}"
-        )
-    ]
-    if outlook.verdict.reason:
-        lines.append(Content.styled(f"{outlook.verdict.reason} {outlook.verdict.remedy}", style))
+def _fit(forecast: Forecast) -> list[Content]:
+    """Return whether the engine fits into free memory, and if it does not, why and what to do."""
+    fit, estimate = forecast.verdict, forecast.estimate
+    glyph, style = FITS[fit.word]
+    free = f" of {bytes_text(estimate.available)} free" if estimate.available is not None else ""
+    each = f" on each of {estimate.gpus} GPUs" if estimate.gpus > 1 else ""
+    lines = [Content.assemble((f"{glyph} {fit.word}", style), f": {bytes_text(estimate.peak)}{free}{each}")]
+    if fit.reason:
+        lines.append(Content.styled(f"{fit.reason} {fit.remedy}", style))
     return lines
 
 
-def _extra(part: MemoryPart, outlook: Forecast) -> tuple[str, str]:
-    if part.name == "in all" and part.actual is not None:
+def _note(part: MemoryPart, forecast: Forecast) -> tuple[str, str]:
+    if part.name == "total" and part.actual is not None:
         return f"  {difference(part.estimated, part.actual)}", MUTED
-    return (f"  as {outlook.estimate.kv_precision}", MUTED) if part.name == "KV cache" else ("", "")
+    return (f"  as {forecast.estimate.kv_precision}", MUTED) if part.name == "KV cache" else ("", "")
 
 
-def _speed(outlook: Forecast) -> str:
-    found = outlook.estimate
-    if found.ceiling is None:
+def _speed(forecast: Forecast) -> str:
+    estimate = forecast.estimate
+    if estimate.ceiling is None:
         return NOT_MEASURED
-    source = "" if found.bandwidth_measured else " by the driver: F5 measures"
-    return f"at most {rate_text(found.ceiling)} at {speed_text(found.bandwidth or 0)}{source}"
+    source = "" if estimate.bandwidth_measured else " (driver's figure · F5 measures)"
+    return f"at most {rate_text(estimate.ceiling)} at {speed_text(estimate.bandwidth or 0)}{source}"
 
 
-def _build(outlook: Forecast, *, named: bool = False) -> str:
-    if not outlook.builds:
-        return "nothing to build"
-    host = outlook.estimate.build_host
+def _build(forecast: Forecast, *, named: bool = False) -> str:
+    if not forecast.builds:
+        return "no build needed"
+    host = forecast.estimate.build_host
     memory = f"build {bytes_text(host)}" if named else f"{bytes_text(host)} of host RAM"
-    time = NO_BUILD if outlook.build is None else f"about {seconds_text(outlook.build.seconds)}"
+    unknown = "time unknown" if named else NO_BUILD
+    time = unknown if forecast.build is None else f"about {seconds_text(forecast.build.seconds)}"
     return f"{memory}, {time}"

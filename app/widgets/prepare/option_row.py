@@ -1,4 +1,4 @@
-"""What only some engines can be told: the text to calibrate with, and how many GPUs share the weights."""
+"""The options that only some engines have: calibration text and number of GPUs."""
 
 from __future__ import annotations
 
@@ -16,51 +16,51 @@ from app.state.prepare.engine_titles import file_name
 from app.widgets.panels.drawing import MUTED
 from app.widgets.prepare.precision_list import PrecisionList
 
-OURS = "ours"
-"""The texts that ship with the project."""
+BUILT_IN = "built-in texts"
+"""Shown for the calibration texts that ship with the project."""
 
 
 class CalibrationLine(Static):
-    """Which text it is; a click chooses another, as C does."""
+    """Names the calibration text; a click opens the dialog, as the key C does."""
 
     def on_click(self, event: Click) -> None:
-        """As the key."""
+        """Ask for another calibration text."""
         event.stop()
-        self.post_message(PrecisionList.Calibrate())
+        self.post_message(PrecisionList.CalibrationRequested())
 
 
 class OptionRow(Horizontal):
-    """One line, and none where there is nothing to choose."""
+    """One line of options; hidden where the engine has none."""
 
     @dataclass
     class GpusChosen(Message):
-        """The weights are to be split over another number of GPUs."""
+        """The user chose the number of GPUs."""
 
         count: int
 
     def __init__(self, counts: tuple[int, ...], gpus: int) -> None:
-        """Begin with these numbers of GPUs, and this one chosen."""
+        """Create the row with the possible numbers of GPUs and the chosen one."""
         super().__init__(classes="picker-row")
         self._counts, self._gpus = counts, gpus
 
     def compose(self) -> ComposeResult:
-        """The text, and the GPUs."""
+        """Yield the calibration text and the number of GPUs."""
         yield CalibrationLine(classes="calibration", markup=False)
         options = _gpu_options(self._counts)
         yield Select(options, value=self._gpus, allow_blank=False, classes="gpus", compact=True)
 
     def show(self, calibrates: bool, calibration: str, counts: tuple[int, ...], gpus: int) -> None:
-        """Show what is chosen.
+        """Show the chosen options.
 
         Args:
-            calibrates: whether there is a text to choose.
-            calibration: the user's file; empty for ours.
-            counts: the numbers of GPUs that can be had.
-            gpus: the chosen one.
+            calibrates: Whether the precision is calibrated.
+            calibration: The user's file; empty for the built-in texts.
+            counts: The possible numbers of GPUs.
+            gpus: The chosen number.
         """
         several = len(counts) > 1
         self.display = calibrates or several
-        self.query_one(CalibrationLine).update(_words(calibrates, calibration))
+        self.query_one(CalibrationLine).update(_calibration_text(calibrates, calibration))
         select = self.query_one(".gpus", Select)
         select.display = several
         with self.prevent(Select.Changed):
@@ -71,7 +71,7 @@ class OptionRow(Horizontal):
 
     @on(Select.Changed, ".gpus")
     def gpus_chosen(self, event: Select.Changed) -> None:
-        """Another number of GPUs."""
+        """Post the chosen number of GPUs."""
         event.stop()
         if isinstance(event.value, int):
             self.post_message(self.GpusChosen(event.value))
@@ -81,8 +81,8 @@ def _gpu_options(counts: tuple[int, ...]) -> list[tuple[str, int]]:
     return [(f"{count} GPU{'s' if count > 1 else ''}", count) for count in counts]
 
 
-def _words(calibrates: bool, calibration: str) -> Content:
+def _calibration_text(calibrates: bool, calibration: str) -> Content:
     if not calibrates:
         return Content.styled("Weights and cache on", MUTED)
-    name = file_name(calibration) if calibration else OURS
+    name = file_name(calibration) if calibration else BUILT_IN
     return Content.assemble(("Calibration: ", MUTED), name)

@@ -1,4 +1,4 @@
-"""The precisions of one side, each with its state."""
+"""The precisions of one side, each with its support state."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from engines.plan.precision import PRECISIONS, State, Support
 
 STATES = {
     "native": ("●", "$text-success", "native"),
-    "fallback": ("◐", "$text-warning", "fallback"),
-    "unavailable": ("○", "dim", "not here"),
+    "fallback": ("◐", "$text-warning", "partial"),
+    "unavailable": ("○", "dim", "unavailable"),
 }
 
 
 class PrecisionList(OptionList):
-    """Enter goes; a click only chooses."""
+    """A list whose Enter key prepares the engines; a click only highlights."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", "Prepare", id="precisions.submit"),
@@ -33,21 +33,21 @@ class PrecisionList(OptionList):
         """Enter was pressed on a precision."""
 
     @dataclass
-    class Calibrate(Message):
-        """The text to calibrate with is to be chosen."""
+    class CalibrationRequested(Message):
+        """The user asked to choose the calibration text."""
 
     calibrates = False
-    """Whether the chosen precision is calibrated: the key is shown only then."""
+    """Whether the chosen precision is calibrated; only then the footer shows the key."""
     _shown: dict[str, Support] | None = None
     _chosen = ""
 
     def show(self, table: dict[str, Support], chosen: str) -> None:
-        """Show the states. What runs comes first: what does not must not push it out of sight.
+        """Show the support of every precision, unavailable ones last so that they do not hide the others.
 
         Args:
-            table: Of every precision.
-            chosen: What the picker knows to be chosen. A move of the cursor that it has not heard of counts
-                more, so that a table that changes under the user's fingers takes nothing back.
+            table: Support of each precision.
+            chosen: The precision to highlight. If it is unchanged, a newer highlight by the user is kept,
+                whose message the picker has not handled yet.
         """
         moved = self.highlighted_option if chosen == self._chosen else None
         self._chosen = chosen
@@ -61,27 +61,27 @@ class PrecisionList(OptionList):
         self.highlighted = self.get_option_index(chosen)
 
     def show_calibrates(self, calibrates: bool) -> None:
-        """Offer the key, or take it away."""
+        """Enable or disable the key for the calibration text."""
         if calibrates != self.calibrates:
             self.calibrates = calibrates
             self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """There is nothing to calibrate with most precisions."""
+        """Disable the calibration key for precisions that are not calibrated."""
         return self.calibrates if action == "calibrate" else True
 
     def action_submit(self) -> None:
-        """Enter: go."""
+        """Post `Submitted`."""
         self.post_message(self.Submitted())
 
     def action_calibrate(self) -> None:
-        """C: another text."""
-        self.post_message(self.Calibrate())
+        """Post `CalibrationRequested`."""
+        self.post_message(self.CalibrationRequested())
 
 
 def _line(name: str, state: State) -> Content:
-    glyph, style, word = STATES[state]
+    glyph, style, label = STATES[state]
     title = f"{PRECISIONS[name].title:<18}"
     if state == "unavailable":
-        return Content.styled(f"{glyph} {title}{word}", style)
-    return Content.assemble((f"{glyph} ", style), title, (word, "dim"))
+        return Content.styled(f"{glyph} {title}{label}", style)
+    return Content.assemble((f"{glyph} ", style), title, (label, "dim"))

@@ -1,4 +1,4 @@
-"""The line above the choice on Prepare: what to do, or what went wrong."""
+"""The line at the top of Prepare: what to do next, or what failed."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from textual.widgets import Static
 from app.state.prepare.build_state import BuildState
 from app.state.side.pacing import displayable
 
-CHOOSE = "Choose a precision for each side, then press Enter. Tab moves on."
+CHOOSE = "Pick a precision for each side, then press Enter. Tab: next field"
 
 
 class PrepareHint(Static):
-    """Above the choice, so that it is seen at every size."""
+    """The next step, or errors; above the pickers, so that it is visible at every terminal size."""
 
     def __init__(self) -> None:
         super().__init__(CHOOSE, id="prepare-hint", markup=False)
 
     def show(self, states: Mapping[str, BuildState]) -> None:
-        """Say how it stands with what is being prepared, or was."""
+        """Show the hint for these builds, by side."""
         self.set_class(any(state.error for state in states.values()), "-failed")
-        self.update(_words(states))
+        self.update(_hint(states))
 
 
-def _words(states: Mapping[str, BuildState]) -> str:
+def _hint(states: Mapping[str, BuildState]) -> str:
     if any(state.running for state in states.values()):
-        return "Preparing. Esc cancels; F2 goes to the chat and lets it run on."
+        return "Building… Esc cancels · F2 opens the chat, the build continues"
     failed = [
-        f"✗ {name.capitalize()}: {one.error.message} {one.error.hint}".rstrip()
-        for name, one in states.items()
-        if one.error
+        f"✗ {name.capitalize()}: {state.error.message} {state.error.hint}".rstrip()
+        for name, state in states.items()
+        if state.error
     ]
     if failed:
         return displayable("\n".join(failed))
     if any(state.cancelled for state in states.values()):
-        return f"Cancelled. {CHOOSE}"
+        return f"Cancelled; partial files removed. {CHOOSE}"
     return CHOOSE

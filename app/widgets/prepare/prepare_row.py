@@ -1,4 +1,4 @@
-"""The last row of Prepare: the context, which sides, and the buttons."""
+"""The last row of Prepare: context size, sides and buttons."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ SIDES = ("both", "left", "right")
 
 
 class PrepareRow(Horizontal):
-    """What both engines have in common."""
+    """The options shared by both engines, with the Prepare and Cancel buttons."""
 
     def __init__(self, context: int) -> None:
         super().__init__(id="prepare-row")
-        self._first = context
+        self._initial = context
 
     def compose(self) -> ComposeResult:
-        """Two fields, two buttons."""
+        """Yield context, sides and two buttons."""
         yield Static("Context", classes="label")
-        yield Input(str(self._first), type="integer", id="context", compact=True, max_length=8)
+        yield Input(str(self._initial), type="integer", id="context", compact=True, max_length=8)
         yield Static("Sides", classes="label")
         sides = [(name, name) for name in SIDES]
         yield Select(sides, value="both", allow_blank=False, id="sides", compact=True)
@@ -30,20 +30,20 @@ class PrepareRow(Horizontal):
 
     @property
     def tokens(self) -> int | None:
-        """The context; None where it is no number, or too small."""
+        """Return the context in tokens; None if it is not a number or below MINIMUM_CONTEXT."""
         text = self.query_one("#context", Input).value
         return int(text) if text.isdecimal() and int(text) >= MINIMUM_CONTEXT else None
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The sides that are to be prepared."""
+        """Return the names of the sides to prepare."""
         return ("left", "right") if self.sides == "both" else (self.sides,)
 
     @property
     def sides(self) -> str:
-        """One of SIDES."""
+        """Return the choice of sides, one of SIDES."""
         return str(self.query_one("#sides", Select).value)
 
     def show_context(self, tokens: int) -> None:
-        """Another context was chosen elsewhere."""
+        """Show a context that was changed elsewhere."""
         self.query_one("#context", Input).value = str(tokens)

@@ -1,4 +1,4 @@
-"""One line for the first time: what to do, and where the rest is."""
+"""The hint shown at the first start."""
 
 from __future__ import annotations
 
@@ -7,36 +7,19 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Button, Static
 
-WELCOME = "New here? Choose, press Enter, then chat. F1 help, Ctrl+P everything."
+WELCOME = "New here? Press Enter to build the demo and start chatting. F1 help · Ctrl+P all commands"
 
 
 class Welcome(Horizontal):
-    """Goes away when it is told to, or when it has been followed."""
-
-    DEFAULT_CSS = """
-    Welcome {
-        height: auto;
-        padding: 0 1;
-        background: $primary 20%;
-
-        Static {
-            width: 1fr;
-            padding: 0 1;
-        }
-
-        Button {
-            min-width: 4;
-        }
-    }
-    """
+    """A hint with an OK button; Prepare removes it after the first build."""
 
     def compose(self) -> ComposeResult:
-        """The line and the button."""
+        """Yield the hint and the button."""
         yield Static(WELCOME)
         yield Button("OK", compact=True, id="welcomed")
 
     @on(Button.Pressed)
     def dismiss(self, event: Button.Pressed) -> None:
-        """It has been read."""
+        """Remove the first-run hint."""
         event.stop()
         self.remove()

@@ -96,7 +96,7 @@ def parts(found: Estimate, memory: MemoryUsage | None, held: int | None) -> tupl
         MemoryPart("weights", found.weights, weights),
         MemoryPart("KV cache", found.kv, kv),
         MemoryPart("other", found.other, other),
-        MemoryPart("in all", found.loaded, held),
+        MemoryPart("total", found.loaded, held),
     )
 
 

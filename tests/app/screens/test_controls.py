@@ -47,7 +47,7 @@ async def test_with_the_mouse_alone(settings: Settings) -> None:
         await wait_until(pilot, lambda: app.screen.query_one(CheckpointPicker).checkpoint is not None)
         await pilot.click("#engine-left .precisions", offset=(2, 3))
         await pilot.pause()
-        assert picker.precision == "int4"
+        assert picker.selection.precision == "int4"
         assert app.left.phase is Phase.EMPTY
         await pilot.click("#go")
         await until_ready(pilot)
@@ -189,7 +189,7 @@ async def test_settings_that_name_what_does_not_exist() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
         picker = app.screen.query_one("#engine-left", EnginePicker)
-        assert picker.choice.precision in ("fp32", "bf16", "int8", "int4")
+        assert picker.selection.choice.precision in ("fp32", "bf16", "int8", "int4")
 
 
 async def test_odd_prompts() -> None:

@@ -97,9 +97,9 @@ async def test_enter_reopens_both_sides(saved: list[Path]) -> None:
         assert [side.conversation.turns[0].prompt for side in app.sides] == [PROMPTS[1]] * 2
         assert app.history.path == saved[1]
         assert [len(pane.transcript.turns) for pane in app.screen.query(Pane)] == [1, 1]
-        assert app.screen.query_one("#verdict").display
+        assert app.screen.query_one("#comparison").display
         await pilot.press("f3")
-        await see(pilot, PROMPTS[0], "in the chat now")
+        await see(pilot, PROMPTS[0], "open in the chat")
         await pilot.press("f3")
         await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
 

@@ -63,11 +63,11 @@ async def test_the_estimate_stands_beside_what_is_loaded(settings: Settings) -> 
         await until_shown(pilot, MemoryPanel, "estimated")
         app.screen.query_one(MemoryPanel).focus()
         await pilot.press("f7")
-        await wait_until(pilot, lambda: shown(pilot, MemoryPanel).count("in all") == 2)
+        await wait_until(pilot, lambda: shown(pilot, MemoryPanel).count("total") == 2)
         assert shown(pilot, MemoryPanel).count("KV cache") == 2
         await app.engine(app.left).close()
         assert app.left.estimate is None
-        await wait_until(pilot, lambda: shown(pilot, MemoryPanel).count("in all") == 1)
+        await wait_until(pilot, lambda: shown(pilot, MemoryPanel).count("total") == 1)
 
 
 async def test_gpus_come_from_the_sampler(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,14 +53,14 @@ async def test_a_kv_precision_that_the_weights_do_not_go_with_becomes_auto(setti
     async with app.run_test(size=(120, 48)) as pilot:
         screen = await open_prepare(pilot)
         picker = screen.query_one("#engine-left", EnginePicker)
-        assert picker.kv_precision == "f32"
+        assert picker.selection.kv_precision == "f32"
         options = picker.query_one(".precisions")
         options.highlighted = options.get_option_index("bf16")  # type: ignore[attr-defined]
-        await wait_until(pilot, lambda: picker.precision == "bf16")
-        assert picker.kv_precision == "auto"
+        await wait_until(pilot, lambda: picker.selection.precision == "bf16")
+        assert picker.selection.kv_precision == "auto"
         picker.query_one(".backend", Select).value = "pytorch"
-        await wait_until(pilot, lambda: "nothing to build" in estimate(pilot))
-        assert picker.choice.kv_precision == "auto"
+        await wait_until(pilot, lambda: "no build needed" in estimate(pilot))
+        assert picker.selection.choice.kv_precision == "auto"
 
 
 async def test_what_does_not_fit_is_told_before_anything_is_built(
@@ -139,7 +139,7 @@ async def test_f12_shows_every_backend_with_reason_and_source(settings: Settings
         await pilot.press("down", "down")
         await pilot.pause()
         said = str(app.screen.query_one("#support-why", Static).content)
-        assert "FP16 with PyTorch: not here" in said
+        assert "FP16 with PyTorch: unavailable" in said
         assert "Choose BF16 or FP32." in said
         assert "Source: " in said
         await pilot.press("escape")
@@ -168,6 +168,6 @@ async def test_a_backend_that_can_use_the_gpu_is_estimated_on_it(
         assert "by the driver: F5 measures" in estimate(pilot, "right")
         assert app.device_for("pytorch").name == "cuda:0"
         bandwidths._remember(app.device_for("pytorch"), 4.28e12)
-        pilot.app.screen.query_one(EnginePair).look_around()
+        pilot.app.screen.query_one(EnginePair).probe_devices()
         await wait_until(pilot, lambda: "at 4,280 GB/s" in estimate(pilot, "right"))
         assert "by the driver" not in estimate(pilot, "right")

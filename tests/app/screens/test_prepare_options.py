@@ -72,7 +72,7 @@ def told(app: Playground) -> str:
 async def choose(pilot: Pilot[None], picker: EnginePicker, precision: str) -> None:
     precisions = picker.query_one(PrecisionList)
     precisions.highlighted = precisions.get_option_index(precision)
-    await wait_until(pilot, lambda: picker.precision == precision)
+    await wait_until(pilot, lambda: picker.selection.precision == precision)
     await pilot.pause()
 
 
@@ -81,11 +81,11 @@ async def test_the_row_is_there_for_engines_that_take_options() -> None:
     async with app.run_test(size=(120, 48)) as pilot:
         picker = await opened(pilot)
         row, gpus = picker.query_one(OptionRow), picker.query_one(".gpus", Select)
-        assert said(pilot, ".calibration") == "Calibration: ours"
-        assert picker.gpu_counts == (1, 2)
+        assert said(pilot, ".calibration") == "Calibration: built-in texts"
+        assert picker.selection.gpu_counts == (1, 2)
         gpus.value = 2
         await wait_until(pilot, lambda: "on each of 2 GPUs" in said(pilot, ".estimate"))
-        assert picker.choice == EngineChoice("tensorrt-llm", "fp8", gpus=2)
+        assert picker.selection.choice == EngineChoice("tensorrt-llm", "fp8", gpus=2)
         await choose(pilot, picker, "bf16")
         assert said(pilot, ".calibration") == "Weights and cache on"
         assert "on each of 2 GPUs" in said(pilot, ".estimate")
@@ -93,7 +93,7 @@ async def test_the_row_is_there_for_engines_that_take_options() -> None:
         assert isinstance(app.screen, PrepareScreen)
         picker.query_one(".backend", Select).value = "openvino"
         await wait_until(pilot, lambda: not row.display)
-        assert picker.choice.options == {}
+        assert picker.selection.choice.options == {}
         assert not pilot.app.screen.query_one("#engine-right OptionRow").display
 
 
@@ -120,13 +120,13 @@ async def test_what_cannot_be_calibrated_with_is_said(text: Path) -> None:
         await pilot.pause(0.2)
         await pilot.press("enter")
         await wait_until(pilot, lambda: said(pilot, ".calibration") == "Calibration: mine [1].txt")
-        assert picker.choice.calibration == "~/mine [1].txt"
+        assert picker.selection.choice.calibration == "~/mine [1].txt"
         await asyncio.to_thread(text.unlink)
         await pilot.press("ctrl+b")
         await wait_until(pilot, lambda: "Left: The calibration text mine [1].txt cannot be used" in told(app))
         assert app.left.phase is Phase.EMPTY
         await pilot.press("c", "ctrl+u", "enter")
-        await wait_until(pilot, lambda: said(pilot, ".calibration") == "Calibration: ours")
+        await wait_until(pilot, lambda: said(pilot, ".calibration") == "Calibration: built-in texts")
 
 
 async def test_the_palette_says_where_there_is_nothing_to_calibrate() -> None:
@@ -157,7 +157,7 @@ async def test_from_the_options_to_the_engine(text: Path) -> None:
     app = Playground(replace(CHOSEN, left=left))
     async with app.run_test(size=(120, 36)) as pilot:
         picker = await opened(pilot)
-        assert picker.choice == left
+        assert picker.selection.choice == left
         app.screen.query_one("#sides", Select).value = "left"
         await pilot.press("ctrl+b")
         await wait_until(pilot, lambda: app.left.phase in (Phase.READY, Phase.FAILED), 200)

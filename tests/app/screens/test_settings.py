@@ -156,7 +156,7 @@ async def test_the_first_time_there_is_a_hint_once(settings: Settings, own_folde
             app.screen.query_one("#welcomed").focus()
             await pilot.press("enter")
         else:
-            await wait_until(pilot, lambda: app.screen.query_one("#checkpoint-picker").settled)  # type: ignore[attr-defined]
+            await wait_until(pilot, lambda: app.screen.query_one("#checkpoint-picker").is_up_to_date)  # type: ignore[attr-defined]
             await pilot.press("enter")
         await wait_until(pilot, lambda: not app.screen.query(Welcome))
     again = Unopened(load_settings(path))

@@ -37,8 +37,8 @@ async def test_from_the_picker_to_the_chat() -> None:
         await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
         picker = app.screen.query_one("#engine-left", EnginePicker)
         picker.query_one(".backend", Select).value = "tensorrt-llm"
-        await wait_until(pilot, lambda: picker.choice == EngineChoice("tensorrt-llm", "fp8"))
-        assert picker.support.state == "native"
+        await wait_until(pilot, lambda: picker.selection.choice == EngineChoice("tensorrt-llm", "fp8"))
+        assert picker.selection.support.state == "native"
         await wait_until(pilot, lambda: not app.screen._problem())  # type: ignore[attr-defined]
         await pilot.press("ctrl+b")
         await wait_until(pilot, lambda: app.left.phase in (Phase.READY, Phase.FAILED), 200)

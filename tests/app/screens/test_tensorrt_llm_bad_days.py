@@ -190,8 +190,8 @@ async def test_a_gpu_that_is_too_old(
         await pilot.press("f2")
         await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
         picker = app.screen.query_one("#engine-left", EnginePicker)
-        await wait_until(pilot, lambda: picker.problem != "")
-        assert picker.problem == f"{why} {next_step}"
+        await wait_until(pilot, lambda: picker.selection.problem != "")
+        assert picker.selection.problem == f"{why} {next_step}"
         hint = app.screen.query_one("#prepare-hint", Static)
         await wait_until(pilot, lambda: str(hint.content) == f"✗ Left: {why} {next_step}")
         await pilot.press("ctrl+b")
@@ -218,7 +218,7 @@ async def test_a_second_start_while_one_loads(tiny: Path, monkeypatch: pytest.Mo
         progress = app.screen.query_one("#build-left", BuildProgress)
         await wait_until(
             pilot,
-            lambda: "Cancelled. Nothing is left of it." in str(progress.query_one(".build-stages").render()),
+            lambda: "Cancelled; partial files removed." in str(progress.query_one(".build-stages").render()),
         )
         assert not [*engine_store().glob("building/*")]
         monkeypatch.delenv(BAD_DAY)

@@ -1,12 +1,14 @@
-"""Snapshots for the panels' tests, and an app of ten lines to show one panel in."""
+"""Snapshots for the tests of the panels, and an app that shows one panel."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 from textual.app import App, ComposeResult
 
+import app
 from app.state.side.answer_cost import AnswerCost
 from app.state.side.cost_counter import ONLY_IN_TURN
 from app.state.side.phase import Phase, Span
@@ -17,12 +19,13 @@ from engines.measure.gpu import GpuSample
 from engines.plan.estimate.estimate import Estimate
 from engines.worker.protocol import KVUsage, MemoryUsage
 
+PANEL_STYLES = Path(app.__file__).parent / "styles" / "panels.tcss"
 NOW = 100.0
 MIB, GIB = 1 << 20, 1 << 30
 
 
 def rates(base: float, since: float = NOW - 50, until: float = NOW) -> tuple[tuple[float, float], ...]:
-    """Four samples a second, as a side measures them."""
+    """Return four samples per second around `base` tok/s, as a side measures them."""
     moments = [since + i / 4 for i in range(int((until - since) * 4) + 1)]
     return tuple((moment, base + base / 20 * math.sin(moment)) for moment in moments)
 
@@ -82,7 +85,7 @@ GPU = replace(
     gpus=(H200,),
 )
 _GAPS = tuple(0.005 + 0.0002 * math.sin(i * i) for i in range(200))
-"""As even as a GPU's."""
+"""Gaps as even as on a GPU."""
 _ESTIMATE = Estimate(
     "cuda:0", 12 * GIB, 2 * GIB, GIB, 0, 0, 120 * GIB, None, 13_500_000_000, None, kv_precision="bf16"
 )
@@ -128,7 +131,7 @@ GPUS = replace(
         replace(H200, index=1, device="cuda:1", memory_used=GIB, utilisation=0.0, power=78.0),
     ),
 )
-"""Two engines on one GPU, and another GPU."""
+"""Two engines on one GPU, and a second GPU."""
 NOTHING_KNOWN = Snapshot(
     NOW,
     SideSnapshot("left", Phase.READY, memory=MemoryUsage(), kv=KVUsage()),
@@ -167,25 +170,26 @@ ALL = {
 class OnePanel(App[None]):
     """A single panel, as large as the terminal."""
 
+    CSS_PATH = PANEL_STYLES
     CSS = "Panel { height: 1fr; }"
 
     def __init__(self, panel: Panel, theme: str = "playground-dark") -> None:
-        """Show `panel`."""
+        """Create the app that shows `panel`."""
         super().__init__()
         self.panel = panel
-        for ours in THEMES:
-            self.register_theme(ours)
+        for own in THEMES:
+            self.register_theme(own)
         self.theme = theme
 
     def compose(self) -> ComposeResult:
-        """The panel alone."""
+        """Yield the panel."""
         yield self.panel
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        """Our colours under themes that are not ours."""
+        """Return the app's variables, for themes without them."""
         return variable_defaults(self.current_theme.dark)
 
 
-def screen_text(app: App[None]) -> str:
-    """All that the terminal shows."""
-    return "\n".join(strip.text.rstrip() for strip in app.screen._compositor.render_strips())
+def screen_text(shown: App[None]) -> str:
+    """Return the text on screen."""
+    return "\n".join(strip.text.rstrip() for strip in shown.screen._compositor.render_strips())

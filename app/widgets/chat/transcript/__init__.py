@@ -1,1 +1,1 @@
-"""The conversation of a side as lines: no widget for a turn, so a long chat costs what a short one does."""
+"""A side's conversation, drawn as lines without a widget per turn: cost does not grow with its length."""

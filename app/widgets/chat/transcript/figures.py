@@ -1,4 +1,4 @@
-"""The line under an answer, and the prompt above it, as text."""
+"""The texts of a turn outside its answer: prompt, attachments, and the line of figures."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from app.state.side.pacing import displayable
 from app.units import count_text, rate_text, seconds_text
 from app.widgets.panels.drawing import flow
 
-REASONS = {"stop": "ended", "length": "max tokens", "stopped": "stopped", "context": "context full"}
+REASONS = {"stop": "stop", "length": "length", "stopped": "cancelled", "context": "length (context full)"}
+"""Finish reasons as shown, by the stored value."""
 ATTACHED = "▤"
-"""Stands before the name of what went with a prompt."""
-UNFINISHED = "no answer: the app ended before it was whole; R asks again"
+"""Marks the name of an attachment."""
+INTERRUPTED = "interrupted: the app closed before the answer finished; R retries"
 PROMPT_LINES, PROMPT_CHARACTERS = 8, 800
-"""More of a prompt is not shown again: a pasted file would push both answers off the screen."""
+"""Longer prompts are cut: a pasted file would push both answers off the screen."""
 
 
 def figures(turn: Turn, width: int) -> str:
-    """Decode tok/s, TTFT, ITL, tokens, finish reason, timing mode; or what went wrong.
+    """Return decode tok/s, TTFT, ITL, tokens, finish reason and timing mode; or the error.
 
-    None of them is broken inside where several lines are needed.
+    The text wraps at `width` cells, between figures only.
     """
     if turn.error:
-        # A dead worker's hint stands on the side's card, with the buttons that do what it says.
+        # The failure card shows the hint of a dead worker, with the buttons for it.
         hint = "" if turn.error.code.startswith("worker-") else turn.error.hint
         words = f"✗ {turn.error.message} {hint}".split()
         return flow([displayable(word) for word in words], width, " ")
     timing = turn.timing
     if timing is None:
-        return {"": UNFINISHED, "stopped": "stopped before it began"}.get(turn.reason, "no answer")
+        return {"": INTERRUPTED, "stopped": "cancelled before it began"}.get(turn.reason, "no answer")
     parts = [
         rate_text(timing.decode_rate),
         f"TTFT {seconds_text(timing.ttft)}",
@@ -42,12 +43,12 @@ def figures(turn: Turn, width: int) -> str:
 
 
 def shown_attachments(turn: Turn) -> str:
-    """What went with the prompt, by name: the texts would push both answers off the screen."""
-    return "\n".join(f"{ATTACHED} {displayable(one.title)}" for one in turn.attachments)
+    """Return the attachments' titles, one per line; their texts would push the answers off the screen."""
+    return "\n".join(f"{ATTACHED} {displayable(attachment.title)}" for attachment in turn.attachments)
 
 
 def shown_prompt(prompt: str) -> str:
-    """The prompt, or the beginning of a long one and how long it is."""
+    """Return the prompt; of a long one the beginning and its length."""
     start = "\n".join(prompt[:PROMPT_CHARACTERS].splitlines()[:PROMPT_LINES])
     if len(start) < len(prompt.rstrip()):
         start += f" … ({count_text(len(prompt))} characters)"

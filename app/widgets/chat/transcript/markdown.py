@@ -1,4 +1,4 @@
-"""Markdown by Rich, in the theme's colours, and cut into blocks while it grows."""
+"""Rich Markdown in the colours of a Textual theme."""
 
 from __future__ import annotations
 
@@ -18,41 +18,39 @@ from rich.theme import Theme
 from textual.color import Color
 from textual.highlight import HighlightTheme
 
-# HTML is shown as it was written: a model's `<tag>` is part of what it said.
+# HTML is shown as text: a model's `<tag>` is part of its answer.
 _PARSER = MarkdownIt("commonmark", {"html": False}).enable("strikethrough").enable("table")
 
-
 COPY = "copy"
-"""What is clicked to copy a code block."""
+"""Label of the link that copies a code block."""
 
 
 class Colours:
-    """The theme's colours as Rich wants them."""
+    """Theme variables as Rich colours and styles."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
 
     def colour(self, name: str) -> str | None:
-        """Opaque, mixed with the background where the theme's is translucent; None for `ansi_default`."""
-        colour, ground = (self._parse(one) for one in (name, "background"))
-        if colour is None or ground is None or colour.ansi is not None:
+        """Return a variable as `#rrggbb`, blended with the background; None for ANSI colours."""
+        colour, background = self._parse(name), self._parse("background")
+        if colour is None or background is None or colour.ansi is not None:
             return None
-        return ground.blend(colour, colour.a).hex6 if colour.a < 1 else colour.hex6
+        return background.blend(colour, colour.a).hex6 if colour.a < 1 else colour.hex6
 
     def style(
         self,
         name: str,
-        ground: str = "",
+        background: str = "",
         *,
         bold: bool = False,
         underline: bool = False,
         italic: bool = False,
     ) -> Style:
-        """A style with the colour of a theme variable."""
-        colours = (self.colour(name), self.colour(ground) if ground else None)
+        """Return a style with the colours of the theme variables `name` and `background`."""
         return Style(
-            color=colours[0],
-            bgcolor=colours[1],
+            color=self.colour(name),
+            bgcolor=self.colour(background) if background else None,
             bold=bold or None,
             underline=underline or None,
             italic=italic or None,
@@ -61,12 +59,12 @@ class Colours:
     def _parse(self, name: str) -> Color | None:
         try:
             return Color.parse(self._variables.get(name, ""))
-        except ValueError:  # `auto 87%`, or a variable that the theme has not
+        except ValueError:  # `auto 87%`, or a variable that the theme does not define
             return None
 
 
 class MarkdownStyle:
-    """How Markdown looks in one theme: made once, used for every block."""
+    """Rich theme and syntax theme for one Textual theme; created once and used for every block."""
 
     def __init__(self, colours: Colours) -> None:
         self.theme = Theme(_styles(colours))
@@ -74,7 +72,7 @@ class MarkdownStyle:
 
 
 class ThemedMarkdown(Markdown):
-    """Markdown in the theme's colours. `first_code` is the number of its first code block."""
+    """Markdown in the theme's colours; `first_code` is the index of its first code block in the answer."""
 
     elements: ClassVar = Markdown.elements
 
@@ -86,11 +84,11 @@ class ThemedMarkdown(Markdown):
         self._text = text
         self._first_code = first_code
         self.codes: list[str] = []
-        """Text of the code blocks, once drawn."""
+        """Text of the code blocks, filled by rendering."""
 
     @property
     def last_block(self) -> int:
-        """Index of the character where the last top-level block begins; 0 where there is only one."""
+        """Return the character offset of the last top-level block; 0 if there is only one block."""
         starts = [token.map[0] for token in self.parsed if token.level == 0 and token.map]
         if len(starts) < 2:
             return 0
@@ -98,22 +96,22 @@ class ThemedMarkdown(Markdown):
         return sum(len(line) for line in lines[: starts[-1]])
 
     def next_code(self, code: str) -> int:
-        """Note a code block; returns its number."""
+        """Record a code block and return its index in the answer."""
         self.codes.append(code)
         return self._first_code + len(self.codes) - 1
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         self.codes.clear()
         with console.use_theme(self._theme):
-            # Rendered here and now: a generator would run after the theme is gone.
+            # A list, not a generator, which would run after the theme is popped.
             yield from list(super().__rich_console__(console, options))
 
 
 class Item(ListItem):
-    """A list item that begins at the edge: panes are narrow."""
+    """A list item without left margin, because panes are narrow."""
 
     def render_bullet(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Bullet and text, the text indented."""
+        """Render the bullet and the indented text."""
         style = console.get_style("markdown.item.bullet", default="none")
         lines = console.render_lines(self.elements, options.update(width=max(1, options.max_width - 2)))
         for number, line in enumerate(lines):
@@ -124,7 +122,7 @@ class Item(ListItem):
     def render_number(
         self, console: Console, options: ConsoleOptions, number: int, last_number: int
     ) -> RenderResult:
-        """Number with its point, and text, the text indented."""
+        """Render the number and the indented text."""
         style = console.get_style("markdown.item.number", default="none")
         width = len(f"{last_number}. ")
         lines = console.render_lines(self.elements, options.update(width=max(1, options.max_width - width)))
@@ -135,7 +133,7 @@ class Item(ListItem):
 
 
 class LeftHeading(Heading):
-    """A heading at the left, without a box, whatever its level."""
+    """A left-aligned heading without a box, at every level."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         self.text.justify = "left"
@@ -143,7 +141,7 @@ class LeftHeading(Heading):
 
 
 class OpenTable(TableElement):
-    """A table without the empty lines above and below."""
+    """A table without empty lines above and below."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for table in super().__rich_console__(console, options):
@@ -153,7 +151,7 @@ class OpenTable(TableElement):
 
 
 class Fence(CodeBlock):
-    """A code block on the theme's own ground, with a word to click that copies it."""
+    """A code block on the theme's surface colour, with a link that copies it."""
 
     def __init__(self, language: str, markdown: ThemedMarkdown) -> None:
         super().__init__(language, markdown.code_theme)
@@ -161,18 +159,18 @@ class Fence(CodeBlock):
 
     @classmethod
     def create(cls, markdown: Markdown, token: Token) -> Fence:
-        """A block of the language that stands behind the opening fence."""
+        """Create a block in the language named after the opening fence."""
         assert isinstance(markdown, ThemedMarkdown)
         return cls((token.info.split() or ["text"])[0], markdown)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         code = str(self.text).rstrip()
         syntax = self._markdown.syntax
-        ground = syntax.get_background_style()
+        background = syntax.get_background_style()
         click = {"@click": ("copy_code", (self._markdown.next_code(code),))}
-        yield Segment(" " * max(0, options.max_width - len(COPY) - 1), ground)
-        yield Segment(COPY, ground + Style(meta=click, dim=True, underline=True))
-        yield Segment(" ", ground)
+        yield Segment(" " * max(0, options.max_width - len(COPY) - 1), background)
+        yield Segment(COPY, background + Style(meta=click, dim=True, underline=True))
+        yield Segment(" ", background)
         yield Segment.line()
         yield Syntax(code, self.lexer_name, theme=syntax, word_wrap=True, padding=(0, 2, 1, 2))
 
@@ -187,15 +185,15 @@ ThemedMarkdown.elements = Markdown.elements | {
 
 
 class ThemeSyntax(SyntaxTheme):
-    """Code as Textual highlights it, in the theme's colours."""
+    """Syntax highlighting as in Textual's own widgets, in the theme's colours."""
 
     def __init__(self, colours: Colours) -> None:
         self._colours = colours
-        self._ground = Style(bgcolor=colours.colour("surface"))
+        self._background = Style(bgcolor=colours.colour("surface"))
         self._styles: dict[tuple[str, ...], Style] = {}
 
     def get_style_for_token(self, token_type: tuple[str, ...]) -> Style:
-        """Of the token's kind, or of the nearest more general one that has a style."""
+        """Return the style of the token type, or of its nearest ancestor that has one."""
         if token_type not in self._styles:
             self._styles[token_type] = self._find(token_type)
         return self._styles[token_type]
@@ -207,15 +205,15 @@ class ThemeSyntax(SyntaxTheme):
         colour = next((name[1:] for name in names if name.startswith("$")), "foreground")
         colour = "foreground-muted" if colour == "text" else colour
         style = self._colours.style(colour, bold="bold" in names, underline="underline" in names)
-        return self._ground + style
+        return self._background + style
 
     def get_background_style(self) -> Style:
-        """The ground alone."""
-        return self._ground
+        """Return the background style of code."""
+        return self._background
 
 
 def _styles(colours: Colours) -> dict[str, Style]:
-    """Rich's names for what Markdown is made of, in the theme's colours."""
+    """Return Rich's Markdown styles by name, in the theme's colours."""
     plain = {name: colours.style("foreground") for name in ("list", "table.border")}
     headings = {f"h{level}": colours.style("primary", bold=True) for level in range(1, 7)}
     headings["h2"] = colours.style("primary", underline=True)

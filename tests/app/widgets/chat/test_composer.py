@@ -1,4 +1,4 @@
-"""Writing a prompt: attachments, long pastes, earlier prompts, and what is kept."""
+"""The composer: attachments, long pastes, prompt history, and the draft kept across runs."""
 
 from __future__ import annotations
 
@@ -25,16 +25,18 @@ def still() -> StillPlayground:
 
 
 async def composer(pilot: Pilot[None]) -> Composer:
-    """The prompt of an answered chat."""
+    """Return the focused composer of a chat with an answer."""
     await chat_answered(pilot)
-    await pilot.app.workers.wait_for_complete([one for one in pilot.app.workers if one.group == "prompt"])
+    await pilot.app.workers.wait_for_complete(
+        [worker for worker in pilot.app.workers if worker.group == "prompt"]
+    )
     found = pilot.app.screen.query_one(Composer)
     found.box.focus()
     return found
 
 
-def chips(pilot: Pilot[None]) -> list[str]:
-    return [str(chip.content) for chip in pilot.app.screen.query(AttachmentItem)]
+def attachment_lines(pilot: Pilot[None]) -> list[str]:
+    return [str(item.content) for item in pilot.app.screen.query(AttachmentItem)]
 
 
 async def paste(pilot: Pilot[None], text: str) -> None:
@@ -49,11 +51,11 @@ async def test_attachments_are_removed_by_key_and_by_click() -> None:
         await prompt.attach(NOTES)
         await prompt.attach(Attachment("[b]odd\x1b.txt", "x"))
         await pilot.pause()
-        assert [text.split("  ")[0] for text in chips(pilot)] == [
+        assert [text.split("  ")[0] for text in attachment_lines(pilot)] == [
             "▤ notes.txt, 2 lines",
             "▤ [b]odd�.txt, 1 line",
         ]
-        assert "as text" not in " ".join(chips(pilot))
+        assert "as text" not in " ".join(attachment_lines(pilot))
         await pilot.press("shift+tab", "delete")
         await pilot.pause()
         assert prompt.attachments == (NOTES,)
@@ -64,7 +66,7 @@ async def test_attachments_are_removed_by_key_and_by_click() -> None:
         await wait_until(pilot, lambda: not prompt.attachments)
         await prompt.attach(NOTES)
         await pilot.pause()
-        await pilot.click(AttachmentItem, offset=(chips(pilot)[0].index("✕"), 0))
+        await pilot.click(AttachmentItem, offset=(attachment_lines(pilot)[0].index("✕"), 0))
         await wait_until(pilot, lambda: not prompt.attachments)
         assert not pilot.app.screen.query_one("#attachments").display
 
@@ -78,19 +80,19 @@ async def test_the_same_file_is_attached_once() -> None:
 
 
 @pytest.mark.parametrize("how", ["key", "click"])
-async def test_a_long_paste_stands_above_the_box_and_can_go_into_it(how: str) -> None:
+async def test_a_long_paste_is_attached_and_can_be_inserted_as_text(how: str) -> None:
     async with still().run_test(size=(80, 24)) as pilot:
         prompt = await composer(pilot)
         await pilot.press("a")
         await paste(pilot, "short")
         await paste(pilot, LONG.replace("\n", "\r\n"))
         assert prompt.box.text == "ashort"
-        [chip] = chips(pilot)
-        assert "pasted, 240 lines" in chip
+        [line] = attachment_lines(pilot)
+        assert "pasted, 240 lines" in line
         if how == "key":
             await pilot.press("shift+tab", "enter")
         else:
-            await pilot.click(AttachmentItem, offset=(chip.index("as text"), 0))
+            await pilot.click(AttachmentItem, offset=(line.index("as text"), 0))
         await pilot.pause()
         assert prompt.box.text == "ashort" + LONG
         assert not prompt.attachments
@@ -100,7 +102,7 @@ async def test_a_long_paste_stands_above_the_box_and_can_go_into_it(how: str) ->
         await wait_until(pilot, lambda: prompt.box.outer_size.height == 3)
 
 
-async def test_what_was_copied_in_the_app_is_pasted_alike() -> None:
+async def test_pasting_the_app_clipboard_follows_the_same_rules() -> None:
     async with still().run_test(size=(80, 24)) as pilot:
         prompt = await composer(pilot)
         pilot.app.copy_to_clipboard(LONG)
@@ -112,20 +114,20 @@ async def test_what_was_copied_in_the_app_is_pasted_alike() -> None:
         assert prompt.box.text == "short"
 
 
-async def test_a_paste_beyond_measure_is_refused_in_words() -> None:
+async def test_a_paste_above_the_limit_is_refused_with_a_message() -> None:
     async with still().run_test(size=(80, 24), notifications=True) as pilot:
         prompt = await composer(pilot)
         await paste(pilot, "x" * 1_100_000)
         assert not prompt.attachments
-        assert "1 MiB" in " ".join(str(one.message) for one in pilot.app._notifications)
+        assert "1 MiB" in " ".join(str(toast.message) for toast in pilot.app._notifications)
         await paste(pilot, "x" * 60_000)
-        assert "as text" not in chips(pilot)[0]  # the box would be slow
+        assert "as text" not in attachment_lines(pilot)[0]  # a text area of this size would be slow
         await pilot.press("shift+tab", "enter")
         await pilot.pause()
         assert len(prompt.attachments) == 1
 
 
-async def test_earlier_prompts_of_earlier_runs_are_recalled(own_folders: Path) -> None:
+async def test_up_and_down_recall_prompts_of_earlier_runs(own_folders: Path) -> None:
     keep_prompt(prompt_history_file(), "first")
     keep_prompt(prompt_history_file(), "second\nwith two lines")
     async with still().run_test(size=(80, 24)) as pilot:
@@ -141,7 +143,7 @@ async def test_earlier_prompts_of_earlier_runs_are_recalled(own_folders: Path) -
     assert len(read_prompts(prompt_history_file())) == 2
 
 
-async def test_up_moves_within_a_line_that_is_broken() -> None:
+async def test_up_moves_within_a_wrapped_line() -> None:
     keep_prompt(prompt_history_file(), "before")
     async with still().run_test(size=(80, 24)) as pilot:
         prompt = await composer(pilot)
@@ -154,7 +156,7 @@ async def test_up_moves_within_a_line_that_is_broken() -> None:
         assert prompt.box.text == "before"
 
 
-async def test_what_was_not_sent_is_there_again() -> None:
+async def test_an_unsent_draft_is_restored_in_the_next_run() -> None:
     async with still().run_test(size=(80, 24)) as pilot:
         prompt = await composer(pilot)
         await prompt.attach(NOTES)
@@ -168,8 +170,8 @@ async def test_what_was_not_sent_is_there_again() -> None:
     assert not draft_file().exists()
 
 
-async def test_an_edit_puts_the_draft_aside() -> None:
-    """Esc brings back what was being written; E twice does not lose it either."""
+async def test_an_edit_keeps_the_draft() -> None:
+    """Esc restores the draft, also after editing twice."""
     async with still().run_test(size=(80, 24)) as pilot:
         prompt = await composer(pilot)
         await prompt.attach(NOTES)

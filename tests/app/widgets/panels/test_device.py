@@ -1,4 +1,4 @@
-"""What the driver does not report is `n/a`, and a machine without a GPU says so in one line."""
+"""The Device panel, with and without GPUs; unreported figures are `n/a`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.widgets.panels.device import NO_GPU, OF_WHOLE_GPU, DevicePanel, gpu_figures
+from app.widgets.panels.device import MIG_INSTANCE, NO_GPU, DevicePanel, gpu_figures
 from engines.measure.gpu import GpuSample
 from tests.app.widgets.samples import EMPTY, FULL, GPU, H200, HUGE, NOTHING_KNOWN, OnePanel, screen_text
 
@@ -17,7 +17,7 @@ def test_figures_have_units() -> None:
     assert gpu_figures(NOTHING_KNOWN.gpus[0]) == ("n/a", "n/a W", "n/a °C")
 
 
-def test_without_a_gpu_there_is_one_short_line() -> None:
+def test_a_missing_gpu_takes_one_line() -> None:
     rows = DevicePanel().draw(FULL, 40, 5).split("\n")
     assert rows[1].plain == NO_GPU
     assert len(rows) == 3
@@ -40,7 +40,7 @@ def test_a_gpu_has_a_bar_figures_and_its_name(width: int) -> None:
     assert "slowed" not in text
 
 
-def test_what_slows_a_gpu_is_told_before_its_clocks() -> None:
+def test_the_reason_for_low_clocks_comes_before_the_clocks() -> None:
     hot = replace(GPU, gpus=(replace(H200, slowed_by=("power limit", "heat")),))
     rows = [row.plain.strip() for row in DevicePanel().draw(hot, 36, 4).split("\n")]
     assert rows[2] == "slowed by power limit and heat"
@@ -56,13 +56,13 @@ def test_the_gpu_in_use_comes_first_and_the_others_have_a_line_each() -> None:
     assert sum("SM" in row for row in rows) == 1
 
 
-def test_an_instance_says_what_is_not_known_of_it() -> None:
+def test_a_mig_instance_explains_missing_figures() -> None:
     part = (
         replace(EMPTY.left, title="PyTorch bf16", device="cuda:0"),
         GpuSample(0, "NVIDIA H200 MIG 1g.18gb", "MIG-a", "cuda:0", 1 << 30, 18 << 30),
     )
     text = DevicePanel().draw(replace(EMPTY, left=part[0], gpus=(part[1],)), 80, 8).plain
-    assert OF_WHOLE_GPU in text
+    assert MIG_INSTANCE in text
     assert "MIG 1g.18gb" in text
 
 
@@ -72,14 +72,14 @@ def test_gpus_that_do_not_fit_are_counted() -> None:
     assert rows[-2].plain == "and 13 more GPUs"
 
 
-def test_one_line_holds_cpu_and_gpus() -> None:
+def test_the_folded_line_shows_cpu_and_gpus() -> None:
     panel = DevicePanel()
     assert panel.draw_folded(FULL, 40, 1).plain == f"CPU 87%  {NO_GPU}"
     assert panel.draw_folded(GPU, 40, 1).plain == "CPU 87%  GPU 0 93% 512/700 W 61 °C"
     assert panel.draw_folded(replace(EMPTY, cpu_percent=None), 8, 1).plain == "CPU n/a"
 
 
-async def test_the_panel_shows_the_machine_without_any_engine() -> None:
+async def test_the_panel_shows_the_machine_without_an_engine() -> None:
     app = OnePanel(DevicePanel())
     async with app.run_test(size=(60, 6)) as pilot:
         app.panel.show(replace(EMPTY, cpu_percent=12.0, memory_total=16 << 30, memory_used=4 << 30))

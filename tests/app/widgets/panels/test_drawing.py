@@ -1,4 +1,4 @@
-"""Bars never lie about their length, and foreign text never leaves its line."""
+"""Bars have exact lengths, and text stays within its width."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ def test_cells_are_shared(amounts: list[float], total: float, width: int, cells:
     assert share_cells(amounts, total, width) == cells
 
 
-def test_what_is_not_nothing_is_seen_and_the_width_is_kept() -> None:
+def test_every_positive_amount_gets_a_cell_within_the_width() -> None:
     for width in range(3, 60):
         cells = share_cells([1, 3000, 7], 10_000, width)
         assert all(cells)
         assert sum(cells) <= width
 
 
-def test_a_bar_has_its_width() -> None:
+def test_a_bar_fills_its_width() -> None:
     parts = [BarPart(30, "█", "red"), BarPart(20, "▒", "green")]
     assert stacked_bar(parts, 100, 10).plain == "███▒▒·····"
     assert stacked_bar([], 0, 4).plain == "····"
 
 
-def test_a_sparkline_is_blank_where_nothing_was_measured() -> None:
+def test_a_sparkline_is_blank_without_samples() -> None:
     assert sparkline([(70, 100.0), (100, 50.0), (39, 1.0), (90, nan)], 100, 100, 4) == "  █▄"
     assert sparkline([(100, 50.0)], 100, 0, 0) == ""
 
@@ -60,12 +60,12 @@ def test_a_sparkline_is_blank_where_nothing_was_measured() -> None:
     ("value", "top"),
     [(0, 1), (nan, 1), (-3, 1), (0.3, 0.5), (1, 1), (101, 200), (200, 200), (210, 500), (9e12, 1e13)],
 )
-def test_an_axis_ends_at_a_round_figure(value: float, top: float) -> None:
+def test_an_axis_ends_at_a_round_number(value: float, top: float) -> None:
     assert nice_ceiling(value) == pytest.approx(top)
 
 
 @pytest.mark.parametrize("text", ["plain", "of two\nlines", "漢字漢字漢字漢字", "[/b]\t[red]", ""])
-def test_foreign_text_stays_in_its_line(text: str) -> None:
+def test_text_is_cut_to_one_line(text: str) -> None:
     for width in range(12):
         cut = one_line(text, width)
         assert cell_len(cut) <= width
@@ -73,12 +73,12 @@ def test_foreign_text_stays_in_its_line(text: str) -> None:
     assert one_line("a long title", 8) == "a long…"
 
 
-def test_pieces_that_do_not_fit_are_left_out() -> None:
+def test_pieces_that_do_not_fit_are_skipped() -> None:
     pieces = [Content("first"), Content("a second one"), Content("third")]
     assert fit_pieces(pieces, 13).plain == "first  third"
     assert fit_pieces(pieces, 3).plain == ""
 
 
-def test_lines_are_cut_below() -> None:
+def test_lines_are_cut_to_the_height() -> None:
     assert lines([Content("a"), Content("b")], 1).plain == "a"
     assert lines([Content("a")], 0).plain == ""

@@ -1,4 +1,4 @@
-"""The map tells the truth about counts, from 8 blocks to 8,000, and invents none where there are none."""
+"""The block map shows exact counts, from 8 to 8,000 blocks; contiguous caches have a bar instead."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from tests.app.widgets.samples import EMPTY, FULL, MIB, NOW, PAGED, RIGHT, OnePa
 
 
 def cells(blocks: Blocks, width: int, height: int) -> tuple[Counter[str], int]:
-    """How often each glyph stands in the map, and the map's scale."""
+    """Return the count of each glyph in the map, and the blocks per cell."""
     rows, scale = block_map(blocks, width, height)
     assert len(rows) <= height
     assert all(row.cell_length <= width for row in rows)
     return Counter("".join(row.plain for row in rows)), scale
 
 
-def test_a_cell_is_a_block_where_they_fit() -> None:
+def test_a_cell_is_one_block_if_all_fit() -> None:
     assert cells(Blocks(used=5, reused=2, total=8), 40, 3) == ({"▒": 2, "█": 3, "·": 3}, 1)
     assert cells(Blocks(used=37, reused=12, total=128), 50, 3) == ({"▒": 12, "█": 25, "·": 91}, 1)
 
 
-def test_a_cell_is_several_blocks_where_they_do_not_fit() -> None:
+def test_a_cell_is_several_blocks_if_not_all_fit() -> None:
     counted, scale = cells(Blocks(used=2960, reused=800, total=8000), 50, 4)
     assert scale == 40
     assert counted == {"▒": 20, "█": 54, "·": 126}
@@ -34,7 +34,7 @@ def test_a_cell_is_several_blocks_where_they_do_not_fit() -> None:
 
 @pytest.mark.parametrize("total", [8, 100, 777, 8000, 10**9])
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (7, 2), (40, 1), (50, 5)])
-def test_what_is_not_nothing_is_seen(total: int, width: int, height: int) -> None:
+def test_every_state_with_blocks_has_a_cell(total: int, width: int, height: int) -> None:
     full, _ = cells(Blocks(total, 0, total), width, height)
     assert set(full) == {"█"}
     nothing, _ = cells(Blocks(0, 0, total), width, height)
@@ -57,54 +57,55 @@ def test_what_is_not_nothing_is_seen(total: int, width: int, height: int) -> Non
         (KVUsage(used_blocks=-1, total_blocks=8, reused_blocks=-1), Blocks(0, 0, 8)),
     ],
 )
-def test_counts_complete_each_other(usage: KVUsage | None, blocks: Blocks | None) -> None:
+def test_missing_counts_are_derived(usage: KVUsage | None, blocks: Blocks | None) -> None:
     assert blocks_of(usage) == blocks
 
 
-def test_a_cache_that_grows_is_drawn_to_a_printed_scale() -> None:
+def test_the_scale_of_a_growing_cache_is_shown() -> None:
     assert bytes_scale(FULL) == 64 * MIB
     alone = replace(FULL, left=SideSnapshot(""))
     assert bytes_scale(alone) == 32 * MIB
     assert bytes_scale(EMPTY) == 1
     text = KVBlocksPanel().draw(alone, 60, 8).plain
     assert CONTIGUOUS in text
-    assert "592 tokens  22.0 MiB  grows; bar to 32.0 MiB" in text
+    assert "592 tokens  22.0 MiB  grows (bar shows up to 32.0 MiB)" in text
     assert text.count("█") == round(60 * 22 / 32)
 
 
-def test_a_cache_with_a_capacity_shows_tokens_of_it() -> None:
+def test_a_cache_with_a_capacity_shows_used_tokens() -> None:
     static = replace(RIGHT, kv=KVUsage(tokens=512, capacity_tokens=2048, bytes_used=MIB, bytes_total=4 * MIB))
     text = KVBlocksPanel().draw(Snapshot(NOW, SideSnapshot(""), static), 60, 8).plain
     assert "512 of 2,048 tokens 25%  1.00 of 4.00 MiB" in text
     assert text.count("█") == 15
 
 
-def test_a_side_that_reports_nothing_says_so() -> None:
+def test_a_side_without_a_report_says_not_reported() -> None:
     text = KVBlocksPanel().draw(Snapshot(NOW, replace(RIGHT, kv=None), SideSnapshot("")), 60, 8).plain
     assert text == "L PyTorch fp32  not reported"
 
 
-def test_left_stands_above_right_or_beside_it() -> None:
+def test_sides_are_stacked_or_side_by_side() -> None:
     panel = KVBlocksPanel()
     above = panel.draw(FULL, 56, 8).split("\n")
     assert above[0].plain.startswith("L OpenVINO int8  37 of 128 blocks 29%")
     assert (
-        above[1].plain == "592 tokens  21.0 of 64.0 MiB  12 reused  16 tokens a block"[:56].rsplit("  ", 1)[0]
+        above[1].plain
+        == "592 tokens  21.0 of 64.0 MiB  12 reused  16 tokens per block"[:56].rsplit("  ", 1)[0]
     )
-    assert any(row.plain.startswith("R PyTorch fp32  contiguous") for row in above)
-    beside = panel.draw(FULL, 120, 8).split("\n")[0].plain
-    assert beside.startswith("L OpenVINO")
-    assert "R PyTorch" in beside
+    assert any(row.plain.startswith(f"R PyTorch fp32  {CONTIGUOUS}") for row in above)
+    side_by_side = panel.draw(FULL, 120, 8).split("\n")[0].plain
+    assert side_by_side.startswith("L OpenVINO")
+    assert "R PyTorch" in side_by_side
 
 
-def test_one_line_holds_both_sides() -> None:
+def test_the_folded_line_shows_both_sides() -> None:
     line = KVBlocksPanel().draw_folded(FULL, 48, 1).plain
     assert line.startswith("KV L ▒")
     assert "37/128 R " in line
     assert line.endswith("22.0 MiB")
 
 
-async def test_the_panel_prints_its_scale() -> None:
+async def test_the_panel_shows_its_scale() -> None:
     app = OnePanel(KVBlocksPanel())
     usage = replace(PAGED, used_blocks=2960, free_blocks=5040, total_blocks=8000, reused_blocks=800)
     async with app.run_test(size=(56, 10)) as pilot:
@@ -115,8 +116,8 @@ async def test_the_panel_prints_its_scale() -> None:
         assert "1 cell = 52 blocks" in text
 
 
-def test_prefix_hits_of_the_conversation() -> None:
-    """Cached tokens out of the prompts' tokens; nothing where the backend does not tell."""
+def test_prefix_hits_are_a_share_of_all_prompt_tokens() -> None:
+    """Not shown if the backend does not report prompt tokens."""
     side = replace(FULL.left, prompt_tokens=400, cached_tokens=250)
     drawn = KVBlocksPanel().draw(replace(FULL, left=side), 60, 9).plain
     assert "62% prefix hits" in drawn or "63% prefix hits" in drawn

@@ -1,4 +1,4 @@
-"""Whose memory is what: parts as the library reports them, and nothing blamed on others that may be ours."""
+"""The Memory panel: parts by library and driver, other processes, and the difference from the estimate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from app.state.prepare.forecast import estimate_of
 from app.state.side.snapshot import SideSnapshot
 from app.widgets.panels.memory_panel import MemoryPanel, device_rows
-from app.widgets.panels.memory_parts import difference, estimate_table, estimate_words, parts_line, side_parts
+from app.widgets.panels.memory_parts import difference, estimate_table, estimate_text, parts_line, side_parts
 from engines.build.spec import EngineSpec
 from engines.plan.checkpoint.checkpoint import read_checkpoint
 from engines.worker.protocol import MemoryUsage
@@ -28,57 +28,57 @@ from tests.app.widgets.samples import (
 
 
 def amounts(side: SideSnapshot) -> list[float]:
-    """Weights, KV and other."""
-    return [one.part.amount for one in side_parts(side)]
+    """Return the bytes of weights, KV and other."""
+    return [named.part.amount for named in side_parts(side)]
 
 
-def test_what_the_library_does_not_account_for_is_other() -> None:
+def test_memory_unknown_to_the_library_is_other() -> None:
     assert amounts(LEFT) == [320 * MIB, 64 * MIB, 576 * MIB]
 
 
-def test_parts_may_be_more_than_what_is_resident() -> None:
+def test_parts_may_exceed_resident_memory() -> None:
     mapped = SideSnapshot("mapped", process_bytes=100 * MIB, memory=MemoryUsage(300 * MIB, None, 5 * MIB))
     assert amounts(mapped) == [300 * MIB, 0, 5 * MIB]
 
 
-def test_a_side_is_where_its_engine_is() -> None:
+def test_held_memory_is_that_of_the_engine_s_device() -> None:
     assert LEFT.held == 960 * MIB
     assert GPU.left.held == 48 * GIB
     assert SideSnapshot("no process", memory=MemoryUsage(1, 2, 3)).held == 6
     assert SideSnapshot("nothing").held == 0
 
 
-def test_without_parts_the_process_alone_is_shown() -> None:
+def test_without_a_breakdown_only_the_process_is_shown() -> None:
     side = SideSnapshot("plain", process_bytes=GIB)
     assert amounts(side) == [0, 0, GIB]
-    assert "the library reports no parts" in parts_line(side, 60).plain
+    assert "no breakdown available" in parts_line(side, 60).plain
     assert "nothing measured" in parts_line(SideSnapshot("plain"), 60).plain
 
 
-def test_all_parts_keep_their_figures_where_their_names_do_not_fit() -> None:
+def test_names_of_parts_are_dropped_before_figures() -> None:
     assert parts_line(LEFT, 60).plain == "  █ weights 320 MiB  ▓ KV 64.0 MiB  ▒ other 576 MiB"
     assert parts_line(LEFT, 40).plain == "  █ 320 MiB  ▓ 64.0 MiB  ▒ 576 MiB"
 
 
-def test_the_machine_s_memory_is_divided() -> None:
+def test_the_machine_s_memory_is_split_by_owner() -> None:
     (row,) = device_rows(FULL)
-    left, right, programs = row.parts
+    left, right, others = row.parts
     assert (left.amount, right.amount) == (960 * MIB, 1440 * MIB)
-    assert left.amount + right.amount + programs.amount == 6 * GIB
+    assert left.amount + right.amount + others.amount == 6 * GIB
     assert (row.figures, row.share) == ("6.00 of 16.0 GiB", "38%")
 
 
-def test_a_gpu_s_memory_is_divided_where_the_driver_tells() -> None:
+def test_a_gpu_s_memory_is_split_by_owner() -> None:
     assert [part.amount for part in device_rows(GPU)[0].parts] == [48 * GIB, 0, 14 * GIB]
 
 
-def test_on_a_gpu_what_the_driver_counts_beyond_the_allocator_is_the_context() -> None:
-    parts = [(one.name, one.part.amount) for one in side_parts(GPU.left)]
+def test_gpu_memory_beyond_the_allocator_is_the_cuda_context() -> None:
+    parts = [(named.name, named.part.amount) for named in side_parts(GPU.left)]
     assert parts == [("weights", 8 * GIB), ("KV", 36 * GIB), ("workspace", GIB), ("context", 3 * GIB)]
 
 
-def test_where_the_driver_names_no_process_the_library_s_count_is_ours() -> None:
-    """In a container: the rest may be our contexts, and is not blamed on other programs."""
+def test_without_process_names_only_the_library_s_count_is_the_engine_s() -> None:
+    """In a container the rest may be CUDA contexts of the engines, so it is not shown as other processes."""
     nameless = replace(GPU, left=replace(GPU.left, gpu_bytes=None))
     assert nameless.left.held == 45 * GIB
     assert amounts(nameless.left)[-1] == 0
@@ -86,7 +86,7 @@ def test_where_the_driver_names_no_process_the_library_s_count_is_ours() -> None
     assert (left.amount, rest.amount, rest.style) == (45 * GIB, 17 * GIB, "$foreground-muted")
 
 
-def test_what_stands_on_another_gpu_is_not_counted_on_this_one() -> None:
+def test_an_engine_is_not_counted_on_another_gpu() -> None:
     two = replace(GPU, gpus=(H200, replace(H200, index=1, device="cuda:1")))
     first, second = (row.parts for row in device_rows(two)[:2])
     assert [part.amount for part in first] == [48 * GIB, 0, 14 * GIB]
@@ -99,43 +99,43 @@ def test_an_engine_on_two_gpus_is_counted_on_each() -> None:
     assert [row.parts[0].amount for row in device_rows(two)[:2]] == [20 * GIB, 28 * GIB]
 
 
-def test_without_an_engine_all_of_a_gpu_is_other_programs() -> None:
+def test_without_an_engine_all_gpu_memory_is_other_processes() -> None:
     (part,) = device_rows(replace(EMPTY, gpus=(H200,)))[0].parts[2:]
-    assert (part.amount, part.style) == (62 * GIB, "$memory-programs")
+    assert (part.amount, part.style) == (62 * GIB, "$memory-other-processes")
 
 
 def expected(tiny: Path, side: SideSnapshot, device: str = "cpu") -> SideSnapshot:
-    """The side with the estimate of a real, tiny checkpoint."""
+    """Return the side with the estimate of a real, tiny checkpoint."""
     spec = EngineSpec(str(tiny), "pytorch", "fp32", device)
     return replace(side, estimate=estimate_of(spec, read_checkpoint(tiny)))
 
 
-def test_the_estimate_beside_what_is_taken(tiny: Path) -> None:
+def test_the_estimate_is_compared_with_measured_memory(tiny: Path) -> None:
     side = expected(tiny, LEFT)
     assert side.estimate
-    whole, kv = side.estimate.loaded, side.estimate.kv
-    same = replace(side, memory=MemoryUsage(side.estimate.weights, kv), process_bytes=whole)
-    assert estimate_words(same) == "as estimated"
-    assert estimate_words(replace(same, process_bytes=whole * 5 // 4)) == "25% more than estimated"
+    total, kv = side.estimate.loaded, side.estimate.kv
+    same = replace(side, memory=MemoryUsage(side.estimate.weights, kv), process_bytes=total)
+    assert estimate_text(same) == "as estimated"
+    assert estimate_text(replace(same, process_bytes=total * 5 // 4)) == "25% more than estimated"
     growing = replace(same, memory=MemoryUsage(side.estimate.weights, 0), kv=CONTIGUOUS)
-    assert estimate_words(replace(growing, process_bytes=whole - kv)) == "as estimated"
+    assert estimate_text(replace(growing, process_bytes=total - kv)) == "as estimated"
     table = [row.plain for row in estimate_table("L", "$left", side)]
-    assert [row.split()[0] for row in table[1:]] == ["weights", "KV", "other", "in"]
+    assert [row.split()[0] for row in table[1:]] == ["weights", "KV", "other", "total"]
     assert "320 MiB" in table[1]
     assert estimate_table("L", "$left", LEFT) == []
 
 
-def test_what_the_driver_does_not_tell_is_no_difference(tiny: Path) -> None:
-    """Of a whole that nobody counts, the parts that are known are compared."""
+def test_parts_unknown_to_the_driver_are_not_compared(tiny: Path) -> None:
+    """Without a measured total, the known parts are compared."""
     side = expected(tiny, replace(GPU.left, gpu_bytes=None), "cuda:0")
-    assert estimate_words(side).startswith("weights and KV ")
+    assert estimate_text(side).startswith("weights and KV ")
     rows = [row.plain for row in estimate_table("L", "$left", side)]
     assert any("without the CUDA context" in row for row in rows)
-    assert any("does not say whose" in row for row in rows)
+    assert any("does not name its process" in row for row in rows)
     assert any("peak" in row and "50.0 GiB" in row for row in rows)
 
 
-def test_differences_in_words() -> None:
+def test_differences_are_relative_to_the_estimate() -> None:
     assert difference(100, 108) == "8% more"
     assert difference(100, 97, " than estimated") == "3% less than estimated"
     assert difference(1000, 1009) == "as estimated"
@@ -147,7 +147,7 @@ def test_devices_that_do_not_fit_are_counted() -> None:
     assert rows[-1].plain == "and 13 more"
 
 
-def test_one_line_holds_the_totals() -> None:
+def test_the_folded_line_shows_the_totals() -> None:
     line = MemoryPanel().draw_folded(FULL, 78, 1).plain
     assert line.startswith("memory  L 960 MiB  R 1.41 GiB  machine 6.00 of 16.0 GiB 38%")
     assert "░" in line

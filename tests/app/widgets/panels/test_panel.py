@@ -1,4 +1,4 @@
-"""What holds for every panel, at every size and with every snapshot."""
+"""Tests that apply to every panel, at every size and with every snapshot."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.widgets.panels.kv_blocks import KVBlocksPanel
 from app.widgets.panels.memory_panel import MemoryPanel
 from app.widgets.panels.panel import NO_ENGINE, Panel
 from app.widgets.panels.throughput import ThroughputPanel
-from tests.app.widgets.samples import ALL, EMPTY, FULL, GPU, HUGE, OnePanel, screen_text
+from tests.app.widgets.samples import ALL, EMPTY, FULL, GPU, HUGE, PANEL_STYLES, OnePanel, screen_text
 
 PANELS: tuple[type[Panel], ...] = (ThroughputPanel, MemoryPanel, KVBlocksPanel, DevicePanel)
 each_panel = pytest.mark.parametrize("kind", PANELS)
@@ -44,7 +44,7 @@ def test_no_line_is_cut_at_a_usual_size(kind: type[Panel], snapshot: Snapshot) -
 
 
 @each_panel
-async def test_a_panel_can_be_focused_and_explains_itself(kind: type[Panel]) -> None:
+async def test_a_panel_has_focus_title_tooltip_and_help(kind: type[Panel]) -> None:
     app = OnePanel(kind())
     async with app.run_test() as pilot:
         await pilot.press("tab")
@@ -56,7 +56,7 @@ async def test_a_panel_can_be_focused_and_explains_itself(kind: type[Panel]) -> 
 
 
 @each_panel
-async def test_before_any_engine_a_panel_says_what_to_do(kind: type[Panel]) -> None:
+async def test_without_an_engine_a_panel_says_what_to_do(kind: type[Panel]) -> None:
     app = OnePanel(kind())
     async with app.run_test() as pilot:
         assert NO_ENGINE in screen_text(app)
@@ -68,7 +68,8 @@ async def test_before_any_engine_a_panel_says_what_to_do(kind: type[Panel]) -> N
 
 @each_panel
 async def test_a_folded_panel_is_one_line(kind: type[Panel]) -> None:
-    panel = kind(classes="-folded")
+    panel = kind()
+    panel.add_class("-folded")
     app = OnePanel(panel)
     async with app.run_test(size=(80, 24)) as pilot:
         panel.styles.height = 1
@@ -79,7 +80,7 @@ async def test_a_folded_panel_is_one_line(kind: type[Panel]) -> None:
 
 
 @each_panel
-async def test_tiny_terminals_are_survived(kind: type[Panel]) -> None:
+async def test_tiny_terminals_do_not_fail(kind: type[Panel]) -> None:
     app = OnePanel(kind())
     async with app.run_test(size=(60, 20)) as pilot:
         for size in ((1, 1), (2, 2), (7, 4), (12, 8), (200, 60), (3, 40), (90, 3)):
@@ -91,7 +92,7 @@ async def test_tiny_terminals_are_survived(kind: type[Panel]) -> None:
 
 
 @each_panel
-async def test_without_colours_the_content_is_the_same(
+async def test_no_color_shows_the_same_content_in_grey(
     kind: type[Panel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
@@ -112,10 +113,12 @@ async def test_without_colours_the_content_is_the_same(
 
 
 class Following(App[None]):
-    """Panels that follow a signal."""
+    """An app whose panels follow a signal."""
+
+    CSS_PATH = PANEL_STYLES
 
     def compose(self) -> ComposeResult:
-        """One of each."""
+        """Yield one panel of each kind."""
         self.snapshots: Signal[Snapshot] = Signal(self, "snapshots")
         for kind in PANELS:
             yield kind(self.snapshots)
@@ -142,10 +145,10 @@ async def test_a_refresh_causes_no_layout(monkeypatch: pytest.MonkeyPatch) -> No
         assert not layouts
 
 
-async def test_what_is_new_is_drawn_once_and_what_is_the_same_is_not_shown_again(
+async def test_new_content_is_drawn_once_and_equal_content_is_not_refreshed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Drawn to be compared, then shown as it is."""
+    """The content drawn for the comparison is the one that is rendered."""
     panel = MemoryPanel()
     app = OnePanel(panel)
     async with app.run_test(size=(80, 12)) as pilot:
@@ -170,7 +173,7 @@ async def test_what_is_new_is_drawn_once_and_what_is_the_same_is_not_shown_again
         assert panel._drawn is shown
 
 
-async def test_below_another_screen_nothing_is_drawn() -> None:
+async def test_panels_below_another_screen_are_not_updated() -> None:
     app = Following()
     async with app.run_test(size=(80, 60)) as pilot:
         app.snapshots.publish(FULL)

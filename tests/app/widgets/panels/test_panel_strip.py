@@ -1,4 +1,4 @@
-"""The strip stands in two rows or in three lines, and makes way."""
+"""The panel strip: layout by terminal size, hiding, folding and full screen."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ STYLES = Path(strips.__file__).parents[2] / "styles" / "panels.tcss"
 
 
 class Chat(Screen[None]):
-    """A screen with a strip."""
+    """A screen with a panel strip."""
 
     HORIZONTAL_BREAKPOINTS = strips.HORIZONTAL_BREAKPOINTS
     VERTICAL_BREAKPOINTS = strips.VERTICAL_BREAKPOINTS
 
     def compose(self) -> ComposeResult:
-        """Something above the strip."""
+        """Yield a widget and the strip below it."""
         self.snapshots: Signal[Snapshot] = Signal(self, "snapshots")
         yield Static("chat", id="chat")
         yield PanelStrip(self.snapshots)
@@ -43,11 +43,11 @@ class Playground(App[None]):
     CSS = "#chat { height: 1fr; }"
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        """Our colours."""
+        """Return the app's variables."""
         return variable_defaults(self.current_theme.dark)
 
     def get_default_screen(self) -> Screen[None]:
-        """The screen with the strip."""
+        """Return the screen with the strip."""
         return Chat()
 
 
@@ -58,6 +58,12 @@ async def show(app: Playground, pilot: Pilot[None], snapshot: Snapshot) -> Panel
     app.screen.snapshots.publish(snapshot)
     await pilot.pause(0.2)
     return app.screen.query_one(PanelStrip)
+
+
+def show_in_panels(strip: PanelStrip, snapshot: Snapshot) -> None:
+    """Show a snapshot without the minimum interval of the signal."""
+    for panel in strip.query(Panel):
+        panel.show(snapshot)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +87,7 @@ async def test_the_layout_follows_the_terminal(size: tuple[int, int], height: in
         assert app.screen.query_one("#chat").size.height == size[1] - height
 
 
-async def test_three_lines_hold_every_panel() -> None:
+async def test_three_lines_show_every_panel() -> None:
     app = Playground()
     async with app.run_test(size=(80, 24)) as pilot:
         await show(app, pilot, FULL)
@@ -93,7 +99,7 @@ async def test_three_lines_hold_every_panel() -> None:
         assert "CPU 87%" in rows[2]
 
 
-async def test_it_follows_a_resize() -> None:
+async def test_the_layout_follows_a_resize() -> None:
     app = Playground()
     async with app.run_test(size=(200, 60)) as pilot:
         strip = await show(app, pilot, FULL)
@@ -103,7 +109,7 @@ async def test_it_follows_a_resize() -> None:
             assert strip.size.height == height
 
 
-async def test_it_can_be_hidden() -> None:
+async def test_the_strip_can_be_hidden() -> None:
     app = Playground()
     async with app.run_test(size=(120, 36)) as pilot:
         strip = await show(app, pilot, FULL)
@@ -113,16 +119,16 @@ async def test_it_can_be_hidden() -> None:
         plot = strip.query_one("RatePlot", RatePlot)
         drawn = plot._datasets
         faster = replace(GPU, left=replace(GPU.left, rates=rates(190)))
-        strip.show(faster)
-        assert plot._datasets is drawn, "a hidden plot is not drawn"
+        show_in_panels(strip, faster)
+        assert plot._datasets is drawn, "a hidden plot must not draw"
         strip.toggle()
         await pilot.pause(0.1)
         assert strip.size.height == 15
         assert all(panel.snapshot is faster for panel in strip.query(Panel))
         assert plot._datasets is not drawn
         drawn = plot._datasets
-        strip.show(replace(faster, now=faster.now + 0.01))
-        assert plot._datasets is drawn, "no dot would move"
+        show_in_panels(strip, replace(faster, now=faster.now + 0.01))
+        assert plot._datasets is drawn, "within a step no dot moves"
 
 
 def test_the_style_sheet_has_no_universal_selector() -> None:
@@ -149,8 +155,8 @@ async def test_a_focused_panel_can_fill_the_screen(size: tuple[int, int], back: 
 
 
 @pytest.mark.parametrize("size", [(120, 36), (200, 60)])
-async def test_folded_panels_give_their_room_away(size: tuple[int, int]) -> None:
-    """Space folds the focused panel, a click on the title too; a row of folded ones is one line high."""
+async def test_folded_panels_shrink_the_strip(size: tuple[int, int]) -> None:
+    """Space or a click on the title folds a panel; a row of folded panels is one line high."""
     app = Playground()
     async with app.run_test(size=size) as pilot:
         strip = await show(app, pilot, FULL)

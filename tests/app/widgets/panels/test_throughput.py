@@ -1,4 +1,4 @@
-"""Both sides on one time axis and one scale, with gaps where nothing was generated."""
+"""The throughput panel: shared axes, gaps without samples, sparklines on small panels."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.app.widgets.samples import EMPTY, FULL, HUGE, LEFT, NOW, RIGHT, OnePa
 
 
 async def plot_of(panel: ThroughputPanel, pilot: Pilot[Any]) -> Any:
-    """The plot, which is mounted after the first frame."""
+    """Return the plot, which is mounted after the first frame."""
     for _ in range(100):
         if panel.query("PlotWidget"):
             break
@@ -38,7 +38,7 @@ def test_both_sides_share_the_scale() -> None:
     assert shared_top(HUGE) == pytest.approx(1e13)
 
 
-def test_the_rate_now_is_only_told_while_a_side_decodes() -> None:
+def test_the_current_rate_is_known_only_while_a_side_decodes() -> None:
     assert current_rate(LEFT, NOW) == LEFT.rates[-1][1]
     assert current_rate(LEFT, NOW + 3) is None
     assert current_rate(replace(LEFT, phase=Phase.READY), NOW) is None
@@ -53,19 +53,19 @@ def test_the_rate_now_is_only_told_while_a_side_decodes() -> None:
         (SideSnapshot("a", Phase.DECODE, ((NOW, 63.24),)), "63.2 tok/s"),
     ],
 )
-def test_a_side_says_what_it_does(side: SideSnapshot, text: str) -> None:
+def test_the_state_text_shows_rate_or_phase(side: SideSnapshot, text: str) -> None:
     assert state_text(side, NOW) == text
 
 
-def test_a_line_is_broken_where_nothing_was_measured() -> None:
+def test_a_line_is_interrupted_without_samples() -> None:
     runs = unbroken([*rates(50, NOW - 50, NOW - 40), *rates(50, NOW - 30, NOW), (NOW, float("nan"))], NOW)
     assert [(run[0][0], run[-1][0]) for run in runs] == [(-50, -40), (-30, 0)]
     assert unbroken([(NOW - 5, 7.0)], NOW) == [[(-5.25, 7.0), (-5, 7.0)]]
     assert unbroken([(NOW - 61, 7.0), (NOW + 1, 7.0)], NOW) == []
 
 
-def test_samples_are_thinned_to_what_a_plot_can_show() -> None:
-    """By whole steps of the clock, so that a line stands still until the next one, and no step half full."""
+def test_samples_are_averaged_per_dot() -> None:
+    """Steps are aligned to the clock and only complete ones count, so that the line changes once per step."""
     samples = [(0.0, 10.0), (0.5, 20.0), (1.0, 30.0), (1.5, 0.0), (2.0, 40.0)]
     assert thinned(samples, 1.0, 2.0) == [(0.0, 15.0), (1.0, 30.0)]
     assert thinned([*samples, (2.25, 80.0)], 1.0, 2.0) == thinned(samples, 1.0, 2.0)
@@ -106,7 +106,7 @@ async def test_the_plot_shows_both_sides() -> None:
         assert any(character in "▀▄▘▝▖▗█" for character in text.split("\n", 3)[3])
 
 
-async def test_lines_have_the_colours_of_the_theme() -> None:
+async def test_lines_use_the_colours_of_the_theme() -> None:
     panel = ThroughputPanel()
     app = OnePanel(panel)
     async with app.run_test(size=(80, 16)) as pilot:
@@ -121,7 +121,7 @@ async def test_lines_have_the_colours_of_the_theme() -> None:
         assert light == {"#005A8E", "#9C3D00"}
 
 
-async def test_where_a_plot_does_not_fit_there_are_sparklines() -> None:
+async def test_sparklines_replace_a_plot_that_does_not_fit() -> None:
     panel = ThroughputPanel()
     app = OnePanel(panel)
     async with app.run_test(size=(80, 5)) as pilot:
@@ -135,7 +135,7 @@ async def test_where_a_plot_does_not_fit_there_are_sparklines() -> None:
         assert "R PyTorch fp32" in rows[2]
 
 
-def test_sparklines_stand_beside_each_other_in_one_line() -> None:
+def test_one_line_shows_two_sparklines() -> None:
     line = ThroughputPanel().draw_folded(Snapshot(NOW, LEFT, RIGHT), 78, 1).plain
     assert "L " in line
     assert "R " in line

@@ -1,4 +1,4 @@
-"""The precisions of one side: what is highlighted when the table changes under the user's fingers."""
+"""The precision list: which entry is highlighted after the table changes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from engines.plan.precision import PRECISIONS
 from engines.plan.support import Support
 
 NATIVE = {name: Support("native", "It runs.") for name in PRECISIONS}
-WITHOUT_INT8 = NATIVE | {"int8": Support("unavailable", "Not here.")}
+WITHOUT_INT8 = NATIVE | {"int8": Support("unavailable", "Unavailable.")}
 
 
 class ListApp(App[None]):
-    """Nothing but the list."""
+    """An app with the list."""
 
     def compose(self) -> ComposeResult:
-        """The list."""
+        """Yield the list."""
         yield PrecisionList()
 
 
@@ -25,7 +25,7 @@ def highlighted(precisions: PrecisionList) -> str:
     return precisions.highlighted_option.id or ""
 
 
-async def test_a_move_that_nobody_has_heard_of_is_kept() -> None:
+async def test_an_unhandled_highlight_by_the_user_is_kept() -> None:
     app = ListApp()
     async with app.run_test():
         precisions = app.query_one(PrecisionList)
@@ -36,8 +36,8 @@ async def test_a_move_that_nobody_has_heard_of_is_kept() -> None:
         assert highlighted(precisions) == "int4"
 
 
-async def test_what_the_picker_chose_itself_is_shown() -> None:
-    """With another backend, say, that does not run what was chosen."""
+async def test_a_precision_set_by_the_picker_is_highlighted() -> None:
+    """As after a change to a backend that does not support the chosen precision."""
     app = ListApp()
     async with app.run_test():
         precisions = app.query_one(PrecisionList)

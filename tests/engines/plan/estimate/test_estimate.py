@@ -199,7 +199,7 @@ def test_random_weights_are_not_converted_but_quantised_after_they_are_made(
 def test_the_estimate_stands_beside_what_is_held(small: Checkpoint) -> None:
     found = estimate(small, "openvino", "int8", "u8", 1024, machine(None))
     held = {part.name: part.actual for part in parts(found, MemoryUsage(weights=150, kv=20), 500)}
-    assert held == {"weights": 150, "KV cache": 20, "other": 330, "in all": 500}
+    assert held == {"weights": 150, "KV cache": 20, "other": 330, "total": 500}
     assert sum(part.estimated for part in parts(found, None, None)[:3]) == found.loaded
     assert {part.actual for part in parts(found, None, None)} == {None}
 

@@ -1,18 +1,20 @@
-"""The transcript on its own: following, marking, clicking, selecting."""
+"""The transcript widget: following, marking, clicking, copying and selecting."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from textual.app import App, ComposeResult
 from textual.message import Message
 from textual.pilot import Pilot
 from textual.selection import SELECT_ALL
 
+import app
 from app import themes
 from app.state.conversation.conversation import Turn
-from app.widgets.chat.transcript.drawn_turn import RenderedTurn
+from app.widgets.chat.transcript.rendered_turn import RenderedTurn
 from app.widgets.chat.transcript.transcript import Transcript
 from engines.measure.timing import Timing
 
@@ -21,7 +23,9 @@ CODE = "Look:\n\n```python\nprint(1)\n```\n\nand\n\n```python\nprint(2)\n```\n"
 
 
 class TranscriptApp(App[None]):
-    """A transcript and nothing else; keeps the messages that it sends."""
+    """An app with a transcript; records the messages that it posts."""
+
+    CSS_PATH = Path(app.__file__).parent / "styles" / "chat.tcss"
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,16 +47,16 @@ class TranscriptApp(App[None]):
         self.got.append(event)
 
 
-def drawn(prompt: str, answer: str = "One line.", versions: int = 1) -> RenderedTurn:
+def rendered(prompt: str, answer: str = "One line.", versions: int = 1) -> RenderedTurn:
     turn = Turn(prompt, answer, timing=TIMING, reason="stop", mode="in turn")
     return RenderedTurn(turn, 1, versions)
 
 
 @asynccontextmanager
 async def transcript(*turns: RenderedTurn) -> AsyncGenerator[tuple[Pilot[None], Transcript]]:
-    app = TranscriptApp()
-    async with app.run_test(size=(60, 20)) as pilot:
-        shown = app.query_one(Transcript)
+    transcript_app = TranscriptApp()
+    async with transcript_app.run_test(size=(60, 20)) as pilot:
+        shown = transcript_app.query_one(Transcript)
         shown.show(list(turns))
         shown.focus()
         await pilot.pause()
@@ -64,24 +68,27 @@ def screen(pilot: Pilot[None]) -> list[str]:
     return [shown.render_line(y).text.strip() for y in range(shown.size.height)]
 
 
-def live(answer: str = "") -> RenderedTurn:
-    growing = drawn("Go on?", answer)
-    growing.ended = False
-    return growing
+def streaming_turn(answer: str = "") -> RenderedTurn:
+    streaming = rendered("Go on?", answer)
+    streaming.ended = False
+    return streaming
 
 
 async def test_the_newest_text_is_followed_until_the_user_scrolls() -> None:
-    growing = live()
-    async with transcript(*(drawn(f"Question {number}?") for number in range(8)), growing) as (pilot, shown):
+    streaming = streaming_turn()
+    async with transcript(*(rendered(f"Question {number}?") for number in range(8)), streaming) as (
+        pilot,
+        shown,
+    ):
         for line in range(10):
-            growing.turn.answer += f"Line {line}.\n\n"
+            streaming.turn.answer += f"Line {line}.\n\n"
             shown.grow()
         await pilot.pause()
         assert "Line 9." in screen(pilot)[-2:]
         await pilot.press("pageup")
         await pilot.pause(0.3)
         before = screen(pilot)
-        growing.turn.answer += "More.\n"
+        streaming.turn.answer += "More.\n"
         shown.grow()
         await pilot.pause()
         assert screen(pilot) == before
@@ -89,32 +96,32 @@ async def test_the_newest_text_is_followed_until_the_user_scrolls() -> None:
         await pilot.press("end")
         await pilot.pause(0.3)
         assert shown.follows
-        growing.end()
+        streaming.end()
         shown.grow()
         assert any("in turn" in line for line in screen(pilot)[-3:])
 
 
-async def test_growing_needs_no_layout() -> None:
-    """What makes many widgets slow: the height of the content must not lay out the screen."""
-    growing = live()
-    async with transcript(growing) as (pilot, shown):
+async def test_streaming_text_causes_no_layout() -> None:
+    """A change of the content's height must not lay out the screen, which would be slow in long chats."""
+    streaming = streaming_turn()
+    async with transcript(streaming) as (pilot, shown):
         await pilot.pause(0.2)
         layouts = []
         pilot.app.screen._refresh_layout = lambda *_, **__: layouts.append(1)  # type: ignore[method-assign]
         for _ in range(5):
-            growing.turn.answer += (
+            streaming.turn.answer += (
                 "A paragraph that is as long as three lines of this pane are, at the least. " * 2
             )
-            growing.turn.answer += "\n\n"
+            streaming.turn.answer += "\n\n"
             shown.grow()
             await pilot.pause(0.05)
         assert shown.virtual_size.height > 15
         assert not layouts
 
 
-async def test_narrower_and_another_theme() -> None:
+async def test_a_resize_and_a_theme_change_render_again() -> None:
     long = "word " * 40
-    async with transcript(drawn("Question?", long)) as (pilot, shown):
+    async with transcript(rendered("Question?", long)) as (pilot, shown):
         wide = shown.virtual_size.height
         await pilot.resize_terminal(30, 20)
         await pilot.pause()
@@ -125,8 +132,8 @@ async def test_narrower_and_another_theme() -> None:
         assert list(shown.render_line(0)) != list(before)
 
 
-async def test_marks_by_key_and_click() -> None:
-    turns = [drawn(f"Question {number}?") for number in range(8)]
+async def test_turns_are_marked_by_key_and_click() -> None:
+    turns = [rendered(f"Question {number}?") for number in range(8)]
     async with transcript(*turns) as (pilot, _shown):
         await pilot.press("p", "p")
         assert [turn.marked for turn in turns[-2:]] == [True, False]
@@ -136,15 +143,15 @@ async def test_marks_by_key_and_click() -> None:
         assert "Question 0?" in screen(pilot)[0]
         await pilot.press("n", "e")
         await pilot.pause()
-        [wanted] = pilot.app.got  # type: ignore[attr-defined]
-        assert wanted.turn is turns[1].turn
+        [message] = pilot.app.got  # type: ignore[attr-defined]
+        assert message.turn is turns[1].turn
         row = next(y for y, line in enumerate(screen(pilot)) if "Question 3?" in line)
         await pilot.click(Transcript, offset=(3, row))
         assert turns[3].marked
 
 
-async def test_copying() -> None:
-    async with transcript(drawn("Code?", CODE)) as (pilot, shown):
+async def test_answers_and_code_blocks_are_copied() -> None:
+    async with transcript(rendered("Code?", CODE)) as (pilot, shown):
         await pilot.press("c")
         assert pilot.app.clipboard == CODE
         await pilot.press("b")
@@ -154,30 +161,30 @@ async def test_copying() -> None:
         assert pilot.app.clipboard == "print(1)"
 
 
-async def test_the_line_of_actions_is_clicked() -> None:
-    async with transcript(drawn("Question?", versions=3)) as (pilot, shown):
+async def test_actions_of_a_marked_turn_are_clickable() -> None:
+    async with transcript(rendered("Question?", versions=3)) as (pilot, shown):
         assert any("version 1 of 3" in line for line in screen(pilot))
         await pilot.press("p")
-        for word in ("edit", "again", "→"):
+        for word in ("edit", "retry", "→"):
             row = next(y for y, line in enumerate(screen(pilot)) if "e edit" in line)
             await pilot.click(Transcript, offset=(shown.render_line(row).text.index(word), row))
         names = [type(message).__name__ for message in pilot.app.got]  # type: ignore[attr-defined]
         assert names == ["EditRequested", "RegenerateRequested", "VersionRequested"]
 
 
-async def test_thoughts_fold() -> None:
-    async with transcript(drawn("Why?", "<think>\nSecret words.\n</think>\n\nSo.")) as (pilot, _shown):
-        assert any("Thought: 2 words" in line for line in screen(pilot))
+async def test_reasoning_folds() -> None:
+    async with transcript(rendered("Why?", "<think>\nSecret words.\n</think>\n\nSo.")) as (pilot, _shown):
+        assert any("Reasoning: 2 words" in line for line in screen(pilot))
         assert not any("Secret" in line for line in screen(pilot))
         await pilot.press("t")
         assert any("Secret" in line for line in screen(pilot))
-        row = next(y for y, line in enumerate(screen(pilot)) if "Thought:" in line)
+        row = next(y for y, line in enumerate(screen(pilot)) if "Reasoning:" in line)
         await pilot.click(Transcript, offset=(4, row))
         assert not any("Secret" in line for line in screen(pilot))
 
 
 async def test_text_can_be_selected() -> None:
-    async with transcript(drawn("Question?", "An answer.")) as (pilot, shown):
+    async with transcript(rendered("Question?", "An answer.")) as (pilot, shown):
         pilot.app.screen.selections = {shown: SELECT_ALL}
         await pilot.pause()
         selected = pilot.app.screen.get_selected_text()
@@ -186,7 +193,7 @@ async def test_text_can_be_selected() -> None:
         assert screen(pilot)[0].strip() == "Question?"
 
 
-async def test_nothing_to_act_upon() -> None:
+async def test_keys_without_turns_do_nothing() -> None:
     async with transcript() as (pilot, _):
         await pilot.press("p", "n", "c", "b", "e", "r", "t", "left", "right", "end", "home")
         await pilot.click(Transcript, offset=(3, 3))

@@ -1,4 +1,4 @@
-"""Markdown that grows: what stands at the end is what the whole text gives."""
+"""Streaming Markdown ends with the same lines as the complete text; reasoning is split off."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 from rich.console import Console
 
 from app import themes
-from app.widgets.chat.transcript.brush import Line, LineRenderer
-from app.widgets.chat.transcript.growing import IncrementalMarkdown
+from app.widgets.chat.transcript.incremental_markdown import IncrementalMarkdown
+from app.widgets.chat.transcript.line_renderer import Line, LineRenderer
 from app.widgets.chat.transcript.markdown import Colours
-from app.widgets.chat.transcript.thought import ParsedAnswer, split_reasoning
+from app.widgets.chat.transcript.reasoning import ParsedAnswer, split_reasoning
 
 ANSWER = """\
 # Caches
@@ -44,7 +44,7 @@ Tags such as <think> or <b>bold</b> are shown as they are.
 
 
 @pytest.fixture
-def brush() -> LineRenderer:
+def renderer() -> LineRenderer:
     theme = themes.THEMES[0]
     variables = theme.to_color_system().generate() | themes.variable_defaults(theme.dark)
     return LineRenderer(Console(width=200), Colours(variables), 40)
@@ -54,36 +54,36 @@ def plain(lines: list[Line]) -> list[str]:
     return ["".join(segment.text for segment in line).rstrip() for line in lines]
 
 
-def test_every_beginning_can_be_drawn(brush: LineRenderer) -> None:
-    """Cut anywhere: no line is lost that was finished, and finished lines stay as they were."""
-    growing, before, finished = IncrementalMarkdown(), [""], 0
+def test_every_prefix_can_be_rendered(renderer: LineRenderer) -> None:
+    """Wherever the text is cut, finished lines do not change."""
+    incremental, before, finished = IncrementalMarkdown(), [""], 0
     for end in range(1, len(ANSWER) + 1):
-        lines = plain(growing.draw(ANSWER[:end], brush))
+        lines = plain(incremental.render(ANSWER[:end], renderer))
         assert lines[:finished] == before[:finished]
-        before, finished = lines, growing.finished
+        before, finished = lines, incremental.finished
     assert finished > 20
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_end_is_the_whole(brush: LineRenderer, seed: int) -> None:
-    """In whatever pieces it came, the lines at the end are those of the whole text."""
-    chance, growing, end, lines = random.Random(seed), IncrementalMarkdown(), 0, []
+def test_the_last_render_equals_the_complete_text(renderer: LineRenderer, seed: int) -> None:
+    """The result does not depend on the sizes of the pieces."""
+    generator, incremental, end, lines = random.Random(seed), IncrementalMarkdown(), 0, []
     while end < len(ANSWER):
-        end = min(len(ANSWER), end + chance.randint(1, 40))
-        lines = growing.draw(ANSWER[:end], brush)
-    whole, _ = brush.markdown(ANSWER)
-    assert plain(lines) == plain(whole)
-    assert growing.codes == ["def attend(query, keys):\n\n    return query @ keys.T"]
+        end = min(len(ANSWER), end + generator.randint(1, 40))
+        lines = incremental.render(ANSWER[:end], renderer)
+    complete, _ = renderer.markdown(ANSWER)
+    assert plain(lines) == plain(complete)
+    assert incremental.codes == ["def attend(query, keys):\n\n    return query @ keys.T"]
 
 
-def test_no_line_is_wider_than_the_pane(brush: LineRenderer) -> None:
+def test_no_line_is_wider_than_the_pane(renderer: LineRenderer) -> None:
     text = ANSWER + "\n" + "word" * 60 + "\n\n```\n" + "x = " * 60 + "\n```\n" + "漢字" * 60
-    lines, _ = brush.markdown(text)
+    lines, _ = renderer.markdown(text)
     assert max(sum(segment.cell_length for segment in line) for line in lines) <= 40
 
 
-def test_tags_are_text(brush: LineRenderer) -> None:
-    lines, _ = brush.markdown("<script>alert(1)</script>\n\nA <b>tag</b>.")
+def test_html_tags_are_shown_as_text(renderer: LineRenderer) -> None:
+    lines, _ = renderer.markdown("<script>alert(1)</script>\n\nA <b>tag</b>.")
     assert "<script>alert(1)</script>" in plain(lines)
     assert "A <b>tag</b>." in plain(lines)
 
@@ -91,18 +91,17 @@ def test_tags_are_text(brush: LineRenderer) -> None:
 @pytest.mark.parametrize(
     "text", ["```", "```  \nx", "```no-such-language\nx\n```", "    indented", "|a|\n|-|", "- ", "#"]
 )
-def test_odd_markdown(brush: LineRenderer, text: str) -> None:
-    brush.markdown(text)
+def test_incomplete_markdown_does_not_fail(renderer: LineRenderer, text: str) -> None:
+    renderer.markdown(text)
 
 
-def test_narrow(brush: LineRenderer) -> None:
-    """A pane of one column is of no use, and no reason to fail."""
-    narrow = LineRenderer(Console(), brush.colours, 0)
+def test_a_width_of_zero_does_not_fail(renderer: LineRenderer) -> None:
+    narrow = LineRenderer(Console(), renderer.colours, 0)
     assert narrow.markdown(ANSWER)[0]
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "parsed"),
     [
         ("Plain.", ParsedAnswer("", "Plain.", False)),
         ("<think>\nHm", ParsedAnswer("Hm", "", True)),
@@ -111,5 +110,5 @@ def test_narrow(brush: LineRenderer) -> None:
         ("<think></think>Yes.", ParsedAnswer("", "Yes.", False)),
     ],
 )
-def test_thoughts(text: str, said: ParsedAnswer) -> None:
-    assert split_reasoning(text) == said
+def test_reasoning_is_split_from_the_answer(text: str, parsed: ParsedAnswer) -> None:
+    assert split_reasoning(text) == parsed

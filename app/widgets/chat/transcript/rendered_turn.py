@@ -1,0 +1,128 @@
+"""One turn as lines: prompt, reasoning, answer, figures and actions."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+from app.state.conversation.conversation import Turn
+from app.state.side.pacing import displayable
+from app.units import count_text
+from app.widgets.chat.transcript.figures import figures, shown_attachments, shown_prompt
+from app.widgets.chat.transcript.incremental_markdown import IncrementalMarkdown
+from app.widgets.chat.transcript.line_renderer import BLANK, Line, LineRenderer
+from app.widgets.chat.transcript.reasoning import split_reasoning
+
+REASONING_LINES = 3
+"""Lines of streaming reasoning that are shown: the newest."""
+LONG_BODY = 10
+"""Above this number of lines the actions are shown at both ends, because one may be out of view."""
+
+
+class RenderedTurn:
+    """A turn and its lines, rendered on demand and cached until `change` is called."""
+
+    def __init__(self, turn: Turn, version: int = 1, versions: int = 1) -> None:
+        self.turn = turn
+        self.version, self.versions = version, versions
+        self.ended = True
+        """False while the answer streams."""
+        self.marked = False
+        """Whether its actions are shown."""
+        self.shows_reasoning = False
+        self.codes: list[str] = []
+        """The text of its code blocks."""
+        self.has_reasoning = False
+        """Whether the answer contains reasoning to unfold."""
+        self._incremental = IncrementalMarkdown()
+        self._lines: list[Line] | None = None
+        self._renderer: LineRenderer | None = None
+
+    def lines(self, renderer: LineRenderer) -> list[Line]:
+        """Return the lines, the last one empty."""
+        if self._lines is None or self._renderer is not renderer:
+            self._lines = self._render(renderer)
+            self._renderer = renderer
+        return self._lines
+
+    def change(self) -> None:
+        """Drop the cached lines, after the turn or its state changed."""
+        self._lines = None
+
+    def end(self) -> None:
+        """Mark the answer as complete, so that it is rendered as one document."""
+        self.ended = True
+        self.change()
+
+    def _render(self, renderer: LineRenderer) -> list[Line]:
+        if self._renderer is not renderer:
+            self._incremental = IncrementalMarkdown()
+        prompt = self._prompt(renderer)
+        parsed = split_reasoning(displayable(self.turn.answer))
+        reasoning = self._reasoning(parsed.reasoning, parsed.is_open and not self.ended, renderer)
+        answer = self._answer(parsed.answer, renderer)
+        body = reasoning + answer
+        if not self.ended:
+            return [*prompt, *body, BLANK]
+        actions = self._actions(renderer) if self.marked else []
+        repeated = actions if len(body) > LONG_BODY else []
+        below = repeated if self.marked else self._version(renderer)
+        return [*prompt, *actions, *body, *self._figures(renderer), *below, BLANK]
+
+    def _prompt(self, renderer: LineRenderer) -> list[Line]:
+        """Render the prompt, its attachments, and a note on turns dropped from the context."""
+        background = "primary-muted" if self.marked else ""
+        turn, lines = self.turn, []
+        if turn.prompt or not turn.attachments:
+            lines = renderer.text(shown_prompt(turn.prompt), "foreground", background, bold=True)
+        if turn.attachments:
+            lines += renderer.text(shown_attachments(turn), "foreground-muted", background)
+        if turn.left_out:
+            lines += renderer.text(turn.left_out_words, "text-warning")
+        return lines
+
+    def _reasoning(self, reasoning: str, is_open: bool, renderer: LineRenderer) -> list[Line]:
+        """Render the reasoning: its newest lines while it streams, then a line that unfolds it."""
+        self.has_reasoning = bool(reasoning) or is_open
+        if not self.has_reasoning:
+            return []
+        length = f"{count_text(len(reasoning.split()))} words"
+        if is_open:
+            newest = renderer.text(reasoning, "foreground-muted", italic=True)[-REASONING_LINES:]
+            return [*renderer.actions([(f"Reasoning … {length}", "")]), *newest, BLANK]
+        sign, action = ("▾", "fold") if self.shows_reasoning else ("▸", "show")
+        head = renderer.actions([(f"{sign} Reasoning: {length} ({action})", "reasoning")])
+        lines = renderer.text(reasoning, "foreground-muted", italic=True) if self.shows_reasoning else []
+        return [*head, *lines, BLANK]
+
+    def _answer(self, answer: str, renderer: LineRenderer) -> list[Line]:
+        if not self.ended:
+            return self._incremental.render(answer, renderer) if answer else []
+        if not answer:
+            return []
+        lines, markdown = renderer.markdown(answer)
+        self.codes = markdown.codes
+        return [*lines, BLANK]
+
+    def _figures(self, renderer: LineRenderer) -> list[Line]:
+        text = figures(self.turn, renderer.width)
+        return renderer.text(text, "text-error" if self.turn.error else "foreground-muted")
+
+    def _version(self, renderer: LineRenderer) -> list[Line]:
+        if self.versions < 2:
+            return []
+        return renderer.text(f"version {self.version} of {self.versions}", "foreground-muted")
+
+    def _actions(self, renderer: LineRenderer) -> list[Line]:
+        parts = [("c copy", "copy_answer"), ("e edit", "edit_turn"), ("r retry", "retry")]
+        if self.codes:
+            parts.append(("b copy code", "copy_last_code"))
+        if self.has_reasoning:
+            parts.append(("t reasoning", "reasoning"))
+        if self.versions > 1:
+            parts += [("←", "older"), (f"version {self.version}/{self.versions}", ""), ("→", "newer")]
+        return renderer.actions(parts)
+
+
+def line_offsets(turns: list[RenderedTurn], renderer: LineRenderer) -> list[int]:
+    """Return the line at which each turn begins, and the total number of lines at the end."""
+    return list(accumulate((len(turn.lines(renderer)) for turn in turns), initial=0))
