@@ -26,6 +26,7 @@ class Navigation(App[None]):
         # Text areas have F6 too.
         Binding("f6", "settings", "Settings", id="app.settings", show=False, priority=True),
         Binding("f8", "store", "Engine store", id="app.store", show=False),
+        Binding("f12", "support", "Backend support", id="app.support", show=False),
     ]
     settings: Settings
     store: EngineStore
@@ -60,7 +61,7 @@ class Navigation(App[None]):
             self.push_screen(ConversationsScreen())
 
     def action_support(self) -> None:
-        """Show what runs here."""
+        """Open the table of backend support."""
         from app.screens.support import SupportScreen
 
         if not isinstance(self.screen, SupportScreen) and not self.screen.is_modal:
