@@ -1,4 +1,4 @@
-"""One question without the terminal screen: the answer on stdout, everything else on stderr."""
+"""`trt-playground ask`: one prompt without the app; the answer on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ from engines.worker import protocol
 
 
 async def run_once(spec: EngineSpec, question: str, options: ChatOptions) -> int:
-    """Open the engine, ask, print; returns the exit code."""
-    side = Side("plain", EngineStore(engine_store()), log_folder())
+    """Build or load the engine, print its answer and timing, and close the engine.
+
+    Returns:
+        The exit code: 0, or 1 if the engine cannot be used or the answer failed; the reason is on stderr.
+    """
+    side = Side("ask", EngineStore(engine_store()), log_folder())
     try:
         async with contextlib.aclosing(side.open(spec)) as steps:
             async for step in steps:
-                _tell(step)
+                _print_step(step)
         if not side.can_answer:
             return 1
         side.conversation.system_prompt = options.system_prompt
@@ -31,12 +35,12 @@ async def run_once(spec: EngineSpec, question: str, options: ChatOptions) -> int
             if isinstance(event, protocol.Chunk):
                 print(displayable(event.text), end="", flush=True)
             elif isinstance(event, protocol.Error):
-                _tell(event)
+                _print_step(event)
         print()
         if turn.error or turn.timing is None:
             return 1
         timing = turn.timing
-        _say(
+        _print_status(
             f"{side.title}: TTFT {seconds_text(timing.ttft)}, {rate_text(timing.decode_rate)}, "
             f"{timing.tokens} tokens, {turn.reason}"
         )
@@ -45,14 +49,14 @@ async def run_once(spec: EngineSpec, question: str, options: ChatOptions) -> int
         await side.close()
 
 
-def _tell(step: protocol.Event | PreparedEngine) -> None:
+def _print_step(step: protocol.Event | PreparedEngine) -> None:
     if isinstance(step, protocol.Stage):
-        _say(f"{step.name} ({step.index} of {step.of})")
+        _print_status(f"{step.name} ({step.index} of {step.of})")
     elif isinstance(step, protocol.Log):
-        _say(step.line)
+        _print_status(step.line)
     elif isinstance(step, protocol.Error):
-        _say(f"{step.message} {step.hint}".strip())
+        _print_status(f"{step.message} {step.hint}".strip())
 
 
-def _say(line: str) -> None:
+def _print_status(line: str) -> None:
     print(displayable(line), file=sys.stderr)
