@@ -40,7 +40,8 @@ def chat_options(preset: str, system_prompt: str | None, **sampling: float | Non
     """
     presets = PRESETS if preset in PRESETS else all_presets(saved_settings())
     if preset not in presets:
-        raise typer.BadParameter(f"Unknown preset {preset!r}. Available: {', '.join(presets)}.")
+        message = f"Unknown preset {preset!r}. Available: {', '.join(presets)}."
+        raise typer.BadParameter(message, param_hint="--preset")
     options = presets[preset]
     changes = {name: value for name, value in sampling.items() if value is not None}
     return ChatOptions(
@@ -84,7 +85,7 @@ def parse_engine(text: str) -> EngineChoice:
     precision, _, kv_precision = rest.partition(":")
     if backend not in BACKENDS or precision not in PRECISIONS:
         raise typer.BadParameter(
-            f"{text!r} is not BACKEND:PRECISION. Backends: {', '.join(BACKENDS)}. "
+            f"{text!r} is not BACKEND:PRECISION, such as openvino:int8. Backends: {', '.join(BACKENDS)}. "
             f"Precisions: {', '.join(PRECISIONS)}."
         )
     return EngineChoice(backend, precision, kv_precision or "auto")

@@ -105,7 +105,7 @@ def export_conversation(
     except FileExistsError:
         _fail(f"{path} already exists. Add --force to overwrite it.")
     except (OSError, RuntimeError) as error:
-        _fail(f"{path} cannot be written: {error}")
+        _fail(f"{path} cannot be written: {error}. Choose another file with --to.")
 
 
 @conversations.command("rm")
@@ -127,7 +127,7 @@ def remove_conversation(
     try:
         path.unlink()
     except OSError as error:
-        _fail(f"{path} cannot be deleted: {error}")
+        _fail(f"{path} cannot be deleted: {error.strerror}.")
     typer.echo(f"Deleted “{title}”.")
 
 
@@ -144,7 +144,7 @@ def _path(which: str) -> Path:
         return Path(which)
     saved = _saved()
     if not 1 <= int(which) <= len(saved):
-        _fail(f"Conversation {which} does not exist; the list has {len(saved)}: trt-playground conversations ls")
+        _fail(f"There is no conversation {which}. List them with: trt-playground conversations ls")
     return saved[int(which) - 1].path
 
 
@@ -155,9 +155,9 @@ def _read(path: Path) -> Record:
     try:
         record = read_record(path)
     except OSError as error:
-        _fail(f"{path} cannot be read: {error}")
+        _fail(f"{path} cannot be read: {error.strerror}.")
     if not record.title:
-        _fail(f"{path} does not contain a conversation.")
+        _fail(f"{path} does not contain a conversation. Choose another file.")
     return record
 
 

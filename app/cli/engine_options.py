@@ -35,7 +35,7 @@ def with_options(
 def _calibrated(choices: tuple[EngineChoice, ...], file: Path) -> tuple[EngineChoice, ...]:
     if not any(calibrates(choice.backend, choice.precision) for choice in choices):
         supported = _backends_with("calibrates")
-        message = f"{_names(choices)} cannot use a text. Only quantised precisions of {supported} can."
+        message = f"{_names(choices)} cannot be calibrated. Only quantised precisions of {supported} can."
         raise typer.BadParameter(message, param_hint=CALIBRATION)
     with _as_bad_parameter(CALIBRATION):
         read_calibration(str(file))

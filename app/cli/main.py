@@ -128,7 +128,8 @@ def ask(
     checkpoint: Annotated[str, _CHECKPOINT] = "demo",
     context: Annotated[int, _CONTEXT] = 2048,
     max_tokens: Annotated[
-        int | None, typer.Option(help="Most tokens in the answer (default: the preset's).", min=1)
+        int | None,
+        typer.Option(help="Maximum length of the answer in tokens (default: the preset's).", min=1),
     ] = None,
     preset: Annotated[
         str,
@@ -154,7 +155,8 @@ def ask(
     Examples:
       trt-playground ask "What is a KV cache?" --engine openvino:int4
       trt-playground ask "Tell me a story." --preset Creative --seed 7
-      trt-playground ask "Hello" --engine tensorrt-llm:int4-awq --calibration notes.txt --gpus 2
+      trt-playground ask "Hi" --engine tensorrt-llm:int4-awq --gpus 2
+      trt-playground ask "Hi" --engine tensorrt-llm:fp8 --calibration texts.txt
     """
     import asyncio
 
