@@ -16,7 +16,7 @@ from engines.plan.hardware.hardware import Device
 
 
 class Navigation(App[None]):
-    """Opens each screen where it makes sense, and imports it only then: the first frame waits for its own."""
+    """Opens the screens. Each is imported when it is opened, so that the first frame loads only its own."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "help", "Help", id="app.help"),

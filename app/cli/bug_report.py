@@ -39,9 +39,8 @@ def write_report(file: Path, import_seconds: float) -> None:
     Raises:
         OSError: the file exists already, or cannot be written.
     """
-    with file.open(
-        "x", encoding="utf-8"
-    ) as sink:  # before the minutes of collecting, so that a bad path fails early
+    # Opened before the minutes of collecting, so that a bad path fails early.
+    with file.open("x", encoding="utf-8") as sink:
         try:
             text = redact("\n".join(_lines(import_seconds)) + "\n")
             sink.write(text)

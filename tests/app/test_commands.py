@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from textual.command import CommandInput, CommandList, CommandPalette
 from textual.pilot import Pilot
@@ -16,6 +18,7 @@ from tests.app.still import StillPlayground, chat_answered
 
 SCREENS = (ChatScreen, PrepareScreen)
 """Screens with commands; each command is chosen on the first that has it."""
+KEY = re.compile(r"\((F\d+|Ctrl\+\w)\)$")
 
 
 async def choose(pilot: Pilot[None], command: Command) -> None:
@@ -58,6 +61,21 @@ async def test_every_command_runs_from_the_palette(kind: type[Screen[None]]) -> 
                 messages = [toast.message for toast in app._notifications]
                 assert not [message for message in messages if "went wrong" in message], command.title
                 await back(pilot, screens)
+
+
+@pytest.mark.parametrize("kind", SCREENS, ids=lambda kind: kind.__name__)
+async def test_keys_in_the_palette_are_bound(kind: type[Screen[None]]) -> None:
+    """A key in the help of a command is bound on every screen that offers the command."""
+    app = StillPlayground("playground-dark", chosen=True)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await chat_answered(pilot)
+        if kind is PrepareScreen:
+            await pilot.press("f2")
+        await wait_until(pilot, lambda: isinstance(app.screen, kind))
+        await pilot.pause(0.2)
+        for command in COMMANDS:
+            key = KEY.search(command.help) if command.is_available(kind) else None
+            assert not key or key[1].lower() in app.screen.active_bindings, command.help
 
 
 def test_every_command_is_available_on_a_screen() -> None:

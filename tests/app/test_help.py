@@ -15,11 +15,11 @@ from tests.app.cli.test_main import run
 PROGRAM = "trt-playground"
 
 
-def walk(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield a command and all of its subcommands, each with the words that call it."""
-    yield words, command
+def walk(command: Any, arguments: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield a command and all of its subcommands, each with the arguments that call it."""
+    yield arguments, command
     for name, below in getattr(command, "commands", {}).items():
-        yield from walk(below, (*words, name))
+        yield from walk(below, (*arguments, name))
 
 
 COMMANDS = dict(walk(get_command(cli)))
@@ -32,14 +32,14 @@ def examples(help_text: str) -> list[list[str]]:
     return [shlex.split(line.partition(" | ")[0])[1:] for line in lines if line.startswith(f"{PROGRAM}")]
 
 
-def parse(words: list[str]) -> list[str]:
+def parse(arguments: list[str]) -> list[str]:
     """Parse a command line without running it and return the names of the commands.
 
     Raises:
         Exception: the error that the user would see.
     """
     command: Any = COMMANDS[()]
-    context = command.make_context(PROGRAM, list(words))
+    context = command.make_context(PROGRAM, list(arguments))
     names = []
     while rest := [*context._protected_args, *context.args]:
         name, command, rest = command.resolve_command(context, rest)
@@ -50,13 +50,13 @@ def parse(words: list[str]) -> list[str]:
     return names
 
 
-@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_a_command_has_examples_that_parse(words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+def test_a_command_has_examples_that_parse(arguments: tuple[str, ...]) -> None:
     """Examples show the command itself or one of its subcommands."""
-    shown = examples(COMMANDS[words].help)
+    shown = examples(COMMANDS[arguments].help)
     assert shown
     for example in shown:
-        assert tuple(parse(example))[: len(words)] == words
+        assert tuple(parse(example))[: len(arguments)] == arguments
 
 
 def test_invalid_examples_do_not_parse() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,7 @@ from app.screens.chat import ChatScreen
 from app.screens.conversations import ConversationsScreen
 from app.screens.export import ExportScreen, PathInput
 from app.screens.file import FileInput, FileScreen
-from app.screens.help import HelpScreen
+from app.screens.help import KEYS, HelpScreen
 from app.screens.name import NameScreen
 from app.screens.prepare import PrepareScreen
 from app.screens.sampling import SamplingScreen
@@ -153,6 +154,11 @@ def bound_classes() -> Iterator[type[DOMNode]]:
 def test_every_class_with_keys_has_a_place() -> None:
     """A screen or widget with new keys must be added above."""
     assert set(bound_classes()) == {place.bound for place in PLACES}
+
+
+def test_the_help_lists_every_function_key() -> None:
+    keys = {key for kind in bound_classes() for key, _ in Place(kind).bindings}
+    assert {key for key in keys if re.fullmatch(r"f\d+", key)} - {"f1"} <= {key.lower() for key, _ in KEYS}
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.bound.__name__)

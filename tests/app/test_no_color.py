@@ -26,7 +26,7 @@ def drawn(pilot: Pilot[None]) -> str:
     return pilot.app.export_screenshot()
 
 
-def words(picture: str) -> str:
+def shown_text(picture: str) -> str:
     """Return the text of the SVG, line by line."""
     lines: dict[str, str] = {}
     for line, text in re.findall(r"<text[^>]*line-(\d+)\)\">([^<]*)</text>", picture):
@@ -46,7 +46,7 @@ async def test_no_colour_and_both_sides_are_named(
         for found in set(re.findall(r"#[0-9a-f]{6}", picture)) - chrome:
             colour = Color.parse(found)
             assert max(colour.rgb) - min(colour.rgb) <= 2, found
-        text = words(picture)
+        text = shown_text(picture)
         if name != "settings":
             assert "Left" in text
             assert "Right" in text
@@ -59,8 +59,8 @@ async def test_no_colour_and_both_sides_are_named(
 async def test_a_checkbox_is_readable_without_colour(app: StillPlayground) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await SCREENS["settings"](pilot)
-        assert "[X]" in words(drawn(pilot))
+        assert "[X]" in shown_text(drawn(pilot))
         app.change_settings(panels=False)
         await pilot.pause(0.1)
-        assert "[X]" not in words(drawn(pilot))
-        assert "[ ]" in words(drawn(pilot))
+        assert "[X]" not in shown_text(drawn(pilot))
+        assert "[ ]" in shown_text(drawn(pilot))

@@ -29,9 +29,9 @@ class Terminal:
             "HOME": str(folder), "TERM": "xterm-256color", "COLORTERM": "truecolor", "HF_HUB_OFFLINE": "1",
             "LANG": "C.UTF-8", "PATH": os.environ["PATH"],
         }  # fmt: skip
-        words = ["env", "-i", *(f"{name}={value}" for name, value in environment.items()), *command]
+        argv = ["env", "-i", *(f"{name}={value}" for name, value in environment.items()), *command]
         size = ["-x", str(width), "-y", str(height)]
-        self._tmux("-f", os.devnull, "new-session", "-d", *size, shlex.join(words))
+        self._tmux("-f", os.devnull, "new-session", "-d", *size, shlex.join(argv))
         self._tmux("set-option", "-g", "remain-on-exit", "on")
 
     def keys(self, *keys: str) -> None:
@@ -90,8 +90,8 @@ class Terminal:
         for process in self.processes():
             process.kill()
 
-    def _tmux(self, *words: str) -> str:
-        command = ["tmux", "-S", str(self._socket), *words]
+    def _tmux(self, *argv: str) -> str:
+        command = ["tmux", "-S", str(self._socket), *argv]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 

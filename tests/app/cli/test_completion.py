@@ -31,8 +31,8 @@ def tab(line: str) -> list[str]:
     """Return the candidates in bash when Tab is pressed at the end of `line`."""
     script = PRESS_TAB.format(folder=Path(COMMAND).parent, line=line)
     environment = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
-    words = [str(shutil.which("bash")), "--norc", "-c", script]
-    done = subprocess.run(words, capture_output=True, text=True, check=True, env=environment)
+    command = [str(shutil.which("bash")), "--norc", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert done.stderr == ""
     return [word for word in done.stdout.split("\n") if word]
 
@@ -109,8 +109,8 @@ def test_titles_contain_no_shell_characters(conversation: None, shell: str) -> N
 def test_every_shell_has_a_script() -> None:
     for shell in ("bash", "zsh", "fish"):
         environment = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
-        words = [COMMAND, "--show-completion", shell]
-        done = subprocess.run(words, capture_output=True, text=True, check=True, env=environment)
+        command = [COMMAND, "--show-completion", shell]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
         assert "_TRT_PLAYGROUND_COMPLETE" in done.stdout
     assert run("--help").stdout.count("--install-completion") == 1
 

@@ -50,7 +50,7 @@ def test_options_reach_the_spec(text: Path) -> None:
 @pytest.mark.usefixtures("_two_gpus")
 def test_options_that_cannot_be_used_are_refused(text: Path, tmp_path: Path) -> None:
     (tmp_path / "short.txt").write_text("short")
-    for choices, calibration, gpus, words in (
+    for choices, calibration, gpus, expected in (
         (
             (PYTORCH,),
             text,
@@ -67,7 +67,7 @@ def test_options_that_cannot_be_used_are_refused(text: Path, tmp_path: Path) -> 
     ):
         with pytest.raises(typer.BadParameter) as caught:
             with_options(choices, calibration, gpus)
-        assert words in caught.value.message
+        assert expected in caught.value.message
 
 
 def test_a_missing_calibration_file_is_reported_before_a_worker_starts() -> None:

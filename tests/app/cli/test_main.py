@@ -29,8 +29,8 @@ def test_version() -> None:
 
 def test_ask_builds_answers_and_reuses(tiny: Path) -> None:
     """stdout has only the answer; the second call builds nothing; the store lists and deletes the engine."""
-    words = ("ask", "Hello", "-m", str(tiny), "--engine", "openvino:int8", "--max-tokens", "8")
-    first, second = run(*words), run(*words)
+    arguments = ("ask", "Hello", "-m", str(tiny), "--engine", "openvino:int8", "--max-tokens", "8")
+    first, second = run(*arguments), run(*arguments)
     assert first.returncode == second.returncode == 0
     assert first.stdout == second.stdout
     assert "tok/s" in first.stderr
@@ -52,17 +52,17 @@ def test_ask_with_presets_and_sampling(
     chat = ChatOptions("Be a pirate.", Sampling(temperature=1.5, max_tokens=6, seed=3, ignore_eos=True))
     save_settings(own_folders / "settings.toml", Settings(presets={"Pirate": chat}))
     monkeypatch.setenv("TRT_PLAYGROUND_CONFIG", str(own_folders / "settings.toml"))
-    words = ("ask", "Hello", "-m", str(tiny), "--preset")
-    first, again = run(*words, "Pirate"), run(*words, "Pirate")
-    other = run(*words, "Pirate", "--seed", "4", "--system", "")
+    arguments = ("ask", "Hello", "-m", str(tiny), "--preset")
+    first, again = run(*arguments, "Pirate"), run(*arguments, "Pirate")
+    other = run(*arguments, "Pirate", "--seed", "4", "--system", "")
     assert first.returncode == 0
     assert "6 tokens" in first.stderr
     assert first.stdout == again.stdout != other.stdout
-    assert "4 tokens" in run(*words, "Measure", "--max-tokens", "4", "--temperature", "0.5").stderr
-    unknown = run(*words, "Unknown")
+    assert "4 tokens" in run(*arguments, "Measure", "--max-tokens", "4", "--temperature", "0.5").stderr
+    unknown = run(*arguments, "Unknown")
     assert unknown.returncode == 2
     assert "Pirate" in unknown.stderr
-    assert run(*words, "Greedy", "--temperature", "-1").returncode == 2
+    assert run(*arguments, "Greedy", "--temperature", "-1").returncode == 2
 
 
 def test_ask_reports_a_bad_checkpoint(tmp_path: Path) -> None:

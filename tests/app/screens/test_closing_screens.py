@@ -24,6 +24,7 @@ SCREENS = (
     ("f4", SamplingScreen, ("escape", "f4")),
     ("f6", SettingsScreen, ("escape", "f6")),
     ("f8", StoreScreen, ("escape", "f8")),
+    ("f12", SupportScreen, ("escape", "f12")),
     ("ctrl+o", AttachScreen, ("escape",)),
 )
 

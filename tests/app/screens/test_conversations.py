@@ -67,14 +67,14 @@ def titles(app: Playground) -> list[str]:
     return [str(listed.get_option_at_index(index).prompt) for index in range(listed.option_count)]
 
 
-async def see(pilot: Pilot[None], *words: str) -> None:
-    """Wait until the list has exactly one entry for each of `words`, in this order."""
+async def see(pilot: Pilot[None], *texts: str) -> None:
+    """Wait until the list has exactly one entry for each of `texts`, in this order."""
     app = pilot.app
     assert isinstance(app, Playground)
 
     def seen() -> bool:
         listed = titles(app) if isinstance(app.screen, ConversationsScreen) else ["nothing"]
-        return len(listed) == len(words) and all(map(str.__contains__, listed, words))
+        return len(listed) == len(texts) and all(map(str.__contains__, listed, texts))
 
     await wait_until(pilot, seen)
 

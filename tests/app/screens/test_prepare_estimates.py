@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 from textual.widgets import DataTable, Input, Select, Static
 
-from app.cli.main import doctor
+from app.cli import doctor
 from app.playground import Playground
 from app.screens.prepare import PrepareScreen
 from app.screens.support import SupportScreen

@@ -107,7 +107,7 @@ async def test_unusable_calibration_texts_are_refused(text: Path) -> None:
         await pilot.press("c")
         await wait_until(pilot, lambda: isinstance(app.screen, CalibrationScreen))
         screen, field = app.screen, app.screen.query_one(Input)
-        for path, words in (
+        for path, expected in (
             (str(text.parent), "It is a folder"),
             ("~/none.txt", "There is no such file"),
             ("~/short.txt", "5 characters"),
@@ -116,7 +116,7 @@ async def test_unusable_calibration_texts_are_refused(text: Path) -> None:
             await pilot.pause(0.2)
             await pilot.press("enter")
             note = screen.query_one("#file-note", Static)
-            await wait_until(pilot, lambda note=note, words=words: words in str(note.content))  # type: ignore[misc]
+            await wait_until(pilot, lambda note=note, expected=expected: expected in str(note.content))  # type: ignore[misc]
         field.value = "~/mine [1].txt"
         await pilot.pause(0.2)
         await pilot.press("enter")

@@ -58,15 +58,15 @@ async def test_the_count_while_typing_is_the_size_of_the_prompt(settings: Settin
         await until_ready(pilot)
         await wait_until(pilot, lambda: bool(counter(pilot)))  # without another key press
         for text in ("Hello", "And now?"):
-            words = await counted(pilot, text)
+            count = await counted(pilot, text)
             await pilot.press("enter")
             await until_answered(pilot)
             left, right = (side.conversation.turns[-1] for side in app.sides)
             assert left.prompt == text
             if left.prompt_tokens == right.prompt_tokens:
-                assert words == f"{left.prompt_tokens} of 512 tokens"
+                assert count == f"{left.prompt_tokens} of 512 tokens"
             else:
-                assert words == f"left {left.prompt_tokens}, right {right.prompt_tokens} of 512 tokens"
+                assert count == f"left {left.prompt_tokens}, right {right.prompt_tokens} of 512 tokens"
             assert counter(pilot) == ""
 
 

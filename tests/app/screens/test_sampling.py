@@ -44,7 +44,7 @@ def entry(screen: SamplingScreen, side: str, name: str) -> Input:
     return screen.form(side).query_one(f".{name}", Input)
 
 
-def words(screen: SamplingScreen, name: str) -> str:
+def text_of(screen: SamplingScreen, name: str) -> str:
     return str(screen.query_one(name, Static).content)
 
 
@@ -75,7 +75,7 @@ async def test_every_field_of_one_side_is_saved(own_folders: Path) -> None:
         form.query_one(".stop", TextArea).load_text("User:\n\\n\\n")
         form.query_one(AsciiCheckbox).toggle()
         await pilot.pause()
-        assert "sides differ" in words(screen, "#sampling-state")
+        assert "sides differ" in text_of(screen, "#sampling-state")
         assert chosen(screen, "right") is Select.NULL
         await pilot.press("escape")
         await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
@@ -95,13 +95,13 @@ async def test_invalid_values_are_reported_and_not_applied() -> None:
         field = entry(screen, "left", "temperature")
         field.focus()
         await pilot.pause()
-        assert "greedy" in words(screen, "#sampling-meaning")
+        assert "greedy" in text_of(screen, "#sampling-meaning")
         await pilot.press("ctrl+u", *"250")
         await pilot.pause()
         problems = screen.form("left").query_one(".form-problems", Static)
         assert "Temperature: write a number from 0 to 100." in str(problems.content)
         assert problems.display
-        assert "from 0 to 100" in words(screen, "#sampling-meaning")  # also if the form is cut off
+        assert "from 0 to 100" in text_of(screen, "#sampling-meaning")  # also if the form is cut off
         assert field.has_class("-wrong")
         assert app.settings.left_chat.sampling.temperature == 25.0  # the last valid value
         await pilot.press("ctrl+u", *"1.5")
@@ -159,7 +159,7 @@ async def test_same_on_both_sides_and_reset() -> None:
         await pilot.pause()
         assert app.settings.left_chat == app.settings.right_chat == WARM
         assert entry(screen, "left", "temperature").value == "0.8"
-        assert "asked alike" in words(screen, "#sampling-state")
+        assert "asked alike" in text_of(screen, "#sampling-state")
         await pilot.press("ctrl+r")
         await pilot.pause()
         assert app.settings.right_chat == ChatOptions()

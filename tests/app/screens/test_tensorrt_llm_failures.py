@@ -41,15 +41,15 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[Playground, Pilot[No
         yield app, pilot
 
 
-async def failed(pilot: Pilot[None], *words: str) -> None:
-    """Wait until the left card shows `words`: what happened, and what to do next."""
+async def failed(pilot: Pilot[None], *texts: str) -> None:
+    """Wait until the left card shows `texts`: what happened, and what to do next."""
     app = pilot.app
     assert isinstance(app, Playground)
     await wait_until(pilot, lambda: app.left.phase is Phase.FAILED)
     await wait_until(pilot, lambda: failure(app, "left") != "")
     shown = failure(app, "left")
     print(shown)
-    for one in words:
+    for one in texts:
         assert one in shown
     assert app.right.phase is not Phase.FAILED
 
@@ -79,7 +79,7 @@ async def test_starts_that_fail_one_after_the_other(tiny: Path, monkeypatch: pyt
             pilot, "has not ended within 2 s: MPI usually hangs like this.", "trt-playground env check"
         )
         monkeypatch.setenv("TRT_PLAYGROUND_IMPORT_SECONDS", "120")
-        for failure_name, words, next_step in (
+        for failure_name, texts, next_step in (
             ("libmpi", "TensorRT-LLM needs MPI, and its library is not found.", "libopenmpi-dev"),
             (
                 "no-slots",
@@ -90,7 +90,7 @@ async def test_starts_that_fail_one_after_the_other(tiny: Path, monkeypatch: pyt
         ):
             monkeypatch.setenv(FAILURE, failure_name)
             await restart(pilot)
-            await failed(pilot, words, next_step)
+            await failed(pilot, texts, next_step)
         monkeypatch.delenv(FAILURE)
         await restart(pilot)
         await until_ready(pilot)
@@ -145,8 +145,8 @@ async def test_an_engine_of_another_gpu_or_release(tiny: Path, monkeypatch: pyte
         described = json.loads(config.read_text())
         config.write_text(json.dumps(described | {"version": "1.2.0"}))
         await restart(pilot)
-        words = "The engine was built by TensorRT-LLM 1.2.0, and 1.2.1 is installed."
-        await failed(pilot, words, remedy)
+        texts = "The engine was built by TensorRT-LLM 1.2.0, and 1.2.1 is installed."
+        await failed(pilot, texts, remedy)
 
 
 async def test_another_release_or_gpu_rebuilds(environment: Path, tiny: Path) -> None:
