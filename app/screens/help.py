@@ -15,7 +15,7 @@ KEYS = (
     ("Ctrl+J", "new line in the prompt"),
     ("Up, Down", "recall earlier prompts"),
     ("Ctrl+O", "attach a text file to the prompt"),
-    ("Shift+Tab", "go to the attachments: Del removes one, Enter turns a paste back into text"),
+    ("Shift+Tab", "go to the attachments: Del removes one, Enter pastes it as text"),
     ("Esc", "stop the answers; on Prepare: cancel the build, or go back"),
     ("Ctrl+R", "regenerate the last answer"),
     ("Ctrl+L", "start a new conversation; the old one stays under F3"),
