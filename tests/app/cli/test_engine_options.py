@@ -21,7 +21,7 @@ FP8, PYTORCH = EngineChoice("tensorrt-llm", "fp8"), EngineChoice("pytorch", "fp3
 def text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A text long enough for calibration, in the home folder."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / "mine.txt").write_text("What users ask. " * 100)
+    (tmp_path / "mine.txt").write_text("What people really ask. " * 100)
     return tmp_path / "mine.txt"
 
 

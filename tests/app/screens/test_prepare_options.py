@@ -31,7 +31,7 @@ FP8, PYTORCH = EngineChoice("tensorrt-llm", "fp8"), EngineChoice("pytorch", "fp3
 CHOSEN = Settings(context=512, chosen=False, welcomed=True, left=FP8, right=PYTORCH)
 """With the demo checkpoint, which has two KV heads."""
 PROBLEM = "Left: The calibration text mine [1].txt cannot be used"
-ENOUGH = "What users ask. " * 100
+ENOUGH = "What people really ask. " * 100
 
 
 @pytest.fixture(autouse=True)
