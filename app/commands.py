@@ -1,4 +1,4 @@
-"""The command palette as one table: title, help, action, and the screen that has it."""
+"""The commands of the palette as one table: title, help and action."""
 
 from __future__ import annotations
 
@@ -17,69 +17,54 @@ class Command:
     title: str
     help: str
     action: str
-    """As in a binding."""
-    screen: str = ""
-    """Class name of the screen that has the action; empty for the app's own."""
+    """As in a binding: `app.` for the app's actions, `screen.` for those of the current screen."""
+
+    def is_available(self, screen: type[Screen[Any]]) -> bool:
+        """Return whether the app has the action, or this kind of screen."""
+        owner, _, name = self.action.partition(".")
+        return owner == "app" or hasattr(screen, f"action_{name}")
+
+
+def _opens(title: str, help_text: str, screen: str) -> Command:
+    return Command(title, help_text, f"app.open('{screen}')")
 
 
 COMMANDS = (
-    Command(
-        "engine: Prepare engines",
-        "Choose a checkpoint and a precision for each side (F2)",
-        "app.open('prepare')",
-    ),
-    Command(
-        "engine: What runs here",
-        "Every precision with every backend, and why not (F12)",
-        "app.open('support')",
-    ),
+    _opens("engine: Prepare engines", "Choose a checkpoint and a precision per side (F2)", "prepare"),
+    _opens("engine: Backend support", "Which precisions each backend runs here, and why not (F12)", "support"),
     Command(
         "engine: Measure memory bandwidth",
-        "For the ceiling of decode speed (F5)",
+        "Sets the upper bound of decode speed in the estimates (F5)",
         "screen.measure",
-        "PrepareScreen",
     ),
     Command(
         "engine: Calibration text",
-        "A file of yours that quantising is calibrated with (C in a side)",
+        "Choose the text that quantisation is calibrated with (C in a precision list)",
         "screen.calibration",
-        "PrepareScreen",
     ),
-    Command(
-        "engine: Restart failed engines", "Start dead engines again (F9)", "screen.restart", "ChatScreen"
-    ),
-    Command("engine: Swap sides", "Let left and right change places (Ctrl+X)", "screen.swap", "ChatScreen"),
-    Command("chat: Stop answering", "End the answers within one step (Esc)", "screen.stop", "ChatScreen"),
-    Command("chat: Regenerate", "Answer the last prompt again (Ctrl+R)", "screen.regenerate", "ChatScreen"),
-    Command(
-        "chat: Edit the last prompt", "Change it, ask again (E in a side)", "screen.edit_last", "ChatScreen"
-    ),
-    Command("chat: Clear", "Forget the conversation on both sides (Ctrl+L)", "screen.clear", "ChatScreen"),
-    Command("chat: Copy last answer", "Copy it to the clipboard (Ctrl+Y)", "screen.copy", "ChatScreen"),
-    Command(
-        "chat: Attach a file", "A text file goes with the prompt (Ctrl+O)", "screen.attach", "ChatScreen"
-    ),
-    Command("chat: Change timing mode", "Together, or in turn (Ctrl+T)", "screen.timing", "ChatScreen"),
-    Command(
-        "view: Show or hide panels", "Speed, memory, KV cache, device (Ctrl+G)", "screen.panels", "ChatScreen"
-    ),
-    Command(
-        "chat: Conversations", "Search, reopen, rename, export, delete (F3)", "app.open('conversations')"
-    ),
-    Command("chat: Export conversation", "As Markdown or JSON", "screen.export", "ChatScreen"),
-    Command(
-        "chat: Sampling", "System prompt, sampling and presets of each side (F4)", "app.open('sampling')"
-    ),
-    Command("view: Settings", "Theme, timing, panels, context (F6)", "app.open('settings')"),
-    Command("engine: Engine store", "See and delete built engines (F8)", "app.open('store')"),
-    Command("help: Help", "Keys and words (F1)", "app.open('help')"),
+    Command("engine: Restart failed engines", "Start failed engines again (F9)", "screen.restart"),
+    Command("engine: Swap sides", "Exchange left and right (Ctrl+X)", "screen.swap"),
+    Command("chat: Stop answering", "Stop both answers at the next token (Esc)", "screen.stop"),
+    Command("chat: Regenerate", "Answer the last prompt again (Ctrl+R)", "screen.regenerate"),
+    Command("chat: Edit the last prompt", "Change it and send it again (E in a side)", "screen.edit_last"),
+    Command("chat: Clear", "Start a new conversation; this one stays under F3 (Ctrl+L)", "screen.clear"),
+    Command("chat: Copy last answer", "Copy it to the clipboard (Ctrl+Y)", "screen.copy"),
+    Command("chat: Attach a file", "Send a text file with the prompt (Ctrl+O)", "screen.attach"),
+    Command("chat: Change timing mode", "Answer in turn or together (Ctrl+T)", "screen.timing"),
+    Command("view: Show or hide panels", "Speed, memory, KV cache, device (Ctrl+G)", "screen.panels"),
+    _opens("chat: Conversations", "Search, reopen, rename, export, delete (F3)", "conversations"),
+    Command("chat: Export conversation", "Save it as Markdown or JSON", "screen.export"),
+    _opens("chat: Sampling", "System prompt, sampling and presets of each side (F4)", "sampling"),
+    _opens("view: Settings", "Theme, timing, panels, context window (F6)", "settings"),
+    _opens("engine: Engine store", "List and delete built engines (F8)", "store"),
+    _opens("help: Help", "Keys and terms (F1)", "help"),
 )
 
 
 def commands(app: App[Any], screen: Screen[Any]) -> Iterable[SystemCommand]:
-    """The commands that make sense on `screen`."""
+    """Yield the commands that are available on `screen`."""
     for command in COMMANDS:
-        if command.screen in ("", type(screen).__name__):
+        if command.is_available(type(screen)):
             yield SystemCommand(
                 command.title, command.help, lambda action=command.action: app.run_action(action, screen)
             )

@@ -1,4 +1,4 @@
-"""One question without the terminal UI: the answer goes to stdout, everything else to stderr."""
+"""`trt-playground ask`: one prompt without the app; the answer on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ from engines.worker import protocol
 
 
 async def run_once(spec: EngineSpec, question: str, options: ChatOptions) -> int:
-    """Open the engine, ask, and print the answer. Returns the exit code."""
+    """Build or load the engine, print its answer and timing, and close the engine.
+
+    Returns:
+        The exit code: 0, or 1 if the engine cannot be used or the answer failed; the reason is on stderr.
+    """
     side = Side("ask")
     engine = EngineLifecycle(side, EngineStore(engine_store()), log_folder(), on_build=_print_step)
     try:
@@ -33,7 +37,7 @@ async def run_once(spec: EngineSpec, question: str, options: ChatOptions) -> int
         if turn.error or turn.timing is None:
             return 1
         timing = turn.timing
-        _report(
+        _print_status(
             f"{side.title}: TTFT {seconds_text(timing.ttft)}, {rate_text(timing.decode_rate)}, "
             f"{timing.tokens} tokens, {turn.reason}"
         )
@@ -44,17 +48,17 @@ async def run_once(spec: EngineSpec, question: str, options: ChatOptions) -> int
 
 def _print_step(_: Side, step: Step | None) -> None:
     if isinstance(step, protocol.Stage):
-        _report(f"{step.name} ({step.index} of {step.of})")
+        _print_status(f"{step.name} ({step.index} of {step.of})")
     elif isinstance(step, protocol.Log):
-        _report(step.line)
+        _print_status(step.line)
 
 
 def _print(event: protocol.Event) -> None:
     if isinstance(event, protocol.Chunk):
         print(displayable(event.text), end="", flush=True)
     elif isinstance(event, protocol.Error):
-        _report(f"{event.message} {event.hint}".strip())
+        _print_status(f"{event.message} {event.hint}".strip())
 
 
-def _report(line: str) -> None:
+def _print_status(line: str) -> None:
     print(displayable(line), file=sys.stderr)

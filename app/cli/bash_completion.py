@@ -1,7 +1,9 @@
-"""Completion for bash that gets past a colon: `--left openvino:` is three words for bash, and one for us."""
+"""Bash completion of words with a colon: bash splits `openvino:int8` into three words, Typer expects one."""
 
 from __future__ import annotations
 
+# Typer has no public way to replace one shell's script, so pyproject.toml pins the release that this is
+# tested with.
 from typer import _completion_shared
 
 SCRIPT = r"""
@@ -10,7 +12,7 @@ SCRIPT = r"""
     typed="${line##*[[:space:]]}"
     mapfile -t COMPREPLY < <(env %(autocomplete_var)s=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args \
         _TYPER_COMPLETE_ARGS="$line" "$1" 2>/dev/null | cut -f1)
-    # Bash replaces only what stands behind the last colon.
+    # Bash replaces only the part after the last colon.
     typed="${typed##*=}"
     if [[ $typed == *:* && $COMP_WORDBREAKS == *:* ]]; then
         head="${typed%%"${typed##*:}"}"
@@ -20,9 +22,9 @@ SCRIPT = r"""
 
 complete -o default -F %(complete_func)s %(prog_name)s
 """
-"""Asks as fish does: with the line as it was typed. The words that bash would give are cut at colons."""
+"""Uses Typer's protocol for fish, which passes the line as typed; the one for bash splits it at colons."""
 
 
 def install() -> None:
-    """Let `--install-completion` and `--show-completion` give this script to bash."""
+    """Replace Typer's bash script, which `--install-completion` and `--show-completion` print."""
     _completion_shared._completion_scripts["bash"] = SCRIPT

@@ -1,4 +1,4 @@
-"""`doctor --report`: one text file that may be attached to a bug report."""
+"""`doctor --report`: one text file to attach to a bug report."""
 
 from __future__ import annotations
 
@@ -21,25 +21,26 @@ from app.state.settings.settings import ChatOptions, Settings, SettingsError, lo
 from engines.build.store import EngineStore
 
 LOG_LINES = 80
-"""Of each log, its last."""
+"""Number of lines from the end of each log."""
 LOG_BYTES = 64 * 1024
 INTRODUCTION = """\
 trt-playground {version}, {time:%Y-%m-%d %H:%M} UTC
 
 For a bug report. Home folders, the names of user and machine, and what looks like a token or a password
-have been taken out; prompts and answers are not in it. Read it before you send it."""
+have been redacted; it contains no prompts or answers. Read it before you send it."""
 
 
 def write_report(file: Path, import_seconds: float) -> None:
-    """Write the report; a file that is there is left alone.
+    """Write the report to a new file.
 
     Args:
-        import_seconds: how long the import of an environment's library may take.
+        import_seconds: Time limit for importing the library of each environment.
 
     Raises:
-        OSError: the file is there already, or cannot be written.
+        OSError: the file exists already, or cannot be written.
     """
-    with file.open("x", encoding="utf-8") as sink:  # first: minutes of looking must not end in a refusal
+    # Opened before the minutes of collecting, so that a bad path fails early.
+    with file.open("x", encoding="utf-8") as sink:
         try:
             text = redact("\n".join(_lines(import_seconds)) + "\n")
             sink.write(text)
@@ -56,26 +57,27 @@ def _lines(import_seconds: float) -> Iterator[str]:
         yield from ("", f"## env check {environment.name}", "", *lines)
     yield from ("", "## engines ls", "", *engine_lines(EngineStore(paths.engine_store())))
     yield from ("", "## settings", "", *_settings())
-    for log in sorted(paths.log_folder().glob("*.log"), key=lambda one: one.stat().st_mtime):
-        yield from ("", f"## {log.name}, its last {LOG_LINES} lines", "", *_tail(log))
+    for log in sorted(paths.log_folder().glob("*.log"), key=lambda log: log.stat().st_mtime):
+        yield from ("", f"## {log.name}, last {LOG_LINES} lines", "", *_tail(log))
 
 
 def _settings() -> list[str]:
-    """Without what the user has written to a model."""
+    """Return the settings as TOML lines, without system prompts, stop sequences and presets."""
     try:
         settings = load_settings(paths.settings_file())
     except SettingsError as error:
         return [str(error)]
-    bare = msgspec.structs.replace(
+    redacted = msgspec.structs.replace(
         settings,
-        left_chat=_unwritten(settings.left_chat),
-        right_chat=_unwritten(settings.right_chat),
+        left_chat=_without_texts(settings.left_chat),
+        right_chat=_without_texts(settings.right_chat),
         presets=Settings().presets,
     )
-    return msgspec.toml.encode(bare).decode().splitlines()
+    return msgspec.toml.encode(redacted).decode().splitlines()
 
 
-def _unwritten(options: ChatOptions) -> ChatOptions:
+def _without_texts(options: ChatOptions) -> ChatOptions:
+    """Return the options with the system prompt replaced by its length, and without stop sequences."""
     length = len(options.system_prompt)
     return ChatOptions(f"{length} characters" if length else "", replace(options.sampling, stop=()))
 
@@ -86,4 +88,4 @@ def _tail(log: Path) -> list[str]:
             source.seek(max(0, log.stat().st_size - LOG_BYTES))
             return source.read().decode("utf-8", errors="replace").splitlines()[-LOG_LINES:]
     except OSError as error:
-        return [f"It cannot be read: {error}"]
+        return [f"The log cannot be read: {error}"]

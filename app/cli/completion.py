@@ -1,22 +1,20 @@
-"""What the shell may complete behind an option: names that this machine has, read without any library.
+"""Values that shells complete for options: checkpoints, engines, presets and conversations on this machine.
 
-It runs at each Tab, so it imports little: never Textual or an engine's libraries.
+Each function runs at every press of Tab, so it imports little: neither Textual nor the libraries of backends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 CONVERSATIONS = 20
-"""So many of the newest are offered: of each, the file is read for its title."""
+"""Number of recent conversations that are offered; each one's file is read for its title."""
 _SAFE = frozenset(" .,-_?!+")
 
 Choices = list[tuple[str, str]]
-"""Values, each with a few words on it for the shells that show them."""
+"""Values, each with a short description for the shells that show one."""
 
 
 def checkpoints() -> Choices:
-    """The demo and what the hub cache holds; where nothing of it fits, shells complete folders."""
+    """Return the demo and the checkpoints of the hub cache; shells complete folders if none matches."""
     from app.state.settings.settings import DEMO
     from engines.plan.checkpoint.hub_cache import hub_cache_checkpoints, hub_cache_folder
 
@@ -25,22 +23,22 @@ def checkpoints() -> Choices:
 
 
 def engines() -> Choices:
-    """Every BACKEND:PRECISION that some device runs."""
+    """Return every BACKEND:PRECISION that runs on at least one kind of device."""
     from engines.backends.registry import BACKENDS
     from engines.plan.precision import PRECISIONS
     from engines.plan.support import RULES
 
-    runs = {(rule.backend, rule.precision) for rule in RULES if rule.support.state != "unavailable"}
+    supported = {(rule.backend, rule.precision) for rule in RULES if rule.support.state != "unavailable"}
     return [
         (f"{backend}:{name}", _plain(f"{entry.title} {precision.title}"))
         for backend, entry in BACKENDS.items()
         for name, precision in PRECISIONS.items()
-        if runs & {(backend, name), (backend, "*")}
+        if supported & {(backend, name), (backend, "*")}
     ]
 
 
 def presets() -> Choices:
-    """Ours and the user's; a name that a shell would have to quote is left out."""
+    """Return the built-in and the user's presets, without names that would need quoting in a shell."""
     from app.state.settings.paths import settings_file
     from app.state.settings.presets import PRESETS, all_presets
     from app.state.settings.settings import Settings, SettingsError, load_settings
@@ -54,23 +52,23 @@ def presets() -> Choices:
 
 
 def environments() -> Choices:
-    """The backends that have an environment of their own."""
+    """Return the backends that run in a separate environment, with the package it contains."""
     from engines.environments.recipe import RECIPES
 
     return [(name, recipe.package.replace("==", " ")) for name, recipe in RECIPES.items()]
 
 
 def built_engines() -> Choices:
-    """The fingerprints of the engine store."""
+    """Return the fingerprints of the engines in the store."""
     from app.state.settings.paths import engine_store
     from engines.build.store import EngineStore
 
     entries = EngineStore(engine_store()).entries()
-    return [(one.fingerprint, _plain(f"{one.spec.backend} {one.spec.precision}")) for one in entries]
+    return [(entry.fingerprint, _plain(f"{entry.spec.backend} {entry.spec.precision}")) for entry in entries]
 
 
 def conversations() -> Choices:
-    """The numbers of the newest conversations, with their titles."""
+    """Return the numbers of the most recent conversations, with their titles."""
     from app.state.conversation.saved_conversations import saved_conversations
     from app.state.settings.paths import conversation_folder
 
@@ -79,9 +77,8 @@ def conversations() -> Choices:
 
 
 def _plain(text: str) -> str:
-    """Only what means nothing to any shell: a title may have been pasted from anywhere."""
-    return "".join(_kept(text)).strip()
+    """Return the text with characters that could mean something to a shell replaced by spaces.
 
-
-def _kept(text: str) -> Iterable[str]:
-    return (one if one.isalnum() or one in _SAFE else " " for one in text)
+    zsh evaluates completions, and a title may contain pasted text.
+    """
+    return "".join(char if char.isalnum() or char in _SAFE else " " for char in text).strip()

@@ -1,4 +1,4 @@
-"""`trt-playground conversations`: the saved conversations without the screen."""
+"""`trt-playground conversations`: list, show, export and delete saved conversations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from app.state.conversation.saved_conversations import SavedConversation
 
 conversations = typer.Typer(
-    help="""The saved conversations; without a command: list them, newest first.
+    help="""List, show, export and delete saved conversations. Without a command, list them, newest first.
 
     Examples:
       trt-playground conversations
@@ -25,23 +25,24 @@ conversations = typer.Typer(
 Which = Annotated[
     str,
     typer.Argument(
-        help="Its number in the list, 1 is the newest; or its file.", autocompletion=completion.conversations
+        help="Number in the list (1 is the newest), or path of the file.",
+        autocompletion=completion.conversations,
     ),
 ]
 
 
 @conversations.callback()
 def list_by_default(context: typer.Context) -> None:
-    """List the saved conversations, newest first, or do something with one of them."""
+    """List the saved conversations, newest first, unless a command follows."""
     if context.invoked_subcommand is None:
         list_conversations("")
 
 
 @conversations.command("ls")
 def list_conversations(
-    search: Annotated[str, typer.Argument(help="Only those in which all these words were said.")] = "",
+    search: Annotated[str, typer.Argument(help="Only conversations that contain all these words.")] = "",
 ) -> None:
-    """List the saved conversations, newest first; `trt-playground --continue` goes on with the first.
+    """List the saved conversations, newest first; `trt-playground --continue` reopens the first.
 
     Examples:
       trt-playground conversations ls
@@ -53,15 +54,16 @@ def list_conversations(
     from app.state.side.pacing import displayable
 
     every = _saved()
-    for one in matching(every, search):
-        changed = datetime.fromtimestamp(one.changed).astimezone().strftime("%Y-%m-%d %H:%M")
-        title = displayable(one.title[:60])
-        typer.echo(f"{every.index(one) + 1:>3}  {changed}  {one.turns:>3} turns  {title}\n     {one.path}")
+    for saved in matching(every, search):
+        number = every.index(saved) + 1
+        changed = datetime.fromtimestamp(saved.changed).astimezone().strftime("%Y-%m-%d %H:%M")
+        title = displayable(saved.title[:60])
+        typer.echo(f"{number:>3}  {changed}  {saved.turns:>3} turns  {title}\n     {saved.path}")
 
 
 @conversations.command("show")
 def show_conversation(which: Which = "1") -> None:
-    """Print a conversation as Markdown: both sides, with their figures.
+    """Print a conversation as Markdown: both sides, with the timing of every answer.
 
     Examples:
       trt-playground conversations show
@@ -76,37 +78,41 @@ def show_conversation(which: Which = "1") -> None:
 def export_conversation(
     which: Which = "1",
     to: Annotated[
-        str | None, typer.Option(help="The file: .md for reading, .json with every version and token.")
+        str | None,
+        typer.Option(
+            help="Output file: .md for reading, .json with all versions and tokens. Default: a new file in "
+            "your documents folder."
+        ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="JSON where --to names no file.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Write JSON if --to is not given.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Write a conversation as Markdown or JSON, to the folder of documents unless --to says otherwise.
+    """Export a conversation as Markdown or JSON.
 
     Examples:
       trt-playground conversations export 1
-      trt-playground conversations export 2 --to talk.json
+      trt-playground conversations export 2 --to chat.json
     """
     from app.state.conversation.export import free_path, problem, write_export
     from app.state.settings.paths import document_folder
 
     record = _read(_path(which))
     path = to or str(free_path(document_folder(), record.title, ".json" if json else ".md"))
-    if wrong := problem(path):
-        raise typer.BadParameter(f"{path!r}: {wrong}")
+    if why := problem(path):
+        raise typer.BadParameter(f"{path!r}: {why}")
     try:
         typer.echo(f"Exported to {write_export(record, path, replace=force)}")
-    except FileExistsError as error:
-        _refuse(f"{error} --force replaces it.")
+    except FileExistsError:
+        _fail(f"{path} already exists. Add --force to overwrite it.")
     except (OSError, RuntimeError) as error:
-        _refuse(f"It cannot be written: {error}")
+        _fail(f"{path} cannot be written: {error}. Choose another file with --to.")
 
 
 @conversations.command("rm")
 def remove_conversation(
-    which: Which, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
+    which: Which, yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False
 ) -> None:
-    """Delete a conversation for good.
+    """Delete a conversation permanently.
 
     Examples:
       trt-playground conversations rm 3
@@ -117,11 +123,11 @@ def remove_conversation(
     path = _path(which)
     title = displayable(_read(path).title)
     if not yes:
-        typer.confirm(f"Delete “{title}” for good?", abort=True)
+        typer.confirm(f"Delete “{title}” permanently?", abort=True)
     try:
         path.unlink()
     except OSError as error:
-        _refuse(f"It cannot be deleted: {error}")
+        _fail(f"{path} cannot be deleted: {error.strerror}.")
     typer.echo(f"Deleted “{title}”.")
 
 
@@ -133,28 +139,28 @@ def _saved() -> list[SavedConversation]:
 
 
 def _path(which: str) -> Path:
-    """The file of a number in the list, or the file that was named."""
+    """Return the file of a conversation, which is given as its number in the list or as a path."""
     if not which.isdecimal():
         return Path(which)
     saved = _saved()
     if not 1 <= int(which) <= len(saved):
-        _refuse(f"There is no conversation {which}. `trt-playground conversations` lists {len(saved)}.")
+        _fail(f"There is no conversation {which}. List them with: trt-playground conversations ls")
     return saved[int(which) - 1].path
 
 
 def _read(path: Path) -> Record:
-    """What a file holds; one without a turn is no conversation."""
+    """Read a conversation; exit with a message if the file cannot be read or has no turns."""
     from app.state.conversation.conversation_file import read_record
 
     try:
         record = read_record(path)
     except OSError as error:
-        _refuse(f"It cannot be read: {error}")
+        _fail(f"{path} cannot be read: {error.strerror}.")
     if not record.title:
-        _refuse(f"{path} holds no conversation.")
+        _fail(f"{path} does not contain a conversation. Choose another file.")
     return record
 
 
-def _refuse(why: str) -> NoReturn:
-    typer.echo(why, err=True)
+def _fail(message: str) -> NoReturn:
+    typer.echo(message, err=True)
     raise typer.Exit(1)

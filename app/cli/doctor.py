@@ -1,4 +1,4 @@
-"""What this machine has, and what can run on it: for `trt-playground doctor`, and for bug reports."""
+"""`trt-playground doctor`: hardware, libraries and backend support of this machine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PACKAGES = ("trt-playground", "textual", "rich", "transformers", "torch", "openv
 
 
 async def report() -> list[str]:
-    """The lines of the report."""
+    """Collect the lines of the report; starts one worker per backend."""
     found = devices()
     known = await asyncio.to_thread(known_environments, named_in_settings())
     register_all(known)
@@ -46,7 +46,11 @@ def _machine(found: list[Device]) -> Iterator[str]:
         capability = device.compute_capability
         extra = f", compute capability {capability[0]}.{capability[1]}" if capability else ""
         speed = read_bandwidth(device) or device.bandwidth
-        reads = f", reads {speed / 1e9:.3g} GB/s" if speed else ", bandwidth not measured (F5 on Prepare)"
+        reads = (
+            f", reads {speed / 1e9:.3g} GB/s"
+            if speed
+            else ", memory bandwidth not measured (press F5 on the Prepare screen)"
+        )
         yield f"{device.name}: {device.title}, {memory}{extra}{reads}"
     if len(found) == 1:
         yield "no NVIDIA GPU found"
@@ -61,16 +65,19 @@ def _folders() -> Iterator[str]:
 
 
 def _environments(found: list[Environment]) -> list[str]:
-    """Those that there are, and for those that there are not what would stand in their way."""
+    """Return the environments, and for each missing one the checks that creating it would start with."""
     root = paths.environment_folder()
     lines = environment_lines(found)
     for name in RECIPES.keys() - {one.name for one in found}:
-        lines += [f"an environment for {name} would need:", *finding_lines(preflight(RECIPES[name], root))]
+        lines += [
+            f"no environment for {name}; checks for creating one:",
+            *finding_lines(preflight(RECIPES[name], root)),
+        ]
     return lines
 
 
 async def _backend(name: str, found: list[Device]) -> list[str]:
-    """Ask a worker what the backend can do; whatever happens there becomes a line here."""
+    """Ask a worker for the backend's versions; any error becomes a line of the report."""
     title = BACKENDS[name].title
     precisions = [line for device in found for line in _precisions(name, device)]
     try:
@@ -91,7 +98,7 @@ async def _backend(name: str, found: list[Device]) -> list[str]:
 
 
 def _precisions(backend: str, device: Device) -> Iterator[str]:
-    """The table of *What runs here*, with its sources."""
+    """Return the states of the Backend support screen, with reason and source."""
     for precision in PRECISIONS:
         found, row = support(backend, precision, device), rule(backend, precision, device)
         reason = f"{found.reason} {found.remedy}".strip()

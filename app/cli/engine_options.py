@@ -1,4 +1,4 @@
-"""`--calibration` and `--gpus`: options of engines, checked before anything starts."""
+"""The options `--calibration` and `--gpus`, checked before a worker starts."""
 
 from __future__ import annotations
 
@@ -21,50 +21,53 @@ CALIBRATION, GPUS = "--calibration", "--gpus"
 def with_options(
     choices: Sequence[EngineChoice], calibration: Path | None, gpus: int | None
 ) -> tuple[EngineChoice, ...]:
-    """The choices with what was said, each with what it takes of it.
+    """Return the choices with the options set on those that support them.
 
     Raises:
-        typer.BadParameter: it cannot be used, or none of the engines takes it.
+        typer.BadParameter: an option cannot be used, or none of the engines supports it.
     """
-    found = tuple(choices)
+    changed = tuple(choices)
     if calibration is not None:
-        found = _calibrated(found, calibration)
-    return found if gpus is None else _split(found, gpus)
+        changed = _calibrated(changed, calibration)
+    return changed if gpus is None else _split(changed, gpus)
 
 
 def _calibrated(choices: tuple[EngineChoice, ...], file: Path) -> tuple[EngineChoice, ...]:
-    if not any(calibrates(one.backend, one.precision) for one in choices):
-        words = f"{_names(choices)}: no text is read. {_able('calibrates')} reads one, where it quantises."
-        raise typer.BadParameter(words, param_hint=CALIBRATION)
-    with _in_words(CALIBRATION):
+    if not any(calibrates(choice.backend, choice.precision) for choice in choices):
+        supported = _backends_with("calibrates")
+        message = f"{_names(choices)} cannot be calibrated. Only quantised precisions of {supported} can."
+        raise typer.BadParameter(message, param_hint=CALIBRATION)
+    with _as_bad_parameter(CALIBRATION):
         read_calibration(str(file))
-        place = str(file.expanduser().absolute())
+        path = str(file.expanduser().absolute())
     return tuple(
-        replace(one, calibration=place) if calibrates(one.backend, one.precision) else one for one in choices
+        replace(choice, calibration=path) if calibrates(choice.backend, choice.precision) else choice
+        for choice in choices
     )
 
 
 def _split(choices: tuple[EngineChoice, ...], count: int) -> tuple[EngineChoice, ...]:
-    if count > 1 and not any(splits(one.backend) for one in choices):
-        words = f"{_names(choices)}: on one GPU at most. {_able('splits')} can be split."
-        raise typer.BadParameter(words, param_hint=GPUS)
-    with _in_words(GPUS):
-        for one in choices:
-            if splits(one.backend):
-                refuse_split(one.backend, count)
-    return tuple(replace(one, gpus=count) if splits(one.backend) else one for one in choices)
+    if count > 1 and not any(splits(choice.backend) for choice in choices):
+        message = f"{_names(choices)} can use one GPU at most. Only {_backends_with('splits')} can be split."
+        raise typer.BadParameter(message, param_hint=GPUS)
+    with _as_bad_parameter(GPUS):
+        for choice in choices:
+            if splits(choice.backend):
+                refuse_split(choice.backend, count)
+    return tuple(replace(choice, gpus=count) if splits(choice.backend) else choice for choice in choices)
 
 
 def _names(choices: tuple[EngineChoice, ...]) -> str:
-    return " and ".join(dict.fromkeys(f"{one.backend}:{one.precision}" for one in choices))
+    return " and ".join(dict.fromkeys(f"{choice.backend}:{choice.precision}" for choice in choices))
 
 
-def _able(to: str) -> str:
-    return " and ".join(entry.title for entry in BACKENDS.values() if getattr(entry, to))
+def _backends_with(capability: str) -> str:
+    return " and ".join(entry.title for entry in BACKENDS.values() if getattr(entry, capability))
 
 
 @contextmanager
-def _in_words(option: str) -> Iterator[None]:
+def _as_bad_parameter(option: str) -> Iterator[None]:
+    """Raise an EngineError as the error of a command line option."""
     try:
         yield
     except EngineError as error:

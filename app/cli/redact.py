@@ -1,4 +1,4 @@
-"""Take out of a text what says who wrote it, or lets somebody in: for files that are sent to others."""
+"""Redact identities and credentials from text that is shared."""
 
 from __future__ import annotations
 
@@ -9,47 +9,51 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-LEAST_SECRET, LEAST_NAME = 8, 3
-"""Characters: shorter ones are words, and taking them out would leave holes everywhere."""
+MIN_SECRET_LENGTH, MIN_NAME_LENGTH = 8, 3
+"""Characters. Shorter ones may be ordinary words; replacing them would make the text unreadable."""
 COMMON_NAMES = ("root", "user", "ubuntu", "localhost")
-"""Names of users and machines that say nothing, and stand in paths and sentences."""
+"""Names of users and machines that identify no person, and that occur in paths and sentences."""
 _SECRET_VARIABLE = re.compile(r"TOKEN|SECRET|PASSW|API_?KEY|ACCESS_?KEY|CREDENTIAL", re.IGNORECASE)
 _TOKENS = re.compile(
     r"\b(?:hf_|sk-|nvapi-|glpat-|gh[pousr]_|github_pat_|xox[abp]-|AKIA)[\w-]{12,}|\beyJ[\w-]+\.[\w-]+\.[\w-]+"
 )
-"""As services write them: Hugging Face, OpenAI, NVIDIA, GitLab, GitHub, Slack, AWS; and JSON web tokens."""
+"""Tokens of Hugging Face, OpenAI, NVIDIA, GitLab, GitHub, Slack and AWS, and JSON web tokens."""
 _LOGIN = re.compile(r"(?<=://)[^/\s@]+@")
-"""User and password within an address."""
+"""User and password in a URL."""
 
 
 def redact(text: str) -> str:
-    """The text with home folders, user, machine, tokens and passwords replaced by what they are."""
-    # The longest first: one may be the beginning of another, whose rest would stay.
-    for secret, meaning in sorted(_secrets(), key=lambda one: len(one[0]), reverse=True):
-        text = text.replace(secret, meaning)
+    """Return the text with home folders, user and machine names, tokens and passwords replaced.
+
+    Home folders become `~`, values of secret environment variables `<VARIABLE>`, and the rest `<token>`,
+    `<login>`, `<user>` or `<machine>`.
+    """
+    # Longest first: if one secret starts with another, replacing the short one would leave the rest.
+    for secret, placeholder in sorted(_secrets(), key=lambda pair: len(pair[0]), reverse=True):
+        text = text.replace(secret, placeholder)
     text = _LOGIN.sub("<login>@", _TOKENS.sub("<token>", text))
     for home in sorted({str(Path.home()), str(Path.home().resolve())}, key=len, reverse=True):
         if len(home) > 1:
             text = re.sub(rf"{re.escape(home)}(?![\w.-])", "~", text)
-    for name, meaning in _names():
-        text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", meaning, text)
+    for name, placeholder in _names():
+        text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", placeholder, text)
     return text
 
 
 def _secrets() -> Iterator[tuple[str, str]]:
     for name, value in os.environ.items():
-        if len(value) >= LEAST_SECRET and _SECRET_VARIABLE.search(name):
+        if len(value) >= MIN_SECRET_LENGTH and _SECRET_VARIABLE.search(name):
             yield value, f"<{name}>"
 
 
 def _names() -> Iterator[tuple[str, str]]:
-    for name, meaning in ((_user(), "<user>"), (platform.node(), "<machine>")):
-        if len(name) >= LEAST_NAME and name.lower() not in COMMON_NAMES:
-            yield name, meaning
+    for name, placeholder in ((_user(), "<user>"), (platform.node(), "<machine>")):
+        if len(name) >= MIN_NAME_LENGTH and name.lower() not in COMMON_NAMES:
+            yield name, placeholder
 
 
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container's number without a name
+    except (KeyError, OSError):  # a numeric user id without a name, as in containers
         return ""

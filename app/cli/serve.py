@@ -1,4 +1,4 @@
-"""`trt-playground serve`: the app in a browser, a process of its own for every tab, through textual-serve."""
+"""`trt-playground serve`: the app in a browser through textual-serve, one process per tab."""
 
 from __future__ import annotations
 
@@ -12,60 +12,64 @@ from aiohttp import web
 from textual_serve.server import Server
 
 LOOPBACK = ("127.0.0.1", "localhost")
-THEIR_LAST_WORDS = "Session ended."
-LAST_WORDS = "trt-playground has ended in this tab, and its engines are closed. F3 brings back what was said."
+DEFAULT_END_MESSAGE = "Session ended."
+END_MESSAGE = (
+    "This session has ended and its engines are closed. After a restart, F3 lists your conversations."
+)
 
 
 class PlaygroundServer(Server):
-    """Answers only its own page: a page of the web that knows the port may not open the app."""
+    """A textual-serve server that accepts connections from its own page only.
+
+    Otherwise any website in the same browser could start the app through the port.
+    """
 
     @property
     def origins(self) -> list[str]:
-        """Where our page may have come from."""
-        names = {self.public_url, *(f"http://{name}:{self.port}" for name in LOOPBACK)}
-        return sorted(names)
+        """Origins that the page may be loaded from."""
+        return sorted({self.public_url, *(f"http://{name}:{self.port}" for name in LOOPBACK)})
 
     async def _make_app(self) -> web.Application:
-        made: web.Application = await super()._make_app()
-        made.on_response_prepare.append(self._keep_local)
-        return made
+        application: web.Application = await super()._make_app()
+        application.on_response_prepare.append(self._forbid_external)
+        return application
 
-    async def _keep_local(self, request: web.Request, response: web.StreamResponse) -> None:
-        # The template asks Google for a font. The page works without it, and nothing leaves the machine.
-        places = " ".join(["'self'", *self.origins])
+    async def _forbid_external(self, request: web.Request, response: web.StreamResponse) -> None:
+        # The template loads a font from Google. The page works without it, and makes no external requests.
+        allowed = " ".join(["'self'", *self.origins])
         response.headers["Content-Security-Policy"] = (
-            f"style-src {places} 'unsafe-inline'; font-src {places} data:"
+            f"style-src {allowed} 'unsafe-inline'; font-src {allowed} data:"
         )
 
     async def handle_index(self, request: web.Request) -> web.StreamResponse:
-        """The page of textual-serve, with words of ours where the app has ended."""
+        """Return the page of textual-serve with this app's message for an ended session."""
         page = await super().handle_index(request)
         assert isinstance(page, web.Response)
-        page.text = (page.text or "").replace(THEIR_LAST_WORDS, LAST_WORDS)
+        page.text = (page.text or "").replace(DEFAULT_END_MESSAGE, END_MESSAGE)
         return page
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
-        """Start the app of a tab, if the tab shows our page."""
+        """Start the app for a tab if the request comes from the server's own page, else answer 403."""
         if request.headers.get("Origin") not in self.origins:
-            raise web.HTTPForbidden(text="This page may not open the playground.")
-        answer: web.WebSocketResponse = await super().handle_websocket(request)
-        return answer
+            raise web.HTTPForbidden(text="Blocked: this site is not allowed to connect.")
+        response: web.WebSocketResponse = await super().handle_websocket(request)
+        return response
 
 
 def serve_playground(host: str, port: int, show: bool, arguments: list[str]) -> None:
     """Serve until Ctrl+C.
 
     Raises:
-        typer.Exit: the address cannot be listened on; why has been printed.
+        typer.Exit: the server cannot listen on the address; the reason has been printed.
     """
     _check_address(host, port)
     if host not in LOOPBACK:
         typer.echo(
-            f"Warning: whoever reaches {host}:{port} can use the app and, through it, your files. "
+            f"Warning: anyone who can reach {host}:{port} can use the app and, through it, read your files. "
             "There is no password.",
             err=True,
         )
-    # -P: a folder named app where the command was typed is not ours.
+    # -P: do not import a folder named `app` from the working directory.
     command = "exec " + shlex.join([sys.executable, "-P", "-m", "app", *arguments])
     name = socket.gethostname() if host in ("0.0.0.0", "::") else host
     server = PlaygroundServer(
@@ -82,6 +86,6 @@ def _check_address(host: str, port: int) -> None:
             pass
     except OSError as error:
         typer.echo(
-            f"{host}:{port} cannot be used: {error.strerror}. Choose another port with --port.", err=True
+            f"Cannot listen on {host}:{port}: {error.strerror}. Choose another port with --port.", err=True
         )
         raise typer.Exit(1) from error

@@ -1,4 +1,4 @@
-"""Choose the text that a precision is calibrated with."""
+"""Choose the text that quantisation is calibrated with."""
 
 from __future__ import annotations
 
@@ -8,25 +8,30 @@ from app.screens.file import FileScreen, RefusedError
 from engines.errors import EngineError
 from engines.plan.calibration import read_calibration
 
-HOW = (
-    "A text in UTF-8, or JSONL with `text` in each line: some hundred thousand characters that resemble what "
-    "will be asked. Tab completes, Enter takes it; an empty field (Ctrl+U): the texts of this project."
+INSTRUCTIONS = (
+    "UTF-8 text, or JSONL with a `text` field per line; a few hundred thousand characters similar to your "
+    "prompts. Tab completes, Enter selects. Empty field (Ctrl+U): the built-in texts."
 )
 
 
 class CalibrationScreen(FileScreen[str]):
-    """The result is the path of a file that can be calibrated with, empty for ours, or None after Esc."""
+    """Returns the path of a usable file, an empty string for the built-in texts, or None after Esc."""
 
     def __init__(self, engine: str, chosen: str) -> None:
-        """Begin with what is chosen now.
+        """Create the screen.
 
         Args:
-            engine: Its title.
+            engine: Title of the engine.
+            chosen: Path that is chosen now.
         """
-        super().__init__(f"Calibration text of {engine}", HOW, chosen)
+        super().__init__(f"Calibration text of {engine}", INSTRUCTIONS, chosen)
 
-    def taken(self, path: str) -> str:
-        """Its place, for whatever folder the app is started in next."""
+    def read(self, path: str) -> str:
+        """Check the file and return its absolute path, which stays valid if the app starts in another folder.
+
+        Raises:
+            RefusedError: it cannot be read, is not text, or is too short.
+        """
         if not path.strip():
             return ""
         try:

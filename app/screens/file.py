@@ -1,4 +1,4 @@
-"""Choose a file: a field for its path, and what it may go on with."""
+"""Choose a file: a field for its path, and the files and folders that match it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ Result = TypeVar("Result")
 
 
 class RefusedError(Exception):
-    """A file cannot be taken; the message says why."""
+    """The file cannot be used; the message says why."""
 
 
 class FileInput(Input):
-    """A field for a path; what it may go on with stands in the list below."""
+    """A field for a path, with keys for the list of matches below it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "screen.complete", "Complete", id="file.complete"),
@@ -38,46 +38,46 @@ class FileInput(Input):
 
 
 class FileScreen(ModalScreen[Result], Generic[Result]):
-    """A field and a list over the current screen. The result is what the file is to us, or None after Esc."""
+    """A modal with a field and a list of matches. Returns the result of `read`, or None after Esc."""
 
     CSS_PATH = "../styles/file.tcss"
     BINDINGS = [Binding("escape", "cancel", "Cancel")]  # noqa: RUF012
 
-    def __init__(self, title: str, how: str, first: str = "") -> None:
-        """Create the question.
+    def __init__(self, title: str, instructions: str, path: str = "") -> None:
+        """Create the screen.
 
         Args:
-            title: What the file is for.
-            how: What it must be, and which key does what.
-            first: The path to begin with; empty for the folder where the app was started.
+            title: What the file is used for.
+            instructions: What the file must contain, and what the keys do.
+            path: Initial path; empty for the working directory.
         """
         super().__init__()
-        self._title, self._how = title, how
-        self._first = first or f"{Path.cwd()}{os.sep}"
+        self._title, self._instructions = title, instructions
+        self._initial_path = path or f"{Path.cwd()}{os.sep}"
         self._entries: list[PathEntry] = []
 
     def compose(self) -> ComposeResult:
-        """The path, what there is, and what to do or what is wrong."""
+        """Yield the path, the matches, and a line with instructions or an error."""
         with Vertical(id="file") as box:
             box.border_title = Content(displayable(self._title))
-            yield FileInput(self._first, compact=True, select_on_focus=False)
+            yield FileInput(self._initial_path, compact=True, select_on_focus=False)
             files = OptionList(id="files", compact=True)
-            files.can_focus = False  # the field keeps the keys
+            files.can_focus = False  # the field handles all keys
             yield files
-            yield Static(displayable(self._how), id="file-note", markup=False)
+            yield Static(displayable(self._instructions), id="file-note", markup=False)
         yield Footer(compact=True)
 
-    def taken(self, path: str) -> Result:
-        """What becomes of the chosen file; runs in a thread.
+    def read(self, path: str) -> Result:
+        """Read or check the chosen file and return the result of the screen; runs in a thread.
 
         Raises:
-            RefusedError: it cannot be taken.
+            RefusedError: the file cannot be used.
         """
         raise NotImplementedError
 
     @property
     def folder(self) -> str:
-        """Where the chosen file is, its separator at the end."""
+        """The folder of the path in the field, with a trailing separator; empty if it has none."""
         return (
             self._field.value[: self._field.value.rindex(os.sep) + 1] if os.sep in self._field.value else ""
         )
@@ -91,35 +91,37 @@ class FileScreen(ModalScreen[Result], Generic[Result]):
         return self.query_one(OptionList)
 
     @on(Input.Changed)
-    def look(self, event: Input.Changed) -> None:
-        """Show what the path may go on with."""
+    def show_matches(self, event: Input.Changed) -> None:
+        """List the files and folders that match the path."""
         self._list(event.value)
 
     @work(group="list", exclusive=True, exit_on_error=False)
     async def _list(self, text: str) -> None:
-        wrong = ""
+        problem = ""
         try:
             self._entries = await asyncio.to_thread(matching_paths, text)
         except (OSError, RuntimeError, ValueError):
-            self._entries, wrong = [], "There is no such folder, or you may not look into it."
+            self._entries, problem = [], "Folder not found, or permission denied."
         self._files.clear_options()
         self._files.add_options(Option(Content(entry.name)) for entry in self._entries)
         if len(self._entries) == MOST:
-            self._say(f"{self._how} The first {count_text(MOST)} are shown: write on.")
+            self._show_note(
+                f"{self._instructions} Only the first {count_text(MOST)} are shown; keep typing for others."
+            )
         else:
-            self._say(wrong or self._how, wrong=bool(wrong))
+            self._show_note(problem or self._instructions, is_error=bool(problem))
 
     def action_complete(self) -> None:
-        """Write what is chosen, or else what all have in common."""
+        """Complete the field to the highlighted match, or else to what all matches have in common."""
         index = self._files.highlighted
-        self._write(
+        self._set_path(
             self._entries[index].path
             if index is not None
             else common_prefix(self._field.value, self._entries)
         )
 
     def action_choose(self, step: int) -> None:
-        """Mark the next or the one before."""
+        """Highlight the next match, or the previous one for a negative `step`."""
         if self._files.highlighted is None:
             self._files.highlighted = 0 if step > 0 else self._files.option_count - 1
         elif step > 0:
@@ -128,38 +130,38 @@ class FileScreen(ModalScreen[Result], Generic[Result]):
             self._files.action_cursor_up()
 
     @on(OptionList.OptionSelected)
-    def take_clicked(self, event: OptionList.OptionSelected) -> None:
-        """As with Enter."""
-        self._take(self._entries[event.option_index].path)
+    def select_clicked(self, event: OptionList.OptionSelected) -> None:
+        """Open a clicked folder, or use a clicked file, as Enter does."""
+        self._select(self._entries[event.option_index].path)
 
     @on(Input.Submitted)
-    def take_written(self, event: Input.Submitted) -> None:
-        """What is chosen, or else what is written."""
+    def select_entered(self, event: Input.Submitted) -> None:
+        """Use the highlighted match, or else the path in the field."""
         index = self._files.highlighted
-        self._take(event.value if index is None else self._entries[index].path)
+        self._select(event.value if index is None else self._entries[index].path)
 
-    def _take(self, path: str) -> None:
+    def _select(self, path: str) -> None:
         if path.endswith(os.sep) and path != self._field.value:
-            self._write(path)
+            self._set_path(path)
         else:
-            self._read(path)
+            self._finish(path)
 
     @work(group="read", exclusive=True, exit_on_error=False)
-    async def _read(self, path: str) -> None:
+    async def _finish(self, path: str) -> None:
         try:
-            self.dismiss(await asyncio.to_thread(self.taken, path))
+            self.dismiss(await asyncio.to_thread(self.read, path))
         except RefusedError as error:
-            self._say(str(error), wrong=True)
+            self._show_note(str(error), is_error=True)
 
-    def _write(self, path: str) -> None:
+    def _set_path(self, path: str) -> None:
         self._field.value = path
         self._field.action_end()
 
     def action_cancel(self) -> None:
-        """Leave it."""
+        """Close the screen without a file."""
         self.dismiss(None)
 
-    def _say(self, words: str, *, wrong: bool = False) -> None:
+    def _show_note(self, text: str, *, is_error: bool = False) -> None:
         note = self.query_one("#file-note", Static)
-        note.set_class(wrong, "-wrong")
-        note.update(displayable(words))
+        note.set_class(is_error, "-wrong")
+        note.update(displayable(text))

@@ -1,8 +1,6 @@
-"""Prepare: choose a checkpoint and an engine for each side, and watch them being built."""
+"""Prepare: choose a checkpoint and an engine for each side, build them and show the progress."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -11,6 +9,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.screen import Screen
 from textual.widgets import Button, Footer, Header, Input, Select
 
+from app.interface import playground
 from app.state.prepare.engine_selection import file_problem
 from app.state.settings.settings import MINIMUM_CONTEXT, EngineChoice, Settings
 from app.state.side.pacing import displayable
@@ -25,14 +24,11 @@ from app.widgets.prepare.prepare_row import PrepareRow
 from app.widgets.prepare.welcome import Welcome
 from engines.plan.hardware.hardware import Device
 
-if TYPE_CHECKING:
-    from app.playground import Playground
-
-NOTHING_TO_CALIBRATE = "Nothing that is chosen reads a text; TensorRT-LLM's quantised precisions do."
+NOTHING_TO_CALIBRATE = "Neither engine uses calibration text. Only TensorRT-LLM's quantised precisions do."
 
 
 class PrepareScreen(Screen[None]):
-    """One checkpoint, two engines."""
+    """The choice of a checkpoint and two engines, their estimates, and the progress of the builds."""
 
     TITLE = "Prepare"
     CSS_PATH = "../styles/prepare.tcss"
@@ -44,22 +40,23 @@ class PrepareScreen(Screen[None]):
 
 1. Choose a **checkpoint**.
 2. Choose a backend and a **precision** for each side. The right side is usually PyTorch, the reference.
-3. **Enter** on a precision, or the button, prepares: built engines are reused from the store.
+3. Press **Enter** on a precision, or the button, to build both engines. Engines that are in the store already
+   are loaded from it.
 
-**F12** shows what runs here, for every backend. **F5** measures the memory bandwidth of the chosen devices
-once, in about ten seconds: the ceiling of decode speed follows from it, and the MBU of every answer.
+**F12** lists which precisions each backend supports on this machine. **F5** measures the memory bandwidth of
+the chosen devices, in about ten seconds; the upper bound of decode speed and the MBU (memory bandwidth
+utilisation) of answers are computed from it.
 
-**Esc** cancels what is being built, or goes back to the chat. **F2** goes to the chat and lets it run on.
+**Esc** cancels a build, or goes back to the chat if there is none. **F2** opens the chat; a build continues.
 """
     BINDINGS = [  # noqa: RUF012
         Binding("escape", "cancel_or_back", "Back", id="prepare.back"),
         Binding("ctrl+b", "prepare", "Prepare", id="prepare.prepare", show=False),
         Binding("f2", "back", "Chat", id="prepare.chat"),
         Binding("f5", "measure", "Bandwidth", id="prepare.measure"),
-        Binding("f12", "app.open('support')", "What runs", id="prepare.support"),
+        Binding("f12", "app.open('support')", "Support", id="prepare.support"),
         Binding("f8", "app.open('store')", "Store", id="prepare.store"),
     ]
-    app: Playground
 
     def __init__(self, settings: Settings, device: Device) -> None:
         super().__init__()
@@ -67,7 +64,7 @@ once, in about ten seconds: the ceiling of decode speed follows from it, and the
         self._device = device
 
     def compose(self) -> ComposeResult:
-        """Choices above, progress below."""
+        """Yield the choices, then the progress of the builds."""
         settings = self._settings
         yield Header()
         with VerticalScroll(id="prepare", can_focus=False):
@@ -83,46 +80,47 @@ once, in about ten seconds: the ceiling of decode speed follows from it, and the
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
-        """Follow the builds, also those that began before this screen was opened."""
-        self.app.change_settings(welcomed=True)  # once: it is on this screen, if it ever was to be
-        self.app.build_changed.subscribe(self, self.show_build)
-        self.app.settings_changed.subscribe(self, self.show_context)
-        for name in self.app.builds:
+        """Subscribe to builds and settings, and show builds that are already running."""
+        app = playground(self)
+        app.change_settings(welcomed=True)  # the first-run hint is shown once
+        app.build_changed.subscribe(self, self.show_build)
+        app.settings_changed.subscribe(self, self.show_context)
+        for name in app.builds:
             self.show_build(name)
 
     def on_screen_resume(self) -> None:
-        """Show builds that went on meanwhile, and look at the machine after the first frame."""
-        for name in self.app.builds:
+        """Show what the builds did meanwhile; probe the machine after the first frame, as it takes time."""
+        for name in playground(self).builds:
             self.show_build(name)
-        self.call_after_refresh(self.look_around)
+        self.call_after_refresh(self.probe_machine)
 
     @work(exclusive=True, group="look", exit_on_error=False)
-    async def look_around(self) -> None:
-        """See which interpreters there are, which F6 may have changed, and what the machine has left."""
-        await self.app.find_interpreters()
+    async def probe_machine(self) -> None:
+        """Find the interpreters, which F6 may have changed, then update free memory and the estimates."""
+        await playground(self).find_interpreters()
         self.query_one(EnginePair).probe_devices()
 
     def action_measure(self) -> None:
-        """Measure the memory's bandwidth; the ceilings follow."""
+        """Measure the memory bandwidth of the chosen devices and update the estimates."""
         self.query_one(EnginePair).measure()
 
     def show_context(self, settings: Settings) -> None:
-        """Another context was chosen on the settings screen, which is above this one."""
+        """Show a context window that was changed on the settings screen, opened above this one."""
         if settings.context != self._settings.context:
             self._settings = settings
             self.query_one(PrepareRow).show_context(settings.context)
 
     def show_build(self, name: str) -> None:
-        """Show the build of one side."""
+        """Show the state of one side's build."""
         build = self.query_one(f"#build-{name}", BuildProgress)
-        state = self.app.builds[name]
+        state = playground(self).builds[name]
         if build.state is not state:
             build.show(state)
         build.refresh_state()
         self._show_building()
 
     def _show_building(self) -> None:
-        """Make room for the progress while something is being prepared, and for the choice afterwards."""
+        """Show the progress while a build runs, else the choices: a small terminal fits only one of them."""
         building, before = self._building(), self.has_class("-building")
         self.set_class(building, "-building")
         self.add_class("-built")
@@ -133,26 +131,26 @@ once, in about ten seconds: the ceiling of decode speed follows from it, and the
             self.call_after_refresh(self.query_one("#builds").scroll_visible)
         elif before and not building:
             self.query_one(self.AUTO_FOCUS).focus()
-        self.query_one(PrepareHint).show(self.app.builds)
+        self.query_one(PrepareHint).show(playground(self).builds)
 
     @on(CheckpointPicker.Chosen)
     @on(Input.Changed, "#context")
     @on(Select.Changed, "#sides")
     def show_estimates(self) -> None:
-        """The estimates depend on everything that is chosen here."""
+        """Recompute both estimates after any choice on this screen changed."""
         row = self.query_one(PrepareRow)
         self.query_one(EnginePair).show(self.query_one(CheckpointPicker).checkpoint, row.tokens, row.sides)
 
     @on(Input.Submitted, "#checkpoint")
-    def go_on(self) -> None:
-        """Enter in the checkpoint's field: on to the precisions."""
+    def focus_precisions(self) -> None:
+        """Move the focus from the checkpoint field to the first precision list."""
         self.query_one(self.AUTO_FOCUS).focus()
 
     @on(PrecisionList.Submitted)
     @on(Input.Submitted, "#context")
     @on(Button.Pressed, "#go")
     def action_prepare(self) -> None:
-        """Check the choice and let the app prepare it."""
+        """Build and load the chosen engines, or show why that is not possible."""
         if problem := self._problem():
             self._refuse(problem)
         else:
@@ -167,13 +165,13 @@ once, in about ten seconds: the ceiling of decode speed follows from it, and the
                 return
         assert row.tokens is not None
         self.query(Welcome).remove()
-        self.app.choose(self.query_one(CheckpointPicker).chosen, row.tokens, left, right, row.names)
+        playground(self).choose(self.query_one(CheckpointPicker).chosen, row.tokens, left, right, row.names)
 
     def _refuse(self, problem: str) -> None:
         self.notify(displayable(problem), severity="error", timeout=6, markup=False)
 
     def action_calibration(self) -> None:
-        """Choose the text to calibrate with, of the side with the focus, else of the first that has one."""
+        """Choose a calibration text for the focused side, or else for the first side that uses one."""
         pickers = [picker for picker in self.query(EnginePicker) if picker.selection.calibrates]
         if not pickers:
             self._refuse(NOTHING_TO_CALIBRATE)
@@ -183,21 +181,21 @@ once, in about ten seconds: the ceiling of decode speed follows from it, and the
     @on(Button.Pressed, "#cancel")
     def cancel(self) -> None:
         """Cancel every build."""
-        self.app.cancel_builds()
+        playground(self).cancel_builds()
 
     def action_cancel_or_back(self) -> None:
-        """Esc: first what runs, then the screen."""
+        """Cancel a running build; without one, go back to the chat."""
         if self._building():
             self.cancel()
         else:
-            self.app.show_chat()
+            playground(self).show_chat()
 
     def action_back(self) -> None:
-        """To the chat; what runs goes on."""
-        self.app.show_chat()
+        """Go to the chat; builds continue."""
+        playground(self).show_chat()
 
     def _building(self) -> bool:
-        return any(state.running for state in self.app.builds.values())
+        return any(state.running for state in playground(self).builds.values())
 
     def _choice(self, name: str) -> EngineChoice:
         return self.query_one(f"#engine-{name}", EnginePicker).selection.choice
@@ -205,13 +203,13 @@ once, in about ten seconds: the ceiling of decode speed follows from it, and the
     def _problem(self) -> str:
         picker = self.query_one(CheckpointPicker)
         if not picker.is_up_to_date:
-            return "Still looking at the checkpoint: once more, please."
+            return "Still reading the checkpoint. Try again in a moment."
         if picker.problem:
             return picker.problem
         row = self.query_one(PrepareRow)
         if row.tokens is None:
-            return f"The context is a whole number of at least {MINIMUM_CONTEXT} tokens."
+            return f"The context window must be a whole number of at least {MINIMUM_CONTEXT} tokens."
         for name in row.names:
             if problem := self.query_one(f"#engine-{name}", EnginePicker).selection.problem:
                 return f"{name.capitalize()}: {problem}"
-        return "Cancel what is being prepared first." if self._building() else ""
+        return "A build is running. Cancel it first (Esc)." if self._building() else ""

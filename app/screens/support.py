@@ -1,9 +1,8 @@
-"""What runs here: every precision with every backend on every device, and how that is known."""
+"""Backend support: the state of every precision with every backend on every device, and its source."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
@@ -12,27 +11,29 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Header, Static
 
+from app.interface import playground
 from app.widgets.panels.drawing import MUTED
 from app.widgets.prepare.precision_list import STATES
 from engines.backends.registry import BACKENDS
 from engines.plan.hardware.hardware import Device, devices
 from engines.plan.precision import PRECISIONS, rule, support
 
-if TYPE_CHECKING:
-    from app.playground import Playground
-
-LEGEND = "● native   ◐ fallback: stored so, computed otherwise   ○ not here"
+MEANINGS = {"fallback": ": stored at this precision, computed at another"}
+LEGEND = "   ".join(f"{glyph} {word}{MEANINGS.get(state, '')}" for state, (glyph, _, word) in STATES.items())
+STATE_WIDTH = max(len(f"{glyph} {word}") for glyph, _, word in STATES.values())
 
 
 class SupportScreen(Screen[None]):
-    """A table of states; the lines below it explain the one under the cursor."""
+    """A table of states; the lines below it explain the cell under the cursor."""
 
-    TITLE = "What runs here"
-    HELP = """\
-# What runs here
+    TITLE = "Backend support"
+    HELP = f"""\
+# Backend support
 
-● **native**, ◐ **fallback** (stored so, computed otherwise), ○ **not here**. Move the cursor: the lines below
-say why, what would change it, and where it was measured or written. `trt-playground doctor` prints the same.
+{LEGEND}
+
+Move the cursor to a cell: the lines below the table show the reason, what would change it, and the
+measurement or document that it is based on. `trt-playground doctor` prints the same.
 """
     BINDINGS = [  # noqa: RUF012
         Binding("escape,f12", "back", "Back", id="support.back"),
@@ -52,43 +53,42 @@ say why, what would change it, and where it was measured or written. `trt-playgr
         }
     }
     """
-    app: Playground
 
     def __init__(self) -> None:
         super().__init__()
         self._devices: list[Device] = []
 
     def compose(self) -> ComposeResult:
-        """The table, and why."""
+        """Yield the table and the explanation below it."""
         yield Header()
         yield DataTable(cursor_type="cell", zebra_stripes=True)
         yield Static(LEGEND, id="support-why", markup=False)
         yield Footer(compact=True)
 
     async def on_mount(self) -> None:
-        """Ask for all devices off the event loop; the app's own is there already."""
-        await self.app.find_interpreters()
-        others = await asyncio.to_thread(devices)
-        ours = self.app.device
-        self._devices = [ours, *(one for one in others if one.name != ours.name)]
+        """Fill the table with all devices; GPUs are looked up in a thread, as NVML takes a while to start."""
+        app = playground(self)
+        await app.find_interpreters()
+        found = await asyncio.to_thread(devices)
+        self._devices = [app.device, *(device for device in found if device.name != app.device.name)]
         table = self.query_one(DataTable)
         table.add_column("device")
         table.add_column("precision")
         for entry in BACKENDS.values():
-            table.add_column(entry.title, width=max(len(entry.title), len("● fallback")))
-        for place, device in enumerate(self._devices):
+            table.add_column(entry.title, width=max(len(entry.title), STATE_WIDTH))
+        for index, device in enumerate(self._devices):
             for name, precision in PRECISIONS.items():
                 states = (_state(backend, name, device) for backend in BACKENDS)
                 first = device.name if name == next(iter(PRECISIONS)) else ""
-                table.add_row(first, precision.title, *states, key=f"{place} {name}")
+                table.add_row(first, precision.title, *states, key=f"{index} {name}")
         table.move_cursor(row=0, column=2)
 
     @on(DataTable.CellHighlighted)
     def explain(self, event: DataTable.CellHighlighted) -> None:
-        """Say why the cell under the cursor is what it is."""
-        place, _, name = str(event.cell_key.row_key.value).partition(" ")
+        """Show the reason and the source of the state under the cursor."""
+        index, _, name = str(event.cell_key.row_key.value).partition(" ")
         column = event.coordinate.column - 2
-        device = self._devices[int(place)]
+        device = self._devices[int(index)]
         head = f"{device.name}: {device.title}"
         if column < 0:
             lines = [
@@ -101,7 +101,7 @@ say why, what would change it, and where it was measured or written. `trt-playgr
         self.query_one("#support-why", Static).update(Content("\n").join(lines))
 
     def action_back(self) -> None:
-        """To the screen below."""
+        """Close the screen."""
         self.app.pop_screen()
 
 

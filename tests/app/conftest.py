@@ -1,4 +1,4 @@
-"""A playground on a tiny checkpoint, with real engines."""
+"""Settings for an app with real engines on a tiny checkpoint."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PYTORCH = EngineChoice("pytorch", "fp32")
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Llama of a few hundred thousand random parameters."""
+    """A Llama checkpoint with a few hundred thousand random parameters."""
     folder = tmp_path_factory.mktemp("tiny-llama")
     make_checkpoint(folder, "llama")
     return folder
@@ -25,6 +25,6 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def settings(tiny: Path) -> Settings:
-    """Engines chosen, short answers."""
+    """Settings with chosen engines and short answers."""
     settings = Settings(checkpoint=str(tiny), context=512, chosen=True, left=OPENVINO, right=OPENVINO)
     return sampled(settings, Sampling(max_tokens=24, ignore_eos=True))

@@ -1,4 +1,4 @@
-"""Driving a Playground in a test: wait for engines, ask, wait for answers."""
+"""Helpers that drive a Playground in a test: wait for engines, send prompts, wait for answers."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from engines.worker.protocol import Sampling
 
 
 def sampled(settings: Settings, sampling: Sampling) -> Settings:
-    """The settings with both sides sampled like this."""
+    """Return the settings with this sampling on both sides."""
     chat = ChatOptions(sampling=sampling)
     return replace(settings, left_chat=chat, right_chat=chat)
 
 
 def beside_pytorch(precision: str = "fp8", checkpoint: str = DEMO) -> Settings:
-    """Chosen: TensorRT-LLM on the left, the reference on the right."""
+    """Return settings with TensorRT-LLM on the left and PyTorch, the reference, on the right."""
     left, right = EngineChoice("tensorrt-llm", precision), EngineChoice("pytorch", "fp32")
     chosen = Settings(checkpoint=checkpoint, context=512, chosen=True, left=left, right=right)
     return sampled(chosen, Sampling(max_tokens=40, ignore_eos=True))
 
 
 async def wait_until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Let the app run until `condition` holds."""
+    """Let the app run until `condition()` is true; raises TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
         while not condition():
             await pilot.pause(0.05)
 
 
 async def until_ready(pilot: Pilot[None]) -> Playground:
-    """Wait for both engines."""
+    """Wait until both engines are ready."""
     app = pilot.app
     assert isinstance(app, Playground)
     await wait_until(pilot, lambda: all(side.phase is Phase.READY for side in app.sides))
@@ -46,32 +46,32 @@ async def until_ready(pilot: Pilot[None]) -> Playground:
 
 
 async def until_chat(pilot: Pilot[None]) -> None:
-    """Wait for the chat with all that is in it: the first start composes it when its engines are ready.
+    """Wait until the chat is completely composed; on the first start that happens once the engines are ready.
 
-    A test that ended while it is composed would end in the middle of Textual's own mounting.
+    A test that ends earlier would end while Textual is mounting widgets.
     """
     await wait_until(pilot, lambda: bool(pilot.app.screen.query("#pane-right Transcript")))
     await pilot.pause(0.5)
 
 
 def failure(app: Playground, side: str) -> str:
-    """What the card on a side of the chat says; empty while there is none."""
+    """Return the text of the failure card on a side of the chat; empty if there is none."""
     chat = next(screen for screen in app.screen_stack if isinstance(screen, ChatScreen))
     card = chat.query_one(f"#pane-{side} FailureCard")
     return str(card.query_one(Static).content) if card.display else ""
 
 
 def toasts(app: Playground) -> str:
-    """What the app has told."""
-    return " ".join(str(one.message) for one in app._notifications)
+    """Return the messages of all toasts."""
+    return " ".join(str(toast.message) for toast in app._notifications)
 
 
 async def ask(pilot: Pilot[None], text: str) -> None:
-    """Put a prompt into the box, send it, and wait for both answers."""
+    """Send a prompt and wait for both answers."""
     app = pilot.app
     assert isinstance(app, Playground)
     before = len(app.left.conversation.turns)
-    # Pasted: a key pressed takes some 50 ms here, and other tests type.
+    # Loaded, not typed: each key takes about 50 ms here, and other tests cover typing.
     app.screen.query_one(PromptInput).load_text(text)
     await pilot.press("enter")
     await wait_until(pilot, lambda: len(app.left.conversation.turns) > before)
@@ -79,7 +79,7 @@ async def ask(pilot: Pilot[None], text: str) -> None:
 
 
 async def until_answered(pilot: Pilot[None]) -> None:
-    """Wait until nothing is being answered any more."""
+    """Wait until both sides have finished answering."""
     await pilot.pause()
     await wait_until(
         pilot, lambda: all(worker.is_finished for worker in pilot.app.workers if worker.group == "answer")

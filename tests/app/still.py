@@ -1,4 +1,4 @@
-"""The real app held still: no engine, no clock, no sampling, so that two runs draw the same."""
+"""The real app without engines, clock and telemetry, so that every run draws the same screen."""
 
 from __future__ import annotations
 
@@ -45,27 +45,45 @@ KILLED = protocol.Error(
     0, "worker-died", "The worker ended: killed by SIGKILL.", "Restart this side; the conversation is kept."
 )
 FIGURES = {
-    "left": Timing(143, 0.0213, 0.0058, 171.8, 0.0057, 0.0071, 890.0, 0.85),
-    "right": Timing(143, 0.0582, 0.0221, 45.2, 0.0219, 0.0263, 330.0, 3.2),
+    "left": Timing(
+        tokens=143,
+        ttft=0.0213,
+        tpot=0.0058,
+        decode_rate=171.8,
+        itl_p50=0.0057,
+        itl_p95=0.0071,
+        prefill_rate=890.0,
+        total=0.85,
+    ),
+    "right": Timing(
+        tokens=143,
+        ttft=0.0582,
+        tpot=0.0221,
+        decode_rate=45.2,
+        itl_p50=0.0219,
+        itl_p95=0.0263,
+        prefill_rate=330.0,
+        total=3.2,
+    ),
 }
 
 
 class StillSampler:
-    """Measures nothing: always the same snapshot."""
+    """A telemetry sampler that measures nothing and always returns the same snapshot."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
 
     async def run(self) -> None:
-        """There is nothing to look at."""
+        """Return immediately."""
 
     def snapshot(self) -> Snapshot:
-        """The one that there is."""
+        """Return the fixed snapshot."""
         return self._snapshot
 
 
 class StillPlayground(Playground):
-    """No engine is ever started."""
+    """An app that never starts an engine."""
 
     CSS_PATH = str(Path(__file__).parents[2] / "app" / "styles" / "panels.tcss")
 
@@ -78,57 +96,57 @@ class StillPlayground(Playground):
         self._sampler = StillSampler(snapshot)  # type: ignore[assignment]
 
     def open_engines(self, names: tuple[str, ...]) -> None:
-        """Not in this app."""
+        """Do nothing."""
 
 
 @dataclass
 class StillBuild(BuildState):
-    """A preparation whose clock stands."""
+    """A build with a fixed elapsed time."""
 
     seconds: float = 12.3
 
     @property
     def elapsed(self) -> float:
-        """Always the same."""
+        """The fixed time in seconds."""
         return self.seconds
 
 
 @dataclass
 class StillStore:
-    """A store of engines that are on no disk."""
+    """An engine store in memory."""
 
     root: Path = Path("/home/you/.cache/trt-playground")
     engines: list[StoredEngine] = field(default_factory=list)
 
     def entries(self) -> list[StoredEngine]:
-        """What it was made with."""
+        """Return the engines given at construction."""
         return self.engines
 
     def foreign(self) -> list[Path]:
-        """Nothing."""
+        """Return an empty list."""
         return []
 
 
 def stored(precision: str, size: int, seconds: float) -> StoredEngine:
-    """An engine of the store."""
+    """Return an entry of the store; `size` in bytes, `seconds` is the build time."""
     spec = EngineSpec("/models/SmolLM2-135M-Instruct", "openvino", precision, "cpu")
     manifest = Manifest(spec, {}, {"model.bin": size}, {}, seconds, 1_790_000_000.0)
     return StoredEngine(f"{precision}0c4d5e6f7", Path("/nowhere"), manifest)
 
 
 def still_store(*engines: StoredEngine) -> EngineStore:
-    """As the app takes it."""
+    """Return a store with these engines, typed as the app expects it."""
     return StillStore(engines=list(engines))  # type: ignore[return-value]
 
 
 def turn(name: str, prompt: str = "What is a KV cache?") -> Turn:
-    """An answered turn of the left or the right side."""
+    """Return an answered turn of the left or the right side."""
     return Turn(
-        prompt,
-        ANSWER,
-        19,
-        "the same on both sides",
-        tuple(range(143)),
+        prompt=prompt,
+        answer=ANSWER,
+        prompt_tokens=19,
+        prompt_digest="the same on both sides",
+        token_ids=tuple(range(143)),
         cached=None,
         timing=FIGURES[name],
         reason="stop",
@@ -141,7 +159,7 @@ Before = Callable[[Pilot[None]], Awaitable[None]]
 
 
 async def settle(pilot: Pilot[None]) -> None:
-    """Wait for the late parts of the screen, and stop the cursor."""
+    """Wait until everything on the screen is drawn, and stop the cursor from blinking."""
     for screen in pilot.app.screen_stack:
         for area in screen.query(TextArea):
             area.cursor_blink = False
@@ -162,29 +180,29 @@ async def settle(pilot: Pilot[None]) -> None:
     await pilot.pause()
 
 
-def stand(side: Side, phase: Phase, error: protocol.Error | None = None) -> None:
-    """Put a side into a phase."""
+def set_phase(side: Side, phase: Phase, error: protocol.Error | None = None) -> None:
+    """Set the phase of a side."""
     backend, precision = ("openvino", "int8") if side.name == "left" else ("pytorch", "fp32")
     side.spec, side.error = EngineSpec("/models/tiny", backend, precision, "cpu"), error
     side.enter(phase)
 
 
 async def chat_empty(pilot: Pilot[None]) -> None:
-    """Both engines are ready, nothing was asked."""
+    """Show the chat with both engines ready and no turns."""
     app = pilot.app
     assert isinstance(app, StillPlayground)
     for side in app.sides:
-        stand(side, Phase.READY)
+        set_phase(side, Phase.READY)
     await settle(pilot)
 
 
 async def chat_answered(pilot: Pilot[None]) -> None:
-    """Two turns and the verdict."""
+    """Show the chat with two turns and the speed comparison."""
     app = pilot.app
     assert isinstance(app, StillPlayground)
     assert isinstance(app.screen, ChatScreen)
     for side in app.sides:
-        stand(side, Phase.READY)
+        set_phase(side, Phase.READY)
         pane = app.screen.query_one(f"#pane-{side.name}", Pane)
         for one in (turn(side.name, "Hello!"), turn(side.name)):
             side.conversation.add(one)
@@ -195,7 +213,7 @@ async def chat_answered(pilot: Pilot[None]) -> None:
 
 
 async def chat_marked(pilot: Pilot[None]) -> None:
-    """The last turn of the left side is marked: it has two versions, and a thought before the answer."""
+    """Select the last turn of the left side, which has two versions and reasoning before the answer."""
     app = pilot.app
     assert isinstance(app, StillPlayground)
     await chat_answered(pilot)
@@ -210,7 +228,7 @@ async def chat_marked(pilot: Pilot[None]) -> None:
 
 
 async def chat_failed(pilot: Pilot[None]) -> None:
-    """The left worker was killed while it answered."""
+    """Show the chat after the left worker was killed while it answered."""
     app = pilot.app
     assert isinstance(app, StillPlayground)
     assert isinstance(app.screen, ChatScreen)
@@ -222,14 +240,14 @@ async def chat_failed(pilot: Pilot[None]) -> None:
         pane = app.screen.query_one(f"#pane-{side.name}", Pane)
         pane.begin()
         pane.finish()
-    stand(app.left, Phase.FAILED, KILLED)
-    stand(app.right, Phase.READY)
+    set_phase(app.left, Phase.FAILED, KILLED)
+    set_phase(app.right, Phase.READY)
     app._sampler = StillSampler(replace(FULL, left=replace(FULL.left, phase=Phase.FAILED)))  # type: ignore[assignment]
     await settle(pilot)
 
 
 async def building(pilot: Pilot[None]) -> None:
-    """The left engine is being quantised, the right one is ready."""
+    """Show Prepare with the left engine being quantised and the right one ready."""
     app = pilot.app
     assert isinstance(app, StillPlayground)
     await settle(pilot)
@@ -243,7 +261,7 @@ async def building(pilot: Pilot[None]) -> None:
 
 
 async def build_failed(pilot: Pilot[None]) -> None:
-    """The left engine could not be built."""
+    """Show Prepare after the build of the left engine failed."""
     app = pilot.app
     assert isinstance(app, StillPlayground)
     await settle(pilot)
@@ -264,7 +282,7 @@ async def _show_builds(pilot: Pilot[None], left: StillBuild, right: StillBuild) 
 
 
 def by_key(key: str) -> Before:
-    """Over the answered chat, press a key."""
+    """Return a function that shows the answered chat and presses a key."""
 
     async def before(pilot: Pilot[None]) -> None:
         await chat_answered(pilot)

@@ -1,10 +1,13 @@
-"""The command palette: every line of its table runs, chosen as a user chooses it."""
+"""The command palette: every command of the table runs when it is chosen in the palette."""
 
 from __future__ import annotations
+
+import re
 
 import pytest
 from textual.command import CommandInput, CommandList, CommandPalette
 from textual.pilot import Pilot
+from textual.screen import Screen
 
 from app.commands import COMMANDS, Command
 from app.screens.chat import ChatScreen
@@ -13,12 +16,13 @@ from app.screens.store import StoreScreen
 from tests.app.driving import wait_until
 from tests.app.still import StillPlayground, chat_answered
 
-PLACES = {"": ChatScreen, "ChatScreen": ChatScreen, "PrepareScreen": PrepareScreen}
-"""Where a command is chosen, by the screen that its row names."""
+SCREENS = (ChatScreen, PrepareScreen)
+"""Screens with commands; each command is chosen on the first that has it."""
+KEY = re.compile(r"\((F\d+|Ctrl\+\w)\)$")
 
 
 async def choose(pilot: Pilot[None], command: Command) -> None:
-    """Open the palette, type a command's title, and press Enter on what it finds."""
+    """Open the palette, type a command's title, and press Enter on the match."""
     await pilot.press("ctrl+p")
     await wait_until(pilot, lambda: isinstance(pilot.app.screen, CommandPalette))
     palette = pilot.app.screen
@@ -35,42 +39,57 @@ async def choose(pilot: Pilot[None], command: Command) -> None:
 
 
 async def back(pilot: Pilot[None], screens: int) -> None:
-    """To where the command was chosen."""
+    """Close screens until `screens` are left."""
     while len(pilot.app.screen_stack) > screens:
         pilot.app.pop_screen()
         await pilot.pause()
 
 
-@pytest.mark.parametrize("place", ["ChatScreen", "PrepareScreen"])
-async def test_every_command_runs_from_the_palette(place: str) -> None:
-    """With two answered turns and no engine: what has nothing to do says so, and nothing breaks."""
+@pytest.mark.parametrize("kind", SCREENS, ids=lambda kind: kind.__name__)
+async def test_every_command_runs_from_the_palette(kind: type[Screen[None]]) -> None:
+    """With two answered turns and no engine, no command fails."""
     app = StillPlayground("playground-dark", chosen=True)
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
         await chat_answered(pilot)
-        if place == "PrepareScreen":
+        if kind is PrepareScreen:
             await pilot.press("f2")
-        await wait_until(pilot, lambda: isinstance(app.screen, PLACES[place]))
+        await wait_until(pilot, lambda: isinstance(app.screen, kind))
         screens = len(app.screen_stack)
         for command in COMMANDS:
-            if command.screen == place or (command.screen == "" and place == "ChatScreen"):
+            if command.is_available(kind) and (kind is ChatScreen or not command.is_available(ChatScreen)):
                 await choose(pilot, command)
-                said = [one.message for one in app._notifications]
-                assert not [words for words in said if "went wrong" in words], command.title
+                messages = [toast.message for toast in app._notifications]
+                assert not [message for message in messages if "went wrong" in message], command.title
                 await back(pilot, screens)
 
 
-def test_every_command_names_a_screen_that_there_is() -> None:
-    """A row for a screen that this test does not know would never be tried."""
-    assert {command.screen for command in COMMANDS} <= set(PLACES)
+@pytest.mark.parametrize("kind", SCREENS, ids=lambda kind: kind.__name__)
+async def test_keys_in_the_palette_are_bound(kind: type[Screen[None]]) -> None:
+    """A key in the help of a command is bound on every screen that offers the command."""
+    app = StillPlayground("playground-dark", chosen=True)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await chat_answered(pilot)
+        if kind is PrepareScreen:
+            await pilot.press("f2")
+        await wait_until(pilot, lambda: isinstance(app.screen, kind))
+        await pilot.pause(0.2)
+        for command in COMMANDS:
+            key = KEY.search(command.help) if command.is_available(kind) else None
+            assert not key or key[1].lower() in app.screen.active_bindings, command.help
+
+
+def test_every_command_is_available_on_a_screen() -> None:
+    """A command that none of these screens has would not be tested above."""
+    assert all(any(command.is_available(kind) for kind in SCREENS) for command in COMMANDS)
     assert len({command.title for command in COMMANDS}) == len(COMMANDS)
 
 
-async def test_a_command_is_offered_where_it_works_only() -> None:
-    """What belongs to the chat is not in the palette of the store."""
+async def test_a_command_is_offered_only_where_it_is_available() -> None:
+    """The palette of the store has the app's commands, but none of the chat's."""
     app = StillPlayground("playground-dark", chosen=True)
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("f8")
         await wait_until(pilot, lambda: isinstance(app.screen, StoreScreen))
-        offered = {one.title for one in app.get_system_commands(app.screen)}
-        assert {command.title for command in COMMANDS if not command.screen} <= offered
-        assert not {command.title for command in COMMANDS if command.screen} & offered
+        offered = {command.title for command in app.get_system_commands(app.screen)}
+        own = {command.title for command in COMMANDS if command.action.startswith("app.")}
+        assert offered & {command.title for command in COMMANDS} == own

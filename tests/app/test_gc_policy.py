@@ -1,4 +1,4 @@
-"""The policy collects between answers, and does not scan frozen objects each time."""
+"""The policy collects garbage between answers, and does not scan frozen objects each time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.gc_policy import GROWTH, GcPolicy
 
 
 class Node:
-    """Holds itself: only a collection can free it."""
+    """An object that refers to itself, so that only garbage collection frees it."""
 
     def __init__(self) -> None:
         self.itself = self
@@ -25,27 +25,26 @@ def thawed() -> Iterator[None]:
     gc.unfreeze()
 
 
-def test_new_garbage_goes_after_an_answer() -> None:
-    """What an answer left behind in circles."""
-    garbage = GcPolicy()
-    garbage.collect_and_freeze()
+def test_reference_cycles_of_an_answer_are_collected() -> None:
+    policy = GcPolicy()
+    policy.collect_and_freeze()
     seen = weakref.ref(Node())
     assert seen() is not None
-    garbage.collect_and_freeze()
+    policy.collect_and_freeze()
     assert seen() is None
 
 
-def test_old_garbage_goes_when_there_is_much_of_it() -> None:
-    """What was looked through is left out, until so much was added that all is looked through again."""
-    garbage = GcPolicy()
-    garbage.collect_and_freeze()
+def test_frozen_objects_are_scanned_after_enough_growth() -> None:
+    """Frozen objects are skipped until GROWTH times as many objects were added."""
+    policy = GcPolicy()
+    policy.collect_and_freeze()
     nodes = [Node()]
     seen = weakref.ref(nodes[0])
-    garbage.collect_and_freeze()
+    policy.collect_and_freeze()
     nodes.clear()
-    garbage.collect_and_freeze()
+    policy.collect_and_freeze()
     assert seen() is not None
     nodes += [Node() for _ in range(int(GROWTH * gc.get_freeze_count()))]
-    garbage.collect_and_freeze()
-    garbage.collect_and_freeze()
+    policy.collect_and_freeze()
+    policy.collect_and_freeze()
     assert seen() is None

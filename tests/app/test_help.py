@@ -1,4 +1,4 @@
-"""`--help` of every command has examples, and every example is a command that there is."""
+"""`--help` of every command has examples, and every example is a valid command line."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from tests.app.cli.test_main import run
 PROGRAM = "trt-playground"
 
 
-def walk(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every command and group below one, with the words that call it."""
-    yield words, command
+def walk(command: Any, arguments: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield a command and all of its subcommands, each with the arguments that call it."""
+    yield arguments, command
     for name, below in getattr(command, "commands", {}).items():
-        yield from walk(below, (*words, name))
+        yield from walk(below, (*arguments, name))
 
 
 COMMANDS = dict(walk(get_command(cli)))
 
 
 def examples(help_text: str) -> list[list[str]]:
-    """The words of each line that shows a command, without the program's name; a pipe ends them."""
+    """Return the arguments of each example, without the program's name and anything after a pipe."""
     _, _, below = help_text.partition("Examples:")
     lines = [line.strip() for line in below.splitlines() if line.strip()]
     return [shlex.split(line.partition(" | ")[0])[1:] for line in lines if line.startswith(f"{PROGRAM}")]
 
 
-def parse(words: list[str]) -> list[str]:
-    """Parse a command line as far as it can be without running it; returns the names of the commands.
+def parse(arguments: list[str]) -> list[str]:
+    """Parse a command line without running it and return the names of the commands.
 
     Raises:
-        Exception: what the user would be told.
+        Exception: the error that the user would see.
     """
     command: Any = COMMANDS[()]
-    context = command.make_context(PROGRAM, list(words))
+    context = command.make_context(PROGRAM, list(arguments))
     names = []
     while rest := [*context._protected_args, *context.args]:
         name, command, rest = command.resolve_command(context, rest)
@@ -50,23 +50,23 @@ def parse(words: list[str]) -> list[str]:
     return names
 
 
-@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_a_command_has_examples_that_parse(words: tuple[str, ...]) -> None:
-    """They show the command itself, or one below it."""
-    shown = examples(COMMANDS[words].help)
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+def test_a_command_has_examples_that_parse(arguments: tuple[str, ...]) -> None:
+    """Examples show the command itself or one of its subcommands."""
+    shown = examples(COMMANDS[arguments].help)
     assert shown
     for example in shown:
-        assert tuple(parse(example))[: len(words)] == words
+        assert tuple(parse(example))[: len(arguments)] == arguments
 
 
-def test_an_example_that_does_not_parse_would_be_found() -> None:
-    """The test above is only as good as this."""
+def test_invalid_examples_do_not_parse() -> None:
+    """Checks the helper of the test above."""
     for wrong in (["ask"], ["serve", "--port", "many"], ["engines", "sing"], ["--left"], ["doctor", "now"]):
         with pytest.raises(Exception, match=r"(?i)missing|be a valid|no such|requires|unexpected"):
             parse(wrong)
 
 
 def test_help_shows_each_example_on_a_line() -> None:
-    """As it is typed, in a terminal of 80 columns too."""
+    """Also in a terminal with 80 columns."""
     shown = [line.strip() for line in run("ask", "--help").stdout.splitlines()]
     assert 'trt-playground ask "What is a KV cache?" --engine openvino:int4' in shown

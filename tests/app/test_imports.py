@@ -1,4 +1,4 @@
-"""The UI process stays light: what belongs in a worker is never imported, not even by a chat."""
+"""The UI process never imports the libraries of the workers, not even while chatting."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def run(code: str, *arguments: str) -> str:
 
 
 def test_the_ui_process_imports_no_engine(tiny: Path) -> None:
-    """Before and after a chat with both engines, `sys.modules` holds nothing of theirs."""
+    """`sys.modules` has no worker library, neither before nor after a chat with both engines."""
     before, after = json.loads(run(CHAT, str(tiny)).splitlines()[-1])
     assert not WORKER_ONLY & set(before)
     assert not WORKER_ONLY & set(after)
 
 
 def test_version_imports_no_terminal() -> None:
-    """`--version` is asked for by scripts: it loads neither Textual nor Rich."""
+    """Scripts call `--version`, so it must be fast: it loads neither Textual nor Rich."""
     code = (
         "import sys; sys.argv=['x','--version']; from app.cli.main import main; main(); print(*sys.modules)"
     )

@@ -1,12 +1,13 @@
-"""Every key of every screen and widget reaches its action from where it is shown: none is swallowed.
+"""Every key of every screen and widget reaches its action; no other widget intercepts it.
 
-What the actions do is tested beside each screen. Here they are only noted, so that one app takes all keys.
+What the actions do is tested with each screen. Here they are only recorded, so that one app takes all keys.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,7 @@ from app.screens.chat import ChatScreen
 from app.screens.conversations import ConversationsScreen
 from app.screens.export import ExportScreen, PathInput
 from app.screens.file import FileInput, FileScreen
-from app.screens.help import HelpScreen
+from app.screens.help import KEYS, HelpScreen
 from app.screens.name import NameScreen
 from app.screens.prepare import PrepareScreen
 from app.screens.sampling import SamplingScreen
@@ -43,43 +44,43 @@ from app.widgets.forms.conversation_list import ConversationList
 from app.widgets.panels.panel import Panel
 from app.widgets.prepare.precision_list import PrecisionList
 from tests.app.driving import wait_until
-from tests.app.still import StillPlayground, chat_answered, stand, still_store, stored, turn
+from tests.app.still import StillPlayground, chat_answered, set_phase, still_store, stored, turn
 
 
-class NotingPlayground(StillPlayground):
-    """Notes what a key would do, and does nothing."""
+class RecordingPlayground(StillPlayground):
+    """Records actions instead of running them, while `is_recording` is set."""
 
-    noted: list[str]
-    notes = False
+    recorded: list[str]
+    is_recording = False
 
     async def _dispatch_action(self, namespace: DOMNode, action_name: str, params: Any) -> bool:
-        if not self.notes or action_name.startswith("scroll_"):  # those pass the key on where nothing scrolls
+        if not self.is_recording or action_name.startswith("scroll_"):  # may pass the key to another widget
             return await super()._dispatch_action(namespace, action_name, params)
         assert hasattr(namespace, f"action_{action_name}") or hasattr(namespace, f"_action_{action_name}")
-        self.noted.append(action_name)
+        self.recorded.append(action_name)
         return True
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where keys are pressed."""
+    """Where the keys of a class are pressed."""
 
     bound: type[DOMNode]
-    """The class that has the keys."""
+    """The class that binds the keys."""
     keys: tuple[str, ...] = ()
-    """What leads there from the chat."""
+    """Keys that lead there from the chat."""
     focus: str = ""
-    """What must have the focus; else what has it by itself."""
+    """Selector of the widget to focus; empty for the default focus."""
     prepare: Callable[[Pilot[None]], Awaitable[None]] | None = None
-    """What must be there first."""
+    """Called before the keys are pressed."""
     only: tuple[str, ...] = ()
-    """The keys that are for this focus."""
+    """Keys to test with this focus; empty for all."""
     but: tuple[str, ...] = ()
-    """The keys that are for another one."""
+    """Keys that need another focus."""
 
     @property
     def bindings(self) -> list[tuple[str, str]]:
-        """Each key with the name of its action."""
+        """Pairs of a key and the name of its action."""
         own = [one for one in vars(self.bound)["BINDINGS"] if isinstance(one, Binding)]
         keys = [(key, one.action.partition("(")[0]) for one in own for key in one.key.split(",")]
         return [
@@ -90,26 +91,26 @@ class Place:
 
 
 async def attach(pilot: Pilot[None]) -> None:
-    """Something goes with the prompt."""
+    """Attach a pasted text to the prompt."""
     await pilot.app.screen.query_one(AttachmentList).show((Attachment("", "a pasted text"),), {})
 
 
 async def fail(pilot: Pilot[None]) -> None:
-    """F9 is there for a side that failed."""
+    """Let the left side fail, as F9 needs a failed side."""
     assert isinstance(pilot.app, Playground)
-    stand(pilot.app.left, Phase.FAILED)
+    set_phase(pilot.app.left, Phase.FAILED)
     await pilot.pause()
 
 
-async def say(pilot: Pilot[None]) -> None:
-    """A conversation is saved."""
+async def save_conversation(pilot: Pilot[None]) -> None:
+    """Save a conversation."""
     conversation = Conversation()
     conversation.add(turn("left"))
     ConversationFile(conversation_folder()).said("left", conversation)
 
 
 async def build(pilot: Pilot[None]) -> None:
-    """An engine is in the store."""
+    """Put an engine into the store."""
     assert isinstance(pilot.app, Playground)
     pilot.app.store = still_store(stored("int8", 1 << 20, 3.0))
 
@@ -127,13 +128,13 @@ PLACES = (
     Place(FileInput, ("ctrl+o",)),
     Place(HelpScreen, ("f1",)),
     Place(PrepareScreen, ("f2",)),
-    Place(PrecisionList, ("f2",), but=("c",)),  # where something is calibrated: test_prepare_options.py
-    Place(ConversationsScreen, ("f3",), prepare=say, but=("down",)),
-    Place(ConversationsScreen, ("f3",), "Input", say, only=("down",)),
-    Place(ConversationList, ("f3",), prepare=say),
-    Place(NameScreen, ("f3", "r"), prepare=say),
-    Place(ExportScreen, ("f3", "e"), prepare=say),
-    Place(PathInput, ("f3", "e"), prepare=say),
+    Place(PrecisionList, ("f2",), but=("c",)),  # needs calibration: test_prepare_options.py
+    Place(ConversationsScreen, ("f3",), prepare=save_conversation, but=("down",)),
+    Place(ConversationsScreen, ("f3",), "Input", save_conversation, only=("down",)),
+    Place(ConversationList, ("f3",), prepare=save_conversation),
+    Place(NameScreen, ("f3", "r"), prepare=save_conversation),
+    Place(ExportScreen, ("f3", "e"), prepare=save_conversation),
+    Place(PathInput, ("f3", "e"), prepare=save_conversation),
     Place(SamplingScreen, ("f4",)),
     Place(SettingsScreen, ("f6",)),
     Place(StoreScreen, ("f8",), prepare=build),
@@ -142,7 +143,7 @@ PLACES = (
 
 
 def bound_classes() -> Iterator[type[DOMNode]]:
-    """Every class of the app that has keys of its own."""
+    """Yield every class of the app that defines key bindings."""
     for module in pkgutil.walk_packages(app.__path__, "app."):
         if module.name != "app.__main__":
             for one in vars(importlib.import_module(module.name)).values():
@@ -151,24 +152,29 @@ def bound_classes() -> Iterator[type[DOMNode]]:
 
 
 def test_every_class_with_keys_has_a_place() -> None:
-    """A screen or a widget with new keys is added above."""
+    """A screen or widget with new keys must be added above."""
     assert set(bound_classes()) == {place.bound for place in PLACES}
+
+
+def test_the_help_lists_every_function_key() -> None:
+    keys = {key for kind in bound_classes() for key, _ in Place(kind).bindings}
+    assert {key for key in keys if re.fullmatch(r"f\d+", key)} - {"f1"} <= {key.lower() for key, _ in KEYS}
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.bound.__name__)
 async def test_every_key_reaches_its_action(place: Place) -> None:
-    """From its place, with everything there that the key is for."""
-    playground = NotingPlayground("playground-dark", chosen=True)
+    """From the place of the class, with everything that its keys need."""
+    playground = RecordingPlayground("playground-dark", chosen=True)
     async with playground.run_test(size=(120, 48)) as pilot:
         await chat_answered(pilot)
         if place.prepare:
             await place.prepare(pilot)
         await _go(pilot, place)
         for key, action in place.bindings:
-            playground.noted, playground.notes = [], True
+            playground.recorded, playground.is_recording = [], True
             await pilot.press(key)
-            playground.notes = False
-            assert action in playground.noted, f"{key} does {playground.noted or 'nothing'}, not {action}"
+            playground.is_recording = False
+            assert action in playground.recorded, f"{key}: {playground.recorded or 'no action'}, not {action}"
 
 
 async def _go(pilot: Pilot[None], place: Place) -> None:

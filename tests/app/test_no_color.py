@@ -1,4 +1,4 @@
-"""With NO_COLOR nothing has a colour, and the sides are still told apart by words and letters."""
+"""With NO_COLOR nothing has a colour, and words and letters distinguish the sides."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def app(monkeypatch: pytest.MonkeyPatch) -> StillPlayground:
 
 
 def drawn(pilot: Pilot[None]) -> str:
-    """The screen as SVG."""
+    """Return the screen as SVG."""
     return pilot.app.export_screenshot()
 
 
-def words(picture: str) -> str:
-    """What can be read on it, line by line."""
+def shown_text(picture: str) -> str:
+    """Return the text of the SVG, line by line."""
     lines: dict[str, str] = {}
     for line, text in re.findall(r"<text[^>]*line-(\d+)\)\">([^<]*)</text>", picture):
         lines[line] = lines.get(line, "") + html.unescape(text).replace("\xa0", " ") + " "
@@ -42,11 +42,11 @@ async def test_no_colour_and_both_sides_are_named(
     async with app.run_test(size=size) as pilot:
         await SCREENS[name](pilot)
         picture = drawn(pilot)
-        chrome = {"#ff5f57", "#febc2e", "#28c840", "#c5c8c6"}  # of the window that the picture draws
+        chrome = {"#ff5f57", "#febc2e", "#28c840", "#c5c8c6"}  # the window frame in the SVG
         for found in set(re.findall(r"#[0-9a-f]{6}", picture)) - chrome:
             colour = Color.parse(found)
             assert max(colour.rgb) - min(colour.rgb) <= 2, found
-        text = words(picture)
+        text = shown_text(picture)
         if name != "settings":
             assert "Left" in text
             assert "Right" in text
@@ -56,11 +56,11 @@ async def test_no_colour_and_both_sides_are_named(
             assert re.search(r"\bR\b", panels)
 
 
-async def test_a_tick_is_told_without_colour(app: StillPlayground) -> None:
+async def test_a_checkbox_is_readable_without_colour(app: StillPlayground) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await SCREENS["settings"](pilot)
-        assert "[X]" in words(drawn(pilot))
+        assert "[X]" in shown_text(drawn(pilot))
         app.change_settings(panels=False)
         await pilot.pause(0.1)
-        assert "[X]" not in words(drawn(pilot))
-        assert "[ ]" in words(drawn(pilot))
+        assert "[X]" not in shown_text(drawn(pilot))
+        assert "[ ]" in shown_text(drawn(pilot))

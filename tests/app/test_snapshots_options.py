@@ -1,4 +1,4 @@
-"""What Prepare looks like where an engine takes options."""
+"""Snapshots of Prepare with an engine that has options."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 from textual.pilot import Pilot
 
-from app.state.prepare import machine_state as surroundings
+from app.state.prepare import machine_state
 from app.state.prepare.machine_state import MachineState
 from app.state.settings.settings import EngineChoice
 from app.widgets.prepare import checkpoint_picker
@@ -19,7 +19,7 @@ from engines.plan.checkpoint.checkpoint import read_checkpoint
 from engines.plan.hardware.hardware import Device
 from tests.app import still
 from tests.app.still import StillPlayground
-from tests.app.test_snapshots import DARK, LARGE, LIGHT, SMALL, SnapCompare, look
+from tests.app.test_snapshots import DARK, LARGE, LIGHT, SMALL, SnapCompare, compare
 
 GIB = 1 << 30
 GPUS = tuple(
@@ -29,7 +29,7 @@ GPUS = tuple(
 
 
 class SplitPlayground(StillPlayground):
-    """Two GPUs, and an environment with TensorRT-LLM."""
+    """An app with two GPUs and a TensorRT-LLM environment."""
 
     def __init__(self, theme: str) -> None:
         super().__init__(theme, chosen=False)
@@ -39,25 +39,25 @@ class SplitPlayground(StillPlayground):
         interpreters.register("tensorrt-llm", Interpreter(sys.executable))
 
     async def find_interpreters(self) -> None:
-        """It has been found."""
+        """Do nothing: the interpreter is registered already."""
 
 
 @pytest.fixture(autouse=True)
 def _same_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     demo = read_checkpoint(CHECKPOINT)
-    monkeypatch.setattr(interpreters, "_KNOWN", {})  # what is registered here is forgotten afterwards
+    monkeypatch.setattr(interpreters, "_KNOWN", {})  # restored after the test
     monkeypatch.setattr(checkpoint_picker, "_read", lambda _: (demo, ""))
-    monkeypatch.setattr(surroundings, "probe_machine", lambda device, _: MachineState(device, 40e9))
+    monkeypatch.setattr(machine_state, "probe_machine", lambda device, _: MachineState(device, 40e9))
 
 
 @pytest.mark.parametrize(("size", "theme"), [(SMALL, DARK), (LARGE, LIGHT)])
 def test_prepare_with_options(snap_compare: SnapCompare, size: tuple[int, int], theme: str) -> None:
-    """The text and the GPUs in one line, and nothing else moved out of sight."""
-    look(snap_compare, size, still.settle, SplitPlayground(theme))
+    """Calibration text and GPUs share one line, and everything else stays visible."""
+    compare(snap_compare, size, still.settle, SplitPlayground(theme))
 
 
 def test_calibration_text(snap_compare: SnapCompare, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it must be stands below the list, in a small terminal too."""
+    """The requirements of the text are below the list, also in a small terminal."""
     monkeypatch.setenv("HOME", "/nowhere")
 
     async def before(pilot: Pilot[None]) -> None:
@@ -66,4 +66,4 @@ def test_calibration_text(snap_compare: SnapCompare, monkeypatch: pytest.MonkeyP
         await pilot.pause(0.3)
         await still.settle(pilot)
 
-    look(snap_compare, SMALL, before, SplitPlayground(LIGHT))
+    compare(snap_compare, SMALL, before, SplitPlayground(LIGHT))

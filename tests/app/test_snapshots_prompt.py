@@ -1,4 +1,4 @@
-"""What the prompt looks like with a file, a long paste and the counter."""
+"""Snapshots of the prompt with a file, a long paste and the token counter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONG_NAME = "measurements of the [other] machine, second try, without its GPU.cs
 
 
 async def prompt_full(pilot: Pilot[None]) -> None:
-    """Two attachments, two lines, and a context that is nearly full."""
+    """Show two attachments, a prompt of two lines, and a context window that is nearly full."""
     await still.chat_answered(pilot)
     composer = pilot.app.screen.query_one(Composer)
     await composer.attach(Attachment(LONG_NAME, "1,2\n" * 212))
@@ -36,6 +36,6 @@ async def prompt_full(pilot: Pilot[None]) -> None:
 def test_prompt_with_attachments(
     snap_compare: Callable[..., bool], size: tuple[int, int], theme: str
 ) -> None:
-    """Each attachment on a line with what can be done with it; the tokens in the border, in colour."""
+    """One line per attachment with its keys; the token count is in the border, in colour."""
     app = StillPlayground(theme, chosen=True, snapshot=FULL)
     assert snap_compare(app, terminal_size=size, run_before=prompt_full)

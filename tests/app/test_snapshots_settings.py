@@ -1,4 +1,4 @@
-"""What Sampling and Settings look like, by size and theme; see `test_snapshots.py`."""
+"""Snapshots of Sampling and Settings, by size and theme; see `test_snapshots.py`."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ SMALL, MIDDLE, LARGE = (80, 24), (120, 36), (160, 48)
 PIRATE = ChatOptions("Answer as a pirate would.", Sampling(temperature=0.8, stop=("User:",)))
 
 
-def look(snap_compare: Any, size: tuple[int, int], app: StillPlayground, before: still.Before) -> None:
+def compare(snap_compare: Any, size: tuple[int, int], app: StillPlayground, before: still.Before) -> None:
     assert snap_compare(app, terminal_size=size, run_before=before)
 
 
 @pytest.mark.parametrize(("size", "theme"), [(SMALL, LIGHT), (MIDDLE, DARK), (LARGE, LIGHT)])
 def test_sampling(snap_compare: SnapCompare, size: tuple[int, int], theme: str) -> None:
-    """The left side has a number that cannot be, the right one a preset of the user's."""
+    """The left side has an invalid number, the right side a saved preset."""
     app = StillPlayground(theme, chosen=True)
     app.settings = replace(app.settings, right_chat=PIRATE, presets={"Pirate": PIRATE})
 
@@ -40,10 +40,10 @@ def test_sampling(snap_compare: SnapCompare, size: tuple[int, int], theme: str) 
         entry.value = "7"
         await still.settle(pilot)
 
-    look(snap_compare, size, app, before)
+    compare(snap_compare, size, app, before)
 
 
 @pytest.mark.parametrize(("size", "theme"), [(SMALL, DARK), (MIDDLE, LIGHT), (LARGE, DARK)])
 def test_settings(snap_compare: SnapCompare, size: tuple[int, int], theme: str) -> None:
-    """The theme that is worn is highlighted; every row has its meaning."""
-    look(snap_compare, size, StillPlayground(theme, chosen=True), still.by_key("f6"))
+    """The current theme is highlighted; every row has an explanation."""
+    compare(snap_compare, size, StillPlayground(theme, chosen=True), still.by_key("f6"))

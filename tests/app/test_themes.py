@@ -1,4 +1,4 @@
-"""Left and right can be told apart and read, under our themes and under those of Textual."""
+"""Left and right are distinguishable and readable in this app's themes and in those of Textual."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from textual.theme import BUILTIN_THEMES, Theme
 
 from app.themes import THEMES, variable_defaults
 
-OURS = tuple(variable_defaults())
+VARIABLES = tuple(variable_defaults())
 BACKGROUNDS = ("background", "surface", "panel")
 TEXTS = ("foreground", "foreground-muted", "primary", "error", "text-error", "text-warning", "text-success")
 SOLID = [theme for theme in (*THEMES, *BUILTIN_THEMES.values()) if not theme.ansi]
@@ -23,7 +23,7 @@ BLIND = {
 
 
 def linear(colour: Color) -> tuple[float, float, float]:
-    """The colour's light, by channel."""
+    """Return the linear RGB channels of a colour, 0 to 1."""
     red, green, blue = (
         value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in colour.normalized
     )
@@ -31,7 +31,7 @@ def linear(colour: Color) -> tuple[float, float, float]:
 
 
 def contrast(first: Color, second: Color) -> float:
-    """WCAG's ratio."""
+    """Return the WCAG contrast ratio, 1 to 21."""
     weights = (0.2126, 0.7152, 0.0722)
     dark, light = sorted(
         sum(weight * value for weight, value in zip(weights, linear(colour), strict=True))
@@ -41,10 +41,10 @@ def contrast(first: Color, second: Color) -> float:
 
 
 def colours(theme: Theme) -> dict[str, Color]:
-    """What an app with our defaults resolves under a theme."""
+    """Return the colours of a theme with this app's variable defaults."""
     system = replace(theme).to_color_system().generate()
     variables = {**variable_defaults(theme.dark), **system, **theme.variables}
-    return {name: Color.parse(variables[name]) for name in (*OURS, *BACKGROUNDS, *TEXTS)}
+    return {name: Color.parse(variables[name]) for name in (*VARIABLES, *BACKGROUNDS, *TEXTS)}
 
 
 def test_two_themes_are_dark_and_two_are_light() -> None:
@@ -53,10 +53,10 @@ def test_two_themes_are_dark_and_two_are_light() -> None:
 
 
 @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
-def test_our_themes_set_every_variable_and_their_text_can_be_read(theme: Theme) -> None:
-    assert set(theme.variables) >= set(OURS)
+def test_themes_set_every_variable_with_readable_text(theme: Theme) -> None:
+    assert set(theme.variables) >= set(VARIABLES)
     shown = colours(theme)
-    for name in OURS:
+    for name in VARIABLES:
         assert contrast(shown[name], shown["background"]) >= 4.5, name
     for colour in (theme.primary, theme.error, theme.warning, theme.success, theme.foreground):
         assert contrast(Color.parse(colour or ""), shown["background"]) >= 4.5, colour
@@ -64,7 +64,7 @@ def test_our_themes_set_every_variable_and_their_text_can_be_read(theme: Theme) 
 
 @pytest.mark.parametrize("background", BACKGROUNDS)
 @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
-def test_text_can_be_read_on_every_background(theme: Theme, background: str) -> None:
+def test_text_is_readable_on_every_background(theme: Theme, background: str) -> None:
     shown = colours(theme)
     below = shown[background]
     for name in (*TEXTS, "left", "right"):
@@ -72,9 +72,9 @@ def test_text_can_be_read_on_every_background(theme: Theme, background: str) -> 
 
 
 @pytest.mark.parametrize("theme", SOLID, ids=lambda theme: theme.name)
-def test_the_defaults_can_be_seen_under_every_theme(theme: Theme) -> None:
+def test_defaults_are_visible_in_every_theme(theme: Theme) -> None:
     shown = colours(theme)
-    for name in OURS:
+    for name in VARIABLES:
         assert contrast(shown[name], shown["background"]) >= 3, name
 
 
@@ -89,7 +89,7 @@ def test_left_and_right_differ_for_the_colour_blind(theme: Theme, blindness: str
     assert max(abs(a - b) for a, b in zip(left, right, strict=True)) > 0.15
 
 
-async def test_every_theme_is_loaded_with_our_variables() -> None:
+async def test_every_theme_loads_with_the_variables() -> None:
     class Themed(App[None]):
         CSS = "Screen { color: $left; background: $memory-other-processes; border: solid $kv-reused; }"
 

@@ -1,4 +1,4 @@
-"""Figures keep three significant digits, their unit, and an honest `n/a`."""
+"""Figures have three significant digits and a unit; unknown figures are `n/a`."""
 
 from __future__ import annotations
 
@@ -81,10 +81,10 @@ def test_share() -> None:
 
 
 @pytest.mark.parametrize("figure", [None, nan, inf, -1])
-def test_what_was_not_measured_is_not_available(figure: float | None) -> None:
+def test_invalid_figures_are_not_available(figure: float | None) -> None:
     for text in (bytes_text, seconds_text, rate_text, percent_text):
         assert text(figure) == "n/a"
 
 
-def test_a_count_that_is_missing_is_not_available() -> None:
+def test_a_missing_count_is_not_available() -> None:
     assert count_text(None) == "n/a"

@@ -1,4 +1,4 @@
-"""Terminals that are closed after the test."""
+"""A fixture that starts the app in terminals and closes them after the test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ StartApp = Callable[..., Terminal]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[StartApp]:
-    """Start the app in a terminal of its own with an empty home."""
+    """Return a function that starts the app in a new terminal with an empty home folder."""
     terminals: list[Terminal] = []
 
     def begin(*arguments: str, width: int = 120, height: int = 36) -> Terminal:

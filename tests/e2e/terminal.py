@@ -1,4 +1,4 @@
-"""A real terminal: tmux runs the app, keys go in, the screen comes out."""
+"""A real terminal: runs the app in tmux, sends keys and reads the screen."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 
 
 class Terminal:
-    """One tmux server with one window, alone on its socket."""
+    """A tmux server with one window, on its own socket."""
 
     def __init__(self, folder: Path, command: list[str], width: int = 120, height: int = 36) -> None:
         if shutil.which("tmux") is None:
@@ -29,13 +29,13 @@ class Terminal:
             "HOME": str(folder), "TERM": "xterm-256color", "COLORTERM": "truecolor", "HF_HUB_OFFLINE": "1",
             "LANG": "C.UTF-8", "PATH": os.environ["PATH"],
         }  # fmt: skip
-        words = ["env", "-i", *(f"{name}={value}" for name, value in environment.items()), *command]
+        argv = ["env", "-i", *(f"{name}={value}" for name, value in environment.items()), *command]
         size = ["-x", str(width), "-y", str(height)]
-        self._tmux("-f", os.devnull, "new-session", "-d", *size, shlex.join(words))
+        self._tmux("-f", os.devnull, "new-session", "-d", *size, shlex.join(argv))
         self._tmux("set-option", "-g", "remain-on-exit", "on")
 
     def keys(self, *keys: str) -> None:
-        """Press keys, by tmux's names."""
+        """Press keys, given by their tmux names."""
         self._tmux("send-keys", *keys)
 
     def type(self, text: str) -> None:
@@ -43,13 +43,13 @@ class Terminal:
         self._tmux("send-keys", "-l", text)
 
     def screen(self) -> str:
-        """What stands on the screen now."""
+        """Return the text on the screen."""
         return self._tmux("capture-pane", "-p")
 
     def wait_for(self, pattern: str, seconds: float = 60.0) -> str:
-        """Wait until the screen matches a regular expression; returns the screen.
+        """Wait until the screen matches a regular expression and return the screen.
 
-        Fails with the last screen, so that a test that breaks shows what a user would have seen.
+        On a timeout the test fails with the last screen in its message.
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -61,18 +61,18 @@ class Terminal:
             time.sleep(0.1)
 
     def wait_for_exit(self, seconds: float = 20.0) -> None:
-        """Wait until the app has ended by itself."""
+        """Wait until the app has exited."""
         deadline = time.monotonic() + seconds
         while self._tmux("display-message", "-p", "#{pane_dead}").strip() != "1":
             assert time.monotonic() < deadline, f"the app still runs:\n{self.screen()}"
             time.sleep(0.1)
 
     def start_again(self) -> None:
-        """Run the same command once more in the same home."""
+        """Run the same command again in the same home folder."""
         self._tmux("respawn-window", "-k")
 
     def resize(self, width: int, height: int) -> None:
-        """Give the window another size."""
+        """Resize the window."""
         self._tmux("resize-window", "-x", str(width), "-y", str(height))
 
     @property
@@ -81,22 +81,22 @@ class Terminal:
         return int(self._tmux("display-message", "-p", "#{pane_pid}"))
 
     def processes(self) -> list[psutil.Process]:
-        """Every process that was started with this terminal's home, the app and its workers."""
+        """Return every process with this terminal's home folder: the app and its workers."""
         return [process for process in psutil.process_iter() if _home(process) == str(self.folder)]
 
     def close(self) -> None:
-        """End the server and whatever still runs in it."""
+        """Kill the server and every process that still runs in it."""
         subprocess.run(["tmux", "-S", self._socket, "kill-server"], check=False, capture_output=True)
         for process in self.processes():
             process.kill()
 
-    def _tmux(self, *words: str) -> str:
-        command = ["tmux", "-S", str(self._socket), *words]
+    def _tmux(self, *argv: str) -> str:
+        command = ["tmux", "-S", str(self._socket), *argv]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def playground(*arguments: str) -> list[str]:
-    """The command that a user types."""
+    """Return the command line of the app."""
     return [str(Path(sys.executable).with_name("trt-playground")), *arguments]
 
 

@@ -1,6 +1,6 @@
-"""On a machine with an NVIDIA GPU: the compiled engine against PyTorch, from preparing to quitting the app.
+"""With an NVIDIA GPU: the compiled engine against PyTorch, from building the engines to quitting the app.
 
-`python -m tests.e2e.test_gpu FOLDER` does the same without pytest, and leaves the pictures in FOLDER.
+`python -m tests.e2e.test_gpu FOLDER` does the same without pytest and saves screenshots in FOLDER.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ ENGINES = Settings(
 )
 QUESTIONS = ("What is a KV cache?", "Why is decode memory bound?", "Make a list of three precisions.")
 SETTLED = 64 * 2**20
-"""Bytes that a driver may keep after the engines are gone."""
+"""Bytes that the driver may keep after the engines have ended."""
 
 
 async def drive(settings: Settings, folder: Path) -> Snapshot:
-    """Prepare and load both engines, measure the bandwidth, ask, take pictures; returns the last figures."""
+    """Build and load both engines, measure the bandwidth, send prompts, and return the last snapshot."""
     app = Playground(settings)
     async with app.run_test(size=(160, 48)) as pilot:
         await _until(pilot, lambda: all(side.phase is Phase.READY for side in app.sides))
         await _until(pilot, lambda: isinstance(app.screen, ChatScreen))
         await pilot.press("f2")
         await _until(pilot, lambda: isinstance(app.screen, PrepareScreen))
-        await pilot.press("f5")  # the ceiling of decode, and MBU, need it
+        await pilot.press("f5")  # needed for the upper bound of decode speed and for MBU
         await pilot.pause(12)
         app.save_screenshot("prepare-gpu.svg", str(folder))
         await pilot.press("escape")
@@ -56,7 +56,7 @@ async def drive(settings: Settings, folder: Path) -> Snapshot:
 
 
 async def _snapshot(pilot: Pilot[None], app: Playground) -> Snapshot:
-    """The next one that the panels get."""
+    """Return the next snapshot that the panels receive."""
     seen: list[Snapshot] = []
     app.snapshots.subscribe(app.screen, seen.append)
     await _until(pilot, lambda: bool(seen))
@@ -79,7 +79,7 @@ async def _until(pilot: Pilot[None], condition: Callable[[], bool], seconds: flo
 
 
 def first_gpu() -> GpuSample:
-    """What NVML says of it."""
+    """Return the NVML sample of the first GPU."""
     sampler = GpuSampler()
     try:
         return sampler.sample()[0]
@@ -88,7 +88,7 @@ def first_gpu() -> GpuSample:
 
 
 def checked(folder: Path) -> str:
-    """Drive the app, and hold its figures against NVML's; returns them in words."""
+    """Drive the app, compare its figures with NVML's, and return a summary."""
     before = first_gpu()
     snapshot = asyncio.run(drive(ENGINES, folder))
     [gpu] = [one for one in snapshot.gpus if one.index == 0]
@@ -111,7 +111,7 @@ def checked(folder: Path) -> str:
 
 
 def _settled(before: int) -> int:
-    """Bytes in use once the engines' processes are gone; the driver frees a moment later."""
+    """Wait up to 10 s until the driver has freed the engines' memory; returns the bytes in use."""
     end = time.monotonic() + 10
     while (used := first_gpu().memory_used or 0) > before + SETTLED:
         assert time.monotonic() < end, f"{used:,} bytes are in use, {before:,} were before"

@@ -1,4 +1,4 @@
-"""The whole app killed in the middle of an answer, in a real terminal with real engines."""
+"""The app killed during an answer, in a real terminal with real engines."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from app.state.settings.settings import ChatOptions, Settings, save_settings
 from engines.worker.protocol import Sampling
 from tests.e2e.conftest import StartApp
 from tests.e2e.terminal import Terminal
-from tests.e2e.test_main_road import ANSWERED, BOTH_READY, gone
+from tests.e2e.test_first_run import ANSWERED, BOTH_READY, gone
 
 pytestmark = pytest.mark.e2e
 FIRST, SECOND, THIRD = "What is a KV cache", "Tell me a story", "And what came then"
 LEFT_ANSWERED = r"ready ─╯╰─+ decode \d"
-"""In the lower borders: the left side has its answer, the right one is in the middle of it."""
+"""Phases in the lower borders of the panes: the left side has answered, the right side is decoding."""
 
 
 def saved_prompts_and_answers(home: Path) -> dict[str, list[tuple[str, bool]]]:
-    """What the file holds: each side's prompts, and whether there is an answer to them."""
+    """Return the prompts of each side in the saved file, and whether they have an answer."""
     [path] = (home / ".local" / "share" / NAME / "conversations").glob("*.jsonl")
     sides = read_record(path).sides
     return {name: [(turn.prompt, turn.answered) for turn in side.turns] for name, side in sides.items()}
@@ -34,8 +34,8 @@ def ask(terminal: Terminal, prompt: str) -> None:
     terminal.keys("Enter")
 
 
-def test_sigkill_in_the_middle_of_an_answer(start: StartApp, tmp_path: Path) -> None:
-    """No worker is left; what was asked and every whole answer is there again, and it goes on from there."""
+def test_sigkill_during_an_answer(start: StartApp, tmp_path: Path) -> None:
+    """No worker is left; prompts and complete answers are saved, and the conversation continues."""
     long = ChatOptions(sampling=Sampling(max_tokens=300, ignore_eos=True))
     settings = Settings(chosen=True, welcomed=True, right_chat=long)
     save_settings(tmp_path / ".config" / NAME / "settings.toml", settings)
@@ -51,11 +51,11 @@ def test_sigkill_in_the_middle_of_an_answer(start: StartApp, tmp_path: Path) -> 
     assert gone(workers)
     expected = {"left": [(FIRST, True), (SECOND, True)], "right": [(FIRST, True), (SECOND, False)]}
     assert saved_prompts_and_answers(terminal.folder) == expected
-    _goes_on(terminal)
+    _check_continues(terminal)
 
 
-def _goes_on(terminal: Terminal) -> None:
-    """Started again and reopened, both sides show what they have, and answer what is asked next."""
+def _check_continues(terminal: Terminal) -> None:
+    """Restart the app, reopen the conversation, and check that both sides answer the next prompt."""
     terminal.start_again()
     terminal.wait_for(BOTH_READY, 90)
     terminal.keys("F3")

@@ -1,4 +1,4 @@
-"""Completion as people use it: Tab in a real zsh and a real fish."""
+"""Completion with Tab in a real zsh and a real fish."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ START = {
 
 @pytest.fixture(params=START)
 def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Terminal]:
-    """A shell that has the completion script."""
+    """A shell in a terminal, with the completion script loaded."""
     if shutil.which(request.param) is None:
         pytest.skip(f"{request.param} is not installed")
     name, text = START[request.param]
@@ -51,7 +51,7 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Terminal]:
     ],
 )
 def test_tab(shell: Terminal, typed: str, completed: str) -> None:
-    """Also behind a colon, and of names that only the program knows."""
+    """Also after a colon, and for values that the program provides."""
     shell.type(typed)
     shell.keys("Tab")
     shell.wait_for(f"ready> .*{completed}")

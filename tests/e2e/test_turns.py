@@ -1,4 +1,4 @@
-"""Turns taken up again, in a real terminal: edited, asked again, swapped, stopped, reopened, exported."""
+"""Turns edited, regenerated, swapped, stopped, reopened and exported, in a real terminal."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import pytest
 
 from tests.e2e.conftest import StartApp
 from tests.e2e.terminal import Terminal, playground
-from tests.e2e.test_main_road import ANSWERED, build_defaults
+from tests.e2e.test_first_run import ANSWERED, build_defaults
 
 pytestmark = pytest.mark.e2e
 
 
 def ask(terminal: Terminal, prompt: str) -> None:
-    """Send a prompt and wait for both answers to it."""
+    """Send a prompt and wait for both answers."""
     terminal.type(prompt)
     terminal.keys("Enter")
     terminal.wait_for(rf"{prompt}.*{prompt}.*{ANSWERED}")
 
 
-def to_the_right_side(terminal: Terminal) -> None:
-    """From the prompt; its keys in the footer tell that it has the focus."""
+def focus_right_side(terminal: Terminal) -> None:
+    """Move the focus from the prompt to the right side and wait for its keys in the footer."""
     terminal.keys("BTab")
     terminal.wait_for("c Copy.*e Edit.*r Again")
 
 
-def test_turns_are_taken_up_again(start: StartApp) -> None:
+def test_turns_are_edited_swapped_and_reopened(start: StartApp) -> None:
     terminal = start(width=160, height=48)
     build_defaults(terminal)
     ask(terminal, "What is a KV cache")
-    to_the_right_side(terminal)
+    focus_right_side(terminal)
     terminal.keys("p")
     terminal.wait_for("c copy.*e edit.*r retry")
     terminal.keys("e")
@@ -39,7 +39,7 @@ def test_turns_are_taken_up_again(start: StartApp) -> None:
     terminal.type(" good for?")
     terminal.keys("Enter")
     terminal.wait_for(rf"good for\?.*version 2 of 2.*{ANSWERED}")
-    to_the_right_side(terminal)
+    focus_right_side(terminal)
     terminal.keys("r")
     terminal.wait_for(rf"version 3 of 3.*version 3 of 3.*{ANSWERED}")
     terminal.keys("Left")
@@ -49,7 +49,7 @@ def test_turns_are_taken_up_again(start: StartApp) -> None:
     terminal.keys("C-x")
     terminal.wait_for("Left · PyTorch fp32.*Right · OpenVINO int8")
     terminal.keys("Tab")
-    terminal.wait_for("Send.*Stop")  # the prompt's key in the footer: it has the focus
+    terminal.wait_for("Send.*Stop")  # the prompt's keys in the footer: it has the focus
     terminal.type("Tell me a story")
     terminal.keys("Enter")
     terminal.wait_for("decode|prefill")
@@ -57,12 +57,12 @@ def test_turns_are_taken_up_again(start: StartApp) -> None:
     terminal.wait_for("cancelled")
     terminal.keys("C-q")
     terminal.wait_for_exit()
-    _reopened(terminal)
-    _exported(terminal)
+    _check_reopening(terminal)
+    _check_export(terminal)
 
 
-def _reopened(terminal: Terminal) -> None:
-    """The next start shows nothing of it until it is asked for."""
+def _check_reopening(terminal: Terminal) -> None:
+    """Restart the app and reopen the conversation, which is not shown before."""
     terminal.start_again()
     terminal.wait_for(r"PyTorch fp32.*OpenVINO int8.* ready ─╯╰─+ ready ─╯", 90)
     terminal.keys("F3")
@@ -73,9 +73,9 @@ def _reopened(terminal: Terminal) -> None:
     terminal.wait_for_exit()
 
 
-def _exported(terminal: Terminal) -> None:
-    """The command line gives every version."""
-    path = terminal.folder / "talk.json"
+def _check_export(terminal: Terminal) -> None:
+    """Export on the command line; the file has every version."""
+    path = terminal.folder / "chat.json"
     command = playground("conversations", "export", "1", "--to", str(path))
     subprocess.run(command, check=True, env={"HOME": str(terminal.folder)}, capture_output=True)
     text = path.read_text()

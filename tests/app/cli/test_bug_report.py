@@ -1,4 +1,4 @@
-"""`doctor --report`: all that a bug report needs, and nothing that is nobody's business."""
+"""`doctor --report`: has what a bug report needs, without private data."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tests.engines.double_environment import make_environment
 PROMPT, STOP = "You are Ada's secretary.", "Yours, Ada"
 
 
-def doctor(*words: str) -> Result:
-    """`trt-playground doctor`."""
-    return CliRunner().invoke(cli, ["doctor", *words])
+def doctor(*arguments: str) -> Result:
+    """Run `trt-playground doctor`."""
+    return CliRunner().invoke(cli, ["doctor", *arguments])
 
 
 def test_the_file_has_every_part(own_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,22 +45,22 @@ def test_the_file_has_every_part(own_folders: Path, tmp_path: Path, monkeypatch:
         assert private not in text
 
 
-def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
+def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "report.txt"
     file.write_text("mine")
     done = doctor("--report", str(file))
     assert done.exit_code == 1
-    assert "there already" in done.output
+    assert "already exists" in done.output
     assert file.read_text() == "mine"
 
 
-def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_written(tmp_path: Path) -> None:
     done = doctor("--report", str(tmp_path / "no" / "report.txt"))
     assert done.exit_code == 1
     assert "cannot be written: No such file" in done.output
 
 
-def test_a_report_that_is_cancelled_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cancelled_report_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def cancel(*_: object) -> list[str]:
         raise KeyboardInterrupt
 
@@ -70,7 +70,7 @@ def test_a_report_that_is_cancelled_leaves_nothing(tmp_path: Path, monkeypatch: 
     assert not list(tmp_path.iterdir())
 
 
-def test_broken_settings_and_logs_are_part_of_it(
+def test_broken_settings_and_logs_are_reported(
     own_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bug_report, "report", _nothing)
@@ -80,7 +80,7 @@ def test_broken_settings_and_logs_are_part_of_it(
     bug_report.write_report(tmp_path / "report.txt", 1)
     text = (tmp_path / "report.txt").read_text()
     assert "cannot be used" in text
-    assert "It cannot be read" in text
+    assert "The log cannot be read" in text
 
 
 async def _nothing() -> list[str]:

@@ -1,4 +1,4 @@
-"""Shell completion: what is offered, and the script that bash is given, in a real bash."""
+"""Shell completion: the values that are offered, and the bash script in a real bash."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ printf '%s\n' "${{COMPREPLY[@]}}"
 
 
 def tab(line: str) -> list[str]:
-    """What bash has to choose from when Tab is pressed at the end of `line`."""
+    """Return the candidates in bash when Tab is pressed at the end of `line`."""
     script = PRESS_TAB.format(folder=Path(COMMAND).parent, line=line)
     environment = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
-    words = [str(shutil.which("bash")), "--norc", "-c", script]
-    done = subprocess.run(words, capture_output=True, text=True, check=True, env=environment)
+    command = [str(shutil.which("bash")), "--norc", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert done.stderr == ""
     return [word for word in done.stdout.split("\n") if word]
 
 
 def completed(line: str, shell: str = "complete_fish") -> str:
-    """What the program answers to the completion script of a shell."""
+    """Return what the program prints for the completion script of a shell."""
     environment = {
         **os.environ,
         "_TRT_PLAYGROUND_COMPLETE": shell,
@@ -50,7 +50,7 @@ def completed(line: str, shell: str = "complete_fish") -> str:
 
 @pytest.fixture
 def conversation() -> None:
-    """One whose title would be a program, if a shell took it for one."""
+    """A conversation whose title contains shell commands."""
     file, said = ConversationFile(conversation_folder()), Conversation()
     said.add(still.turn("left", 'Rome [/b] $(touch "owned") `x`: \\"; touch owned; \\'))
     file.said("left", said)
@@ -58,7 +58,7 @@ def conversation() -> None:
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 def test_bash_completes_commands_and_names(conversation: None) -> None:
-    """The real script in a real bash: also behind a colon, where bash breaks words."""
+    """Also after a colon, where bash splits words."""
     assert tab("trt-playground con") == ["conversations"]
     assert tab("trt-playground env create ") == ["tensorrt-llm"]
     assert tab("trt-playground conversations show ") == ["1"]
@@ -70,7 +70,7 @@ def test_bash_completes_commands_and_names(conversation: None) -> None:
 
 
 def test_checkpoints_of_the_hub_cache(own_folders: Path) -> None:
-    """By their ids, beside the demo."""
+    """Hub ids are offered after the demo."""
     model = own_folders / "hub" / "hub" / "models--org--talker"
     snapshot = model / "snapshots" / ("a" * 40)
     snapshot.mkdir(parents=True)
@@ -86,7 +86,7 @@ def test_checkpoints_of_the_hub_cache(own_folders: Path) -> None:
 
 
 def test_presets_and_built_engines() -> None:
-    """Ours and the user's, but for names that a shell would take apart; an empty store offers nothing."""
+    """Built-in and saved presets, without names that need quoting; an empty store offers no engines."""
     presets = {"Pirate": ChatOptions("Arr"), "Two words": ChatOptions(), "$(owned)": ChatOptions()}
     save_settings(settings_file(), Settings(presets=presets))
     offered = completed("trt-playground ask Hello --preset ").splitlines()
@@ -99,8 +99,8 @@ def test_presets_and_built_engines() -> None:
 
 
 @pytest.mark.parametrize("shell", ["complete_fish", "complete_zsh"])
-def test_titles_are_words_and_nothing_else(conversation: None, shell: str) -> None:
-    """What was asked may have been pasted from anywhere, and zsh evaluates what it is given."""
+def test_titles_contain_no_shell_characters(conversation: None, shell: str) -> None:
+    """zsh evaluates completions, and a title may contain pasted text."""
     offered = completed("trt-playground conversations show ", shell)
     assert "Rome" in offered
     assert not set("$`\\;[") & set(offered.replace("_arguments", "").replace("'*: :", ""))
@@ -109,14 +109,14 @@ def test_titles_are_words_and_nothing_else(conversation: None, shell: str) -> No
 def test_every_shell_has_a_script() -> None:
     for shell in ("bash", "zsh", "fish"):
         environment = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
-        words = [COMMAND, "--show-completion", shell]
-        done = subprocess.run(words, capture_output=True, text=True, check=True, env=environment)
+        command = [COMMAND, "--show-completion", shell]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
         assert "_TRT_PLAYGROUND_COMPLETE" in done.stdout
     assert run("--help").stdout.count("--install-completion") == 1
 
 
-def test_a_tab_imports_little(conversation: None) -> None:
-    """It is pressed often: no Textual, no torch, nothing of an engine."""
+def test_completion_imports_no_heavy_library(conversation: None) -> None:
+    """It runs at every press of Tab: no Textual, torch or other library of a backend."""
     code = """
 import sys
 from app.cli import completion

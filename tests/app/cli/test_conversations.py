@@ -1,4 +1,4 @@
-"""`trt-playground conversations`, as a user types it."""
+"""`trt-playground conversations` through the installed script."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.app.cli.test_main import run
 
 @pytest.fixture
 def saved() -> list[Path]:
-    """Two, the newer one first."""
+    """Two saved conversations, newest first."""
     paths = []
     for age, prompt in enumerate(("What is a KV cache?", "Tell a story")):
         file, conversation = ConversationFile(conversation_folder()), Conversation()
@@ -43,7 +43,7 @@ def test_list_and_show(saved: list[Path]) -> None:
 
 
 def test_export(saved: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """To the folder of documents, or where it is told; never over another file unless forced."""
+    """Exports to the documents folder or to --to; overwrites a file only with --force."""
     monkeypatch.setenv("XDG_DOCUMENTS_DIR", str(tmp_path / "Documents"))
     done = run("conversations", "export")
     assert done.stdout == f"Exported to {tmp_path / 'Documents' / 'What is a KV cache.md'}\n"
@@ -51,7 +51,7 @@ def test_export(saved: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPat
         str(tmp_path / "Documents" / "Tell a story.json")
         in run("conversations", "export", "2", "--json").stdout
     )
-    target = tmp_path / "talk.json"
+    target = tmp_path / "chat.json"
     assert run("conversations", "export", "2", "--to", str(target)).returncode == 0
     assert json.loads(target.read_text())["title"] == "Tell a story"
     again = run("conversations", "export", "1", "--to", str(target))
@@ -59,18 +59,18 @@ def test_export(saved: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "--force" in again.stderr
     assert run("conversations", "export", "1", "--to", str(target), "--force").returncode == 0
     assert json.loads(target.read_text())["title"] == "What is a KV cache?"
-    assert run("conversations", "export", "--to", "talk.txt").returncode == 2
+    assert run("conversations", "export", "--to", "chat.txt").returncode == 2
 
 
 def test_remove(saved: list[Path]) -> None:
-    assert run("conversations", "rm", "1").returncode == 1  # nobody said yes
+    assert run("conversations", "rm", "1").returncode == 1  # not confirmed
     assert saved[0].exists()
     assert "Deleted “What is a KV cache?”" in run("conversations", "rm", "1", "--yes").stdout
     assert not saved[0].exists()
 
 
 @pytest.mark.parametrize("which", ["3", "0", "nowhere.jsonl"])
-def test_what_is_not_there(which: str) -> None:
+def test_missing_conversations_are_reported(which: str) -> None:
     for command in (("show",), ("export",), ("rm", "--yes")):
         done = run("conversations", *command, which)
         assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""`--calibration` and `--gpus`: taken where they mean something, and else said in words."""
+"""`--calibration` and `--gpus` are set on engines that support them, and refused for all others."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import typer
 
+from app.cli.arguments import engine_spec
 from app.cli.engine_options import with_options
-from app.cli.launch import engine_spec
 from app.state.settings.settings import EngineChoice
 from tests.app.cli.test_main import run
 from tests.doubles.nvml import Gpu, Nvml
@@ -19,7 +19,7 @@ FP8, PYTORCH = EngineChoice("tensorrt-llm", "fp8"), EngineChoice("pytorch", "fp3
 
 @pytest.fixture
 def text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Enough to calibrate with, in the home folder."""
+    """A text long enough for calibration, in the home folder."""
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "mine.txt").write_text("What people really ask. " * 100)
     return tmp_path / "mine.txt"
@@ -32,7 +32,7 @@ def _two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_two_gpus")
-def test_each_engine_gets_what_it_takes(text: Path) -> None:
+def test_each_engine_gets_the_options_it_supports(text: Path) -> None:
     left, right = with_options((FP8, PYTORCH), Path("~/mine.txt"), 2)
     assert left == EngineChoice("tensorrt-llm", "fp8", calibration=str(text), gpus=2)
     assert right == PYTORCH
@@ -41,31 +41,36 @@ def test_each_engine_gets_what_it_takes(text: Path) -> None:
 
 
 @pytest.mark.usefixtures("_two_gpus")
-def test_they_reach_the_engine(text: Path) -> None:
+def test_options_reach_the_spec(text: Path) -> None:
     spec = engine_spec("demo", "tensorrt-llm:fp8", 512, text, 2)
     assert spec.options == {"calibration": str(text), "tensor_parallel_size": "2"}
     assert spec.devices == ("cuda:0", "cuda:1")
 
 
 @pytest.mark.usefixtures("_two_gpus")
-def test_what_cannot_be_had_is_said(text: Path, tmp_path: Path) -> None:
+def test_options_that_cannot_be_used_are_refused(text: Path, tmp_path: Path) -> None:
     (tmp_path / "short.txt").write_text("short")
-    for choices, calibration, gpus, words in (
-        ((PYTORCH,), text, None, "pytorch:fp32: no text is read. TensorRT-LLM reads one"),
-        ((EngineChoice("tensorrt-llm", "bf16"),), text, None, "no text is read"),
+    for choices, calibration, gpus, expected in (
+        (
+            (PYTORCH,),
+            text,
+            None,
+            "pytorch:fp32 cannot be calibrated. Only quantised precisions of TensorRT-LLM can.",
+        ),
+        ((EngineChoice("tensorrt-llm", "bf16"),), text, None, "cannot be calibrated"),
         ((FP8,), tmp_path, None, "It is a folder"),
         ((FP8,), tmp_path / "none.txt", None, "There is no such file"),
         ((FP8,), tmp_path / "short.txt", None, "1,500 are the least"),
-        ((PYTORCH,), None, 2, "TensorRT-LLM can be split"),
+        ((PYTORCH,), None, 2, "Only TensorRT-LLM can be split"),
         ((FP8,), None, 4, "4 cannot be had here. Choose 1 or 2."),
         ((FP8,), None, 3, "3 cannot be had here"),
     ):
         with pytest.raises(typer.BadParameter) as caught:
             with_options(choices, calibration, gpus)
-        assert words in caught.value.message
+        assert expected in caught.value.message
 
 
-def test_a_file_that_is_not_there_is_said_before_anything_starts() -> None:
+def test_a_missing_calibration_file_is_reported_before_a_worker_starts() -> None:
     done = run("ask", "Hello", "--engine", "tensorrt-llm:fp8", "--calibration", "/no/such/file.txt")
     assert done.returncode == 2
     assert "no such file" in done.stderr.lower()

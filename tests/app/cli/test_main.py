@@ -1,4 +1,4 @@
-"""The command line, as a user types it."""
+"""The command line through the installed `trt-playground` script."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from app.cli.launch import parse_engine
+from app.cli.arguments import parse_engine
 from app.state.settings.settings import ChatOptions, EngineChoice, Settings, save_settings
 from engines.worker.protocol import Sampling
 
@@ -28,9 +28,9 @@ def test_version() -> None:
 
 
 def test_ask_builds_answers_and_reuses(tiny: Path) -> None:
-    """The answer alone on stdout; the second time nothing is built; the store can list and delete it."""
-    words = ("ask", "Hello", "-m", str(tiny), "--engine", "openvino:int8", "--max-tokens", "8")
-    first, second = run(*words), run(*words)
+    """stdout has only the answer; the second call builds nothing; the store lists and deletes the engine."""
+    arguments = ("ask", "Hello", "-m", str(tiny), "--engine", "openvino:int8", "--max-tokens", "8")
+    first, second = run(*arguments), run(*arguments)
     assert first.returncode == second.returncode == 0
     assert first.stdout == second.stdout
     assert "tok/s" in first.stderr
@@ -48,24 +48,24 @@ def test_ask_builds_answers_and_reuses(tiny: Path) -> None:
 def test_ask_with_presets_and_sampling(
     tiny: Path, own_folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ours, the user's, and what is said beside them; one that does not exist is told with those that do."""
+    """Built-in and saved presets, and options that override them; an unknown preset lists those available."""
     chat = ChatOptions("Be a pirate.", Sampling(temperature=1.5, max_tokens=6, seed=3, ignore_eos=True))
     save_settings(own_folders / "settings.toml", Settings(presets={"Pirate": chat}))
     monkeypatch.setenv("TRT_PLAYGROUND_CONFIG", str(own_folders / "settings.toml"))
-    words = ("ask", "Hello", "-m", str(tiny), "--preset")
-    first, again = run(*words, "Pirate"), run(*words, "Pirate")
-    other = run(*words, "Pirate", "--seed", "4", "--system", "")
+    arguments = ("ask", "Hello", "-m", str(tiny), "--preset")
+    first, again = run(*arguments, "Pirate"), run(*arguments, "Pirate")
+    other = run(*arguments, "Pirate", "--seed", "4", "--system", "")
     assert first.returncode == 0
     assert "6 tokens" in first.stderr
     assert first.stdout == again.stdout != other.stdout
-    assert "4 tokens" in run(*words, "Measure", "--max-tokens", "4", "--temperature", "0.5").stderr
-    unknown = run(*words, "Nobody")
+    assert "4 tokens" in run(*arguments, "Measure", "--max-tokens", "4", "--temperature", "0.5").stderr
+    unknown = run(*arguments, "Unknown")
     assert unknown.returncode == 2
     assert "Pirate" in unknown.stderr
-    assert run(*words, "Greedy", "--temperature", "-1").returncode == 2
+    assert run(*arguments, "Greedy", "--temperature", "-1").returncode == 2
 
 
-def test_ask_says_what_is_wrong(tmp_path: Path) -> None:
+def test_ask_reports_a_bad_checkpoint(tmp_path: Path) -> None:
     done = run("ask", "Hello", "-m", str(tmp_path))
     assert done.returncode == 1
     assert "config.json" in done.stderr
@@ -73,7 +73,7 @@ def test_ask_says_what_is_wrong(tmp_path: Path) -> None:
     assert done.stdout == ""
 
 
-def test_a_damaged_engine_is_found(tiny: Path) -> None:
+def test_a_damaged_engine_is_reported_and_rebuilt(tiny: Path) -> None:
     assert run("ask", "Hello", "-m", str(tiny), "--max-tokens", "2").returncode == 0
     root = Path(run("engines", "ls").stdout.rpartition(" in ")[2].strip())
     largest = max(root.glob("engines/*/*"), key=lambda path: path.stat().st_size)
@@ -84,7 +84,7 @@ def test_a_damaged_engine_is_found(tiny: Path) -> None:
     assert "built anew" in again.stderr
 
 
-def test_prune_wants_a_size() -> None:
+def test_prune_needs_a_size() -> None:
     assert run("engines", "prune", "--keep", "much").returncode == 2
     assert run("engines", "prune", "--keep", "1GB").returncode == 0
 
@@ -100,7 +100,7 @@ def test_paths() -> None:
     assert "engine store" in run("paths").stdout
 
 
-def test_broken_settings_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_broken_settings_are_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "settings.toml"
     path.write_text("context = 'long'")
     monkeypatch.setenv("TRT_PLAYGROUND_CONFIG", str(path))
@@ -110,7 +110,7 @@ def test_broken_settings_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert "Traceback" not in done.stderr
 
 
-def test_engines_are_written_as_backend_and_precision() -> None:
+def test_engines_are_parsed_from_backend_and_precision() -> None:
     assert parse_engine("openvino:int4") == EngineChoice("openvino", "int4")
     assert parse_engine("openvino:int8:f16") == EngineChoice("openvino", "int8", "f16")
     for text in ("openvino", "openvino:int3", "nothing:int8"):

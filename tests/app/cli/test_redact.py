@@ -1,4 +1,4 @@
-"""What is taken out of a text before it is sent to others."""
+"""Identities and credentials are redacted from text that is shared."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ NO_TOKEN = "a token of 12 characters, a hf_short, task-oriented sk-words, eyJust
 
 
 @pytest.fixture
-def somebody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Ada, at her machine."""
+def ada(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The user `ada` on the machine `analytical-engine`; returns her home folder."""
     home = tmp_path / "ada"
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setattr(getpass, "getuser", lambda: "ada")
@@ -23,14 +23,14 @@ def somebody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return home
 
 
-def test_who_and_where(somebody: Path) -> None:
-    assert redact(f"{somebody}/models: missing") == "~/models: missing"
-    assert redact(f"{somebody}2/models").startswith("/")  # somebody else's
+def test_home_user_and_machine_are_redacted(ada: Path) -> None:
+    assert redact(f"{ada}/models: missing") == "~/models: missing"
+    assert redact(f"{ada}2/models").startswith("/")  # another user's
     assert redact("/data/ada/x on analytical-engine") == "/data/<user>/x on <machine>"
     assert redact("Canada, adapter, ada-lovelace") == "Canada, adapter, ada-lovelace"
 
 
-def test_names_that_say_nothing_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_common_names_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(getpass, "getuser", lambda: "root")
     monkeypatch.setattr(platform, "node", lambda: "localhost")
     assert redact("as root on localhost: root cause") == "as root on localhost: root cause"
@@ -46,15 +46,15 @@ def test_names_that_say_nothing_stay(monkeypatch: pytest.MonkeyPatch) -> None:
         "eyJhbGciOi.eyJzdWIiOiI.SflKxwRJSM",
     ],
 )
-def test_tokens(secret: str) -> None:
+def test_tokens_are_redacted(secret: str) -> None:
     assert redact(f"header {secret} sent") == "header <token> sent"
 
 
-def test_words_that_look_a_little_like_tokens_stay() -> None:
+def test_words_similar_to_tokens_are_kept() -> None:
     assert redact(NO_TOKEN) == NO_TOKEN
 
 
-def test_secrets_of_the_environment_and_logins(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secret_environment_variables_and_logins_are_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIRROR_PASSWORD", "correct horse")
     monkeypatch.setenv("SHORT_TOKEN", "abc")
     monkeypatch.setenv("A_SECRET", "horse battery")

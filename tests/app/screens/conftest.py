@@ -1,4 +1,4 @@
-"""TensorRT-LLM where the app looks for it: its double in an environment of its own, and a made-up GPU."""
+"""A fixture with TensorRT-LLM: its double in a separate environment, and a simulated GPU."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.engines.double_environment import make_environment
 
 @pytest.fixture
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The interpreter of an environment that the app finds, and a GPU."""
+    """Register an environment with the double and simulate a GPU; returns the interpreter."""
     monkeypatch.setitem(sys.modules, "pynvml", Nvml(gpus=(Gpu(),)))
     python = make_environment(tmp_path / "trtllm", "1_2")
     found = locate("tensorrt-llm", str(python), "tensorrt_llm", managed=False)

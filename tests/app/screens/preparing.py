@@ -1,4 +1,4 @@
-"""Prepare as tests need it: opened, and looked through."""
+"""Helpers for tests of Prepare."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tests.app.driving import wait_until
 
 
 def estimate(pilot: Pilot[None], name: str = "left") -> str:
-    """What is said of one side's choice."""
+    """Return the estimate card of one side."""
     return str(pilot.app.screen.query_one(f"#engine-{name} .estimate", Static).content)
 
 
 async def open_prepare(pilot: Pilot[None]) -> PrepareScreen:
-    """Wait for the screen, until the checkpoint has been read and both lists follow from it."""
+    """Wait for the screen until the checkpoint is read and the estimate is shown."""
     await wait_until(pilot, lambda: isinstance(pilot.app.screen, PrepareScreen))
     screen = pilot.app.screen
     assert isinstance(screen, PrepareScreen)

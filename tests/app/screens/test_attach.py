@@ -1,4 +1,4 @@
-"""Choosing a file that goes with the prompt."""
+"""Attaching a file to the prompt."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.app.still import StillPlayground, chat_answered
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Some files, and the app is started here."""
+    """A folder with some files, which is the working directory."""
     found = tmp_path / "texts"
     (found / "inner").mkdir(parents=True)
     (found / "notes.txt").write_text("one\ntwo\n")
@@ -50,7 +50,7 @@ def shown(screen: AttachScreen) -> list[str]:
     return [str(files.get_option_at_index(index).prompt) for index in range(files.option_count)]
 
 
-def said(screen: AttachScreen) -> str:
+def note(screen: AttachScreen) -> str:
     return str(screen.query_one("#file-note", Static).content)
 
 
@@ -74,7 +74,7 @@ async def test_tab_completes_and_enter_attaches(folder: Path) -> None:
         assert await attached(pilot) == (Attachment("notes.txt", "one\ntwo\n"),)
 
 
-async def test_arrows_choose_and_folders_are_entered(folder: Path) -> None:
+async def test_arrows_highlight_and_enter_opens_folders(folder: Path) -> None:
     async with StillPlayground("playground-dark", chosen=True).run_test(size=(80, 24)) as pilot:
         screen = await opened(pilot)
         await pilot.press("up", "up", "up", "up", "enter")
@@ -94,27 +94,27 @@ async def test_a_click_attaches(folder: Path) -> None:
         assert await attached(pilot) == (Attachment("notes [b].md", "# Notes\n"),)
 
 
-async def test_what_cannot_be_attached_is_told(folder: Path) -> None:
+async def test_files_that_cannot_be_attached_are_reported(folder: Path) -> None:
     async with StillPlayground("playground-dark", chosen=True).run_test(size=(80, 24)) as pilot:
         screen = await opened(pilot)
         await pilot.press("enter")
-        await wait_until(pilot, lambda: "It is a folder" in said(screen))
+        await wait_until(pilot, lambda: "It is a folder" in note(screen))
         field(screen).value = f"{folder}/image.png"
         await pilot.pause()
         await pilot.press("enter")
-        await wait_until(pilot, lambda: "UTF-8. Save" in said(screen))
+        await wait_until(pilot, lambda: "UTF-8. Save" in note(screen))
         field(screen).value = f"{folder}/none.txt"
         await pilot.pause()
         await pilot.press("enter")
-        await wait_until(pilot, lambda: "no such file" in said(screen))
+        await wait_until(pilot, lambda: "no such file" in note(screen))
         field(screen).value = f"{folder}/none/none"
-        await wait_until(pilot, lambda: "no such folder" in said(screen))
+        await wait_until(pilot, lambda: "Folder not found" in note(screen))
         await pilot.press("escape")
         await wait_until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
         assert not pilot.app.screen.query_one(Composer).attachments
 
 
-def test_listing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_matching_paths(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "two\nlines").write_text("x")
     assert [entry.name for entry in matching_paths(f"{folder}/.")] == [".hidden"]
     assert [entry.path for entry in matching_paths(f"{folder}/IM")] == [f"{folder}/image.png"]

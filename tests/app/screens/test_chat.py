@@ -1,4 +1,4 @@
-"""The chat, key by key, with real engines."""
+"""The keys of the chat, with real engines."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def notice(app: Playground, side: str) -> str:
 
 
 def shown_text(app: Playground, side: str) -> str:
-    """All lines of a side's turns."""
+    """Return all lines of a side's turns."""
     transcript = chat(app).query_one(f"#pane-{side}", Pane).transcript
     selected = transcript.get_selection(SELECT_ALL)
     return selected[0] if selected else ""
 
 
 async def test_both_sides_answer_and_keep_their_history(settings: Settings) -> None:
-    """Two turns on both sides: figures, the speed-up, and a second prompt built on the first."""
+    """Two turns on both sides: timing, the speed-up, and a second prompt that includes the first turn."""
     app = Playground(settings)
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
@@ -60,20 +60,20 @@ async def test_both_sides_answer_and_keep_their_history(settings: Settings) -> N
         assert "in turn" in str(verdict.content)
 
 
-async def test_shown_is_what_was_sent(settings: Settings) -> None:
+async def test_the_answer_is_shown_with_its_timing(settings: Settings) -> None:
     app = Playground(settings)
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await ask(pilot, "Hello")
         for side in app.sides:
             shown = shown_text(app, side.name)
-            # Markdown may swallow marks and break lines, so words are compared.
-            said = re.findall(r"\w+", side.conversation.turns[-1].answer)
-            assert " ".join(said) in " ".join(re.findall(r"\w+", shown))
+            # Words are compared, because Markdown removes marks and wraps lines.
+            words = re.findall(r"\w+", side.conversation.turns[-1].answer)
+            assert " ".join(words) in " ".join(re.findall(r"\w+", shown))
             assert all(word in shown for word in ("TTFT", "tok/s", "p50", "p95", "tokens", "in turn"))
 
 
-async def test_turns_cost_no_widgets(settings: Settings) -> None:
+async def test_turns_add_no_widgets(settings: Settings) -> None:
     app = Playground(sampled(settings, Sampling(max_tokens=4, ignore_eos=True)))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
@@ -84,8 +84,8 @@ async def test_turns_cost_no_widgets(settings: Settings) -> None:
         assert len(chat(app).query("*")) == before
 
 
-async def test_escape_stops_and_the_side_goes_on(settings: Settings) -> None:
-    """Esc while the left side answers: it stops, and the right one, still waiting, does not begin."""
+async def test_escape_stops_both_sides_and_the_next_prompt_works(settings: Settings) -> None:
+    """Esc while the left side answers stops it and cancels the queued answer on the right."""
     long = Sampling(max_tokens=400, ignore_eos=True)
     app = Playground(sampled(replace(settings, left=EngineChoice("pytorch", "fp32")), long))
     async with app.run_test(size=(120, 36)) as pilot:
@@ -121,7 +121,7 @@ async def test_regenerate_and_clear(settings: Settings) -> None:
         assert not chat(app).query_one(SpeedComparison).display
 
 
-async def test_timing_mode_is_printed_and_kept(settings: Settings, own_folders: Path) -> None:
+async def test_timing_mode_is_shown_and_saved(settings: Settings, own_folders: Path) -> None:
     path = own_folders / "settings.toml"
     app = Playground(settings, path)
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
@@ -149,7 +149,7 @@ async def test_swap_moves_engines_and_conversations(settings: Settings) -> None:
         assert len(app.left.conversation.turns) == 2
 
 
-async def test_cut_stays_cut_while_text_is_selected(settings: Settings) -> None:
+async def test_ctrl_x_cuts_while_text_is_selected(settings: Settings) -> None:
     app = Playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
@@ -161,7 +161,7 @@ async def test_cut_stays_cut_while_text_is_selected(settings: Settings) -> None:
         assert app.screen.query_one(PromptInput).text == "ab"
 
 
-async def test_copy_takes_the_last_answer(settings: Settings) -> None:
+async def test_copy_copies_the_last_answer(settings: Settings) -> None:
     app = Playground(settings)
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
@@ -172,7 +172,7 @@ async def test_copy_takes_the_last_answer(settings: Settings) -> None:
         assert app.clipboard == app.left.conversation.turns[-1].answer
 
 
-async def test_panels_fold_away(settings: Settings) -> None:
+async def test_panels_are_hidden_and_shown(settings: Settings) -> None:
     app = Playground(settings)
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
@@ -183,7 +183,7 @@ async def test_panels_fold_away(settings: Settings) -> None:
         assert chat(app).query_one(PanelStrip).display
 
 
-async def test_prompt_recalls_and_breaks_lines(settings: Settings) -> None:
+async def test_the_prompt_recalls_history_and_takes_new_lines(settings: Settings) -> None:
     app = Playground(sampled(settings, Sampling(max_tokens=2)))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
@@ -211,8 +211,8 @@ async def test_a_prompt_without_engines_is_kept(settings: Settings) -> None:
         assert app.screen.query_one(PromptInput).text == "Hello"
 
 
-async def test_a_killed_worker_costs_its_side_alone(settings: Settings) -> None:
-    """SIGKILL while idle: the card says so, the other side answers, Restart and Regenerate go on."""
+async def test_a_killed_worker_affects_only_its_side(settings: Settings) -> None:
+    """SIGKILL while idle: the card shows it, the other side answers, restart and regenerate work."""
     app = Playground(settings)
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
@@ -235,7 +235,7 @@ async def test_a_killed_worker_costs_its_side_alone(settings: Settings) -> None:
         assert app.right.conversation.turns[-1].attempt == 0
 
 
-async def test_a_worker_killed_while_answering_keeps_what_was_said(settings: Settings) -> None:
+async def test_a_worker_killed_while_answering_keeps_the_partial_answer(settings: Settings) -> None:
     long = Sampling(max_tokens=400, ignore_eos=True)
     app = Playground(sampled(replace(settings, left=EngineChoice("pytorch", "fp32")), long))
     async with app.run_test(size=(120, 36)) as pilot:
@@ -266,8 +266,8 @@ async def test_any_size(settings: Settings, size: tuple[int, int]) -> None:
         assert app.screen.query_one(PromptInput).region.height >= 1
 
 
-async def test_keys_mashed(settings: Settings) -> None:
-    """Every key of the chat, in quick succession, while engines open and answer: nothing breaks."""
+async def test_many_keys_in_quick_succession(settings: Settings) -> None:
+    """Keys of the chat while engines load and answer; afterwards a prompt is answered."""
     app = Playground(settings)
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
         keys = [
@@ -295,8 +295,8 @@ async def test_keys_mashed(settings: Settings) -> None:
         assert app.left.conversation.turns[-1].answer
 
 
-async def test_conversations_are_saved_and_go_on(settings: Settings) -> None:
-    """What was said is on disk as it happens; another start shows it and builds on it; clear begins anew."""
+async def test_conversations_are_saved_and_continued(settings: Settings) -> None:
+    """Turns are saved as they happen; the next start continues them; Clear starts a new conversation."""
     app = Playground(settings)
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
@@ -312,12 +312,12 @@ async def test_conversations_are_saved_and_go_on(settings: Settings) -> None:
         await ask(pilot, "More")
         assert len(again.left.conversation.turns) == 2
         await pilot.press("ctrl+l")
-        await ask(pilot, "Anew")
+        await ask(pilot, "Again")
     assert [one.turns for one in saved_conversations(conversation_folder())] in ([1, 2], [2, 1])
 
 
 async def test_an_earlier_prompt_is_edited_and_sent_again(settings: Settings) -> None:
-    """Both sides go on from the edited prompt; the versions before are kept, shown with Left, and on disk."""
+    """Both sides continue from the edited prompt; earlier versions are saved, and Left shows them."""
     app = Playground(sampled(settings, Sampling(max_tokens=4, ignore_eos=True)))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
@@ -350,7 +350,7 @@ async def test_an_earlier_prompt_is_edited_and_sent_again(settings: Settings) ->
 
 
 async def test_regenerate_keeps_the_versions(settings: Settings) -> None:
-    """R on an earlier turn asks it again on both sides, with another seed."""
+    """R on an earlier turn regenerates it on both sides, with another seed."""
     app = Playground(sampled(settings, Sampling(max_tokens=8, temperature=2.0, ignore_eos=True)))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)

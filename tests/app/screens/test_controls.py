@@ -1,4 +1,4 @@
-"""Mouse, palette, help, themes, quitting: what the key-by-key tests leave."""
+"""Mouse, palette, help, themes and quitting."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def chat_without_engines(pilot: Pilot[None]) -> None:
 
 
 async def test_with_the_mouse_alone(settings: Settings) -> None:
-    """A click on a precision chooses, the buttons prepare and restart."""
+    """A click chooses a precision; buttons build and restart engines."""
     app = Playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
@@ -64,7 +64,7 @@ async def test_with_the_mouse_alone(settings: Settings) -> None:
 
 
 async def test_cancel_with_the_mouse(settings: Settings) -> None:
-    """In a small terminal the progress takes the place of the choice; Cancel brings it back."""
+    """In a small terminal the progress replaces the choices; Cancel shows them again."""
     app = Playground(replace(settings, chosen=False))
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
@@ -81,7 +81,7 @@ async def test_cancel_with_the_mouse(settings: Settings) -> None:
         assert screen.query_one("#engine-left .precisions").has_focus
 
 
-async def test_prompts_wait_for_engines_and_sides_are_not_swapped_meanwhile(settings: Settings) -> None:
+async def test_prompts_are_kept_and_sides_not_swapped_while_engines_load(settings: Settings) -> None:
     app = Playground(settings)
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await wait_until(pilot, lambda: app.left.phase in (Phase.PREPARING, Phase.LOADING))
@@ -98,8 +98,8 @@ async def test_prompts_wait_for_engines_and_sides_are_not_swapped_meanwhile(sett
 
 
 @pytest.mark.parametrize("moment", ["building", "answering"])
-async def test_quitting_is_prompt_and_leaves_nothing(settings: Settings, moment: str) -> None:
-    """Ctrl+Q, twice, while an engine is being built or answers."""
+async def test_quitting_is_fast_and_leaves_no_process(settings: Settings, moment: str) -> None:
+    """Ctrl+Q pressed twice while an engine is being built or answers."""
     long = Sampling(max_tokens=400, ignore_eos=True)
     settings = sampled(replace(settings, left=EngineChoice("pytorch", "fp32")), long)
     app = Playground(settings if moment == "answering" else replace(settings, left=settings.right))
@@ -120,11 +120,11 @@ async def test_quitting_is_prompt_and_leaves_nothing(settings: Settings, moment:
 
 
 async def test_every_command_of_the_palette(settings: Settings) -> None:
-    """Each is offered where it works, and none breaks where it has nothing to do."""
+    """Each is offered where it is available and runs without an error."""
     app = StillPlayground("playground-dark", chosen=True)
     async with app.run_test(size=(100, 30)) as pilot:
         await chat_answered(pilot)
-        for command in (one for one in COMMANDS if one.screen in ("", "ChatScreen")):
+        for command in (one for one in COMMANDS if one.is_available(ChatScreen)):
             offered = {one.title for one in app.get_system_commands(app.screen)}
             assert command.title in offered
             await app.run_action(command.action, app.screen)
@@ -159,8 +159,8 @@ async def test_help_opens_over_every_screen_and_closes() -> None:
             await wait_until(pilot, lambda below=below: app.screen is below)  # type: ignore[misc]
 
 
-async def test_tab_goes_round_the_chat() -> None:
-    """Prompt, panels, sides, and back to the prompt."""
+async def test_tab_reaches_every_part_of_the_chat() -> None:
+    """Prompt, panels and both sides, then the prompt again."""
     app = StillPlayground("playground-dark", chosen=True)
     async with app.run_test(size=(120, 36)) as pilot:
         await chat_answered(pilot)
@@ -172,7 +172,7 @@ async def test_tab_goes_round_the_chat() -> None:
         assert {"turns-left", "turns-right", "prompt"} <= set(seen)
 
 
-async def test_a_theme_is_remembered_and_an_unknown_one_forgiven(own_folders: Path) -> None:
+async def test_a_theme_is_saved_and_an_unknown_one_replaced(own_folders: Path) -> None:
     path = own_folders / "settings.toml"
     app = Playground(Settings(theme="no-such-theme"), path)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -182,8 +182,8 @@ async def test_a_theme_is_remembered_and_an_unknown_one_forgiven(own_folders: Pa
     assert load_settings(path).theme == "nord"
 
 
-async def test_settings_that_name_what_does_not_exist() -> None:
-    """A backend and a precision of another version: Prepare offers what there is."""
+async def test_unknown_backends_and_precisions_in_the_settings() -> None:
+    """Settings of another version: Prepare selects an available precision."""
     odd = EngineChoice("no-such-backend", "int3")
     app = Playground(Settings(left=odd, right=odd))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -192,8 +192,8 @@ async def test_settings_that_name_what_does_not_exist() -> None:
         assert picker.selection.choice.precision in ("fp32", "bf16", "int8", "int4")
 
 
-async def test_odd_prompts() -> None:
-    """Nothing, blanks, and a pasted file."""
+async def test_empty_and_very_long_prompts() -> None:
+    """An empty prompt, spaces, and 20,000 characters."""
     app = StillPlayground("playground-dark", chosen=False)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await chat_without_engines(pilot)
@@ -209,8 +209,8 @@ async def test_odd_prompts() -> None:
     assert "20,000 characters" in shown_prompt(pasted)
 
 
-async def test_odd_contexts() -> None:
-    """Digits that are no number, and numbers that are none: refused in words."""
+async def test_invalid_context_windows() -> None:
+    """Texts that are not a number, and numbers that are too small, are refused."""
     app = StillPlayground("playground-dark", chosen=False)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
@@ -222,7 +222,7 @@ async def test_odd_contexts() -> None:
         assert not app.settings.chosen
 
 
-async def test_scrolled_up_the_border_says_how_to_come_back() -> None:
+async def test_the_border_names_the_end_key_while_scrolled_up() -> None:
     app = StillPlayground("playground-dark", chosen=True)
     async with app.run_test(size=(80, 24)) as pilot:
         await chat_answered(pilot)
@@ -236,7 +236,7 @@ async def test_scrolled_up_the_border_says_how_to_come_back() -> None:
 
 
 async def test_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
-    """NO_COLOR: every screen draws."""
+    """Every screen draws with NO_COLOR."""
     monkeypatch.setenv("NO_COLOR", "1")
     app = StillPlayground("playground-dark", chosen=True)
     async with app.run_test(size=(120, 36)) as pilot:
@@ -247,7 +247,7 @@ async def test_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
         assert app.is_running
 
 
-async def test_a_click_fills_in_the_demo() -> None:
+async def test_a_click_selects_the_demo() -> None:
     app = StillPlayground("playground-dark", chosen=False)
     async with app.run_test(size=(120, 36)) as pilot:
         await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
@@ -258,8 +258,8 @@ async def test_a_click_fills_in_the_demo() -> None:
         await wait_until(pilot, lambda: field.value == "demo")
 
 
-async def test_earlier_turns_come_back(settings: Settings) -> None:
-    """Turns beyond the window are not drawn; Ctrl+E, or scrolling up to the top, brings them back."""
+async def test_earlier_turns_are_shown_on_demand(settings: Settings) -> None:
+    """Only the last 20 turns are drawn; Ctrl+E, or scrolling to the top, shows 20 more."""
     app = Playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()

@@ -1,4 +1,4 @@
-"""F3, key by key: list, search, reopen, new, rename, export, delete."""
+"""The Conversations screen: list, search, reopen, new, rename, export, delete."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ PROMPTS = ("What is a KV cache?", "Tell me a story about a lamp, and make it lon
 
 @pytest.fixture
 def documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of documents."""
+    """The documents folder."""
     monkeypatch.setenv("XDG_DOCUMENTS_DIR", str(tmp_path / "Documents"))
     return document_folder()
 
 
 @pytest.fixture
 def saved() -> list[Path]:
-    """Two conversations, the first prompt's the newest."""
+    """Two saved conversations, newest first."""
     paths = []
     for age, prompt in enumerate(PROMPTS):
         file = ConversationFile(conversation_folder())
@@ -62,26 +62,26 @@ def saved() -> list[Path]:
 
 
 def titles(app: Playground) -> list[str]:
-    """What is listed."""
+    """Return the titles in the list."""
     listed = app.screen.query_one(ConversationList)
     return [str(listed.get_option_at_index(index).prompt) for index in range(listed.option_count)]
 
 
-async def see(pilot: Pilot[None], *words: str) -> None:
-    """Wait until as many are listed, with these words."""
+async def see(pilot: Pilot[None], *texts: str) -> None:
+    """Wait until the list has exactly one entry for each of `texts`, in this order."""
     app = pilot.app
     assert isinstance(app, Playground)
 
     def seen() -> bool:
         listed = titles(app) if isinstance(app.screen, ConversationsScreen) else ["nothing"]
-        return len(listed) == len(words) and all(map(str.__contains__, listed, words))
+        return len(listed) == len(texts) and all(map(str.__contains__, listed, texts))
 
     await wait_until(pilot, seen)
 
 
 @asynccontextmanager
 async def opened(size: tuple[int, int] = (100, 30)) -> AsyncIterator[tuple[StillPlayground, Pilot[None]]]:
-    """The chat without engines, and F3 pressed."""
+    """Open the conversations over a chat without engines."""
     app = StillPlayground("playground-dark", chosen=True)
     async with app.run_test(size=size, notifications=True) as pilot:
         await pilot.press("f3")
@@ -104,7 +104,7 @@ async def test_enter_reopens_both_sides(saved: list[Path]) -> None:
         await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
 
 
-async def test_of_very_many_the_newest_are_listed(saved: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_the_newest_are_listed(saved: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.screens.conversations.LISTED", 1)
     async with opened() as (app, pilot):
         await see(pilot, PROMPTS[0])
@@ -114,7 +114,7 @@ async def test_of_very_many_the_newest_are_listed(saved: list[Path], monkeypatch
 
 
 async def test_with_the_mouse(saved: list[Path]) -> None:
-    """One click highlights, another one reopens; the footer's keys can be clicked meanwhile."""
+    """The first click highlights a conversation, the second reopens it."""
     async with opened() as (app, pilot):
         await see(pilot, *PROMPTS)
         await pilot.click(ConversationList, offset=(5, 2))
@@ -127,7 +127,7 @@ async def test_with_the_mouse(saved: list[Path]) -> None:
 
 
 async def test_search(saved: list[Path]) -> None:
-    """It filters while one types; Enter reopens what is highlighted; Esc ends it first, then leaves."""
+    """Typing filters the list; Enter reopens the highlighted one; Esc first ends the search, then closes."""
     async with opened() as (app, pilot):
         await see(pilot, *PROMPTS)
         await pilot.press("slash", *"LAMP")
@@ -159,8 +159,8 @@ async def test_rename(saved: list[Path]) -> None:
         await see(pilot, "Caches [b]explained", PROMPTS[1])
 
 
-async def test_delete_wants_to_be_told_twice(saved: list[Path]) -> None:
-    """What the chat shows is gone from there too; the last one gone, the screen says what it is for."""
+async def test_delete_needs_a_second_key(saved: list[Path]) -> None:
+    """Deleting the open conversation clears the chat; without conversations the screen explains itself."""
     async with opened() as (app, pilot):
         await see(pilot, *PROMPTS)
         await pilot.press("enter")
@@ -184,7 +184,7 @@ async def test_delete_wants_to_be_told_twice(saved: list[Path]) -> None:
 
 
 async def test_export(saved: list[Path], documents: Path) -> None:
-    """Markdown or JSON, to the folder of documents; a file that is there is replaced on the second Enter."""
+    """Markdown or JSON, to the documents folder; a second Enter overwrites an existing file."""
     async with opened() as (app, pilot):
         await see(pilot, *PROMPTS)
         await pilot.press("e")
@@ -237,8 +237,8 @@ async def test_new_and_export_of_the_open_one(saved: list[Path], documents: Path
         assert "Nothing has been said yet" in toasts(app)
 
 
-async def test_from_the_very_first_screen(saved: list[Path]) -> None:
-    """Before engines were ever chosen there is only Prepare; a conversation can be read all the same."""
+async def test_reopening_on_the_first_start(saved: list[Path]) -> None:
+    """Before engines are chosen there is only Prepare; conversations can be read from there."""
     app = StillPlayground("playground-dark", chosen=False)
     async with app.run_test(size=(100, 30)) as pilot:
         await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
@@ -250,8 +250,8 @@ async def test_from_the_very_first_screen(saved: list[Path]) -> None:
         assert [len(pane.transcript.turns) for pane in app.screen.query(Pane)] == [1, 1]
 
 
-async def test_reopened_it_goes_on_and_never_while_answering(settings: Settings) -> None:
-    """With real engines: the next prompt is built on what was reopened, and written below it."""
+async def test_a_reopened_conversation_continues_but_not_while_answering(settings: Settings) -> None:
+    """With real engines: the next prompt includes the reopened turns and is saved in the same file."""
     slow = EngineChoice("pytorch", "fp32")
     settings = replace(settings, left=slow, right=slow)
     app = Playground(sampled(settings, Sampling(max_tokens=4, ignore_eos=True)))
@@ -295,7 +295,7 @@ def test_look(
     theme: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A search: what it found is marked, in the title and where it was said."""
+    """Matches of a search are highlighted in titles and messages."""
     monkeypatch.setattr(
         "app.screens.conversations.conversation_folder", lambda: Path("/home/you/conversations")
     )

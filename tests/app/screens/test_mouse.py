@@ -1,4 +1,4 @@
-"""The mouse, where a key is the usual way: the footer's keys, and saving a preset."""
+"""The mouse as an alternative to keys: the footer, and saving a preset."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from app.screens.name import NameScreen
 from app.screens.sampling import SamplingScreen
 from tests.app.driving import wait_until
 from tests.app.still import StillPlayground, chat_answered
-from tests.app.test_keys import NotingPlayground
+from tests.app.test_keys import RecordingPlayground
 
 
 @pytest.mark.parametrize("opener", ["", "f2", "f3", "f4", "f6", "f8"])
 async def test_every_key_of_the_footer_can_be_clicked(opener: str) -> None:
-    """A click does what the key does."""
-    app = NotingPlayground("playground-dark", chosen=True)
+    """A click runs the action of the key."""
+    app = RecordingPlayground("playground-dark", chosen=True)
     async with app.run_test(size=(200, 50)) as pilot:
         await chat_answered(pilot)
         if opener:
@@ -27,12 +27,12 @@ async def test_every_key_of_the_footer_can_be_clicked(opener: str) -> None:
         keys = list(app.screen.query(FooterKey))
         assert keys
         for key in keys:
-            app.noted, app.notes = [], True
+            app.recorded, app.is_recording = [], True
             assert await pilot.click(key)
             await pilot.pause()
-            app.notes = False
+            app.is_recording = False
             wanted = key.action.partition("(")[0].rpartition(".")[2]
-            assert wanted in app.noted, f"a click on {key.description} does {app.noted or 'nothing'}"
+            assert wanted in app.recorded, f"a click on {key.description}: {app.recorded or 'no action'}"
 
 
 async def test_a_preset_is_saved_with_the_mouse() -> None:

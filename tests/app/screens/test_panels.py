@@ -1,4 +1,4 @@
-"""The panels over real engines on the CPU, and over the double of NVML."""
+"""The panels with real engines on the CPU, and with the double of NVML."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.doubles.nvml import Gpu, Nvml
 
 
 def shown(pilot: Pilot[None], kind: type[Panel]) -> str:
-    """What a panel has drawn."""
+    """Return the text that a panel shows."""
     drawn = pilot.app.screen.query_one(kind)._drawn
     return drawn.plain if drawn else ""
 
@@ -30,8 +30,8 @@ async def until_shown(pilot: Pilot[None], kind: type[Panel], text: str) -> None:
     await wait_until(pilot, lambda: text in shown(pilot, kind))
 
 
-async def test_an_answer_tells_what_it_took(settings: Settings) -> None:
-    """The bandwidth is missing, then measured; the load belongs to the first answer alone."""
+async def test_the_answer_panel_shows_cost_and_phases(settings: Settings) -> None:
+    """Without a bandwidth and with one; only the first answer includes the load."""
     app = Playground(settings)
     async with app.run_test(size=(200, 60)) as pilot:
         await until_ready(pilot)
@@ -39,7 +39,7 @@ async def test_an_answer_tells_what_it_took(settings: Settings) -> None:
         await until_shown(pilot, AnswerPanel, "measure the bandwidth in Prepare (F2, F5)")
         assert "J/token –" in shown(pilot, AnswerPanel)
         assert "◌" in shown(pilot, AnswerPanel)
-        bandwidths._remember(app.device, 1e15)  # so fast that no cache could be faster
+        bandwidths._remember(app.device, 1e15)  # faster than any CPU cache
         await until_shown(pilot, AnswerPanel, "MBU <1%")
         assert "(no counter)  at most" in shown(pilot, AnswerPanel)
         await ask(pilot, "Why is decode memory bound?")
@@ -55,8 +55,8 @@ async def test_an_answer_tells_what_it_took(settings: Settings) -> None:
             assert decode == pytest.approx(turn.timing.total - turn.timing.ttft, abs=0.002)
 
 
-async def test_the_estimate_stands_beside_what_is_loaded(settings: Settings) -> None:
-    """In the strip in words, in full screen part by part; an engine that has gone has none."""
+async def test_the_memory_panel_shows_the_estimate(settings: Settings) -> None:
+    """As text in the strip, by part in full screen; a closed engine has no estimate."""
     app = Playground(settings)
     async with app.run_test(size=(200, 60)) as pilot:
         await until_ready(pilot)
@@ -71,7 +71,7 @@ async def test_the_estimate_stands_beside_what_is_loaded(settings: Settings) -> 
 
 
 async def test_gpus_come_from_the_sampler(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Engines stay on the CPU where PyTorch sees no GPU; the panel shows it all the same, and its heat."""
+    """The panel shows GPUs and throttling also where PyTorch sees no GPU and engines run on the CPU."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     card = Gpu(event_reasons=4 | 64)
     library = Nvml((card, Gpu("NVIDIA L4", "GPU-b")))

@@ -34,7 +34,7 @@ async def choose_checkpoint(pilot: Pilot[None], name: str) -> CheckpointPicker:
 
 
 async def test_first_start_opens_on_prepare(settings: Settings) -> None:
-    """Enter is enough: the left side's precision has the focus, the right side is PyTorch's."""
+    """The left precision list has the focus, so that Enter builds both engines."""
     app = Playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await open_prepare(pilot)
@@ -60,7 +60,7 @@ async def test_built_engines_are_reused(settings: Settings) -> None:
         assert any("reused from the store" in line for line in app.builds["left"].lines)
 
 
-async def test_another_precision_on_one_side(settings: Settings) -> None:
+async def test_preparing_one_side_keeps_the_other(settings: Settings) -> None:
     app = Playground(settings)
     async with app.run_test(size=(120, 40)) as pilot:
         await until_ready(pilot)
@@ -92,7 +92,7 @@ async def test_unavailable_precisions_are_refused_with_the_reason(settings: Sett
         assert app.left.phase is Phase.EMPTY
 
 
-async def test_bad_checkpoints_are_told_before_anything_is_built(settings: Settings, tmp_path: Path) -> None:
+async def test_bad_checkpoints_are_reported_before_a_build(settings: Settings, tmp_path: Path) -> None:
     app = Playground(replace(settings, chosen=False))
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -100,7 +100,7 @@ async def test_bad_checkpoints_are_told_before_anything_is_built(settings: Setti
         screen = await open_prepare(pilot)
         for name, word in ((str(empty), "config.json"), ("/no/such/folder", "no folder")):
             picker = await choose_checkpoint(pilot, name)
-            assert word in picker.problem
+            assert word in picker.selection.problem
             assert word in str(screen.query_one("#checkpoint-facts", Static).content)
         await pilot.press("ctrl+b")
         await pilot.pause()
@@ -111,7 +111,7 @@ async def test_an_unknown_hub_id_without_network(settings: Settings) -> None:
     app = Playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         screen = await open_prepare(pilot)
-        await choose_checkpoint(pilot, "nobody/nothing")
+        await choose_checkpoint(pilot, "no-such-org/no-such-model")
         await pilot.press("ctrl+b")
         await wait_until(pilot, lambda: "left" in app.builds and app.builds["left"].error is not None)
         await pilot.pause(0.3)
@@ -120,8 +120,8 @@ async def test_an_unknown_hub_id_without_network(settings: Settings) -> None:
         assert "network" in shown
 
 
-async def test_escape_cancels_a_build_and_leaves_nothing(settings: Settings, tmp_path: Path) -> None:
-    folder = tmp_path / "slow"  # large enough that its build is still under way when Esc comes
+async def test_escape_cancels_a_build_and_leaves_no_files(settings: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "slow"  # large enough that its build still runs when Esc is pressed
     make_checkpoint(folder, "llama", hidden_size=512, intermediate_size=2048, num_hidden_layers=16)
     app = Playground(replace(settings, checkpoint=str(folder), chosen=False))
     async with app.run_test(size=(120, 40)) as pilot:

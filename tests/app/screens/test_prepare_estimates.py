@@ -1,4 +1,4 @@
-"""Prepare: what an engine will take, how its KV cache is stored, and what runs here."""
+"""Prepare: estimates, precision of the KV cache, memory bandwidth, and the Backend support screen."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from msgspec.structs import replace
 from textual.widgets import DataTable, Input, Select, Static
 
-from app.cli.main import doctor
+from app.cli import doctor
 from app.playground import Playground
 from app.screens.prepare import PrepareScreen
 from app.screens.support import SupportScreen
 from app.state.prepare import bandwidth_cache as bandwidths
-from app.state.prepare import machine_state as surroundings
+from app.state.prepare import machine_state
 from app.state.prepare.bandwidth_cache import read_bandwidth
 from app.state.prepare.machine_state import MachineState, probe_machine
 from app.state.settings.settings import EngineChoice, Settings
@@ -33,7 +33,7 @@ MIB = 1 << 20
 
 
 async def test_the_kv_cache_is_stored_as_chosen(settings: Settings) -> None:
-    """The estimate follows, the settings keep it, and the engine is loaded so."""
+    """The estimate, the settings and the loaded engine use the chosen KV precision."""
     app = Playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 48)) as pilot:
         screen = await open_prepare(pilot)
@@ -48,7 +48,7 @@ async def test_the_kv_cache_is_stored_as_chosen(settings: Settings) -> None:
         assert app.left.spec.kv_precision == "f32"
 
 
-async def test_a_kv_precision_that_the_weights_do_not_go_with_becomes_auto(settings: Settings) -> None:
+async def test_an_unsupported_kv_precision_becomes_auto(settings: Settings) -> None:
     app = Playground(replace(settings, chosen=False, left=EngineChoice("openvino", "int8", "f32")))
     async with app.run_test(size=(120, 48)) as pilot:
         screen = await open_prepare(pilot)
@@ -63,15 +63,15 @@ async def test_a_kv_precision_that_the_weights_do_not_go_with_becomes_auto(setti
         assert picker.selection.choice.kv_precision == "auto"
 
 
-async def test_what_does_not_fit_is_told_before_anything_is_built(
+async def test_too_little_memory_is_reported_before_a_build(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A longer context is the problem, and a shorter one the remedy."""
+    """A context window that is too long for the memory, with a shorter one as the advice."""
 
-    def little(device: Device, store: EngineStore) -> MachineState:
+    def small_machine(device: Device, store: EngineStore) -> MachineState:
         return MachineState(Device("cpu", "cpu", "A processor", 1024 * MIB, 1024 * MIB, cores=2))
 
-    monkeypatch.setattr(surroundings, "probe_machine", little)
+    monkeypatch.setattr(machine_state, "probe_machine", small_machine)
     app = Playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 48)) as pilot:
         screen = await open_prepare(pilot)
@@ -83,20 +83,20 @@ async def test_what_does_not_fit_is_told_before_anything_is_built(
         assert "shorter context" in estimate(pilot)
 
 
-async def test_the_estimate_beside_what_the_engine_takes(settings: Settings) -> None:
+async def test_the_estimate_is_compared_with_the_loaded_engine(settings: Settings) -> None:
     app = Playground(settings)
     async with app.run_test(size=(120, 48)) as pilot:
         await until_ready(pilot)
         await pilot.press("f2")
         await open_prepare(pilot)
         await wait_until(pilot, lambda: "loaded" in estimate(pilot))
-        assert "about" in estimate(pilot)  # the time of the build that has just been
+        assert "about" in estimate(pilot)  # the time of the build that just ended
         pilot.app.screen.query_one("#context", Input).value = "128"
-        await wait_until(pilot, lambda: "loaded" not in estimate(pilot))  # that would be another engine
+        await wait_until(pilot, lambda: "loaded" not in estimate(pilot))  # another engine would be needed
 
 
 async def test_f5_measures_the_bandwidth_once(settings: Settings) -> None:
-    """Until then the ceiling says how to get it; after that it is known without measuring."""
+    """Before, the estimate names the key; afterwards the bandwidth is read from the cache."""
     app = Playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 48)) as pilot:
         await open_prepare(pilot)
@@ -107,20 +107,20 @@ async def test_f5_measures_the_bandwidth_once(settings: Settings) -> None:
     assert probe_machine(cpu(), app.store).bandwidth == read_bandwidth(cpu())
 
 
-async def test_a_failed_measurement_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_measurement_is_reported(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(device: Device) -> float:
-        raise OSError("no room")
+        raise OSError("no space")
 
     monkeypatch.setattr(bandwidths, "measure_bandwidth", fail)
     app = Playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 48), notifications=True) as pilot:
         await open_prepare(pilot)
         await pilot.press("f5")
-        await wait_until(pilot, lambda: any("no room" in one.message for one in app._notifications))
+        await wait_until(pilot, lambda: any("no space" in one.message for one in app._notifications))
         assert "F5" in estimate(pilot)
 
 
-def test_a_damaged_cache_of_the_bandwidth_is_no_bandwidth(own_folders: Path) -> None:
+def test_a_damaged_bandwidth_cache_is_ignored(own_folders: Path) -> None:
     bandwidths._file().parent.mkdir(parents=True, exist_ok=True)
     for text in ("", "[]", '{"x": 1}', "not json"):
         bandwidths._file().write_text(text)
@@ -138,16 +138,16 @@ async def test_f12_shows_every_backend_with_reason_and_source(settings: Settings
         assert len(table.columns) == 2 + len(BACKENDS)
         await pilot.press("down", "down")
         await pilot.pause()
-        said = str(app.screen.query_one("#support-why", Static).content)
-        assert "FP16 with PyTorch: unavailable" in said
-        assert "Choose BF16 or FP32." in said
-        assert "Source: " in said
+        text = str(app.screen.query_one("#support-why", Static).content)
+        assert "FP16 with PyTorch: not here" in text
+        assert "Choose BF16 or FP32." in text
+        assert "Source: " in text
         await pilot.press("escape")
         await pilot.pause()
         assert isinstance(app.screen, PrepareScreen)
 
 
-def test_doctor_says_the_same() -> None:
+def test_doctor_prints_the_same_states() -> None:
     lines = list(doctor._precisions("openvino", cpu()))
     assert len(lines) == len(PRECISIONS)
     assert any("unavailable" in line and "NaN" in line and "[measured" in line for line in lines)
@@ -156,7 +156,7 @@ def test_doctor_says_the_same() -> None:
 async def test_a_backend_that_can_use_the_gpu_is_estimated_on_it(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """OpenVINO stays on the CPU. The GPU's ceiling is its driver's until F5 has measured it."""
+    """OpenVINO stays on the CPU. The bandwidth of the GPU is the driver's until F5 has measured it."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setitem(sys.modules, "pynvml", Nvml((Gpu(),)))
     monkeypatch.setattr(placement, "torch_sees_gpus", lambda: True)

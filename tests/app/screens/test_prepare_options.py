@@ -1,4 +1,4 @@
-"""Options of TensorRT-LLM on Prepare: a text of the user's to calibrate with, and several GPUs."""
+"""Options of TensorRT-LLM on Prepare: a calibration text, and several GPUs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ from tests.engines.double_environment import make_environment
 
 FP8, PYTORCH = EngineChoice("tensorrt-llm", "fp8"), EngineChoice("pytorch", "fp32")
 CHOSEN = Settings(context=512, chosen=False, welcomed=True, left=FP8, right=PYTORCH)
-"""On the demo, which has two KV heads."""
+"""With the demo checkpoint, which has two KV heads."""
+PROBLEM = "Left: The calibration text mine [1].txt cannot be used"
 ENOUGH = "What people really ask. " * 100
 
 
@@ -45,7 +46,7 @@ def _tensorrt_llm_on_four_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.fixture
 def text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Enough to calibrate with, in the home folder."""
+    """A text long enough for calibration, in the home folder."""
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
@@ -54,18 +55,18 @@ def text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def opened(pilot: Pilot[None]) -> EnginePicker:
-    """Prepare, with the checkpoint read; its left side."""
+    """Wait until Prepare has read the checkpoint; returns the left picker."""
     await wait_until(pilot, lambda: isinstance(pilot.app.screen, PrepareScreen))
     await wait_until(pilot, lambda: pilot.app.screen.query_one(CheckpointPicker).checkpoint is not None)
-    await wait_until(pilot, lambda: "fits" in said(pilot, ".estimate"))
+    await wait_until(pilot, lambda: "fits" in text_of(pilot, ".estimate"))
     return pilot.app.screen.query_one("#engine-left", EnginePicker)
 
 
-def said(pilot: Pilot[None], selector: str) -> str:
+def text_of(pilot: Pilot[None], selector: str) -> str:
     return str(pilot.app.screen.query_one(f"#engine-left {selector}", Static).content)
 
 
-def told(app: Playground) -> str:
+def toasts(app: Playground) -> str:
     return "\n".join(one.message for one in app._notifications)
 
 
@@ -76,19 +77,19 @@ async def choose(pilot: Pilot[None], picker: EnginePicker, precision: str) -> No
     await pilot.pause()
 
 
-async def test_the_row_is_there_for_engines_that_take_options() -> None:
+async def test_options_are_shown_for_engines_that_support_them() -> None:
     app = Playground(CHOSEN)
     async with app.run_test(size=(120, 48)) as pilot:
         picker = await opened(pilot)
         row, gpus = picker.query_one(OptionRow), picker.query_one(".gpus", Select)
-        assert said(pilot, ".calibration") == "Calibration: built-in texts"
+        assert text_of(pilot, ".calibration") == "Calibration: built-in texts"
         assert picker.selection.gpu_counts == (1, 2)
         gpus.value = 2
-        await wait_until(pilot, lambda: "on each of 2 GPUs" in said(pilot, ".estimate"))
+        await wait_until(pilot, lambda: "on each of 2 GPUs" in text_of(pilot, ".estimate"))
         assert picker.selection.choice == EngineChoice("tensorrt-llm", "fp8", gpus=2)
         await choose(pilot, picker, "bf16")
-        assert said(pilot, ".calibration") == "Weights and cache on"
-        assert "on each of 2 GPUs" in said(pilot, ".estimate")
+        assert text_of(pilot, ".calibration") == "Weights and cache on"
+        assert "on each of 2 GPUs" in text_of(pilot, ".estimate")
         await pilot.press("c")
         assert isinstance(app.screen, PrepareScreen)
         picker.query_one(".backend", Select).value = "openvino"
@@ -97,8 +98,8 @@ async def test_the_row_is_there_for_engines_that_take_options() -> None:
         assert not pilot.app.screen.query_one("#engine-right OptionRow").display
 
 
-async def test_what_cannot_be_calibrated_with_is_said(text: Path) -> None:
-    """While it is chosen; and when it has changed since, before anything is started."""
+async def test_unusable_calibration_texts_are_refused(text: Path) -> None:
+    """When a file is chosen, and again before the build if the file has changed."""
     (text.parent / "short.txt").write_text("short")
     app = Playground(CHOSEN)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
@@ -106,7 +107,7 @@ async def test_what_cannot_be_calibrated_with_is_said(text: Path) -> None:
         await pilot.press("c")
         await wait_until(pilot, lambda: isinstance(app.screen, CalibrationScreen))
         screen, field = app.screen, app.screen.query_one(Input)
-        for path, words in (
+        for path, expected in (
             (str(text.parent), "It is a folder"),
             ("~/none.txt", "There is no such file"),
             ("~/short.txt", "5 characters"),
@@ -115,30 +116,30 @@ async def test_what_cannot_be_calibrated_with_is_said(text: Path) -> None:
             await pilot.pause(0.2)
             await pilot.press("enter")
             note = screen.query_one("#file-note", Static)
-            await wait_until(pilot, lambda note=note, words=words: words in str(note.content))  # type: ignore[misc]
+            await wait_until(pilot, lambda note=note, expected=expected: expected in str(note.content))  # type: ignore[misc]
         field.value = "~/mine [1].txt"
         await pilot.pause(0.2)
         await pilot.press("enter")
-        await wait_until(pilot, lambda: said(pilot, ".calibration") == "Calibration: mine [1].txt")
+        await wait_until(pilot, lambda: text_of(pilot, ".calibration") == "Calibration: mine [1].txt")
         assert picker.selection.choice.calibration == "~/mine [1].txt"
         await asyncio.to_thread(text.unlink)
         await pilot.press("ctrl+b")
-        await wait_until(pilot, lambda: "Left: The calibration text mine [1].txt cannot be used" in told(app))
+        await wait_until(pilot, lambda: PROBLEM in toasts(app))
         assert app.left.phase is Phase.EMPTY
         await pilot.press("c", "ctrl+u", "enter")
-        await wait_until(pilot, lambda: said(pilot, ".calibration") == "Calibration: built-in texts")
+        await wait_until(pilot, lambda: text_of(pilot, ".calibration") == "Calibration: built-in texts")
 
 
-async def test_the_palette_says_where_there_is_nothing_to_calibrate() -> None:
+async def test_the_palette_command_explains_that_no_engine_is_calibrated() -> None:
     app = Playground(replace(CHOSEN, left=PYTORCH))
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await opened(pilot)
         await app.run_action("screen.calibration", app.screen)
-        await wait_until(pilot, lambda: "TensorRT-LLM's quantised precisions do" in told(app))
+        await wait_until(pilot, lambda: "TensorRT-LLM's quantised precisions do" in toasts(app))
 
 
-async def test_more_gpus_than_there_are_is_said_before_anything_is_built(text: Path) -> None:
-    """The settings may come from another machine."""
+async def test_more_gpus_than_available_are_refused_before_a_build(text: Path) -> None:
+    """Settings may come from another machine."""
     settings = replace(CHOSEN, chosen=True, left=replace(FP8, gpus=8, calibration=str(text)))
     app = Playground(settings)
     async with app.run_test(size=(120, 36)) as pilot:
@@ -152,7 +153,7 @@ async def test_more_gpus_than_there_are_is_said_before_anything_is_built(text: P
 
 @pytest.mark.timeout(300)
 async def test_from_the_options_to_the_engine(text: Path) -> None:
-    """Calibrated with the user's text, split over two GPUs; another content makes another engine."""
+    """Calibrated with a text and split over two GPUs; a changed text makes a new engine."""
     left = replace(FP8, gpus=2, calibration=str(text))
     app = Playground(replace(CHOSEN, left=left))
     async with app.run_test(size=(120, 36)) as pilot:

@@ -1,4 +1,4 @@
-"""The prompt and the context, with real engines: counted while it is written, trimmed, refused, attached."""
+"""The context window with real engines: token counts while typing, trimming, refusing, attachments."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ NOTES = Attachment("notes.md", "".join(f"The number {number} is written here.\n"
 
 
 def small(settings: Settings, full: ContextFull) -> Settings:
-    """The reference on both sides, with a context that a few turns fill."""
+    """Return settings with PyTorch on both sides and a context window that a few turns fill."""
     short = sampled(settings, Sampling(max_tokens=12, ignore_eos=True))
     return replace(short, left=PYTORCH, right=PYTORCH, context=160, context_full=full)
 
 
 def counter(pilot: Pilot[None]) -> str:
-    """What the border of the box says."""
+    """Return the token count in the border of the prompt."""
     return str(pilot.app.screen.query_one(Composer).box.border_subtitle or "")
 
 
 async def counted(pilot: Pilot[None], text: str) -> str:
-    """What it says once `text` is written."""
+    """Type `text` and return the token count for it."""
     box = pilot.app.screen.query_one(Composer).box
     box.clear()
     await wait_until(pilot, lambda: not counter(pilot))
@@ -48,29 +48,29 @@ async def counted(pilot: Pilot[None], text: str) -> str:
     return counter(pilot)
 
 
-async def test_counted_while_writing_is_what_is_sent(settings: Settings) -> None:
-    """Before the first turn and with one before it; while nothing is written nothing stands there."""
+async def test_the_count_while_typing_is_the_size_of_the_prompt(settings: Settings) -> None:
+    """For the first and the second turn; an empty prompt shows no count."""
     app = Playground(settings)
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.press(*"Hi")
         assert app.left.phase is not Phase.READY
         assert counter(pilot) == ""
         await until_ready(pilot)
-        await wait_until(pilot, lambda: bool(counter(pilot)))  # without another key
+        await wait_until(pilot, lambda: bool(counter(pilot)))  # without another key press
         for text in ("Hello", "And now?"):
-            words = await counted(pilot, text)
+            count = await counted(pilot, text)
             await pilot.press("enter")
             await until_answered(pilot)
             left, right = (side.conversation.turns[-1] for side in app.sides)
             assert left.prompt == text
             if left.prompt_tokens == right.prompt_tokens:
-                assert words == f"{left.prompt_tokens} of 512 tokens"
+                assert count == f"{left.prompt_tokens} of 512 tokens"
             else:
-                assert words == f"left {left.prompt_tokens}, right {right.prompt_tokens} of 512 tokens"
+                assert count == f"left {left.prompt_tokens}, right {right.prompt_tokens} of 512 tokens"
             assert counter(pilot) == ""
 
 
-async def test_counted_while_an_answer_goes_on(settings: Settings) -> None:
+async def test_tokens_are_counted_while_answering(settings: Settings) -> None:
     long = Sampling(max_tokens=400, ignore_eos=True)
     app = Playground(sampled(replace(settings, left=PYTORCH, right=PYTORCH), long))
     async with app.run_test(size=(120, 36)) as pilot:
@@ -82,7 +82,7 @@ async def test_counted_while_an_answer_goes_on(settings: Settings) -> None:
         await until_answered(pilot)
 
 
-async def test_what_is_attached_is_counted_sent_shown_and_kept(settings: Settings) -> None:
+async def test_attachments_are_counted_sent_shown_and_saved(settings: Settings) -> None:
     app = Playground(settings)
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
@@ -103,7 +103,7 @@ async def test_what_is_attached_is_counted_sent_shown_and_kept(settings: Setting
         assert "notes.md, 12 lines" in shown
         assert "The number 3" not in shown
         assert not composer.attachments
-        await pilot.press("ctrl+r")  # the same question again, and so the same file
+        await pilot.press("ctrl+r")  # the same prompt with the same attachment
         await until_answered(pilot)
         assert [one.attachments for one in app.left.conversation.versions(0)] == [(NOTES,)] * 2
         await app.run_action("screen.edit_last")
@@ -132,15 +132,15 @@ async def test_attachments_alone_can_be_sent(settings: Settings) -> None:
         await app.screen.query_one(Composer).attach(Attachment("", "one\ntwo"))
         await ask(pilot, "")
         assert app.right.conversation.turns[-1].content == "Pasted text:\n```\none\ntwo\n```"
-        await pilot.press("x", "enter", "enter")  # twice, and sent once
+        await pilot.press("x", "enter", "enter")  # pressed twice, sent once
         await until_answered(pilot)
         assert [turn.prompt for turn in app.left.conversation.turns] == ["", "x"]
     [saved] = saved_conversations(conversation_folder())
     assert saved.title == "pasted, 2 lines"
 
 
-async def test_the_oldest_turns_are_left_out_and_it_is_said(settings: Settings) -> None:
-    """A conversation that overflows the context goes on, and says so; also when it is reopened."""
+async def test_the_oldest_turns_are_dropped_with_a_note(settings: Settings) -> None:
+    """A conversation longer than the context window continues and shows a note, also when reopened."""
     app = Playground(small(settings, ContextFull.TRIM))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
@@ -174,7 +174,7 @@ def left_out(turn: Turn) -> str:
     return f"the first {turns} left out: the context holds 160 tokens"
 
 
-async def test_where_it_is_refused_the_counter_says_so_before(settings: Settings, tmp_path: Path) -> None:
+async def test_too_long_prompts_are_marked_then_refused(settings: Settings, tmp_path: Path) -> None:
     app = Playground(small(settings, ContextFull.REFUSE))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
@@ -199,14 +199,14 @@ async def test_where_it_is_refused_the_counter_says_so_before(settings: Settings
         assert error.message.startswith("The prompt alone is")
 
 
-async def test_the_count_follows_what_is_shown(settings: Settings) -> None:
-    """Other sides, another version, another conversation: counted anew without a key in the box."""
+async def test_the_count_follows_the_conversation(settings: Settings) -> None:
+    """Swapping the sides or clearing the conversation counts again without a key press in the prompt."""
     app = Playground(sampled(settings, Sampling(max_tokens=8, ignore_eos=True)))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await ask(pilot, "One")
         before = await counted(pilot, "Next")
-        app.left.conversation.turns[0].answer += " And more than that was said on this side."
+        app.left.conversation.turns[0].answer += " And some more words on this side only."
         await app.screen.run_action("swap")
         await wait_until(pilot, lambda: counter(pilot) != before)
         swapped = counter(pilot)

@@ -1,4 +1,4 @@
-"""A reopened conversation is asked as it was: system prompt and sampling, each side its own."""
+"""A reopened conversation restores system prompt and sampling of each side."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tests.app.driving import ask, until_ready, wait_until
 
 PIRATE = ChatOptions("Be a pirate.", Sampling(max_tokens=6, temperature=0.8, seed=3, ignore_eos=True))
 PLAIN = ChatOptions(sampling=Sampling(max_tokens=4, ignore_eos=True))
-TOLD = "Left: system prompt “Be a pirate.”, temperature 0.8 (was 0), seed 3 (was 0), max tokens 6 (was 4)"
+NOTICE = "Left: system prompt “Be a pirate.”, temperature 0.8 (was 0), seed 3 (was 0), max tokens 6 (was 4)"
 
 
 def toasts(app: Playground) -> list[str]:
-    return [one.message for one in app._notifications]
+    return [toast.message for toast in app._notifications]
 
 
 async def reopen(pilot: Pilot[None]) -> None:
@@ -35,32 +35,32 @@ async def reopen(pilot: Pilot[None]) -> None:
 
 
 async def test_reopened_with_f3(settings: Settings, tmp_path: Path) -> None:
-    """Said in words when it differs, saved, and used for the next prompt; not a word when nothing differs."""
+    """Changed options are notified, saved and used for the next prompt; unchanged ones are not notified."""
     file = tmp_path / "settings.toml"
     app = Playground(replace(settings, left_chat=PIRATE, right_chat=PLAIN), file)
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await until_ready(pilot)
         await ask(pilot, "one")
         await reopen(pilot)
-        assert not any("Asked as" in words for words in toasts(app))
+        assert not any("Asked as" in message for message in toasts(app))
         app.change_settings(left_chat=PLAIN)
         await reopen(pilot)
-        assert any(TOLD in words and "Right" not in words for words in toasts(app))
+        assert any(NOTICE in message and "Right" not in message for message in toasts(app))
         await ask(pilot, "two")
         last = app.left.conversation.turns[-1]
         assert (last.system_prompt, last.sampling) == (PIRATE.system_prompt, PIRATE.sampling)
         assert app.right.conversation.turns[-1].sampling == PLAIN.sampling
     assert load_settings(file).left_chat == PIRATE
     [saved] = conversation_folder().glob("*.jsonl")
-    await _started_again(replace(settings, left_chat=PLAIN, right_chat=PLAIN), saved)
+    await _check_continue(replace(settings, left_chat=PLAIN, right_chat=PLAIN), saved)
 
 
-async def _started_again(settings: Settings, saved: Path) -> None:
-    """As `trt-playground --continue` starts: before there is a screen to say it on."""
+async def _check_continue(settings: Settings, saved: Path) -> None:
+    """Check the notice after a start with `--continue`, which restores options before there is a screen."""
     app = Playground(settings, None, saved)
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
-        assert any(TOLD in words for words in toasts(app))
+        assert any(NOTICE in message for message in toasts(app))
         assert app.settings.left_chat == PIRATE
         assert [turn.prompt for turn in app.left.conversation.turns] == ["one", "two"]
         await until_ready(pilot)

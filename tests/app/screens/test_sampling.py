@@ -1,4 +1,4 @@
-"""Sampling: every control of both forms, presets, and what reaches the engines."""
+"""Sampling: every control of both forms, presets, and the sampling that engines receive."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def entry(screen: SamplingScreen, side: str, name: str) -> Input:
     return screen.form(side).query_one(f".{name}", Input)
 
 
-def words(screen: SamplingScreen, name: str) -> str:
+def text_of(screen: SamplingScreen, name: str) -> str:
     return str(screen.query_one(name, Static).content)
 
 
@@ -52,7 +52,7 @@ def chosen(screen: SamplingScreen, side: str) -> Any:
     return screen.form(side).query_one(Select).value
 
 
-async def test_every_field_of_a_side_is_kept_and_the_other_side_stays(own_folders: Path) -> None:
+async def test_every_field_of_one_side_is_saved(own_folders: Path) -> None:
     path = own_folders / "settings.toml"
     app = Playground(Settings(chosen=True, welcomed=True), path)
     app.open_engines = lambda names: None  # type: ignore[method-assign]
@@ -75,7 +75,7 @@ async def test_every_field_of_a_side_is_kept_and_the_other_side_stays(own_folder
         form.query_one(".stop", TextArea).load_text("User:\n\\n\\n")
         form.query_one(AsciiCheckbox).toggle()
         await pilot.pause()
-        assert "sides differ" in words(screen, "#sampling-state")
+        assert "sides differ" in text_of(screen, "#sampling-state")
         assert chosen(screen, "right") is Select.NULL
         await pilot.press("escape")
         await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
@@ -88,22 +88,22 @@ async def test_every_field_of_a_side_is_kept_and_the_other_side_stays(own_folder
     )
 
 
-async def test_typed_by_key_and_wrong_values_are_said_and_not_taken() -> None:
+async def test_invalid_values_are_reported_and_not_applied() -> None:
     app = still()
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await opened(pilot)
         field = entry(screen, "left", "temperature")
         field.focus()
         await pilot.pause()
-        assert "greedy" in words(screen, "#sampling-meaning")
+        assert "greedy" in text_of(screen, "#sampling-meaning")
         await pilot.press("ctrl+u", *"250")
         await pilot.pause()
         problems = screen.form("left").query_one(".form-problems", Static)
         assert "Temperature: write a number from 0 to 100." in str(problems.content)
         assert problems.display
-        assert "from 0 to 100" in words(screen, "#sampling-meaning")  # also where the form is cut
+        assert "from 0 to 100" in text_of(screen, "#sampling-meaning")  # also if the form is cut off
         assert field.has_class("-wrong")
-        assert app.settings.left_chat.sampling.temperature == 25.0  # the last that could be used
+        assert app.settings.left_chat.sampling.temperature == 25.0  # the last valid value
         await pilot.press("ctrl+u", *"1.5")
         await pilot.pause()
         assert not problems.display
@@ -159,7 +159,7 @@ async def test_same_on_both_sides_and_reset() -> None:
         await pilot.pause()
         assert app.settings.left_chat == app.settings.right_chat == WARM
         assert entry(screen, "left", "temperature").value == "0.8"
-        assert "asked alike" in words(screen, "#sampling-state")
+        assert "asked alike" in text_of(screen, "#sampling-state")
         await pilot.press("ctrl+r")
         await pilot.pause()
         assert app.settings.right_chat == ChatOptions()
@@ -202,8 +202,8 @@ async def test_a_preset_is_saved_renamed_and_deleted() -> None:
         assert app.settings.left_chat == WARM
 
 
-async def test_what_the_file_holds_is_shown_as_text() -> None:
-    """Names, prompts and stop texts with markup and control characters."""
+async def test_values_of_the_file_are_shown_as_plain_text() -> None:
+    """Names, prompts and stop sequences with markup and control characters."""
     odd = ChatOptions("[bold]\x1b[31m", Sampling(stop=("[/]",)))
     app = still(left_chat=odd, presets={"[red]\x07": odd})
     async with app.run_test(size=(120, 36)) as pilot:
@@ -216,8 +216,8 @@ async def test_what_the_file_holds_is_shown_as_text() -> None:
         assert "\x1b" not in drawn
 
 
-async def test_each_side_is_asked_with_its_own(settings: Settings) -> None:
-    """From the next prompt on; swapped, they go with their engines."""
+async def test_each_side_uses_its_own_options(settings: Settings) -> None:
+    """From the next prompt on; swapping the sides moves the options with the engines."""
     app = Playground(settings)
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)

@@ -1,4 +1,4 @@
-"""Settings: every row, the themes, the file; and what is told about engines meanwhile."""
+"""Settings: every row, the themes and the file; notifications about engines on other screens."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from tests.app.driving import until_ready, wait_until
 from tests.app.still import StillPlayground
 
 
-class Unopened(Playground):
-    """Saves its settings, but starts no engine."""
+class AppWithoutEngines(Playground):
+    """An app that saves its settings but starts no engine."""
 
     CSS_PATH = StillPlayground.CSS_PATH
 
     def open_engines(self, names: tuple[str, ...]) -> None:
-        """Not in this app."""
+        """Do nothing."""
 
 
 async def opened(pilot: Pilot[None]) -> SettingsScreen:
@@ -51,8 +51,9 @@ def control(screen: SettingsScreen, name: str, kind: Any) -> Any:
     return screen.query_one(f"#setting-{name}", Setting).query_one(kind)
 
 
-def told(app: Playground) -> str:
-    return " ".join(f"{one.title} {one.message}" for one in app._notifications)
+def toasts(app: Playground) -> str:
+    """Return titles and messages of all toasts."""
+    return " ".join(f"{toast.title} {toast.message}" for toast in app._notifications)
 
 
 def test_every_row_is_a_setting() -> None:
@@ -61,9 +62,9 @@ def test_every_row_is_a_setting() -> None:
         assert len(row.meaning) <= 56, "one line at 80 columns"
 
 
-async def test_every_row_is_kept_and_saved(own_folders: Path) -> None:
+async def test_every_row_is_applied_and_saved(own_folders: Path) -> None:
     path = own_folders / "settings.toml"
-    app = Unopened(Settings(chosen=True), path)
+    app = AppWithoutEngines(Settings(chosen=True), path)
     async with app.run_test(size=(120, 36)) as pilot:
         screen = await opened(pilot)
         assert str(path) in str(screen.query_one("#settings-file", Static).content)
@@ -88,9 +89,9 @@ async def test_every_row_is_kept_and_saved(own_folders: Path) -> None:
     )
 
 
-async def test_the_highlighted_theme_is_worn_and_saved(own_folders: Path) -> None:
+async def test_the_highlighted_theme_is_applied_and_saved(own_folders: Path) -> None:
     path = own_folders / "settings.toml"
-    app = Unopened(Settings(chosen=True), path)
+    app = AppWithoutEngines(Settings(chosen=True), path)
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await opened(pilot)
         assert theme_names(app)[:4] == [theme.name for theme in THEMES]
@@ -102,12 +103,12 @@ async def test_the_highlighted_theme_is_worn_and_saved(own_folders: Path) -> Non
         await wait_until(pilot, lambda: app.theme == theme_names(app)[-1])
         await pilot.press("f6")
         await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
-    again = Unopened(load_settings(path))
+    again = AppWithoutEngines(load_settings(path))
     async with again.run_test():
         assert again.theme == theme_names(app)[-1]
 
 
-async def test_changes_from_elsewhere_are_shown() -> None:
+async def test_changes_by_other_screens_are_shown() -> None:
     app = StillPlayground("playground-dark", chosen=True)
     async with app.run_test(size=(120, 36)) as pilot:
         screen = await opened(pilot)
@@ -131,19 +132,19 @@ async def test_settings_open_over_prepare_change_its_context() -> None:
         assert app.screen.query_one("#context", Input).value == "999"
 
 
-async def test_a_disk_that_refuses_is_told(own_folders: Path) -> None:
+async def test_a_failed_save_is_reported(own_folders: Path) -> None:
     (own_folders / "file").write_text("")
-    app = Unopened(Settings(chosen=True), own_folders / "file" / "settings.toml")
+    app = AppWithoutEngines(Settings(chosen=True), own_folders / "file" / "settings.toml")
     async with app.run_test(notifications=True) as pilot:
         app.change_settings(panels=False)
-        await wait_until(pilot, lambda: "cannot be saved" in told(app))
+        await wait_until(pilot, lambda: "cannot be saved" in toasts(app))
         assert not app.settings.panels
 
 
 @pytest.mark.parametrize("way", ["button", "key", "prepare"])
-async def test_the_first_time_there_is_a_hint_once(settings: Settings, own_folders: Path, way: str) -> None:
+async def test_the_first_run_hint_is_shown_once(settings: Settings, own_folders: Path, way: str) -> None:
     path = own_folders / "settings.toml"
-    app = Unopened(replace(settings, chosen=False), path)
+    app = AppWithoutEngines(replace(settings, chosen=False), path)
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
         await pilot.pause(0.2)
@@ -159,23 +160,23 @@ async def test_the_first_time_there_is_a_hint_once(settings: Settings, own_folde
             await wait_until(pilot, lambda: app.screen.query_one("#checkpoint-picker").is_up_to_date)  # type: ignore[attr-defined]
             await pilot.press("enter")
         await wait_until(pilot, lambda: not app.screen.query(Welcome))
-    again = Unopened(load_settings(path))
+    again = AppWithoutEngines(load_settings(path))
     assert again.settings.welcomed
     async with again.run_test(size=(80, 24)) as pilot:
         await pilot.pause(0.2)
         assert not again.screen.query(Welcome)
 
 
-async def test_what_happens_meanwhile_is_told_where_it_is_not_seen(settings: Settings) -> None:
-    """Ready and dead while the settings are open: told. While the chat is open: shown there alone."""
+async def test_engine_events_are_notified_on_other_screens(settings: Settings) -> None:
+    """Toasts report a ready or dead engine while the settings are open; the chat shows it without a toast."""
     app = Playground(settings)
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await opened(pilot)
         await until_ready(pilot)
-        await wait_until(pilot, lambda: told(app).count("is ready") == 2)
+        await wait_until(pilot, lambda: toasts(app).count("is ready") == 2)
         assert app.left.pid
         os.kill(app.left.pid, signal.SIGKILL)
-        await wait_until(pilot, lambda: "Left: the engine died" in told(app))
+        await wait_until(pilot, lambda: "Left: the engine died" in toasts(app))
         await pilot.press("escape")
         await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
         app.clear_notifications()
@@ -185,17 +186,17 @@ async def test_what_happens_meanwhile_is_told_where_it_is_not_seen(settings: Set
         os.kill(app.right.pid, signal.SIGKILL)
         await wait_until(pilot, lambda: app.right.phase is Phase.FAILED)
         await pilot.pause(0.1)
-        assert not told(app)
+        assert not toasts(app)
 
 
-async def test_a_failed_build_is_told_elsewhere_and_shown_on_prepare(settings: Settings) -> None:
+async def test_a_failed_build_is_notified_on_other_screens_and_shown_on_prepare(settings: Settings) -> None:
     app = Playground(replace(settings, checkpoint="/no/such/folder"))
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await wait_until(pilot, lambda: all(side.phase is Phase.FAILED for side in app.sides))
-        assert not told(app)  # the chat shows it
+        assert not toasts(app)  # the chat shows it
         await opened(pilot)
         app.open_engines(("left", "right"))
-        await wait_until(pilot, lambda: told(app).count("not prepared") == 2)
+        await wait_until(pilot, lambda: toasts(app).count("not prepared") == 2)
         app.clear_notifications()
         await pilot.press("f2")
         await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
@@ -203,4 +204,4 @@ async def test_a_failed_build_is_told_elsewhere_and_shown_on_prepare(settings: S
         app.open_engines(("left",))
         await wait_until(pilot, lambda: app.builds["left"] is not before and not app.builds["left"].running)
         await wait_until(pilot, lambda: "✗ Left" in str(hint.content))
-        assert not told(app)
+        assert not toasts(app)

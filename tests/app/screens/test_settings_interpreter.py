@@ -1,4 +1,4 @@
-"""The interpreter of TensorRT-LLM in the settings: tried, kept only if it can be used, and used."""
+"""The interpreter of TensorRT-LLM in the settings: checked, saved only if usable, and used by workers."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from app.state.settings.settings import Settings, load_settings, save_settings
 from app.widgets.forms.interpreter_setting import MEANING, InterpreterSetting
 from engines.environments.interpreters import interpreter
 from tests.app.driving import wait_until
-from tests.app.screens.test_settings import Unopened, opened, told
+from tests.app.screens.test_settings import AppWithoutEngines, opened, toasts
 from tests.engines.double_environment import make_environment
 
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An interpreter with the double."""
+    """An interpreter of an environment with the double."""
     return str(make_environment(tmp_path_factory.mktemp("environment") / "made", "1_2"))
 
 
@@ -33,9 +33,9 @@ def path_of(screen: SettingsScreen) -> Input:
     return screen.query_one(InterpreterSetting).query_one(Input)
 
 
-async def test_named_refused_and_emptied(own_folders: Path, python: str) -> None:
+async def test_a_path_is_refused_saved_and_removed(own_folders: Path, python: str) -> None:
     path = own_folders / "settings.toml"
-    app = Unopened(Settings(chosen=True), path)
+    app = AppWithoutEngines(Settings(chosen=True), path)
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await opened(pilot)
         path_of(screen).focus()
@@ -59,27 +59,29 @@ async def test_named_refused_and_emptied(own_folders: Path, python: str) -> None
         assert interpreter("tensorrt-llm") is None
 
 
-async def test_one_that_is_kept_is_shown(own_folders: Path, python: str) -> None:
-    app = Unopened(Settings(chosen=True, interpreters={"tensorrt-llm": python}))
+async def test_a_saved_interpreter_is_shown(own_folders: Path, python: str) -> None:
+    app = AppWithoutEngines(Settings(chosen=True, interpreters={"tensorrt-llm": python}))
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await opened(pilot)
         assert path_of(screen).value == python
         await wait_until(pilot, lambda: "✓ TensorRT-LLM 1.2.1" in meaning(screen))
 
 
-async def test_one_that_is_gone_is_told_once(own_folders: Path) -> None:
-    app = Unopened(Settings(chosen=True, interpreters={"tensorrt-llm": "/gone/python", "unknown": "x"}))
+async def test_a_missing_interpreter_is_reported_once(own_folders: Path) -> None:
+    app = AppWithoutEngines(
+        Settings(chosen=True, interpreters={"tensorrt-llm": "/gone/python", "unknown": "x"})
+    )
     async with app.run_test(size=(80, 24), notifications=True):
         for _ in range(2):
             await app.find_interpreters()
-        assert told(app).count("/gone/python is no interpreter that has tensorrt_llm. F6") == 1
+        assert toasts(app).count("/gone/python is no interpreter that has tensorrt_llm. F6") == 1
 
 
-def test_doctor_tells_of_the_one_in_the_settings(own_folders: Path) -> None:
+def test_the_command_line_reports_a_missing_interpreter(own_folders: Path) -> None:
     save_settings(paths.settings_file(), Settings(interpreters={"tensorrt-llm": "/gone/python"}))
-    for words, told_of in (
+    for arguments, expected in (
         (["env", "list"], "/gone/python is no interpreter"),
         (["env", "check"], "F6"),
         (["doctor"], "/gone/python is no interpreter"),
     ):
-        assert told_of in CliRunner().invoke(cli, words).output
+        assert expected in CliRunner().invoke(cli, arguments).output

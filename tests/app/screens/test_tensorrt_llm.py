@@ -1,4 +1,4 @@
-"""TensorRT-LLM through the app: its double in an environment of its own, the demo, and a made-up GPU."""
+"""TensorRT-LLM in the app: its double in a separate environment, the demo, and a simulated GPU."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ async def test_stop_death_and_restart(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("environment")
-async def test_the_picker_knows_what_it_cannot_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unsupported_checkpoints_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     quantised = LLAMA | {"quantization_config": {"quant_method": "gptq", "bits": 4}}
     for name, config in (("plain", LLAMA), ("gptq", quantised)):

@@ -1,4 +1,4 @@
-"""What a newcomer does, in a real terminal, with real engines, on the checkpoint that ships."""
+"""The first steps of a new user, in a real terminal, with real engines and the demo checkpoint."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.e2e.terminal import Terminal
 
 pytestmark = pytest.mark.e2e
 BOTH_READY = r"OpenVINO int8.*PyTorch fp32.* ready ─╯╰─+ ready ─╯"
-"""Titles in the upper borders of the panes, phases in the lower ones."""
+"""Titles in the upper borders of the panes, phases in the lower borders."""
 ANSWERED = r"OpenVINO int8 [\d.]+× PyTorch fp32"
 
 
 def gone(processes: list[psutil.Process], seconds: float = 10.0) -> bool:
-    """Whether all of them end within `seconds`; one that only waits for tmux to collect it has ended."""
+    """Return whether all processes end within `seconds`; a zombie not reaped by tmux counts as ended."""
     deadline = time.monotonic() + seconds
     while any(map(runs, processes)):
         if time.monotonic() > deadline:
@@ -30,7 +30,7 @@ def gone(processes: list[psutil.Process], seconds: float = 10.0) -> bool:
 
 
 def runs(process: psutil.Process) -> bool:
-    """Whether a process is there and no zombie."""
+    """Return whether a process exists and is not a zombie."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -38,7 +38,7 @@ def runs(process: psutil.Process) -> bool:
 
 
 def build_defaults(terminal: Terminal) -> None:
-    """From the first screen to both engines ready: int8 is chosen by hand."""
+    """Choose int8 on the first screen, build, and wait until both engines are ready."""
     terminal.wait_for("Checkpoint.*INT8.*weights", 30)
     terminal.keys("Up")
     terminal.wait_for("16-bit floats|BF16|SmoothQuant")
@@ -49,14 +49,14 @@ def build_defaults(terminal: Terminal) -> None:
 
 
 def used_blocks(terminal: Terminal) -> int:
-    """Blocks in use as the KV panel says, once it is drawn."""
+    """Wait for the KV panel and return its number of used blocks."""
     found = re.search(r"(\d+) of [\d,]+ blocks", terminal.wait_for(r"\d+ of [\d,]+ blocks", 10))
     assert found
     return int(found.group(1))
 
 
-def test_the_main_road(start: StartApp) -> None:
-    """Start, choose int8, build, ask two questions, see both answer and the panels move, quit."""
+def test_from_the_first_start_to_quitting(start: StartApp) -> None:
+    """Choose int8, build, send two prompts, check answers and panels, quit."""
     terminal = start(width=160, height=48)
     build_defaults(terminal)
     before = used_blocks(terminal)
@@ -67,7 +67,7 @@ def test_the_main_road(start: StartApp) -> None:
     assert "in turn" in screen
     until_drawn = time.monotonic() + 5  # the panels draw twice a second
     while (first := used_blocks(terminal)) <= before:
-        assert time.monotonic() < until_drawn, "the KV panel does not move"
+        assert time.monotonic() < until_drawn, "the KV panel did not change"
         time.sleep(0.1)
     terminal.type("Thank you!")
     terminal.keys("Enter")
@@ -86,8 +86,8 @@ def test_the_main_road(start: StartApp) -> None:
     assert len(list((cache / "engines").glob("*/manifest.json"))) == 1
 
 
-def test_the_second_start_goes_straight_to_the_chat(start: StartApp) -> None:
-    """Nothing is built twice, and the settings are kept."""
+def test_the_second_start_opens_the_chat(start: StartApp) -> None:
+    """Engines are loaded from the store, and the settings are kept."""
     terminal = start()
     build_defaults(terminal)
     terminal.keys("C-q")
@@ -107,7 +107,7 @@ def test_a_sigkill_of_the_app_leaves_no_orphan(start: StartApp) -> None:
 
 
 def test_a_worker_killed_while_answering(start: StartApp) -> None:
-    """Its card says so, the other side answers, Restart goes on with the conversation."""
+    """The failure card shows it, the other side answers, and a restart continues the conversation."""
     terminal = start()
     build_defaults(terminal)
     terminal.type("Tell me a story about a fox.")
@@ -126,7 +126,7 @@ def test_a_worker_killed_while_answering(start: StartApp) -> None:
 
 
 def test_small_terminal(start: StartApp) -> None:
-    """80x24 from the first screen to an answer; then smaller than anything, and back."""
+    """80x24 from the first screen to an answer; then 30x8, and 80x24 again."""
     terminal = start(width=80, height=24)
     terminal.wait_for("Checkpoint", 30)
     terminal.keys("Enter")

@@ -1,4 +1,4 @@
-"""Bad days of TensorRT-LLM: what the screen says, and that the side comes back."""
+"""Failures of TensorRT-LLM: the message on screen, and that the side can be restarted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.app.driving import ask, beside_pytorch, failure, toasts, until_chat, 
 from tests.doubles.nvml import Gpu, Nvml
 from tests.engines.double_environment import set_gpu, set_version
 
-BAD_DAY = "TENSORRT_LLM_DOUBLE"
+FAILURE = "TENSORRT_LLM_DOUBLE"
 A100 = Gpu("NVIDIA A100", compute_capability=(8, 0))
 T4 = Gpu("Tesla T4", compute_capability=(7, 5))
 pytestmark = pytest.mark.timeout(300)
@@ -34,28 +34,28 @@ pytestmark = pytest.mark.timeout(300)
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[tuple[Playground, Pilot[None]]]:
-    """The app on its chat."""
+    """Start the app and wait for the chat."""
     app = Playground(settings)
     async with app.run_test(size=(120, 40)) as pilot:
         await until_chat(pilot)
         yield app, pilot
 
 
-async def failed(pilot: Pilot[None], *words: str) -> None:
-    """Wait until the left card says all this: what happened, and what to do next."""
+async def failed(pilot: Pilot[None], *texts: str) -> None:
+    """Wait until the left card shows `texts`: what happened, and what to do next."""
     app = pilot.app
     assert isinstance(app, Playground)
     await wait_until(pilot, lambda: app.left.phase is Phase.FAILED)
     await wait_until(pilot, lambda: failure(app, "left") != "")
     shown = failure(app, "left")
     print(shown)
-    for one in words:
+    for one in texts:
         assert one in shown
     assert app.right.phase is not Phase.FAILED
 
 
 async def restart(pilot: Pilot[None]) -> None:
-    """F9: what was on the card is gone, though something else may stand there already."""
+    """Press F9 and wait until the old error is gone; the card may show a new one already."""
     app = pilot.app
     assert isinstance(app, Playground)
     before = app.left.error
@@ -64,22 +64,22 @@ async def restart(pilot: Pilot[None]) -> None:
 
 
 def kill(app: Playground) -> None:
-    """End the left engine."""
+    """Kill the left engine's worker."""
     assert app.left.pid
     psutil.Process(app.left.pid).kill()
 
 
 @pytest.mark.usefixtures("environment")
 async def test_starts_that_fail_one_after_the_other(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An import that hangs, MPI missing or full; the other side is there meanwhile, and F9 tries again."""
+    """An import that hangs, MPI missing or without slots; the other side works, and F9 tries again."""
     monkeypatch.setenv("TRT_PLAYGROUND_IMPORT_SECONDS", "2")
-    monkeypatch.setenv(BAD_DAY, "hang-at-import")
+    monkeypatch.setenv(FAILURE, "hang-at-import")
     async with opened(beside_pytorch("bf16", str(tiny))) as (app, pilot):
         await failed(
             pilot, "has not ended within 2 s: MPI usually hangs like this.", "trt-playground env check"
         )
         monkeypatch.setenv("TRT_PLAYGROUND_IMPORT_SECONDS", "120")
-        for bad_day, words, next_step in (
+        for failure_name, texts, next_step in (
             ("libmpi", "TensorRT-LLM needs MPI, and its library is not found.", "libopenmpi-dev"),
             (
                 "no-slots",
@@ -88,10 +88,10 @@ async def test_starts_that_fail_one_after_the_other(tiny: Path, monkeypatch: pyt
             ),
             ("out-of-memory", "There is not enough memory.", "Choose a smaller precision or context"),
         ):
-            monkeypatch.setenv(BAD_DAY, bad_day)
+            monkeypatch.setenv(FAILURE, failure_name)
             await restart(pilot)
-            await failed(pilot, words, next_step)
-        monkeypatch.delenv(BAD_DAY)
+            await failed(pilot, texts, next_step)
+        monkeypatch.delenv(FAILURE)
         await restart(pilot)
         await until_ready(pilot)
         assert failure(app, "left") == ""
@@ -99,12 +99,12 @@ async def test_starts_that_fail_one_after_the_other(tiny: Path, monkeypatch: pyt
 
 @pytest.mark.usefixtures("environment")
 async def test_an_engine_that_dies_and_finds_no_memory(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was said is kept, F9 brings the side back, and the next prompt goes on from there."""
+    """The conversation is kept, F9 restarts the side, and the next prompt continues it."""
     async with opened(beside_pytorch("bf16", str(tiny))) as (app, pilot):
         await until_ready(pilot)
         kill(app)
         await failed(pilot, "killed by SIGKILL.", "Restart this side; the conversation is kept.")
-        monkeypatch.setenv(BAD_DAY, "die-mid-answer")
+        monkeypatch.setenv(FAILURE, "die-mid-answer")
         await restart(pilot)
         await until_ready(pilot)
         app.screen.query_one(PromptInput).load_text("Tell me a story.")
@@ -119,10 +119,10 @@ async def test_an_engine_that_dies_and_finds_no_memory(tiny: Path, monkeypatch: 
         assert 0 < len(turn.token_ids) <= 5
         await wait_until(pilot, lambda: app.right.phase is Phase.READY)
         assert len(app.right.conversation.turns[-1].token_ids) == 40
-        monkeypatch.setenv(BAD_DAY, "out-of-memory")
+        monkeypatch.setenv(FAILURE, "out-of-memory")
         await restart(pilot)
         await failed(pilot, "There is not enough memory.", "close the other side's engine")
-        monkeypatch.delenv(BAD_DAY)
+        monkeypatch.delenv(FAILURE)
         await restart(pilot)
         await until_ready(pilot)
         await ask(pilot, "And then?")
@@ -130,29 +130,27 @@ async def test_an_engine_that_dies_and_finds_no_memory(tiny: Path, monkeypatch: 
 
 
 @pytest.mark.usefixtures("environment")
-async def test_an_engine_that_does_not_go_with_what_is_here(
-    tiny: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Files of another release or GPU, though the store thinks that they are right."""
+async def test_an_engine_of_another_gpu_or_release(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store accepts the files, but they were built for another GPU or by another release."""
     async with opened(beside_pytorch("int8-sq", str(tiny))) as (app, pilot):
         await wait_until(pilot, lambda: app.left.phase is Phase.READY, 120)
         kill(app)
         await failed(pilot, "killed by SIGKILL.")
-        monkeypatch.setenv(BAD_DAY, "other-gpu")
+        monkeypatch.setenv(FAILURE, "other-gpu")
         await restart(pilot)
         remedy = "Delete it in the store (F8, or `trt-playground engines rm`), then prepare it again."
         await failed(pilot, "The engine was built for another GPU or another TensorRT.", remedy)
-        monkeypatch.delenv(BAD_DAY)
+        monkeypatch.delenv(FAILURE)
         (config,) = engine_store().glob("engines/*/engine/config.json")
         described = json.loads(config.read_text())
         config.write_text(json.dumps(described | {"version": "1.2.0"}))
         await restart(pilot)
-        words = "The engine was built by TensorRT-LLM 1.2.0, and 1.2.1 is installed."
-        await failed(pilot, words, remedy)
+        texts = "The engine was built by TensorRT-LLM 1.2.0, and 1.2.1 is installed."
+        await failed(pilot, texts, remedy)
 
 
-async def test_another_release_or_gpu_builds_anew(environment: Path, tiny: Path) -> None:
-    """And says why, in the log of Prepare."""
+async def test_another_release_or_gpu_rebuilds(environment: Path, tiny: Path) -> None:
+    """The log of Prepare gives the reason."""
     set_gpu(environment, "NVIDIA H100", (9, 0))
     async with opened(beside_pytorch("bf16", str(tiny))) as (app, pilot):
         await until_ready(pilot)
@@ -182,7 +180,7 @@ async def test_another_release_or_gpu_builds_anew(environment: Path, tiny: Path)
 async def test_a_gpu_that_is_too_old(
     gpu: Gpu, why: str, next_step: str, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The picker says so; what was chosen on another machine, or with --left, is refused before any work."""
+    """The picker shows the reason; a choice from the settings or --left is refused before a build."""
     monkeypatch.setitem(sys.modules, "pynvml", Nvml(gpus=(gpu,)))
     async with opened(beside_pytorch("fp8", str(tiny))) as (app, pilot):
         await failed(pilot, why, next_step)
@@ -199,9 +197,9 @@ async def test_a_gpu_that_is_too_old(
 
 
 @pytest.mark.usefixtures("environment")
-async def test_a_second_start_while_one_loads(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told to wait; Esc ends the first, and nothing of it is left."""
-    monkeypatch.setenv(BAD_DAY, "hang-at-load")
+async def test_a_second_build_is_refused_while_one_runs(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A toast explains it; Esc cancels the first build and removes its files."""
+    monkeypatch.setenv(FAILURE, "hang-at-load")
     start = replace(beside_pytorch("bf16", str(tiny)), chosen=False)
     app = Playground(start)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -211,7 +209,7 @@ async def test_a_second_start_while_one_loads(tiny: Path, monkeypatch: pytest.Mo
         await wait_until(pilot, lambda: "left" in app.builds and "smoke test" in app.builds["left"].stages)
         first = app.builds["left"]
         await pilot.press("ctrl+b")
-        await wait_until(pilot, lambda: "Cancel what is being prepared first." in toasts(app))
+        await wait_until(pilot, lambda: "A build is running. Cancel it first (Esc)." in toasts(app))
         assert app.builds["left"] is first
         await pilot.press("escape")
         await wait_until(pilot, lambda: app.left.phase is Phase.EMPTY)
@@ -221,7 +219,7 @@ async def test_a_second_start_while_one_loads(tiny: Path, monkeypatch: pytest.Mo
             lambda: "Cancelled; partial files removed." in str(progress.query_one(".build-stages").render()),
         )
         assert not [*engine_store().glob("building/*")]
-        monkeypatch.delenv(BAD_DAY)
+        monkeypatch.delenv(FAILURE)
         await pilot.press("ctrl+b")
         await until_ready(pilot)
         await until_chat(pilot)

@@ -1,4 +1,4 @@
-"""Every screen is left by every key that its footer or its opener promises, and the chat is as it was."""
+"""Every screen closes with Esc and with the key that opened it, and the chat is unchanged."""
 
 from __future__ import annotations
 
@@ -17,39 +17,42 @@ from app.widgets.chat.prompt import PromptInput
 from tests.app.driving import wait_until
 from tests.app.still import StillPlayground, chat_answered
 
-WAYS = (
+SCREENS = (
     ("f1", HelpScreen, ("escape", "f1", "q")),
     ("f2", PrepareScreen, ("escape", "f2")),
     ("f3", ConversationsScreen, ("escape", "f3")),
     ("f4", SamplingScreen, ("escape", "f4")),
     ("f6", SettingsScreen, ("escape", "f6")),
     ("f8", StoreScreen, ("escape", "f8")),
+    ("f12", SupportScreen, ("escape", "f12")),
     ("ctrl+o", AttachScreen, ("escape",)),
 )
 
 
-@pytest.mark.parametrize(("key", "screen", "ways"), WAYS, ids=lambda one: getattr(one, "__name__", None))
-async def test_every_way_back(key: str, screen: type, ways: tuple[str, ...]) -> None:
-    """What was being typed is still there."""
+@pytest.mark.parametrize(
+    ("key", "screen", "closing_keys"), SCREENS, ids=lambda one: getattr(one, "__name__", None)
+)
+async def test_every_closing_key(key: str, screen: type, closing_keys: tuple[str, ...]) -> None:
+    """The text in the prompt is kept."""
     app = StillPlayground("playground-dark", chosen=True)
     async with app.run_test(size=(100, 30)) as pilot:
         await chat_answered(pilot)
         app.screen.query_one(PromptInput).load_text("half a prompt")
-        for way in ways:
+        for closing_key in closing_keys:
             await pilot.press(key)
             await wait_until(pilot, lambda: isinstance(app.screen, screen))
             await pilot.pause(0.2)
-            await pilot.press(way)
+            await pilot.press(closing_key)
             await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
         assert app.screen.query_one(PromptInput).text == "half a prompt"
 
 
 async def test_screens_above_screens() -> None:
-    """The table of what runs and the store over Prepare, sampling over the settings: one step at a time."""
+    """Backend support and the store over Prepare, sampling over the settings: each closes one screen."""
     app = StillPlayground("playground-dark", chosen=True)
     async with app.run_test(size=(100, 30)) as pilot:
         await chat_answered(pilot)
-        for below, key, above, way in (
+        for below, key, above, closing_key in (
             ("f2", "f12", SupportScreen, "f12"),
             ("f2", "f12", SupportScreen, "escape"),
             ("f2", "f8", StoreScreen, "f8"),
@@ -62,7 +65,7 @@ async def test_screens_above_screens() -> None:
             await pilot.press(key)
             await wait_until(pilot, lambda above=above: isinstance(app.screen, above))  # type: ignore[misc]
             await pilot.pause(0.2)
-            await pilot.press(way)
+            await pilot.press(closing_key)
             await wait_until(pilot, lambda middle=middle: app.screen is middle)  # type: ignore[misc]
             await pilot.press("escape")
             await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
@@ -70,7 +73,7 @@ async def test_screens_above_screens() -> None:
 
 @pytest.mark.parametrize("key", ["ctrl+j", "shift+enter"])
 async def test_a_new_line(key: str) -> None:
-    """By the key that every terminal has, and by the one that some have."""
+    """Ctrl+J works in every terminal, Shift+Enter in some."""
     app = StillPlayground("playground-dark", chosen=True)
     async with app.run_test(size=(100, 30)) as pilot:
         await chat_answered(pilot)

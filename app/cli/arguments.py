@@ -1,0 +1,91 @@
+"""Arguments of the command line as objects: an engine, its spec, and the options of a chat."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import typer
+
+from app.cli.engine_options import with_options
+from app.state.settings.interpreters import named_in_settings, register_known
+from app.state.settings.paths import settings_file
+from app.state.settings.presets import PRESETS, all_presets
+from app.state.settings.settings import ChatOptions, EngineChoice, Settings, SettingsError, load_settings
+from engines.backends.registry import BACKENDS
+from engines.build.spec import EngineSpec
+from engines.plan.hardware.hardware import devices
+from engines.plan.hardware.placement import device_of
+from engines.plan.precision import PRECISIONS
+
+
+def saved_settings() -> Settings:
+    """Return the settings of the settings file.
+
+    Raises:
+        typer.Exit: the file cannot be used; the reason and the path have been printed.
+    """
+    try:
+        return load_settings(settings_file())
+    except SettingsError as error:
+        typer.echo(f"{error}\nCorrect the file or delete it, then try again.", err=True)
+        raise typer.Exit(2) from error
+
+
+def chat_options(preset: str, system_prompt: str | None, **sampling: float | None) -> ChatOptions:
+    """Return the options of a preset, with those that are not None replaced.
+
+    Raises:
+        typer.BadParameter: there is no such preset.
+    """
+    presets = PRESETS if preset in PRESETS else all_presets(saved_settings())
+    if preset not in presets:
+        message = f"Unknown preset {preset!r}. Available: {', '.join(presets)}."
+        raise typer.BadParameter(message, param_hint="--preset")
+    options = presets[preset]
+    changes = {name: value for name, value in sampling.items() if value is not None}
+    return ChatOptions(
+        options.system_prompt if system_prompt is None else system_prompt,
+        replace(options.sampling, **changes),  # type: ignore[arg-type]
+    )
+
+
+def engine_spec(
+    checkpoint: str, engine: str, context: int, calibration: Path | None = None, gpus: int | None = None
+) -> EngineSpec:
+    """Return the spec of an engine on the default device of its backend.
+
+    Raises:
+        typer.BadParameter: `engine` is not BACKEND:PRECISION, or an option cannot be used.
+    """
+    (choice,) = with_options([parse_engine(engine)], calibration, gpus)
+    path = Settings(checkpoint=checkpoint).checkpoint_path
+    cpu, *others = devices()
+    if BACKENDS[choice.backend].own_environment:
+        register_known(named_in_settings())
+    device = device_of(choice.backend, cpu, others[0] if others else None)
+    return EngineSpec(
+        checkpoint=path,
+        backend=choice.backend,
+        precision=choice.precision,
+        device=device.name,
+        kv_precision=choice.kv_precision,
+        context=context,
+        options=choice.options,
+    )
+
+
+def parse_engine(text: str) -> EngineChoice:
+    """Parse `openvino:int8`, or `openvino:int8:u8` with the precision of the KV cache.
+
+    Raises:
+        typer.BadParameter: the text has another form, or names an unknown backend or precision.
+    """
+    backend, _, rest = text.partition(":")
+    precision, _, kv_precision = rest.partition(":")
+    if backend not in BACKENDS or precision not in PRECISIONS:
+        raise typer.BadParameter(
+            f"{text!r} is not BACKEND:PRECISION, such as openvino:int8. Backends: {', '.join(BACKENDS)}. "
+            f"Precisions: {', '.join(PRECISIONS)}."
+        )
+    return EngineChoice(backend, precision, kv_precision or "auto")
