@@ -21,7 +21,7 @@ from engines.plan.precision import PRECISIONS, rule, support
 if TYPE_CHECKING:
     from app.playground import Playground
 
-LEGEND = "● native   ◐ fallback: stored so, computed otherwise   ○ not here"
+LEGEND = "● native   ◐ partial: stored in this format, computed in another   ○ unavailable"
 
 
 class SupportScreen(Screen[None]):
@@ -31,8 +31,8 @@ class SupportScreen(Screen[None]):
     HELP = """\
 # What runs here
 
-● **native**, ◐ **fallback** (stored so, computed otherwise), ○ **not here**. Move the cursor: the lines below
-say why, what would change it, and where it was measured or written. `trt-playground doctor` prints the same.
+● **native**, ◐ **partial** (stored in this format, computed in another), ○ **unavailable**. Move the cursor
+to see the reason, the remedy and the source. `trt-playground doctor` prints the same.
 """
     BINDINGS = [  # noqa: RUF012
         Binding("escape,f12", "back", "Back", id="support.back"),
@@ -75,7 +75,7 @@ say why, what would change it, and where it was measured or written. `trt-playgr
         table.add_column("device")
         table.add_column("precision")
         for entry in BACKENDS.values():
-            table.add_column(entry.title, width=max(len(entry.title), len("● fallback")))
+            table.add_column(entry.title, width=max(len(entry.title), len("○ unavailable")))
         for place, device in enumerate(self._devices):
             for name, precision in PRECISIONS.items():
                 states = (_state(backend, name, device) for backend in BACKENDS)

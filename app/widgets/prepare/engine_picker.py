@@ -1,4 +1,4 @@
-"""Choose backend and precision of one side, with what it will take and why a precision is not to be had."""
+"""Choose backend and precision of one side, with its estimate and why a precision is unavailable."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class EnginePicker(EngineSelection, Vertical):
     HELP = """\
 # Precision
 
-How weights are stored. ● native, ◐ fallback (stored so, computed otherwise), ○ not to be had here; the
+How weights are stored. ● native, ◐ partial (stored in this format, computed in another), ○ unavailable; the
 lines below say why, and from where that is known. **F12** shows all backends in one table.
 
 **KV** is how keys and values are stored; *auto* is the backend's own choice.

@@ -91,13 +91,13 @@ def full(outlook: Forecast) -> list[Line]:
 
 
 def _verdict(outlook: Forecast) -> list[Line]:
-    glyph, style = WORDS[outlook.verdict.word]
+    glyph, style = WORDS[outlook.verdict.state]
     found = outlook.estimate
     free = f" of {bytes_text(found.available)} free" if found.available is not None else ""
     each = f" on each of {found.gpus} GPUs" if found.gpus > 1 else ""
     lines = [
         Content.assemble(
-            (f"{glyph} {outlook.verdict.word}", style), f": {bytes_text(found.peak)}{free}{each}"
+            (f"{glyph} {outlook.verdict.state}", style), f": {bytes_text(found.peak)}{free}{each}"
         )
     ]
     if outlook.verdict.reason:
@@ -106,7 +106,7 @@ def _verdict(outlook: Forecast) -> list[Line]:
 
 
 def _extra(part: MemoryPart, outlook: Forecast) -> tuple[str, str]:
-    if part.name == "in all" and part.actual is not None:
+    if part.name == "total" and part.actual is not None:
         return f"  {difference(part.estimated, part.actual)}", MUTED
     return (f"  as {outlook.estimate.kv_precision}", MUTED) if part.name == "KV cache" else ("", "")
 

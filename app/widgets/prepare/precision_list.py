@@ -15,8 +15,8 @@ from engines.plan.precision import PRECISIONS, State, Support
 
 STATES = {
     "native": ("●", "$text-success", "native"),
-    "fallback": ("◐", "$text-warning", "fallback"),
-    "unavailable": ("○", "dim", "not here"),
+    "partial": ("◐", "$text-warning", "partial"),
+    "unavailable": ("○", "dim", "unavailable"),
 }
 
 

@@ -21,5 +21,5 @@ async def open_prepare(pilot: Pilot[None]) -> PrepareScreen:
     screen = pilot.app.screen
     assert isinstance(screen, PrepareScreen)
     await wait_until(pilot, lambda: screen.query_one(CheckpointPicker).checkpoint is not None)
-    await wait_until(pilot, lambda: "in all" in estimate(pilot))
+    await wait_until(pilot, lambda: "total" in estimate(pilot))
     return screen
