@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 
 from tests.benchmarks.__main__ import BENCHMARKS
+from tests.benchmarks.environment import TINY, BenchmarkEnvironment
 from tests.benchmarks.machine import machine
 from tests.benchmarks.table import Budget, Result, spread
-from tests.benchmarks.workshop import TINY, Workshop
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+def bench(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkEnvironment:
     """One store and one checkpoint for all benchmarks."""
-    return Workshop(tmp_path_factory.mktemp("bench"), TINY)
+    return BenchmarkEnvironment(tmp_path_factory.mktemp("bench"), TINY)
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
-def test_benchmark_runs(workshop: Workshop, name: str) -> None:
-    result = BENCHMARKS[name](workshop)
+def test_benchmark_runs(bench: BenchmarkEnvironment, name: str) -> None:
+    result = BENCHMARKS[name](bench)
     assert result.name == name
     assert result.rows
     assert result.figures

@@ -1,4 +1,4 @@
-"""Engines in their workers, opened as the app opens them, without a screen."""
+"""Open engines in workers as the app does, without a screen."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from engines.build.prepare import PreparedEngine
 from engines.measure.timing import Timing, timing
 from engines.worker import protocol
 from engines.worker.process import EngineProcess
-from tests.benchmarks.workshop import BenchmarkError, Workshop
+from tests.benchmarks.environment import BenchmarkEnvironment, BenchmarkError
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer and its figures."""
+    """One answer with its metrics."""
 
     token_ids: tuple[int, ...]
     timing: Timing
@@ -24,7 +24,7 @@ class Answer:
 
     @property
     def ttft(self) -> float:
-        """Seconds; an answer always has a first token here."""
+        """TTFT in seconds."""
         assert self.timing.ttft is not None
         return self.timing.ttft
 
@@ -36,20 +36,26 @@ class Answer:
 
 
 @contextlib.asynccontextmanager
-async def opened(workshop: Workshop, engine: str, checkpoint_name: str) -> AsyncIterator[Side]:
-    """A side with an engine; closed at the end."""
-    side = Side(f"{checkpoint_name}-{engine.replace(':', '-')}", workshop.store, workshop.logs)
+async def opened(bench: BenchmarkEnvironment, engine: str, checkpoint_name: str) -> AsyncIterator[Side]:
+    """Open a side with an engine; close it at the end."""
+    side = Side(f"{checkpoint_name}-{engine.replace(':', '-')}", bench.store, bench.logs)
     try:
-        await open_engine(side, workshop, engine, checkpoint_name)
+        await open_engine(side, bench, engine, checkpoint_name)
         yield side
     finally:
         await side.close()
 
 
-async def open_engine(side: Side, workshop: Workshop, engine: str, checkpoint_name: str) -> PreparedEngine:
-    """Prepare and load, as the app does; returns what was prepared."""
+async def open_engine(
+    side: Side, bench: BenchmarkEnvironment, engine: str, checkpoint_name: str
+) -> PreparedEngine:
+    """Prepare and load an engine as the app does; return the prepared engine.
+
+    Raises:
+        BenchmarkError: preparing or loading fails.
+    """
     prepared = None
-    spec = workshop.spec(engine, workshop.checkpoints[checkpoint_name])
+    spec = bench.spec(engine, bench.checkpoints[checkpoint_name])
     async for step in side.open(spec):
         if isinstance(step, protocol.Error):
             raise BenchmarkError(f"{engine} on {checkpoint_name}: {step.message} {step.hint} {step.detail}")
@@ -60,7 +66,11 @@ async def open_engine(side: Side, workshop: Workshop, engine: str, checkpoint_na
 
 
 async def generate(side: Side, token_ids: Sequence[int], new_tokens: int) -> Answer:
-    """Continue token ids by exactly so many tokens."""
+    """Generate exactly `new_tokens` tokens after `token_ids`.
+
+    Raises:
+        BenchmarkError: the engine fails or stops early.
+    """
     process = side.process
     assert isinstance(process, EngineProcess)
     sampling = protocol.Sampling(max_tokens=new_tokens, ignore_eos=True)

@@ -1,4 +1,4 @@
-"""Check from its configuration alone, before any download of weights, whether a backend loads a checkpoint."""
+"""Check from the configuration alone, before weights are downloaded, whether a backend loads a checkpoint."""
 
 from __future__ import annotations
 
