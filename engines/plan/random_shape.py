@@ -89,7 +89,7 @@ def shape_folder(name: str, root: Path | None = None, seed: int = 0) -> Path:
     if shape not in SHAPES:
         raise EngineError(
             "no-checkpoint",
-            f"There is no shape {shape!r}.",
+            f"Unknown shape: {shape!r}.",
             f"Known: {', '.join(PREFIX + known for known in SHAPES)}.",
         )
     folder = (root or _cache()) / f"random-{shape}"

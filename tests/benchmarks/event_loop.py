@@ -17,9 +17,9 @@ The app on a pseudo-terminal of 160×48 whose output is read, every panel on. Bo
 (paragraphs, lists, code, tables, about 4 characters per token) at the same time, from worker processes with a
 fixed rate, after {history} turns and after {long_history}. A task in the app's event loop sleeps 5 ms in a
 loop; the lag is how late it wakes up, from Enter until both answers are drawn completely. {answers} answers
-of {calm:g} s at 100 tok/s each, and of {fast:g} s at 500 tok/s each. The cost of a turn is the CPU time of the
-app process for an answer of {tokens} tokens on both sides: the median of {turns}. It includes drawing the
-panels during prefill."""
+of {calm:g} s at 100 tok/s each, and of {fast:g} s at 500 tok/s each. The cost of a turn is the CPU time of
+the app process for an answer of {tokens} tokens on both sides: the median of {turns}. It includes drawing
+the panels during prefill."""
 ENGINE = f"{NAME}:fp32"
 RATES = ((100, 16.0), (500, 33.0))
 """Tok/s of each side, and the budget of the lag p95 in milliseconds."""

@@ -17,8 +17,8 @@ from tests.benchmarks.terminal import Terminal
 
 METHOD = """\
 From the start of the process. The first frame is complete when the title, the last key of the footer and
-texts of the screen have been read from the pseudo-terminal (160×48): the first start opens Prepare, later ones
-Chat, where both engines' workers start at the same time. {starts} interleaved rounds after one warm-up
+texts of the screen have been read from the pseudo-terminal (160×48): the first start opens Prepare, later
+ones Chat, where both engines' workers start at the same time. {starts} interleaved rounds after one warm-up
 round; medians."""
 PREPARE_TEXTS = ("Choose a precision", "Right", "native", "palette")
 CHAT_TEXTS = ("Chat", "sk both sides", "Decode tok/s", "KV cache", "Device", "palette")

@@ -55,7 +55,7 @@ def test_what_cannot_be_had_is_said(text: Path, tmp_path: Path) -> None:
         ((EngineChoice("tensorrt-llm", "bf16"),), text, None, "no text is read"),
         ((FP8,), tmp_path, None, "It is a folder"),
         ((FP8,), tmp_path / "none.txt", None, "There is no such file"),
-        ((FP8,), tmp_path / "short.txt", None, "1,500 are the least"),
+        ((FP8,), tmp_path / "short.txt", None, "at least 1,500 are needed"),
         ((PYTORCH,), None, 2, "TensorRT-LLM can be split"),
         ((FP8,), None, 4, "4 cannot be had here. Choose 1 or 2."),
         ((FP8,), None, 3, "3 cannot be had here"),
