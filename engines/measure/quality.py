@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from math import exp, fsum, inf, log, sqrt
 from typing import Protocol
 
@@ -46,20 +45,6 @@ class QualityCard:
     def ppl_ratio(self) -> float:
         """Mean PPL(Q)/PPL(base)."""
         return self.ppl / self.ppl_base
-
-
-@dataclass(frozen=True)
-class Divergence:
-    """Difference of two answers to one prompt, with the names of OpenVINO's who_what_benchmark."""
-
-    fdt: int | None
-    """Index of the first divergent token; None if the answers are equal."""
-    fdt_norm: float
-    """Fraction of the reference's tokens before it; 1 for equal answers."""
-    sdt: int
-    """Tokens of the prediction that do not match the reference."""
-    sdt_norm: float
-    """`sdt` as a fraction of the prediction."""
 
 
 KLD_PERCENTILES = (
@@ -225,20 +210,6 @@ def first_divergent_token(reference: Sequence[int], prediction: Sequence[int]) -
             return index
     shorter = min(len(reference), len(prediction))
     return None if len(reference) == len(prediction) else shorter
-
-
-def divergence(reference: Sequence[int], prediction: Sequence[int]) -> Divergence:
-    """Return FDT and SDT of two answers as in who_what_benchmark's `evaluate_divergency`."""
-    fdt = first_divergent_token(reference, prediction)
-    matcher = SequenceMatcher(None, reference, prediction, autojunk=False)
-    matched = sum(block.size for block in matcher.get_matching_blocks())
-    wrong = len(prediction) - matched if prediction else len(reference)
-    return Divergence(
-        fdt=fdt,
-        fdt_norm=1.0 if fdt is None else fdt / max(1, len(reference)),
-        sdt=wrong,
-        sdt_norm=wrong / max(1, len(prediction)) if prediction else float(bool(reference)),
-    )
 
 
 def _tops(scored: ScoredText) -> list[dict[int, float]]:

@@ -10,7 +10,6 @@ import pytest
 from engines.measure.quality import (
     MIN_REST,
     common_rows,
-    divergence,
     first_divergent_token,
     kl_divergence,
     percentiles,
@@ -168,29 +167,3 @@ def test_metrics_without_values_are_refused() -> None:
 )
 def test_the_first_divergent_token(reference: list[int], prediction: list[int], index: int | None) -> None:
     assert first_divergent_token(reference, prediction) == index
-
-
-def test_divergence_counts_the_tokens_that_do_not_match() -> None:
-    found = divergence([1, 2, 3, 4], [1, 2, 9, 4])
-    assert (found.fdt, found.fdt_norm, found.sdt, found.sdt_norm) == (2, 0.5, 1, 0.25)
-
-
-def test_equal_answers_do_not_diverge() -> None:
-    found = divergence([1, 2], [1, 2])
-    assert (found.fdt, found.fdt_norm, found.sdt, found.sdt_norm) == (None, 1, 0, 0)
-
-
-def test_an_empty_answer_diverges_completely() -> None:
-    found = divergence([1, 2], [])
-    assert (found.fdt, found.fdt_norm, found.sdt, found.sdt_norm) == (0, 0, 2, 1)
-
-
-def test_two_empty_answers_are_equal() -> None:
-    found = divergence([], [])
-    assert (found.fdt, found.sdt, found.sdt_norm) == (None, 0, 0)
-
-
-def test_frequent_tokens_of_long_answers_are_compared() -> None:
-    # With autojunk difflib ignores elements that make up more than 1 % of 200 or more.
-    answer = [7] * 300
-    assert divergence(answer, answer[:-1]).sdt == 0

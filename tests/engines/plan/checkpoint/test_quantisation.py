@@ -30,7 +30,7 @@ from tests.engines.plan.folders import LLAMA, safetensors, write_checkpoint
             4,
             "vLLM",
         ),
-        ({"quant_method": "sorcery"}, "sorcery", None, "no backend here"),
+        ({"quant_method": "sorcery"}, "sorcery", None, "no backend is known"),
     ],
 )
 def test_configs_of_transformers(
