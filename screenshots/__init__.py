@@ -1,1 +1,1 @@
-"""Pictures of the app, made by `make screenshots`."""
+"""Screenshots of the app, taken by `make screenshots`."""

@@ -1,4 +1,4 @@
-"""The served app in a real browser, headless: for its picture, and for the test that drives it."""
+"""Drive the served app in headless Chromium, for its screenshot and for tests."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ TOAST_SECONDS = 4.0
 
 @dataclass(frozen=True)
 class Served:
-    """A server that runs."""
+    """A running server."""
 
     process: psutil.Process
     url: str
 
 
 def has_browser() -> bool:
-    """Whether Chromium and its driver are installed."""
+    """Return whether Chromium and its driver are installed."""
     return bool(which("chromium") and which("chromedriver"))
 
 
 def until(condition: Callable[[], bool], what: str, seconds: float = 90) -> None:
-    """Wait until `condition` holds.
+    """Wait until `condition` is true.
 
     Raises:
-        TimeoutError: it did not.
+        TimeoutError: it was still false after `seconds`; the message names `what`.
     """
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
-            raise TimeoutError(f"{what} did not come")
+            raise TimeoutError(f"timed out waiting for {what}")
         time.sleep(0.3)
 
 
@@ -58,18 +58,18 @@ def served() -> Iterator[Served]:
     """Serve the demo checkpoint on a free port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    words = [COMMAND, "serve", "--port", str(port), "-m", "demo"]
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    command = [COMMAND, "serve", "--port", str(port), "-m", "demo"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
 
-    def answers() -> bool:
+    def responds() -> bool:
         try:
             return bool(urllib.request.urlopen(url).status == 200)
         except OSError:
             return False
 
     try:
-        until(answers, "the server")
+        until(responds, "the server")
         yield Served(psutil.Process(process.pid), url)
     finally:
         process.terminate()
@@ -78,7 +78,7 @@ def served() -> Iterator[Served]:
 
 @contextmanager
 def chromium(folder: Path) -> Iterator[webdriver.Chrome]:
-    """A browser with a profile of its own in `folder`."""
+    """Start a browser with a separate profile in `folder`."""
     options = webdriver.ChromeOptions()
     options.binary_location = str(which("chromium"))
     for flag in (*FLAGS.split(), WINDOW, f"--user-data-dir={folder / 'profile'}"):
@@ -88,14 +88,14 @@ def chromium(folder: Path) -> Iterator[webdriver.Chrome]:
 
 
 def open_tab(browser: webdriver.Chrome, server: Served) -> psutil.Process:
-    """Show the app in the tab that has the focus, or show it anew; returns the app's process."""
+    """Open or reload the app in the focused tab; return the app's process."""
     before = set(server.process.children())
     browser.get(server.url)
     return new_app(browser, server, before)
 
 
 def new_app(browser: webdriver.Chrome, server: Served, before: set[psutil.Process]) -> psutil.Process:
-    """Wait for the app that a page starts, and give it the keyboard."""
+    """Wait for the app that a page starts and focus its terminal; return the app's process."""
     until(lambda: bool(browser.find_elements("css selector", "body.-first-byte")), "the first frame")
     until(lambda: bool(set(server.process.children()) - before), "the app")
     [app] = set(server.process.children()) - before
@@ -105,17 +105,17 @@ def new_app(browser: webdriver.Chrome, server: Served, before: set[psutil.Proces
     return app
 
 
-def family(app: psutil.Process) -> list[psutil.Process]:
-    """An app and its workers."""
+def process_tree(app: psutil.Process) -> list[psutil.Process]:
+    """Return an app's process and its workers."""
     return [app, *app.children(recursive=True)]
 
 
 def ask(browser: webdriver.Chrome, prompt: str) -> None:
-    """Type a prompt into the tab that has the focus, and wait until both sides have answered it."""
+    """Type a prompt into the focused tab and wait until both sides have answered."""
     ActionChains(browser).send_keys(prompt).perform()
 
     def sent() -> bool:
-        # The page is a canvas: nothing tells when the engines are ready. Until then the prompt is kept.
+        # The page is a canvas and does not show when the engines are ready. Until then the prompt stays.
         ActionChains(browser).send_keys(Keys.ENTER).perform()
         return bool(_asked(prompt))
 
@@ -124,27 +124,27 @@ def ask(browser: webdriver.Chrome, prompt: str) -> None:
 
 
 def ask_in_browser(server: Served, prompt: str, folder: Path) -> list[psutil.Process]:
-    """Open a tab, ask, wait for both answers, and close it; the picture is `folder`/browser.png.
+    """Open a tab, send the prompt, wait for both answers, save `folder`/browser.png and close the tab.
 
     Returns:
-        The processes that the tab had while it was open.
+        The processes of the tab while it was open.
     """
     with chromium(folder) as browser:
         app = open_tab(browser, server)
         ask(browser, prompt)
-        tab = family(app)
+        tab = process_tree(app)
         time.sleep(TOAST_SECONDS)
         browser.save_screenshot(str(folder / "browser.png"))
     return tab
 
 
 def _asked(prompt: str) -> list[Record]:
-    """The saved conversations that have this prompt."""
+    """Return the saved conversations that contain this prompt."""
     records = [read_record(path) for path in conversation_folder().glob("*.jsonl")]
     return [one for one in records if any(turn.prompt == prompt for turn in one.longest.turns)]
 
 
 def _answered(record: Record) -> bool:
-    """Whether both sides have said the last of what was asked."""
+    """Return whether both sides have finished the last answer."""
     sides = record.sides.values()
     return all(side.turns and side.turns[-1].reason and side.turns[-1].answer for side in sides)

@@ -1,6 +1,6 @@
-"""Take every picture of the README from the real app with real engines: `make screenshots`.
+"""Take every screenshot of the README from the real app with real engines: `make screenshots`.
 
-Nothing is staged but the questions: the figures in the pictures are what this machine measured.
+Only the prompts are fixed: the figures in the screenshots are measured on this machine.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ QUESTIONS = ("What is a KV cache?", "Why is decode memory bound?", "Make a list 
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 120.0) -> None:
-    """Let the app run until `condition` holds."""
+    """Run the app until `condition` is true."""
     async with asyncio.timeout(seconds):
         while not condition():
             await pilot.pause(0.1)
 
 
 async def ready(pilot: Pilot[None], app: Playground) -> None:
-    """Wait for both engines."""
+    """Wait until both engines are ready."""
     await until(pilot, lambda: all(side.phase is Phase.READY for side in app.sides))
 
 
 async def ask(pilot: Pilot[None], app: Playground, question: str) -> None:
-    """Type a question and wait for both answers."""
+    """Send a question and wait for both answers."""
     asked = len(app.right.conversation.turns)
     await pilot.press(*question, "enter")
     await until(pilot, lambda: len(app.right.conversation.turns) > asked)
@@ -50,7 +50,7 @@ async def ask(pilot: Pilot[None], app: Playground, question: str) -> None:
 
 
 async def take(name: str, theme: str, size: tuple[int, int], questions: tuple[str, ...]) -> None:
-    """The way from the first screen to a chat; pictures of both screens."""
+    """Go from Prepare to a chat, ask `questions`, and save screenshots of both screens."""
     app = Playground(Settings(theme=theme))
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: isinstance(app.screen, PrepareScreen))
@@ -68,22 +68,22 @@ async def take(name: str, theme: str, size: tuple[int, int], questions: tuple[st
 
 
 def take_browser() -> None:
-    """The served app in Chromium, where there is one."""
+    """Take the screenshot of the served app in Chromium, if it is installed."""
     if not has_browser():
-        print("no picture of the browser: Chromium and its driver are not installed")
+        print("no browser screenshot: Chromium and its driver are not installed")
         return
     with tempfile.TemporaryDirectory() as folder, served() as server:
         ask_in_browser(server, QUESTIONS[0], Path(folder))
         shutil.copy(Path(folder, "browser.png"), FOLDER)
 
 
-def forget_conversations() -> None:
-    """Every recording begins with none."""
+def delete_conversations() -> None:
+    """Delete saved conversations, so that every recording starts without any."""
     shutil.rmtree(conversation_folder(), ignore_errors=True)
 
 
 async def main() -> None:
-    """Every picture of the terminal."""
+    """Take every screenshot of the terminal."""
     await take("dark", "playground-dark", (160, 48), QUESTIONS)
     await take("light", "playground-light", (160, 48), QUESTIONS)
     await take("small", "playground-dark", (80, 24), QUESTIONS[:1])
@@ -91,10 +91,10 @@ async def main() -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as home:
-        # The pictures show a newcomer's screen, not the settings of whoever takes them.
+        # Separate folders: the screenshots show the defaults, not the user's own settings.
         for variable in ("CONFIG", "CACHE", "DATA", "STATE"):
             os.environ[f"XDG_{variable}_HOME"] = str(Path(home) / variable.lower())
         take_browser()
-        forget_conversations()
+        delete_conversations()
         record_session(FOLDER / "session.cast")
         asyncio.run(main())

@@ -1,7 +1,6 @@
-"""Record a short session of the real app with real engines: an asciinema cast, `asciinema play session.cast`.
+"""Record a short session of the real app as an asciinema cast: `asciinema play session.cast`.
 
-The app runs on a pseudo-terminal of its own, keys are pressed as on a keyboard, and what it writes is kept
-with the time at which it came.
+The app runs on a pseudo-terminal; keys are written to it, and its output is recorded with time stamps.
 """
 
 from __future__ import annotations
@@ -24,21 +23,21 @@ from screenshots.browser import COMMAND, until
 
 COLUMNS, ROWS = 100, 30
 KEY_SECONDS = 0.04
-LOOK_SECONDS = 2.5
+PAUSE_SECONDS = 2.5
 ESCAPE, TAB, ENTER, TOGETHER, QUIT = "\x1b", "\t", "\r", "\x14", "\x11"
 FULL_SCREEN = "\x1b[18~"
 """F7."""
 
 
 class Recording:
-    """A program on a terminal, and everything that it wrote."""
+    """A process on a pseudo-terminal and its recorded output."""
 
-    def __init__(self, words: list[str]) -> None:
+    def __init__(self, command: list[str]) -> None:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         environment = os.environ | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
         self.process = subprocess.Popen(
-            words, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True
+            command, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True
         )
         os.close(slave)
         self._began = time.monotonic()
@@ -47,22 +46,22 @@ class Recording:
         self._reader.start()
 
     def press(self, keys: str, pause: float = KEY_SECONDS) -> None:
-        """Press one key after another."""
+        """Press keys one by one."""
         for key in keys:
             self.write(key, pause)
 
     def write(self, key: str, pause: float) -> None:
-        """Press one key, that may be several characters for the terminal."""
+        """Press one key, which may be an escape sequence of several characters."""
         os.write(self._master, key.encode())
         time.sleep(pause)
 
     def cast(self) -> str:
-        """The recording in asciicast format 2: a header, then a line an event."""
+        """Return the recording in asciicast format 2: a header, then one line per event."""
         self._reader.join(10)
         header = {"version": 2, "width": COLUMNS, "height": ROWS, "title": "trt-playground"}
         rest, events = b"", []
         for moment, data in self._events:
-            text, rest = _whole(rest + data)
+            text, rest = _decode(rest + data)
             events.append((round(moment, 3), "o", text))
         return "\n".join(json.dumps(line, ensure_ascii=False) for line in (header, *events)) + "\n"
 
@@ -70,13 +69,13 @@ class Recording:
         while True:
             try:
                 data = os.read(self._master, 1 << 16)
-            except OSError:  # the program has ended
+            except OSError:  # the process has ended
                 return
             self._events.append((time.monotonic() - self._began, data))
 
 
-def _whole(data: bytes) -> tuple[str, bytes]:
-    """Text, and the bytes at the end that are the beginning of a character."""
+def _decode(data: bytes) -> tuple[str, bytes]:
+    """Return the text of `data` and the trailing bytes of an incomplete character."""
     for cut in range(min(4, len(data) + 1)):
         try:
             return data[: len(data) - cut].decode(), data[len(data) - cut :]
@@ -86,7 +85,7 @@ def _whole(data: bytes) -> tuple[str, bytes]:
 
 
 def _answers() -> list[tuple[int, bool]]:
-    """Turns of each side, and whether the last one has ended."""
+    """Return for each side the number of turns and whether the last one is finished."""
     paths = list(conversation_folder().glob("*.jsonl"))
     sides = read_conversation(paths[0]).values() if paths else ()
     return [(len(side.turns), bool(side.turns and side.turns[-1].reason)) for side in sides]
@@ -97,9 +96,9 @@ def _answered(turns: int) -> Callable[[], bool]:
 
 
 def record_session(path: Path) -> None:
-    """Ask in turn, ask together, look at a panel on the whole screen, and leave."""
+    """Ask in turn, ask together, show a panel full screen and quit."""
     session = Recording([COMMAND, "-m", "demo"])
-    time.sleep(LOOK_SECONDS)
+    time.sleep(PAUSE_SECONDS)
     session.press("What is a KV cache?")
 
     def sent() -> bool:
@@ -108,14 +107,14 @@ def record_session(path: Path) -> None:
 
     until(sent, "the first answers")
     until(_answered(1), "the first answers")
-    time.sleep(LOOK_SECONDS)
+    time.sleep(PAUSE_SECONDS)
     session.press(TOGETHER)
     session.press("Tell me a story." + ENTER)
     until(_answered(2), "the second answers")
-    time.sleep(LOOK_SECONDS)
-    session.press(TAB, LOOK_SECONDS)
-    session.write(FULL_SCREEN, LOOK_SECONDS)
-    session.press(ESCAPE, LOOK_SECONDS)
+    time.sleep(PAUSE_SECONDS)
+    session.press(TAB, PAUSE_SECONDS)
+    session.write(FULL_SCREEN, PAUSE_SECONDS)
+    session.press(ESCAPE, PAUSE_SECONDS)
     session.press(QUIT)
     session.process.wait(30)
     path.write_text(session.cast(), encoding="utf-8")

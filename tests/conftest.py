@@ -1,4 +1,4 @@
-"""Every test has its own folders and no network."""
+"""Give every test separate folders and no network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Settings, engine store, logs, conversations and the hub cache of this test alone."""
+    """Use separate folders for settings, engine store, logs, conversations and the hub cache."""
     for name in ("CONFIG", "CACHE", "DATA", "STATE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))

@@ -1,24 +1,24 @@
-"""Each benchmark runs, with numbers so small that its figures mean nothing."""
+"""Smoke test: each benchmark runs with sizes too small for meaningful figures."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.benchmarks.__main__ import BENCHMARKS
+from tests.benchmarks.environment import TINY, BenchmarkEnvironment
 from tests.benchmarks.machine import machine
 from tests.benchmarks.table import Budget, Result, spread
-from tests.benchmarks.workshop import TINY, Workshop
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    """One store and one checkpoint for all."""
-    return Workshop(tmp_path_factory.mktemp("bench"), TINY)
+def bench(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkEnvironment:
+    """One store and one checkpoint for all benchmarks."""
+    return BenchmarkEnvironment(tmp_path_factory.mktemp("bench"), TINY)
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
-def test_benchmark_runs(workshop: Workshop, name: str) -> None:
-    result = BENCHMARKS[name](workshop)
+def test_benchmark_runs(bench: BenchmarkEnvironment, name: str) -> None:
+    result = BENCHMARKS[name](bench)
     assert result.name == name
     assert result.rows
     assert result.figures
@@ -26,11 +26,11 @@ def test_benchmark_runs(workshop: Workshop, name: str) -> None:
     assert not any(character in result.method for character in "{}")
 
 
-def test_machine_is_told() -> None:
+def test_the_report_of_the_machine_has_no_empty_line() -> None:
     assert all(machine().lines())
 
 
-def test_budgets_are_told_and_not_asserted() -> None:
+def test_a_missed_budget_is_reported_and_does_not_fail() -> None:
     missed = Budget("stop", 250.0, 200.0, " ms")
     assert missed.line() == "MISSED   stop: 250 ms (budget ≤ 200 ms)"
     assert Budget("decode", 4.0, 3.5, "×", at_least=True).met

@@ -1,4 +1,4 @@
-"""Every test that COMPLAINTS.md names is there."""
+"""Every test that COMPLAINTS.md names exists."""
 
 from __future__ import annotations
 

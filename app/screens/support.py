@@ -18,7 +18,7 @@ from engines.backends.registry import BACKENDS
 from engines.plan.hardware.hardware import Device, devices
 from engines.plan.precision import PRECISIONS, rule, support
 
-MEANINGS = {"fallback": ": stored at this precision, computed at another"}
+MEANINGS = {"partial": ": stored in this format, computed in another"}
 LEGEND = "   ".join(f"{glyph} {word}{MEANINGS.get(state, '')}" for state, (glyph, _, word) in STATES.items())
 STATE_WIDTH = max(len(f"{glyph} {word}") for glyph, _, word in STATES.values())
 

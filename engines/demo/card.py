@@ -1,4 +1,4 @@
-"""The model card, filled with what was measured."""
+"""Render the model card of the demo checkpoint."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ TEMPLATE = Path(__file__).parent / "card.md"
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """How the checkpoint was made."""
+class TrainingFacts:
+    """How the checkpoint was trained."""
 
     hardware: str
     minutes: float
@@ -22,8 +22,8 @@ class Facts:
     tokens: int
 
 
-def written(facts: Facts, score: CheckpointScore) -> str:
-    """The text of the card."""
+def render_card(facts: TrainingFacts, score: CheckpointScore) -> str:
+    """Return the text of the card."""
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         hardware=facts.hardware,
         minutes=f"{facts.minutes:.1f}",

@@ -1,7 +1,7 @@
-"""Scores the demo checkpoint on wordings that it was never trained on: `python -m engines.demo.evaluate`.
+"""Score the demo checkpoint on held-out wordings: `python -m engines.demo.evaluate`.
 
-An answer counts as right when it has the content that its question asks for and ends by itself. In chats of
-several turns the model goes on from its own answers.
+An answer is right if it matches the checks of its question and ends with the end token. In chats of several
+turns the model continues from its own answers.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from engines.demo.dataset import NOT_TRAINED, ChatEncoder
 
 BATCH = 48
 LIMIT = 448
-"""Tokens within which an answer has to end."""
+"""Maximum tokens of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """A scored turn and what the model said."""
+class ScoredAnswer:
+    """A scored turn and the model's answer."""
 
     turn: Turn
     text: str
@@ -35,7 +35,7 @@ class Answered:
 
     @property
     def right(self) -> bool:
-        """Has the right content and an end."""
+        """Whether the answer passes all checks and ended before the limit."""
         return self.ended and all(re.search(check, self.text, re.IGNORECASE) for check in self.turn.checks)
 
 
@@ -43,29 +43,29 @@ class Answered:
 class CheckpointScore:
     """All scored turns, and the perplexity over the reference answers."""
 
-    answered: tuple[Answered, ...]
+    answers: tuple[ScoredAnswer, ...]
     perplexity: float
 
     @property
     def total(self) -> int:
-        """How many turns were scored."""
-        return len(self.answered)
+        """Number of scored turns."""
+        return len(self.answers)
 
     @property
     def right(self) -> int:
-        """How many of them are right."""
-        return sum(answer.right for answer in self.answered)
+        """Number of right answers."""
+        return sum(answer.right for answer in self.answers)
 
     def by_theme(self) -> dict[str, list[int]]:
-        """Right answers and all answers of each theme."""
+        """Return [right, total] of each theme."""
         counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-        for answer in self.answered:
+        for answer in self.answers:
             counts[answer.turn.theme][0] += answer.right
             counts[answer.turn.theme][1] += 1
         return dict(sorted(counts.items()))
 
     def table(self) -> str:
-        """A Markdown table by theme."""
+        """Return a Markdown table by theme."""
         rows = [
             f"| {theme.replace('_', ' ')} | {right} | {of} | {right / of:.0%} |"
             for theme, (right, of) in self.by_theme().items()
@@ -74,8 +74,8 @@ class CheckpointScore:
         return "\n".join(["| theme | right | of | share |", "|---|---:|---:|---:|", *rows, total])
 
 
-class Speaker:
-    """The checkpoint, loaded as anybody would load it."""
+class ChatModel:
+    """The checkpoint, loaded with transformers' auto classes in fp32."""
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         self.device = device
@@ -83,7 +83,7 @@ class Speaker:
         self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).to(device).eval()
 
     def answer(self, chats: list[list[dict[str, str]]]) -> list[tuple[str, bool]]:
-        """Greedy answers and whether each of them ended by itself."""
+        """Return the greedy answers to `chats`, and whether each ended before the limit."""
         order = sorted(
             range(len(chats)), key=lambda place: sum(len(message["content"]) for message in chats[place])
         )
@@ -112,46 +112,46 @@ class Speaker:
         return list(zip(self.tokenizer.batch_decode(new, skip_special_tokens=True), ended, strict=True))
 
     def loss(self, chat: Chat) -> tuple[float, int]:
-        """Summed negative log probability of the reference answers, and the number of their tokens."""
-        ids, own = ChatEncoder(self.tokenizer.backend_tokenizer).encode(chat)
+        """Return the summed negative log-probability of the reference answers and their token count."""
+        ids, mask = ChatEncoder(self.tokenizer.backend_tokenizer).encode(chat)
         inputs = torch.tensor([ids], device=self.device)
-        targets = torch.where(torch.tensor([own], device=self.device), inputs, NOT_TRAINED)[:, 1:]
+        targets = torch.where(torch.tensor([mask], device=self.device), inputs, NOT_TRAINED)[:, 1:]
         with torch.inference_mode():
             logits = self.model(input_ids=inputs).logits[:, :-1].float()
         total = torch.nn.functional.cross_entropy(
             logits.flatten(0, 1), targets.flatten(), ignore_index=NOT_TRAINED, reduction="sum"
         )
-        return float(total), sum(own)
+        return float(total), sum(mask)
 
 
-def _talk(speaker: Speaker, items: tuple[Exchange, ...]) -> list[Answered]:
-    """Asks turn after turn, all chats at once."""
+def _answer_turns(model: ChatModel, items: tuple[Exchange, ...]) -> list[ScoredAnswer]:
+    """Answer all chats as one batch, turn by turn."""
     chats: list[list[dict[str, str]]] = [[] for _ in items]
-    answered: list[Answered] = []
+    scored: list[ScoredAnswer] = []
     for depth in range(max(len(item) for item in items)):
         places = [place for place, item in enumerate(items) if len(item) > depth]
         for place in places:
             chats[place].append({"role": "user", "content": items[place][depth].question})
         for place, (text, ended) in zip(
-            places, speaker.answer([chats[place] for place in places]), strict=True
+            places, model.answer([chats[place] for place in places]), strict=True
         ):
             chats[place].append({"role": "assistant", "content": text})
             if items[place][depth].checks:
-                answered.append(Answered(items[place][depth], text, ended))
-    return answered
+                scored.append(ScoredAnswer(items[place][depth], text, ended))
+    return scored
 
 
 def score(folder: Path = CHECKPOINT, device: torch.device | None = None, every: int = 1) -> CheckpointScore:
-    """Scores every n-th held-out item."""
-    speaker = Speaker(folder, device or torch.device("cpu"))
+    """Return the score on every n-th held-out item."""
+    model = ChatModel(folder, device or torch.device("cpu"))
     items = held_out()[::every]
-    losses = [speaker.loss(Chat(None, item)) for item in items]
+    losses = [model.loss(Chat(None, item)) for item in items]
     perplexity = math.exp(sum(loss for loss, _ in losses) / sum(count for _, count in losses))
-    return CheckpointScore(tuple(_talk(speaker, items)), perplexity)
+    return CheckpointScore(tuple(_answer_turns(model, items)), perplexity)
 
 
 def main() -> None:
-    """Prints the table and, if asked for, the wrong answers."""
+    """Print the table and, with `--wrong`, the wrong answers."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -162,7 +162,7 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     result = score(options.folder, device, options.every)
     if options.wrong:
-        for answer in result.answered:
+        for answer in result.answers:
             if not answer.right:
                 print(f"[{answer.turn.theme}] {answer.turn.question}\n    {answer.text}\n")
     print(result.table())

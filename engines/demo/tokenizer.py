@@ -1,4 +1,4 @@
-"""The tokenizer of the demo checkpoint: byte-level BPE, trained on its corpus, with a mark for each role."""
+"""The tokenizer of the demo checkpoint: byte-level BPE trained on its corpus, with a token per role."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ PAD, BEGIN, SYSTEM, USER, ASSISTANT, END = SPECIAL = (
     "<|end|>",
 )
 
-# Words with the space before them, single digits (so that sums can be learnt), signs, and white space.
+# Words with the preceding space, single digits (so that the model can learn sums), punctuation, white space.
 WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 
-# Each message ends with its own mark and nothing stands between two of them: what was rendered for one turn
-# is a token prefix of what is rendered for the next, so an engine can reuse its KV cache.
+# Each message ends with <|end|> and nothing separates two messages: the rendered tokens of one turn are a
+# prefix of those of the next, so an engine can reuse its KV cache.
 CHAT_TEMPLATE = (
     "{{- '<|begin|>' -}}"
     "{%- for message in messages -%}"
@@ -39,7 +39,7 @@ CHAT_TEMPLATE = (
 
 
 def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
-    """Learns the merges from `texts`; the same texts give the same tokenizer."""
+    """Train the merges on `texts`; the same texts give the same tokenizer."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -59,7 +59,7 @@ def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
 
 
 def chat_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
-    """The same tokenizer in the form that transformers saves and loads."""
+    """Return the tokenizer as a transformers tokenizer with special tokens and chat template."""
     wrapped = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token=BEGIN,

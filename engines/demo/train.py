@@ -1,6 +1,6 @@
-"""Makes the demo checkpoint: `python -m engines.demo.train`, a few minutes on one H200.
+"""Train the demo checkpoint: `python -m engines.demo.train`, a few minutes on one H200.
 
-Everything follows from the seed: the corpus, the tokenizer, the first weights and the order of the rows.
+The seed determines everything: the corpus, the tokenizer, the initial weights and the order of the rows.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LOG = Path(__file__).parent / "training.log"
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """All that decides the result, apart from the code."""
+    """The hyperparameters of a training run."""
 
     seed: int = 7
     steps: int = 10500
@@ -50,7 +50,7 @@ class TrainingRecipe:
 
 @dataclass
 class TrainingLog:
-    """JSON lines, on the screen and in a file."""
+    """Writes JSON lines to stdout and to a file."""
 
     path: Path
     start: float = field(default_factory=time.perf_counter)
@@ -59,7 +59,7 @@ class TrainingLog:
         self.path.write_text("")
 
     def write(self, **entry: Any) -> None:
-        """One line, with the seconds since the start."""
+        """Write one line with the seconds since the start."""
         line = json.dumps({"seconds": round(time.perf_counter() - self.start, 1), **entry})
         print(line, flush=True)
         with self.path.open("a") as file:
@@ -67,7 +67,7 @@ class TrainingLog:
 
 
 def model_config() -> LlamaConfig:
-    """About 7.3 million parameters in the Llama architecture."""
+    """Return the configuration: Llama with about 7.3 million parameters."""
     return LlamaConfig(
         vocab_size=VOCABULARY,
         hidden_size=256,
@@ -87,7 +87,7 @@ def model_config() -> LlamaConfig:
 
 
 def learning_rate(step: int, recipe: TrainingRecipe) -> float:
-    """A linear warm-up, then a cosine down to a hundredth."""
+    """Return the learning rate: linear warm-up, then cosine decay to 1 % of the peak."""
     if step < recipe.warmup:
         return recipe.peak_rate * (step + 1) / recipe.warmup
     progress = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
@@ -95,32 +95,32 @@ def learning_rate(step: int, recipe: TrainingRecipe) -> float:
 
 
 @dataclass
-class Feed:
-    """Rows of one shape on the device, drawn in a new order in every pass."""
+class BatchSource:
+    """Rows of one width on the device, in a new random order in every epoch."""
 
     ids: torch.Tensor
-    own: torch.Tensor
+    mask: torch.Tensor
     batch: int
     generator: torch.Generator
 
     @classmethod
-    def of(cls, rows: Rows, batch: int, seed: int, device: torch.device) -> Feed:
-        """Moves the rows to the device."""
-        ids, own = (torch.from_numpy(part).to(device) for part in rows)
-        return cls(ids, own, min(batch, len(ids)), torch.Generator().manual_seed(seed))
+    def from_rows(cls, rows: Rows, batch: int, seed: int, device: torch.device) -> BatchSource:
+        """Move the rows to the device."""
+        ids, mask = (torch.from_numpy(part).to(device) for part in rows)
+        return cls(ids, mask, min(batch, len(ids)), torch.Generator().manual_seed(seed))
 
     def batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Inputs and targets, for ever."""
+        """Yield inputs and targets without end, each [batch, width - 1]."""
         while True:
             order = torch.randperm(len(self.ids), generator=self.generator).to(self.ids.device)
             for start in range(0, len(order) - self.batch + 1, self.batch):
                 chosen = order[start : start + self.batch]
-                ids, own = self.ids[chosen].long(), self.own[chosen]
-                yield ids[:, :-1], torch.where(own[:, 1:], ids[:, 1:], NOT_TRAINED)
+                ids, mask = self.ids[chosen].long(), self.mask[chosen]
+                yield ids[:, :-1], torch.where(mask[:, 1:], ids[:, 1:], NOT_TRAINED)
 
 
 def cross_entropy(hidden: torch.Tensor, head: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """The mean loss over the model's own tokens."""
+    """Return the mean loss over the tokens of answers."""
     logits = torch.nn.functional.linear(hidden, head).float()
     return torch.nn.functional.cross_entropy(
         logits.flatten(0, 1), targets.flatten(), ignore_index=NOT_TRAINED
@@ -128,7 +128,7 @@ def cross_entropy(hidden: torch.Tensor, head: torch.Tensor, targets: torch.Tenso
 
 
 def optimiser(model: torch.nn.Module, recipe: TrainingRecipe, device: torch.device) -> torch.optim.Optimizer:
-    """AdamW; norms are not decayed."""
+    """Return AdamW without weight decay on norms."""
     matrices = [weight for weight in model.parameters() if weight.dim() > 1]
     norms = [weight for weight in model.parameters() if weight.dim() == 1]
     groups = [
@@ -139,7 +139,7 @@ def optimiser(model: torch.nn.Module, recipe: TrainingRecipe, device: torch.devi
 
 
 def compiled(model: LlamaForCausalLM, device: torch.device) -> Callable[..., torch.Tensor]:
-    """The loss function; on a GPU it and the layers are compiled, one graph for all eight of them."""
+    """Return the loss function; on a GPU compile it and the layers, with one graph for all layers."""
     if device.type != "cuda":
         return cross_entropy
     for layer in model.model.layers:
@@ -149,17 +149,21 @@ def compiled(model: LlamaForCausalLM, device: torch.device) -> Callable[..., tor
 
 
 def train(
-    model: LlamaForCausalLM, feeds: list[Feed], recipe: TrainingRecipe, device: torch.device, log: TrainingLog
+    model: LlamaForCausalLM,
+    sources: list[BatchSource],
+    recipe: TrainingRecipe,
+    device: torch.device,
+    log: TrainingLog,
 ) -> None:
-    """The loop: whole contexts and fresh chats take turns."""
+    """Train the model, with batches from each source in turn."""
     loss_of, optimizer = compiled(model, device), optimiser(model, recipe, device)
-    sources = [feed.batches() for feed in feeds]
+    batches = [source.batches() for source in sources]
     seen, since = 0, time.perf_counter()
     losses: dict[int, torch.Tensor] = {}
     for step in range(recipe.steps):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, recipe)
-        inputs, targets = next(sources[step % len(sources)])
+        inputs, targets = next(batches[step % len(batches)])
         with torch.autocast(device.type, torch.bfloat16):
             hidden = model.model(input_ids=inputs, use_cache=False).last_hidden_state
             loss = loss_of(hidden, model.lm_head.weight, targets)
@@ -182,7 +186,7 @@ def train(
 
 
 def save(model: LlamaForCausalLM, tokenizer: tokenizers.Tokenizer, folder: Path) -> None:
-    """Writes the checkpoint in the layout of Hugging Face, in bf16."""
+    """Write the checkpoint in the Hugging Face layout, in bf16."""
     folder.mkdir(parents=True, exist_ok=True)
     model.generation_config = GenerationConfig(
         do_sample=False, bos_token_id=1, eos_token_id=5, pad_token_id=0, max_new_tokens=512
@@ -191,35 +195,35 @@ def save(model: LlamaForCausalLM, tokenizer: tokenizers.Tokenizer, folder: Path)
     chat_tokenizer(tokenizer).save_pretrained(folder)
 
 
-def reproducible(seed: int) -> None:
-    """Fixes every source of chance that PyTorch knows."""
+def make_deterministic(seed: int) -> None:
+    """Seed PyTorch and select deterministic algorithms."""
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.set_float32_matmul_precision("high")
 
 
-def make(
+def make_checkpoint(
     recipe: TrainingRecipe, folder: Path, log: TrainingLog, device: torch.device, processes: int
 ) -> LlamaForCausalLM:
-    """From the seed to the saved checkpoint."""
+    """Train the tokenizer and the model, save the checkpoint in `folder` and return the model."""
     tokenizer = train_tokenizer(sample_texts(recipe.seed, min(40000, recipe.short_rows)))
     log.write(event="tokenizer", vocabulary=tokenizer.get_vocab_size())
-    feeds = []
+    sources = []
     for kind, rows, width in (("long", recipe.long_rows, CONTEXT), ("short", recipe.short_rows, SHORT)):
         data = build(tokenizer, recipe.seed, kind, rows, processes)
         log.write(event="corpus", kind=kind, rows=len(data[0]), own_share=round(float(np.mean(data[1])), 3))
-        feeds.append(Feed.of(data, recipe.tokens_a_step // width, recipe.seed, device))
-    reproducible(recipe.seed)
+        sources.append(BatchSource.from_rows(data, recipe.tokens_a_step // width, recipe.seed, device))
+    make_deterministic(recipe.seed)
     model = LlamaForCausalLM(model_config()).to(device)
     log.write(event="model", parameters=model.num_parameters())
-    train(model, feeds, recipe, device, log)
+    train(model, sources, recipe, device, log)
     save(model, tokenizer, folder)
     log.write(event="saved", step=recipe.steps)
     return model
 
 
 def arguments() -> argparse.Namespace:
-    """What may be set on the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -237,7 +241,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Trains, scores, and writes the model card."""
+    """Train, score and write the model card."""
     options = arguments()
     chosen = {
         name: getattr(options, name)
@@ -249,7 +253,7 @@ def main() -> None:
     versions = {"python": platform.python_version()}
     versions |= {library.__name__: library.__version__ for library in (torch, transformers, tokenizers)}
     log.write(event="start", recipe=vars(recipe), hardware=hardware, versions=versions)
-    make(recipe, options.folder, log, device, options.processes)
+    make_checkpoint(recipe, options.folder, log, device, options.processes)
     minutes = (time.perf_counter() - log.start) / 60
     score = evaluate.score(options.folder, device)
     log.write(
@@ -260,14 +264,14 @@ def main() -> None:
         themes=score.by_theme(),
     )
     print(score.table())
-    facts = card.Facts(
+    facts = card.TrainingFacts(
         hardware=hardware,
         minutes=minutes,
         versions=versions,
         steps=recipe.steps,
         tokens=recipe.steps * recipe.tokens_a_step,
     )
-    (options.folder / "README.md").write_text(card.written(facts, score), encoding="utf-8")
+    (options.folder / "README.md").write_text(card.render_card(facts, score), encoding="utf-8")
 
 
 if __name__ == "__main__":

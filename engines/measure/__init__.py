@@ -1,1 +1,1 @@
-"""Figures: time, memory and quality."""
+"""Measurements: time, memory, energy and quality."""

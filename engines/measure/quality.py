@@ -1,31 +1,31 @@
-"""How far a quantised model is from its reference, with llama.cpp's names. Plain Python, natural logarithms.
+"""Compare a quantised model with its reference, with the metrics of llama.cpp. Natural logarithms.
 
-Reference P ("base") and candidate Q are compared teacher forced, that is over the same token ids. A row is
-the log-probabilities of one position: of the whole vocabulary, or of the same few tokens on both sides with
-the rest of the mass as one more entry (`common_rows`). Formulas: llama.cpp, `tools/perplexity/README.md`.
+Reference P ("base") and candidate Q are compared teacher-forced, that is over the same token ids. A row has
+the log-probabilities of one position: of the whole vocabulary, or of the tokens that both sides have in their
+top k, with the remaining mass as one more entry (`common_rows`). Formulas: llama.cpp,
+`tools/perplexity/README.md`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from math import exp, fsum, inf, log, sqrt
 from typing import Protocol
 
 from engines.measure.timing import percentile
 
 Row = Sequence[float]
-SMALLEST_REST = 1e-6
-"""Engines report float32: a sum of probabilities near 1 is known to about so much."""
+MIN_REST = 1e-6
+"""Precision of a sum of float32 probabilities near 1."""
 
 
 @dataclass(frozen=True)
 class QualityCard:
-    """One candidate against its reference over the same tokens."""
+    """Quality of a candidate compared with its reference over the same tokens."""
 
     tokens: int
-    """Positions that were scored."""
+    """Number of scored positions."""
     ppl_base: float
     """Mean PPL(base) = exp(−mean ln P(x_t))."""
     ppl: float
@@ -35,30 +35,16 @@ class QualityCard:
     kld: dict[str, float]
     """`Maximum`, `99.9%`, `99.0%`, `Median`, `10.0%`, `5.0%`, `1.0%` and `Minimum` KLD."""
     mean_delta_p: float
-    """Mean Δp, Δp = Q(x_t) − P(x_t): as a share, not in percent."""
+    """Mean Δp, Δp = Q(x_t) − P(x_t), as a fraction."""
     rms_delta_p: float
-    """RMS Δp, as a share."""
+    """RMS Δp, as a fraction."""
     same_top: float
-    """Same top p: share of the positions where both put the same token first."""
+    """Same top p: fraction of the positions where both have the same most likely token."""
 
     @property
     def ppl_ratio(self) -> float:
         """Mean PPL(Q)/PPL(base)."""
         return self.ppl / self.ppl_base
-
-
-@dataclass(frozen=True)
-class Divergence:
-    """Two answers to one prompt, token by token: the names are those of OpenVINO's who_what_benchmark."""
-
-    fdt: int | None
-    """Index of the first divergent token; None where the answers are equal."""
-    fdt_norm: float
-    """Share of the reference's tokens before it; 1 for equal answers."""
-    sdt: int
-    """Tokens of the prediction that would have to be corrected."""
-    sdt_norm: float
-    """The same as a share of the prediction."""
 
 
 KLD_PERCENTILES = (
@@ -74,28 +60,28 @@ KLD_PERCENTILES = (
 
 
 class ScoredText(Protocol):
-    """Teacher-forced scores of n positions: `engines.worker.protocol.Scored` has this form."""
+    """Teacher-forced scores of n positions; `engines.worker.protocol.Scored` implements it."""
 
     @property
     def logprobs(self) -> Sequence[float]:
-        """ln-probability of each token of the text."""
+        """ln-probability of each token of the text, [n]."""
 
     @property
     def top_ids(self) -> Sequence[Sequence[int]]:
-        """The most likely tokens of each position, best first."""
+        """The most likely tokens of each position, best first, [n, k]."""
 
     @property
     def top_logprobs(self) -> Sequence[Row]:
-        """Their ln-probabilities."""
+        """The ln-probabilities of `top_ids`, [n, k]."""
 
 
 def quality_card(base: ScoredText, candidate: ScoredText) -> QualityCard:
     """Compare a candidate with its reference over the same tokens.
 
-    The KLD of top-k scores is a lower bound: what lies outside the common tokens counts as one.
+    The KLD of top-k scores is a lower bound: all tokens outside the common ones count as a single token.
 
     Raises:
-        ValueError: there are no positions, the numbers of positions differ, or a side has no top tokens.
+        ValueError: there are no positions, the numbers of positions differ, or one has no top tokens.
     """
     sizes = {len(part) for one in (base, candidate) for part in (one.logprobs, one.top_ids, one.top_logprobs)}
     if len(sizes) != 1 or sizes == {0}:
@@ -117,20 +103,20 @@ def quality_card(base: ScoredText, candidate: ScoredText) -> QualityCard:
 
 
 def perplexity(logprobs: Sequence[float]) -> float:
-    """PPL = exp(−mean ln Q(x_t)); infinite where a token was held impossible.
+    """Return PPL = exp(−mean ln Q(x_t)); infinite if a token has the probability 0.
 
     Raises:
         ValueError: there are no values.
     """
-    surprise = -mean(logprobs)
-    # exp overflows past ln of the largest float, and such a model has as good as no chance of being right.
-    return exp(surprise) if surprise < 709 else inf
+    cross_entropy = -mean(logprobs)
+    # exp overflows above ln(largest float) = 709.8.
+    return exp(cross_entropy) if cross_entropy < 709 else inf
 
 
 def kl_divergence(base: Row, candidate: Row) -> float:
-    """KLD of one position in nats: Σ P · (ln P − ln Q), never below 0.
+    """Return the KLD of one position in nats: Σ P · (ln P − ln Q), at least 0.
 
-    With rows of common tokens and a rest it is a lower bound of the KLD over the whole vocabulary.
+    With rows of `common_rows` it is a lower bound of the KLD over the whole vocabulary.
 
     Raises:
         ValueError: the rows differ in length.
@@ -140,28 +126,27 @@ def kl_divergence(base: Row, candidate: Row) -> float:
 
 
 def common_rows(base: Mapping[int, float], candidate: Mapping[int, float]) -> tuple[list[float], list[float]]:
-    """Rows of equal meaning from two top-k lists: common tokens, the reference's best first, and the rest.
+    """Return comparable rows from two top-k lists: common tokens, the reference's best first, and the rest.
 
     Args:
-        base: token id to log-probability.
-        candidate: the same of the candidate, which may hold other ids.
+        base: token id to log-probability of the reference.
+        candidate: the same of the candidate, which may have other ids.
     """
     shared = sorted(base.keys() & candidate.keys(), key=lambda token: (-base[token], token))
     return with_rest([base[token] for token in shared]), with_rest([candidate[token] for token in shared])
 
 
 def with_rest(logprobs: Row) -> list[float]:
-    """The row with the log-probability of everything that it leaves out as one more entry.
+    """Return the row with the log-probability of all other tokens appended.
 
-    Where the tokens hold all the mass but SMALLEST_REST, nobody knows what is left: it counts as that. As
-    nothing it would make the KLD infinite over a rounding error.
+    The rest is at least MIN_REST: a rest of 0 from a rounding error would make the KLD infinite.
     """
     rest = 1 - fsum(exp(value) for value in logprobs)
-    return [*logprobs, log(max(rest, SMALLEST_REST))]
+    return [*logprobs, log(max(rest, MIN_REST))]
 
 
 def delta_p(base_logprobs: Sequence[float], logprobs: Sequence[float]) -> list[float]:
-    """Δp = Q(x_t) − P(x_t) of each token, as a share.
+    """Return Δp = Q(x_t) − P(x_t) of each token, as a fraction.
 
     Raises:
         ValueError: the sequences differ in length.
@@ -170,26 +155,26 @@ def delta_p(base_logprobs: Sequence[float], logprobs: Sequence[float]) -> list[f
 
 
 def same_top(base_ids: Sequence[Sequence[int]], ids: Sequence[Sequence[int]]) -> float:
-    """Share of the positions where both put the same token first.
+    """Return the fraction of positions where both have the same most likely token.
 
     Args:
         base_ids: the reference's most likely tokens of each position, best first.
-        ids: the candidate's.
+        ids: those of the candidate.
 
     Raises:
-        ValueError: there are no positions, or their numbers differ.
+        ValueError: there are no positions, or the numbers of positions differ.
     """
     return mean([float(p[:1] == q[:1]) for p, q in zip(base_ids, ids, strict=True)])
 
 
 def top_margin(row: Row) -> float:
-    """ln P(first choice) − ln P(second) in nats: near 0 is a tie. Infinite for one entry."""
+    """Return ln P(most likely) − ln P(second) in nats: near 0 is a tie. Infinite for a single entry."""
     first, second = [*sorted(row, reverse=True), -inf][:2]
     return first - second
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:
-    """The values at KLD_PERCENTILES, by llama.cpp's names.
+    """Return the values at KLD_PERCENTILES, with llama.cpp's names.
 
     Raises:
         ValueError: there are no values.
@@ -199,7 +184,7 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
 
 
 def mean(values: Sequence[float]) -> float:
-    """The mean, summed without rounding errors.
+    """Return the mean, computed with an exact sum.
 
     Raises:
         ValueError: there are no values.
@@ -210,7 +195,7 @@ def mean(values: Sequence[float]) -> float:
 
 
 def root_mean_square(values: Sequence[float]) -> float:
-    """sqrt(mean v²).
+    """Return sqrt(mean v²).
 
     Raises:
         ValueError: there are no values.
@@ -219,26 +204,12 @@ def root_mean_square(values: Sequence[float]) -> float:
 
 
 def first_divergent_token(reference: Sequence[int], prediction: Sequence[int]) -> int | None:
-    """Index of the first token that differs, or where the shorter answer ends; None for equal answers."""
+    """Return the index of the first different token, or the length of a shorter prefix; None if equal."""
     for index, (a, b) in enumerate(zip(reference, prediction, strict=False)):
         if a != b:
             return index
     shorter = min(len(reference), len(prediction))
     return None if len(reference) == len(prediction) else shorter
-
-
-def divergence(reference: Sequence[int], prediction: Sequence[int]) -> Divergence:
-    """FDT and SDT of two answers as token ids, as who_what_benchmark's `evaluate_divergency` counts them."""
-    fdt = first_divergent_token(reference, prediction)
-    matcher = SequenceMatcher(None, reference, prediction, autojunk=False)
-    matched = sum(block.size for block in matcher.get_matching_blocks())
-    wrong = len(prediction) - matched if prediction else len(reference)
-    return Divergence(
-        fdt=fdt,
-        fdt_norm=1.0 if fdt is None else fdt / max(1, len(reference)),
-        sdt=wrong,
-        sdt_norm=wrong / max(1, len(prediction)) if prediction else float(bool(reference)),
-    )
 
 
 def _tops(scored: ScoredText) -> list[dict[int, float]]:

@@ -1,4 +1,4 @@
-"""What processes and the machine are doing now. Cheap, and never an exception: N/A is None."""
+"""Sample CPU and memory of processes and of the machine. Never raises: unavailable figures are None."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ from dataclasses import dataclass, field
 import psutil
 
 TREE_SECONDS = 2.0
-"""How long a list of children is good: finding them reads /proc of every process on the machine."""
+"""How long a list of children is reused: finding them reads /proc of every process on the machine."""
 
 
 @dataclass(frozen=True)
 class ProcessSample:
-    """A process and its children."""
+    """CPU and memory of a process and its children."""
 
     pid: int
     resident_bytes: int
-    """Resident memory (RSS); pages that several of them share are counted in each."""
+    """Resident memory (RSS); shared pages count in each process."""
     cpu_percent: float | None
-    """Since the last sample, 100 for one core in full use; None in the first sample."""
+    """Since the last sample, 100 for one fully used core; None in the first sample."""
     processes: int
-    """How many there are, the process itself included."""
+    """Number of processes, including the process itself."""
 
 
 @dataclass(frozen=True)
 class MachineSample:
-    """The whole machine."""
+    """CPU and memory of the whole machine."""
 
     cpu_percent: float | None
-    """Of all cores together, since the last sample; None in the first."""
+    """Since the last sample, 100 for all cores; None in the first sample."""
     memory_total: int
     memory_available: int
-    """Bytes that a program could get without swapping."""
+    """Bytes that a process could allocate without swapping."""
 
     @property
     def memory_used(self) -> int:
-        """Bytes that no other program could get."""
+        """Bytes that are not available to other processes."""
         return self.memory_total - self.memory_available
 
 
 @dataclass
 class _Tree:
-    """A process that is watched, and what was seen of it last."""
+    """A watched process with its children and the values of the last sample."""
 
     root: psutil.Process
     members: list[psutil.Process]
@@ -52,14 +52,14 @@ class _Tree:
 
 
 class Telemetry:
-    """A sampler. Use one from one thread at a time."""
+    """Samples processes and the machine. Use it from one thread at a time."""
 
     def __init__(self) -> None:
         self._trees: dict[int, _Tree] = {}
         self._machine_seen = False
 
     def sample_process(self, pid: int) -> ProcessSample | None:
-        """The process and its children now; None once it has ended, or where it may not be looked at."""
+        """Return a sample of the process and its children; None after it has ended or without permission."""
         try:
             tree = self._tree(pid)
             return self._sample_tree(pid, tree)
@@ -68,12 +68,12 @@ class Telemetry:
             return None
 
     def members(self, pid: int) -> frozenset[int]:
-        """Process ids of the tree as it was last sampled, for `GpuSample.memory_of`."""
+        """Return the process ids of the tree at the last sample, for `GpuSample.memory_of`."""
         tree = self._trees.get(pid)
         return frozenset(one.pid for one in tree.members) if tree else frozenset({pid})
 
     def sample_machine(self) -> MachineSample:
-        """CPU and memory of the machine now."""
+        """Return a sample of the machine."""
         memory = psutil.virtual_memory()
         percent = psutil.cpu_percent(None)
         first, self._machine_seen = not self._machine_seen, True
@@ -111,6 +111,6 @@ class Telemetry:
 def _percent(tree: _Tree, spent: dict[int, float], now: float) -> float | None:
     if tree.sampled is None or now <= tree.sampled:
         return None
-    # A child that is seen for the first time spent its seconds over an unknown time: they would be a spike.
+    # The CPU time of a new child was spent over an unknown interval and would show as a spike.
     used = sum(max(0.0, seconds - tree.cpu_seconds.get(pid, seconds)) for pid, seconds in spent.items())
     return used / (now - tree.sampled) * 100

@@ -1,6 +1,6 @@
-"""Speed of one answer from time stamps, with the names of AIPerf and vLLM.
+"""Compute the speed of one answer from time stamps, with the metrics of AIPerf and vLLM.
 
-Stamps are nanoseconds of one monotonic clock, taken where the backend yields a token. A figure that the
+Stamps are nanoseconds of one monotonic clock, taken when the backend yields a token. A metric that the
 stamps do not define is None. Sources: AIPerf's metrics reference (github.com/ai-dynamo/aiperf) and
 vLLM's benchmark (`vllm bench serve`).
 """
@@ -19,10 +19,10 @@ NANOSECONDS = 1e9
 
 @dataclass(frozen=True)
 class Timing:
-    """One request. Times are seconds, rates tokens per second."""
+    """Metrics of one request. Times are seconds, rates are tokens per second."""
 
     tokens: int = 0
-    """Output tokens, as ids from the engine."""
+    """Number of output tokens."""
     ttft: float | None = None
     """Time to first token: first chunk − request start, queueing and prefill included."""
     tpot: float | None = None
@@ -30,12 +30,12 @@ class Timing:
 
     AIPerf calls this number ITL, vLLM TPOT. None for an answer of one chunk."""
     decode_rate: float | None = None
-    """Decode tok/s = 1 / TPOT: prefill and the first chunk's tokens are left out."""
+    """Decode tok/s = 1 / TPOT, without prefill and the tokens of the first chunk."""
     itl_p50: float | None = None
-    """Median gap between one chunk and the next (vLLM's ITL, AIPerf's inter-chunk latency)."""
+    """Median time between consecutive chunks (vLLM's ITL, AIPerf's inter-chunk latency)."""
     itl_p95: float | None = None
     prefill_rate: float | None = None
-    """Prefill tok/s = (prompt − cached tokens) / TTFT. None where every token was cached."""
+    """Prefill tok/s = (prompt − cached tokens) / TTFT. None if every token was cached."""
     total: float | None = None
     """Request latency: last chunk − request start."""
 
@@ -43,16 +43,16 @@ class Timing:
 def timing(
     start_ns: int, token_ns: Sequence[int], prompt_tokens: int = 0, cached_tokens: int | None = None
 ) -> Timing:
-    """The figures of one answer, finished or not.
+    """Return the metrics of one answer, which may still be running.
 
     Args:
         start_ns: when the request started.
-        token_ns: when each output token was yielded; tokens of one chunk share a stamp.
+        token_ns: when each output token was yielded; tokens of one chunk have the same stamp.
         prompt_tokens: tokens of the prompt.
-        cached_tokens: of these, the ones whose keys and values were cached; None counts as 0.
+        cached_tokens: prompt tokens found in the KV cache; None counts as 0.
 
     Returns:
-        Only the number of tokens where the stamps run backwards: no figure is better than a wrong one.
+        The metrics; only the number of tokens if the stamps are not in order.
     """
     if not token_ns or not _in_order(start_ns, token_ns):
         return Timing(tokens=len(token_ns))
@@ -75,16 +75,16 @@ def timing(
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
-    """The percentile of sorted values, interpolated between neighbours as numpy does by default.
+    """Return the percentile of sorted values, with linear interpolation as numpy's default.
 
     Raises:
-        ValueError: there are no values, or `percent` is not within 0 and 100.
+        ValueError: there are no values, or `percent` is not between 0 and 100.
     """
     if not ordered or not 0 <= percent <= 100:
         raise ValueError(f"no {percent} % of {len(ordered)} values")
     place = (len(ordered) - 1) * percent / 100
     low, high = ordered[floor(place)], ordered[ceil(place)]
-    # Equal neighbours may both be infinite, and their difference is no number.
+    # Equal neighbours may both be infinite: their difference would be NaN.
     return low if low == high else low + (high - low) * (place - floor(place))
 
 
@@ -93,9 +93,9 @@ def _in_order(start_ns: int, token_ns: Sequence[int]) -> bool:
 
 
 class RateWindow:
-    """Live tok/s over the last second; it decays to 0 when nothing comes.
+    """Live tok/s over the last second; it falls to 0 when no tokens arrive.
 
-    Stamps and `now` must be of one clock: on one machine the monotonic clock is the same in all processes.
+    Stamps and `now` must be of one clock: on one machine all processes share the monotonic clock.
     """
 
     def __init__(self, window_seconds: float = 1.0) -> None:
@@ -104,16 +104,16 @@ class RateWindow:
         self._first: int | None = None
 
     def add(self, token_ns: Iterable[int]) -> None:
-        """Note when tokens were yielded, oldest first."""
+        """Add the stamps of tokens, oldest first."""
         for stamp in token_ns:
             self._first = stamp if self._first is None else self._first
             self._stamps.append(stamp)
 
     def rate(self, now_ns: int) -> float:
-        """Tokens per second in the window that ends at `now_ns`.
+        """Return the tokens per second in the window that ends at `now_ns`.
 
-        While the answer is younger than the window, the first chunk is where the measured time begins, so
-        that its tokens, which took the prefill, do not count.
+        While the answer is younger than the window, the interval starts at the first chunk, whose tokens do
+        not count because they include the prefill.
         """
         while self._stamps and self._stamps[0] <= now_ns - self._window:
             self._stamps.popleft()
@@ -126,6 +126,6 @@ class RateWindow:
         return len(self._stamps) / self._window * NANOSECONDS
 
     def clear(self) -> None:
-        """Begin a new answer."""
+        """Start a new answer."""
         self._stamps.clear()
         self._first = None

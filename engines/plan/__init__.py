@@ -1,1 +1,1 @@
-"""What can be known before anything is built."""
+"""Facts, estimates and support that are known before an engine is built."""

@@ -1,4 +1,4 @@
-"""The user's own text to calibrate with: a plain file, or JSON lines with `text` in each."""
+"""The user's calibration text: a plain text file, or JSON lines with a `text` field in each."""
 
 from __future__ import annotations
 
@@ -11,53 +11,55 @@ from pathlib import Path
 from engines.errors import EngineError
 from engines.text_file import TextFileError, read_text_file
 
-LARGEST = 64 << 20
-"""Bytes: a hundred times what is read of it."""
-CHARACTERS = 1500
-"""Of one text that the model is shown: some 400 tokens. A file with fewer in all says next to nothing."""
+MAX_FILE_BYTES = 64 << 20
+"""About a hundred times what calibration reads from the file."""
+CHUNK_CHARACTERS = 1500
+"""Characters of one calibration sample, about 400 tokens; the minimum for a file."""
 JSON_LINES = (".jsonl", ".ndjson")
-ANOTHER = "Choose another file, or none for the texts that ship with the project."
+CHOOSE_ANOTHER = "Choose another file, or none for the texts that ship with the project."
 
 
 @dataclass(frozen=True)
 class CalibrationText:
-    """What a file holds."""
+    """The texts of a calibration file."""
 
     texts: tuple[str, ...]
-    """Those of its lines, or the one that a plain file is."""
+    """One for each JSON line, or the content of a plain file as one text."""
 
     @property
     def characters(self) -> int:
-        """In all of them."""
+        """Characters of all texts together."""
         return sum(map(len, self.texts))
 
     @property
     def digest(self) -> str:
-        """Twenty hex digits that change with the content, wherever the file lies."""
+        """Twenty hex digits of the SHA-256 of the content; the file's path does not count."""
         return hashlib.sha256("\0".join(self.texts).encode()).hexdigest()[:20]
 
 
 def read_calibration(file: str) -> CalibrationText:
-    """Read it; never on an event loop.
+    """Read a calibration file. It blocks: do not call it on an event loop.
 
     Raises:
-        EngineError: `bad-calibration`: it cannot be read, is no text, or is too short.
+        EngineError: `bad-calibration`: the file cannot be read, is not text, or is too short.
     """
     name = Path(file).name or file
     try:
-        text = read_text_file(file, LARGEST)
+        text = read_text_file(file, MAX_FILE_BYTES)
     except TextFileError as error:
         raise _unusable(name, str(error)) from error
     lines = file.lower().endswith(JSON_LINES)
     found = CalibrationText(tuple(_texts_of_lines(name, text)) if lines else (text,))
-    if found.characters < CHARACTERS:
-        words = f"It holds {found.characters:,} characters, and {CHARACTERS:,} are the least."
-        raise _unusable(name, f"{words} Some hundred thousand that resemble what will be asked are better.")
+    if found.characters < CHUNK_CHARACTERS:
+        reason = f"It has {found.characters:,} characters; at least {CHUNK_CHARACTERS:,} are needed."
+        raise _unusable(name, f"{reason} Use about 100,000 characters of text like your prompts.")
     return found
 
 
 def _texts_of_lines(name: str, lines: str) -> Iterator[str]:
-    for number, line in enumerate(lines.split("\n"), 1):  # other separators may stand within a string
+    for number, line in enumerate(
+        lines.split("\n"), 1
+    ):  # splitlines() would also split at U+2028 inside a string
         if not line.strip():
             continue
         try:
@@ -66,8 +68,8 @@ def _texts_of_lines(name: str, lines: str) -> Iterator[str]:
             found = None
         text = found.get("text") if isinstance(found, dict) else None
         if not isinstance(text, str):
-            raise _unusable(name, f"Its line {number:,} is no JSON object with a `text`. {ANOTHER}")
-        yield text.encode("utf-8", "replace").decode()  # an escape may name half a character
+            raise _unusable(name, f"Line {number:,} is not a JSON object with a `text`. {CHOOSE_ANOTHER}")
+        yield text.encode("utf-8", "replace").decode()  # an escape may be a lone surrogate
 
 
 def _unusable(name: str, why: str) -> EngineError:

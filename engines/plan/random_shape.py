@@ -1,7 +1,7 @@
-"""Shapes without weights: `shape:llama-2-7b` is that model's config, with random weights from a seed.
+"""Model shapes with random weights: `shape:llama-2-7b` is the config of that model, with weights from a seed.
 
-Speed and memory can be shown and measured with nothing downloaded; what such a model says means nothing.
-The weights are made on the device when an engine is loaded, and never written.
+They measure speed and memory without a download; the generated text is meaningless. The weights are
+generated on the device when an engine is loaded and are never written to disk.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from engines.errors import EngineError
 
 PREFIX = "shape:"
 MARKER = "random_weights.json"
-"""In the folder of a shape: that its weights are random, and their seed."""
+"""File in the folder of a shape: marks its weights as random and holds their seed."""
 _COMMON: dict[str, Any] = {"hidden_act": "silu", "initializer_range": 0.02, "dtype": "bfloat16"}
 _LLAMA = _COMMON | {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
 SHAPES: dict[str, dict[str, Any]] = {
@@ -70,26 +70,26 @@ SHAPES: dict[str, dict[str, Any]] = {
         "tie_word_embeddings": True,
     },
 }
-"""config.json of each, as its makers publish it, without what only concerns its text."""
+"""The published config.json of each model, without the fields for text generation."""
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
 
 
 def shape_folder(name: str, root: Path | None = None, seed: int = 0) -> Path:
-    """Make the folder of the shape that `name` (with its prefix) names; returns it.
+    """Create the folder of the shape `name` (with its prefix) and return it.
 
-    The tokenizer is the demo checkpoint's: its ids are below every vocabulary here.
+    The tokenizer is that of the demo checkpoint, whose vocabulary is smaller than that of every shape.
 
     Args:
-        root: where it goes; None for this user's cache.
+        root: parent folder; None for the user's cache.
 
     Raises:
-        EngineError: there is no such shape.
+        EngineError: the shape is unknown (`no-checkpoint`).
     """
     shape = name.removeprefix(PREFIX)
     if shape not in SHAPES:
         raise EngineError(
             "no-checkpoint",
-            f"There is no shape {shape!r}.",
+            f"Unknown shape: {shape!r}.",
             f"Known: {', '.join(PREFIX + known for known in SHAPES)}.",
         )
     folder = (root or _cache()) / f"random-{shape}"
@@ -104,7 +104,7 @@ def shape_folder(name: str, root: Path | None = None, seed: int = 0) -> Path:
 
 
 def random_seed(folder: Path) -> int | None:
-    """The seed of a folder whose weights are random; None for a checkpoint."""
+    """Return the seed of a folder with random weights; None for any other checkpoint."""
     try:
         return int(json.loads((folder / MARKER).read_text("utf-8"))["seed"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -112,7 +112,7 @@ def random_seed(folder: Path) -> int | None:
 
 
 def random_tensors(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the weights that a config of SHAPES asks for."""
+    """Return names and shapes of the weights for a config of SHAPES."""
     hidden, inner = config["hidden_size"], config["intermediate_size"]
     width = config.get("head_dim") or hidden // config["num_attention_heads"]
     queries, pairs = config["num_attention_heads"] * width, config["num_key_value_heads"] * width
@@ -144,7 +144,7 @@ def _cache() -> Path:
 
 
 def _write(file: Path, content: dict[str, Any]) -> None:
-    """Only what changed: the time of change is part of what an engine depends on elsewhere."""
+    """Write `content` only if it differs: the modification time is part of an engine's fingerprint."""
     text = json.dumps(content, indent=2)
     if not file.is_file() or file.read_text("utf-8") != text:
         file.write_text(text, "utf-8")

@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks [NAME ...] [--quick] [--json FILE]`: measure, and tell what was measured on."""
+"""Run benchmarks and print the machine and the results: `python -m tests.benchmarks [NAME ...] [--quick]`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.benchmarks import decode, event_loop, in_app, memory, prefix, reopen, start_up, stop
+from tests.benchmarks.environment import FULL, QUICK, BenchmarkEnvironment, BenchmarkError
 from tests.benchmarks.machine import load_average, machine
 from tests.benchmarks.table import Result
-from tests.benchmarks.workshop import FULL, QUICK, BenchmarkError, Workshop
 
-BENCHMARKS: dict[str, Callable[[Workshop], Result]] = {
+BENCHMARKS: dict[str, Callable[[BenchmarkEnvironment], Result]] = {
     "start_up": start_up.run,
     "decode": decode.run,
     "in_app": in_app.run,
@@ -28,15 +28,15 @@ BENCHMARKS: dict[str, Callable[[Workshop], Result]] = {
 
 
 def main() -> None:
-    """Run the benchmarks that were named, or all."""
+    """Run the named benchmarks, or all."""
     arguments = _arguments()
     host, results, failed = machine(), [], list[str]()
     print("\n".join(host.lines()), end="\n\n")
     with tempfile.TemporaryDirectory(prefix="trt-playground-bench-") as folder:
-        workshop = Workshop(Path(folder), QUICK if arguments.quick else FULL)
+        bench = BenchmarkEnvironment(Path(folder), QUICK if arguments.quick else FULL)
         for name in arguments.names or BENCHMARKS:
             try:
-                results.append(_measured(name, workshop))
+                results.append(_measured(name, bench))
             except BenchmarkError as error:
                 failed.append(name)
                 print(f"## {name}\n\nnot measured: {error}\n", flush=True)
@@ -46,10 +46,10 @@ def main() -> None:
     raise SystemExit(1 if failed else 0)
 
 
-def _measured(name: str, workshop: Workshop) -> dict[str, object]:
-    """Run one and print it; what it found, and the load around it, for the JSON file."""
+def _measured(name: str, bench: BenchmarkEnvironment) -> dict[str, object]:
+    """Run one benchmark, print it, and return its result with the load average for the JSON file."""
     before, started = load_average(), time.monotonic()
-    result = BENCHMARKS[name](workshop)
+    result = BENCHMARKS[name](bench)
     after, seconds = load_average(), time.monotonic() - started
     print("\n".join(result.lines()))
     print(f"load average before {before}, after {after}; {seconds:.0f} s\n", flush=True)
@@ -58,10 +58,10 @@ def _measured(name: str, workshop: Workshop) -> dict[str, object]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    # A default of all names would not pass `choices` on Python 3.11.
+    # No `choices`: with nargs="*" argparse checks the empty default against it on Python 3.11.
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all if none")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds: a look, not a measurement")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured there as well")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds; not for reporting")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to FILE")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(BENCHMARKS):
         parser.error(f"no benchmark is named {', '.join(sorted(unknown))}")

@@ -1,7 +1,7 @@
-"""An engine in a bare script: `python -m tests.benchmarks.bare SPEC CHECKPOINT DIRECTORY`.
+"""Run an engine in a bare script: `python -m tests.benchmarks.bare SPEC DIRECTORY`.
 
-The backend's class is called directly: no app, no worker, no pipe that tokens go through. Each line on stdin
-is a request, and its time stamps are the answer on stdout.
+The backend class is called directly, without app, worker or a pipe for tokens. Each line on stdin is a
+request; the reply on stdout has its metrics.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from engines.worker.protocol import Sampling
 from engines.worker.tokenizer import Tokenizer
 
 
-class Quiet:
-    """A report that nobody reads."""
+class SilentReport:
+    """A report that discards everything."""
 
     def stage(self, name: str) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def progress(self, done: float, total: float, unit: str = "") -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def log(self, line: str) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
 
 def main() -> None:
-    """Load, then answer until stdin ends."""
+    """Load the engine and answer requests until stdin ends."""
     spec = EngineSpec.from_json(json.loads(sys.argv[1]))
     checkpoint, directory = Path(spec.checkpoint), Path(sys.argv[2]) if sys.argv[2] else None
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # native libraries print
     tokenizer, backend = Tokenizer(checkpoint), backend_class(spec.backend)()
-    backend.load(spec, checkpoint, directory, Quiet())
+    backend.load(spec, checkpoint, directory, SilentReport())
     print(json.dumps({"ready": True}), file=answers)
     for line in sys.stdin:
         request = json.loads(line)

@@ -1,7 +1,7 @@
-"""Random Llamas, made on the spot: `python -m tests.benchmarks.checkpoints FOLDER SHAPE`.
+"""Create a Llama checkpoint with random weights: `python -m tests.benchmarks.checkpoints FOLDER SHAPE`.
 
-Speed does not depend on what the weights say. A process of its own makes them, so that PyTorch's memory is
-given back before anything is measured.
+Speed does not depend on the values of the weights. It runs in a separate process, so that PyTorch's memory is
+freed before anything is measured.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ CORPUS_BYTES = 6_000_000
 
 
 def main() -> None:
-    """Make one checkpoint."""
+    """Create one checkpoint and print its number of parameters."""
     folder, shape = Path(sys.argv[1]), SHAPES[sys.argv[2]]
     import torch
     from transformers import AutoModelForCausalLM, LlamaConfig
@@ -74,7 +74,7 @@ def _save_tokenizer(folder: Path, vocabulary: int) -> None:
 
 
 def _corpus(limit: int) -> Iterator[str]:
-    """The double's Markdown, for ids as long as a real model's, and the standard library's source."""
+    """Yield the double's Markdown, for tokens of realistic length, and source of the standard library."""
     from tests.doubles.paced_worker import MARKDOWN
 
     yield from [MARKDOWN] * 20

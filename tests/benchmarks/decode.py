@@ -1,4 +1,4 @@
-"""Decode speed and time to first token of every CPU engine against the reference."""
+"""Decode speed and TTFT of every CPU engine compared with the reference."""
 
 from __future__ import annotations
 
@@ -7,51 +7,51 @@ import contextlib
 import statistics
 
 from app.engine_lifecycle import EngineLifecycle
+from tests.benchmarks.environment import BenchmarkEnvironment
 from tests.benchmarks.quiet import QuietRounds
 from tests.benchmarks.sides import Answer, generate, opened
 from tests.benchmarks.table import Budget, Result, number, ratios, spread
-from tests.benchmarks.workshop import Workshop
 
 METHOD = """\
-Real workers, one request at a time, greedy, end-of-answer ignored, batch 1. Every request is another random
-prompt of {prompt} tokens and is answered with {new}; each round asks every engine once, in an order that
-moves on by one, after one round of warm-up. Medians of {rounds} rounds; × is the median of the rounds' own
-ratios to the reference, with their range."""
-COLUMNS = ("engine", "decode tok/s", "× [range]", "TTFT ms", "× sooner [range]")
+Real workers, one request at a time, greedy, end token ignored, batch 1. Every request has a new random prompt
+of {prompt} tokens and generates {new}; each round runs every engine once, in rotating order, after one
+warm-up round. Medians of {rounds} rounds; × is the median of the ratios to the reference within each round,
+with the range."""
+COLUMNS = ("engine", "decode tok/s", "× [range]", "TTFT ms", "TTFT × faster [range]")
 LIMITS = {"openvino:int8": 3.5, "openvino:int4": 5.0}
 Round = dict[str, Answer]
 
 
-def run(workshop: Workshop) -> Result:
-    """Measure on the demo and on the shape of the budgets."""
-    numbers = workshop.numbers
-    method = METHOD.format(prompt=numbers.prompt_tokens, new=numbers.new_tokens, rounds=numbers.rounds)
+def run(bench: BenchmarkEnvironment) -> Result:
+    """Measure with the demo checkpoint and the shape that the budgets are for."""
+    sizes = bench.sizes
+    method = METHOD.format(prompt=sizes.prompt_tokens, new=sizes.new_tokens, rounds=sizes.rounds)
     result = Result("decode", method, COLUMNS)
-    for name in workshop.checkpoints:
-        measured = asyncio.run(_measure(workshop, name))
+    for name in bench.checkpoints:
+        measured = asyncio.run(_measure(bench, name))
         rounds = measured.best
         result.notes.append(f"{name}: {measured.summary()}")
-        _report(result, name, rounds, numbers.reference)
-        if name == numbers.shape:
-            _judge(result, rounds, numbers.reference)
+        _report(result, name, rounds, sizes.reference)
+        if name == sizes.shape:
+            _judge(result, rounds, sizes.reference)
     return result
 
 
-async def _measure(workshop: Workshop, checkpoint_name: str) -> QuietRounds[Round]:
-    numbers = workshop.numbers
-    engines = [numbers.reference, *(f"openvino:{precision}" for precision in numbers.precisions)]
-    checkpoint = workshop.checkpoints[checkpoint_name]
-    rounds = QuietRounds[Round](numbers)
+async def _measure(bench: BenchmarkEnvironment, checkpoint_name: str) -> QuietRounds[Round]:
+    sizes = bench.sizes
+    engines = [sizes.reference, *(f"openvino:{precision}" for precision in sizes.precisions)]
+    checkpoint = bench.checkpoints[checkpoint_name]
+    rounds = QuietRounds[Round](sizes)
     async with contextlib.AsyncExitStack() as stack:
         sides: dict[str, EngineLifecycle] = {}
         for engine in engines:
-            sides[engine] = await stack.enter_async_context(opened(workshop, engine, checkpoint_name))
+            sides[engine] = await stack.enter_async_context(opened(bench, engine, checkpoint_name))
         for turn in rounds:
             answers: Round = {}
             first = turn % len(engines)
             for engine in engines[first:] + engines[:first]:
-                prompt = workshop.random_ids(checkpoint, numbers.prompt_tokens)
-                answers[engine] = await generate(sides[engine], prompt, numbers.new_tokens)
+                prompt = bench.random_ids(checkpoint, sizes.prompt_tokens)
+                answers[engine] = await generate(sides[engine], prompt, sizes.new_tokens)
             rounds.keep({engine: answers[engine] for engine in engines})
     return rounds
 

@@ -1,7 +1,7 @@
-"""What each precision does to the demo's answers on a GPU, and what a conversation and a second load cost.
+"""Quality of each precision on a GPU with the demo checkpoint, TTFT in a conversation, and load times.
 
 `python -m tests.benchmarks.gpu_answers --json figures.json`: each engine is prepared in one process and
-loaded in another, so that a second load is a real one.
+loaded in another, so that the load time is that of a stored engine.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.benchmarks.gpu_answers_engine import (
     TURN,
     TURNS,
     VOCABULARY,
-    sequences,
+    prompt_token_ids,
 )
 from tests.benchmarks.gpu_decode import Meter
 from tests.benchmarks.gpu_process import EngineBehindPipe
@@ -42,33 +42,33 @@ ENGINES = (REFERENCE, PLAIN, COMPILED, "compiled:int8", "compiled:fp8", "compile
 PROCESS = "tests.benchmarks.gpu_answers_engine"
 METHOD = f"""\
 Demo checkpoint, greedy answers of {NEW} tokens to {len(PROMPTS)} prompts. KLD in nats, same top and PPL
-ratio: teacher forced over prompt and answer of {REFERENCE}, against it, over the {TOP} likeliest of
-{VOCABULARY} tokens and the rest as one. First divergent token: against {PLAIN}; the margin is how much more
-likely (in ln) {PLAIN} held its first token than its second one there. TTFT: conversations of {TURNS} turns,
-{TURN} new random tokens and an answer of {REPLY} in each; last turn over first, median of {CONVERSATIONS}
-after one of warm-up. Decode: of the very first answer, and the median of all {len(PROMPTS)}. All engines are
-prepared side by side, then loaded side by side; they answer one at a time, while the others wait. Device
-memory: NVML, all programs."""
+ratio: teacher-forced over prompt and answer of {REFERENCE}, compared with it, over the {TOP} most likely of
+{VOCABULARY} tokens and the rest as one. First divergent token: compared with {PLAIN}; the margin is ln P of
+{PLAIN}'s most likely token minus that of its second there. TTFT: conversations of {TURNS} turns, {TURN} new
+random tokens and an answer of {REPLY} in each; last turn / first, median of {CONVERSATIONS} after one
+warm-up. Decode: of the first answer, and the median of all {len(PROMPTS)}. All engines are prepared in
+parallel, then loaded in parallel; they answer one at a time while the others are idle. Device memory: NVML,
+all processes."""
 
 
 @dataclass
-class Found:
-    """What the process of an engine says."""
+class EngineResult:
+    """Results of one engine's process."""
 
     load_s: float
-    said: list[str]
+    log: list[str]
     answers: list[list[int]]
     margins: list[list[float]]
-    """Of each token of the answers, over the second likeliest."""
+    """`top_margin` of each token of the answers."""
     first_decode: float
-    """Tok/s of the process's very first answer; a library may plan for each length that it has not seen."""
+    """Tok/s of the first answer, which is slower if a library plans again for each new length."""
     decode: float
     scores: list[Scores]
     ttft_ratios: list[float]
 
 
-def prepared(names: list[str], device: str, root: Path) -> dict[str, dict[str, Any]]:
-    """Prepare those that have something to prepare, side by side."""
+def prepare_engines(names: list[str], device: str, root: Path) -> dict[str, dict[str, Any]]:
+    """Prepare the engines whose backends build, in parallel; return facts and seconds by name."""
 
     def prepare(name: str) -> dict[str, Any]:
         engine = EngineBehindPipe(PROCESS, name, device, str(root / name), "prepare")
@@ -83,24 +83,26 @@ def prepared(names: list[str], device: str, root: Path) -> dict[str, dict[str, A
         return dict(zip(builds, pool.map(prepare, builds), strict=True))
 
 
-def answered(names: list[str], device: str, root: Path, prompts: list[list[int]]) -> dict[str, Found]:
-    """Load all of them, then let one after the other answer; the first says what all are held against."""
+def run_engines(
+    names: list[str], device: str, root: Path, prompts: list[list[int]]
+) -> dict[str, EngineResult]:
+    """Load all engines, then run them one by one; the first is the reference that others are scored on."""
     engines = [EngineBehindPipe(PROCESS, name, device, str(root / name), "answer") for name in names]
     for engine in engines:
         engine.wait()
-    found: dict[str, Found] = {}
+    found: dict[str, EngineResult] = {}
     texts: list[list[int]] = []
     for engine in engines:
-        told = engine.loaded | engine.ask(texts)
-        told["scores"] = [Scores(*score) for score in told["scores"]]
-        one = found[engine.name] = Found(**told)
+        facts = engine.loaded | engine.ask(texts)
+        facts["scores"] = [Scores(*score) for score in facts["scores"]]
+        one = found[engine.name] = EngineResult(**facts)
         engine.close()
         texts = texts or [prompt + tokens for prompt, tokens in zip(prompts, one.answers, strict=True)]
     return found
 
 
-def joined(scores: list[Scores]) -> Scores:
-    """All texts as one."""
+def concatenate(scores: list[Scores]) -> Scores:
+    """Concatenate the scores of several texts."""
     return Scores(
         [value for one in scores for value in one.logprobs],
         [row for one in scores for row in one.top_ids],
@@ -108,8 +110,8 @@ def joined(scores: list[Scores]) -> Scores:
     )
 
 
-def diverging(one: Found, plain: Found) -> str:
-    """Answers that are not the plain engine's, and the least divergent of them."""
+def divergence_text(one: EngineResult, plain: EngineResult) -> str:
+    """Describe how many answers differ from the plain engine's, and the earliest divergence."""
     firsts = [first_divergent_token(p, a) for p, a in zip(plain.answers, one.answers, strict=True)]
     different = [(index, first) for index, first in enumerate(firsts) if first is not None]
     if not different:
@@ -120,52 +122,52 @@ def diverging(one: Found, plain: Found) -> str:
 
 
 def main() -> None:
-    """Prepare, load, ask, and print a table."""
+    """Prepare and run the engines and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cuda:0")
     parser.add_argument("--engines", nargs="+", default=list(ENGINES))
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    meter, prompts = Meter(), sequences(Tokenizer(CHECKPOINT))
+    meter, prompts = Meter(), prompt_token_ids(Tokenizer(CHECKPOINT))
     with TemporaryDirectory() as folder:
         root = Path(folder)
-        made = prepared(options.engines, options.device, root)
+        made = prepare_engines(options.engines, options.device, root)
         before = meter.used()
-        found = answered(options.engines, options.device, root, prompts)
+        found = run_engines(options.engines, options.device, root, prompts)
     time.sleep(1)
     memory = f"device memory before {before / 1e9:.2f} GB, after {meter.used() / 1e9:.2f} GB"
-    lines = [row_of(name, found, made.get(name, {})) for name in found]
+    lines = [engine_row(name, found, made.get(name, {})) for name in found]
     print("\n".join([*table(lines), "", METHOD, memory, versions()]))
     if options.json:
         document = {"rows": lines, "memory": memory, "versions": versions()}
         options.json.write_text(json.dumps(document, indent=1), "utf-8")
 
 
-def row_of(name: str, found: dict[str, Found], made: dict[str, Any]) -> dict[str, Any]:
-    """Figures of one engine; the first of `found` is the reference."""
+def engine_row(name: str, found: dict[str, EngineResult], made: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of one engine; the first of `found` is the reference."""
     one, reference = found[name], next(iter(found.values()))
-    card = quality_card(joined(reference.scores), joined(one.scores))
+    card = quality_card(concatenate(reference.scores), concatenate(one.scores))
     return {
         "engine": name,
         "mean_kld": card.mean_kld,
         "kld_99": card.kld["99.0%"],
         "same_top": card.same_top,
         "ppl_ratio": card.ppl_ratio,
-        "diverging": diverging(one, found[PLAIN]) if PLAIN in found and name != PLAIN else "",
+        "diverging": divergence_text(one, found[PLAIN]) if PLAIN in found and name != PLAIN else "",
         "first_decode": one.first_decode,
         "decode": one.decode,
         "prepare_s": made.get("s"),
         "load_s": one.load_s,
-        "said": one.said,
+        "log": one.log,
         "ttft_ratio": statistics.median(one.ttft_ratios),
     }
 
 
 def table(lines: list[dict[str, Any]]) -> list[str]:
-    """For people."""
+    """Return a Markdown table."""
     text = [
         f"| engine | mean KLD | 99 % | same top | PPL ratio | differs from {PLAIN} | turn {TURNS} / 1 TTFT "
-        "| first answer tok/s | decode tok/s | prepare s | load s | it says |",
+        "| first answer tok/s | decode tok/s | prepare s | load s | log |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for line in lines:
@@ -174,13 +176,13 @@ def table(lines: list[dict[str, Any]]) -> list[str]:
             f"| {line['engine']} | {line['mean_kld']:.5f} | {line['kld_99']:.5f} | {line['same_top']:.1%} "
             f"| {line['ppl_ratio']:.4f} | {line['diverging'] or '–'} | {line['ttft_ratio']:.2f} "
             f"| {line['first_decode']:.0f} | {line['decode']:.0f} | {prepare} | {line['load_s']:.1f} "
-            f"| {'; '.join(line['said']) or '–'} |"
+            f"| {'; '.join(line['log']) or '–'} |"
         )
     return text
 
 
 def versions() -> str:
-    """What it was measured with."""
+    """Return the versions of Python and the libraries."""
     packages = {name: version(name) for name in ("torch", "transformers", "torchao")}
     return f"python {platform.python_version()}, {packages}"
 

@@ -1,4 +1,4 @@
-"""The process of one engine for `gpu_answers`: prepares it, or loads it and waits for its turn to answer."""
+"""The engine process of `gpu_answers`: prepare an engine, or load it and answer on request."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ from engines.demo import CHECKPOINT
 from engines.measure.quality import top_margin
 from engines.worker.protocol import Sampling
 from engines.worker.tokenizer import Tokenizer
-from tests.benchmarks.gpu_engine import Logged
+from tests.benchmarks.gpu_engine import StderrReport
 from tests.engines.demo_prompts import PROMPTS
 
 NEW = 64
 """Tokens of an answer to one of PROMPTS."""
 TURN, REPLY, TURNS, CONVERSATIONS = 64, 16, 10, 5
-"""Of the conversations: new tokens of a turn, tokens of an answer, turns, and how many are counted."""
+"""New tokens per turn, tokens per answer, turns per conversation, counted conversations."""
 CONTEXT = 2048
 VOCABULARY = 4096
 TOP = 512
 
 
-class Told(Logged):
-    """Keeps what the engine says of its compiling."""
+class RecordingReport(StderrReport):
+    """Keeps the log lines of the engine, in addition to printing them."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
 
     def log(self, line: str) -> None:
-        """Kept, and said."""
+        """Print and keep the line."""
         super().log(line)
         self.lines.append(line)
 
 
-def sequences(tokenizer: Tokenizer) -> list[list[int]]:
-    """The prompts as the engines get them."""
+def prompt_token_ids(tokenizer: Tokenizer) -> list[list[int]]:
+    """Return the token ids of PROMPTS."""
     return [tokenizer.prompt_ids([{"role": "user", "content": prompt}]) for prompt in PROMPTS]
 
 
-def generated(backend: Backend, prompt: list[int], new: int) -> tuple[list[int], float, float]:
-    """A greedy answer, its TTFT in seconds and its decode tok/s."""
+def generate(backend: Backend, prompt: list[int], new: int) -> tuple[list[int], float, float]:
+    """Return a greedy answer, its TTFT in seconds and its decode tok/s."""
     tokens: list[int] = []
     stamps: list[float] = []
 
@@ -61,45 +61,45 @@ def generated(backend: Backend, prompt: list[int], new: int) -> tuple[list[int],
     return tokens, stamps[0] - begun, (len(stamps) - 1) / (stamps[-1] - stamps[0])
 
 
-def conversation(backend: Backend, seed: int) -> float:
-    """TTFT of the last turn over that of the first."""
-    chooser = random.Random(seed)
-    said: list[int] = []
+def ttft_ratio(backend: Backend, seed: int) -> float:
+    """Run a conversation; return the TTFT of the last turn / the first."""
+    rng = random.Random(seed)
+    tokens: list[int] = []
     times = []
     for _ in range(TURNS):
-        said += [chooser.randrange(5, VOCABULARY) for _ in range(TURN)]
-        answer, ttft, _ = generated(backend, said, REPLY)
-        said += answer
+        tokens += [rng.randrange(5, VOCABULARY) for _ in range(TURN)]
+        answer, ttft, _ = generate(backend, tokens, REPLY)
+        tokens += answer
         times.append(ttft)
     return times[-1] / times[0]
 
 
 def prepare(spec: EngineSpec, directory: Path) -> dict[str, Any]:
-    """Into `directory`; returns the engine's facts and the seconds."""
+    """Build the engine in `directory`; return its facts and the seconds."""
     begun, backend = time.monotonic(), backend_class(spec.backend)()
-    facts = backend.prepare(spec, CHECKPOINT, directory, Told())
+    facts = backend.prepare(spec, CHECKPOINT, directory, RecordingReport())
     seconds = time.monotonic() - begun
     backend.close()
     return {"facts": facts, "s": seconds}
 
 
 def load(spec: EngineSpec, directory: Path) -> tuple[Backend, dict[str, Any]]:
-    """The engine, how long that took and what it said."""
-    told, backend = Told(), backend_class(spec.backend)()
+    """Load the engine; return it with the seconds and its log lines."""
+    report, backend = RecordingReport(), backend_class(spec.backend)()
     begun = time.monotonic()
-    backend.load(spec, CHECKPOINT, directory if BACKENDS[spec.backend].builds else None, told)
-    return backend, {"load_s": time.monotonic() - begun, "said": told.lines}
+    backend.load(spec, CHECKPOINT, directory if BACKENDS[spec.backend].builds else None, report)
+    return backend, {"load_s": time.monotonic() - begun, "log": report.lines}
 
 
 def answer(backend: Backend, texts: list[list[int]]) -> dict[str, Any]:
-    """Answers, how sure it was of each token, the scores of `texts`, and what conversations cost.
+    """Return answers, the margin of each token, the scores of `texts` and the TTFT ratios.
 
     Args:
-        texts: of the engine that all are held against; none for that engine itself.
+        texts: prompts and answers of the reference, as token ids; empty for the reference itself.
     """
-    prompts = sequences(Tokenizer(CHECKPOINT))
-    said = [generated(backend, prompt, NEW) for prompt in prompts]
-    answers = [tokens for tokens, _, _ in said]
+    prompts = prompt_token_ids(Tokenizer(CHECKPOINT))
+    runs = [generate(backend, prompt, NEW) for prompt in prompts]
+    answers = [tokens for tokens, _, _ in runs]
     own = [prompt + tokens for prompt, tokens in zip(prompts, answers, strict=True)]
     scores = [backend.score(text, TOP) for text in texts or own]
     return {
@@ -108,23 +108,23 @@ def answer(backend: Backend, texts: list[list[int]]) -> dict[str, Any]:
             [top_margin(row) for row in backend.score(text, 2).top_logprobs[len(prompt) - 1 :]]
             for prompt, text in zip(prompts, own, strict=True)
         ],
-        "first_decode": said[0][2],
-        "decode": statistics.median(rate for _, _, rate in said),
+        "first_decode": runs[0][2],
+        "decode": statistics.median(rate for _, _, rate in runs),
         "scores": [[s.logprobs, s.top_ids, s.top_logprobs] for s in scores],
-        "ttft_ratios": [conversation(backend, seed) for seed in range(CONVERSATIONS + 1)][1:],
+        "ttft_ratios": [ttft_ratio(backend, seed) for seed in range(CONVERSATIONS + 1)][1:],
     }
 
 
 def main() -> None:
-    """`prepare` says a line when it is done; `answer` when it is loaded, and then for the line it reads."""
+    """Prepare and print one JSON line; or load, print one line, and answer the line on stdin with another."""
     name, device, directory, wanted = sys.argv[1:]
     backend_name, _, precision = name.partition(":")
     spec = EngineSpec(str(CHECKPOINT), backend_name, precision, device=device, context=CONTEXT)
     if wanted == "prepare":
         print(json.dumps(prepare(spec, Path(directory))), flush=True)
         return
-    backend, told = load(spec, Path(directory))
-    print(json.dumps(told), flush=True)
+    backend, facts = load(spec, Path(directory))
+    print(json.dumps(facts), flush=True)
     print(json.dumps(answer(backend, json.loads(sys.stdin.readline()))), flush=True)
     backend.close()
 

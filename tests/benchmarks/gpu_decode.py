@@ -1,7 +1,7 @@
-"""Decode on one GPU: eager PyTorch against the compiled engine at every precision, in interleaved rounds.
+"""Decode speed on one GPU: eager PyTorch and the compiled engine at every precision, in interleaved rounds.
 
-`python -m tests.benchmarks.gpu_decode --json figures.json`: prints a table and writes all figures. Each
-engine lives in a process of its own, all of them loaded at once; one works at a time.
+`python -m tests.benchmarks.gpu_decode --json figures.json` prints a table and writes all figures. Each engine
+has a separate process; all are loaded, and one runs at a time.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from tests.benchmarks.gpu_process import EngineBehindPipe
 
 ENGINES = ("pytorch:bf16", "compiled:bf16", "compiled:int8", "compiled:fp8", "compiled:int4")
 PROMPTS = (128, 2048)
-"""Tokens of the short and of the long prompt."""
+"""Tokens of the short and the long prompt."""
 LENGTHS = ("short", "long")
 METHOD = (
-    "batch 1, greedy, random token ids as prompts (a new one each time), end tokens ignored; "
+    "batch 1, greedy, random token ids as prompts (new for each request), end tokens ignored; "
     "{new} new tokens after the short prompt ({prompts} tokens: short, long) and {few} after the long one; "
-    "{rounds} rounds in which every engine answers once, after one round that is not counted; "
+    "{rounds} rounds in which every engine answers once, after one warm-up round; "
     "TTFT from the call to the first token on the host; decode tok/s = (tokens - 1) / (last - first); "
     "medians over rounds, ICL percentiles over all gaps; J/token = NVML's energy counter over the whole "
-    "answer / tokens, gross; MBU = (weight bytes read a token + KV) * tok/s / measured device copy."
+    "answer / tokens, gross; MBU = (weight bytes read per token + KV) * tok/s / measured device copy."
 )
 
 
 class Engine(EngineBehindPipe):
-    """With the answers it has given."""
+    """An engine process and its answers."""
 
     def __init__(self, name: str, folder: Path, context: int, warm: bool) -> None:
         super().__init__("tests.benchmarks.gpu_engine", name, str(folder), str(context), str(int(warm)))
@@ -51,19 +51,19 @@ class Engine(EngineBehindPipe):
 
 
 class Meter:
-    """NVML's counters of the first GPU; zeros where there are none."""
+    """NVML's counters of the first GPU; 0 without a GPU."""
 
     def __init__(self) -> None:
         self._nvml = Nvml.open()
         self._device = (self._nvml.devices() or [None])[0] if self._nvml else None
 
     def joules(self) -> float:
-        """Since the driver was loaded."""
+        """Return the energy in joules since the driver was loaded."""
         found = self._ask("nvmlDeviceGetTotalEnergyConsumption")
         return float(found or 0) / 1000
 
     def used(self) -> int:
-        """Bytes in use on the device, by whomever."""
+        """Return the bytes in use on the device by all processes."""
         memory = self._ask("nvmlDeviceGetMemoryInfo")
         return int(memory.used) if memory else 0
 
@@ -72,10 +72,10 @@ class Meter:
 
 
 def start(names: list[str], folder: Path, context: int, warm: str, lanes: int, apart: float) -> list[Engine]:
-    """Load the engines, `lanes` at a time; those that fail are told and left out.
+    """Load the engines, `lanes` in parallel; engines that fail are reported and left out.
 
     Args:
-        apart: seconds from one start to the next, so that fewer engines tune their kernels at the same time.
+        apart: seconds between starts, so that fewer engines tune their kernels at the same time.
     """
     begun = time.monotonic()
 
@@ -94,7 +94,7 @@ def start(names: list[str], folder: Path, context: int, warm: str, lanes: int, a
 
 
 def run(engines: list[Engine], prompts: list[int], rounds: int, wanted: list[int], meter: Meter) -> None:
-    """Every engine in turn, at every length of prompt."""
+    """Run every engine in turn with both prompt lengths."""
     for number in range(rounds + 1):
         for engine in engines:
             for length, tokens, new in zip(LENGTHS, prompts, wanted, strict=True):
@@ -105,7 +105,7 @@ def run(engines: list[Engine], prompts: list[int], rounds: int, wanted: list[int
 
 
 def figures(engine: Engine, prompt: int, folder: Path, copy: float) -> dict[str, Any]:
-    """The engine's row."""
+    """Return the figures of one engine; `copy` is the measured bandwidth in bytes per second."""
     counted = [answer for answer in engine.answers if answer["round"]]
     row: dict[str, Any] = {"engine": engine.name, **engine.loaded}
     for tokens in LENGTHS:
@@ -129,10 +129,10 @@ def figures(engine: Engine, prompt: int, folder: Path, copy: float) -> dict[str,
 
 
 def table(rows: list[dict[str, Any]]) -> list[str]:
-    """For people; × is against the first row's decode."""
+    """Return a Markdown table; × is relative to the decode rate of the first row."""
     lines = [
         "| engine | TTFT short ms | TTFT long ms | decode tok/s | × eager | after long | ICL p50/p95 ms "
-        "| MBU | J/token | peak GB | first load s | again s |",
+        "| MBU | J/token | peak GB | first load s | second load s |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
@@ -148,7 +148,7 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def measured_copy() -> float:
-    """Bytes per second of a large copy on the device, read and written."""
+    """Return the bytes per second, read plus written, of a large copy on the device; 0 if it fails."""
     code = "from tests.benchmarks.gpu_engine import copy_bandwidth; print(copy_bandwidth())"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     return float(found.stdout.split()[-1]) if found.returncode == 0 else 0.0
@@ -164,9 +164,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--few", type=int, default=64)
     parser.add_argument("--prompts", nargs=2, type=int, default=list(PROMPTS))
     parser.add_argument("--context", type=int, default=4096)
-    parser.add_argument("--lanes", type=int, default=1, help="engines that load at once")
+    parser.add_argument("--lanes", type=int, default=1, help="engines that load in parallel")
     parser.add_argument("--apart", type=float, default=0.0, help="seconds between the starts of two engines")
-    parser.add_argument("--warm", default="", help="the engine that is prepared, and then loaded again")
+    parser.add_argument(
+        "--warm", default="", help="the engine that is prepared and then loaded a second time"
+    )
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
     with TemporaryDirectory() as root:

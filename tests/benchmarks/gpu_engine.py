@@ -1,4 +1,4 @@
-"""The process of one engine for `gpu_decode`: loads it, then answers one JSON line with another."""
+"""The engine process of `gpu_decode`: load the engine, then answer each JSON line with another."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from engines.worker.protocol import Sampling
 from engines.worker.report import QuietReport
 
 VOCABULARY = 30_000
-"""Below every shape's own; the demo's is smaller and is asked for less."""
+"""Upper bound of random token ids; below the vocabulary of every shape (not of the demo)."""
 
 
-class Logged(QuietReport):
-    """Says on stderr what the engine says of itself."""
+class StderrReport(QuietReport):
+    """Prints stages, progress and log lines to stderr with the time."""
 
     def stage(self, name: str) -> None:
-        """With the time, so that a slow stage is seen."""
-        _say(name)
+        """Print the stage."""
+        _print(name)
 
     def progress(self, done: float, total: float | None = None, unit: str = "") -> None:
-        """With the time too."""
-        _say(f"{done}/{total} {unit}")
+        """Print the progress."""
+        _print(f"{done}/{total} {unit}")
 
     def log(self, line: str) -> None:
-        """As it is."""
-        _say(line)
+        """Print the line."""
+        _print(line)
 
 
-def _say(words: str) -> None:
-    print(f"{time.monotonic():.1f} {' '.join(sys.argv[1:2])} {words}", file=sys.stderr, flush=True)
+def _print(text: str) -> None:
+    print(f"{time.monotonic():.1f} {' '.join(sys.argv[1:2])} {text}", file=sys.stderr, flush=True)
 
 
 def copy_bandwidth() -> float:
-    """Bytes per second of a copy of 4 GiB on the device, read and written; 0 without a GPU."""
+    """Return the bytes per second, read plus written, of a 4 GiB copy on the device; 0 without a GPU."""
     import torch
 
     if not torch.cuda.is_available():
@@ -62,38 +62,38 @@ def copy_bandwidth() -> float:
 
 
 def load(name: str, folder: Path, context: int, warm: bool) -> tuple[Backend, dict[str, Any]]:
-    """The engine, and how long it took: from nothing, and again from what `prepare` kept."""
+    """Load the engine; return it with its load times: the first, and with `warm` a second one."""
     import torch
 
     backend_name, _, precision = name.partition(":")
     device = "cuda:0" if torch.cuda.is_available() else "cpu"
     spec = EngineSpec(str(folder), backend_name, precision, device=device, context=context)
-    told: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     directory: Path | None = None
     begun = time.monotonic()
     if warm and BACKENDS[backend_name].builds:
         directory = Path(mkdtemp())
     if directory is not None:
         builder = backend_class(backend_name)()
-        told["facts"] = builder.prepare(spec, folder, directory, Logged())
-        told["first_s"] = time.monotonic() - begun
+        facts["facts"] = builder.prepare(spec, folder, directory, StderrReport())
+        facts["first_s"] = time.monotonic() - begun
         builder.close()
         begun = time.monotonic()
     backend = backend_class(backend_name)()
-    backend.load(spec, folder, directory, Logged())
-    told["again_s" if directory is not None else "first_s"] = time.monotonic() - begun
+    backend.load(spec, folder, directory, StderrReport())
+    facts["again_s" if directory is not None else "first_s"] = time.monotonic() - begun
     memory = backend.memory_usage()
-    told |= {"weights": memory.weights if memory else None, "kv": memory.kv if memory else None}
+    facts |= {"weights": memory.weights if memory else None, "kv": memory.kv if memory else None}
     if device != "cpu":
         torch.cuda.reset_peak_memory_stats()
-    return backend, told
+    return backend, facts
 
 
 def answer(backend: Backend, request: dict[str, Any]) -> dict[str, Any]:
-    """One answer to random ids: time stamps at the moment the tokens are there."""
-    chooser = random.Random(request["seed"])
+    """Generate from a random prompt; return TTFT, gaps between tokens in ms and the peak memory."""
+    rng = random.Random(request["seed"])
     top = min(VOCABULARY, getattr(backend, "_vocabulary", VOCABULARY))
-    prompt = [chooser.randrange(top) for _ in range(request["tokens"])]
+    prompt = [rng.randrange(top) for _ in range(request["tokens"])]
     stamps: list[float] = []
     sampling = Sampling(max_tokens=request["new"], ignore_eos=True)
     begun = time.perf_counter()
@@ -109,10 +109,10 @@ def answer(backend: Backend, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Serve until stdin ends."""
+    """Load the engine and answer requests until stdin ends."""
     name, folder, context, warm = sys.argv[1:]
-    backend, told = load(name, Path(folder), int(context), warm == "1")
-    print(json.dumps(told), flush=True)
+    backend, facts = load(name, Path(folder), int(context), warm == "1")
+    print(json.dumps(facts), flush=True)
     for line in sys.stdin:
         print(json.dumps(answer(backend, json.loads(line))), flush=True)
     backend.close()

@@ -1,4 +1,4 @@
-"""A process with one engine, loaded for as long as it is asked: JSON lines in, JSON lines out."""
+"""A process with one loaded engine: JSON lines in, JSON lines out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class EngineBehindPipe:
-    """`python -m MODULE NAME …`: says a line when it is loaded, and answers each line with another."""
+    """`python -m MODULE NAME …`: prints a line when it is loaded and answers each line with another."""
 
     def __init__(self, module: str, name: str, *arguments: str) -> None:
         self.name = name
@@ -18,12 +18,12 @@ class EngineBehindPipe:
         self.loaded: dict[str, Any] = {}
 
     def wait(self) -> None:
-        """Until it is loaded."""
+        """Wait until the engine is loaded."""
         self.loaded = self._read()
         print(f"{self.name}: {self.loaded}", file=sys.stderr, flush=True)
 
     def ask(self, request: object) -> dict[str, Any]:
-        """One answer.
+        """Send a request and return the reply.
 
         Raises:
             RuntimeError: the process has ended.
@@ -44,4 +44,4 @@ class EngineBehindPipe:
         for line in self._process.stdout:
             if line.startswith("{"):
                 return dict(json.loads(line))
-        raise RuntimeError(f"{self.name} ended with {self._process.wait()}")
+        raise RuntimeError(f"{self.name} exited with status {self._process.wait()}")

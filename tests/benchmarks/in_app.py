@@ -1,4 +1,4 @@
-"""Decode speed inside the app against the same engine in a bare script."""
+"""Decode speed in the app compared with the same engine in a bare script."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.environment import PROJECT, BenchmarkEnvironment
 from tests.benchmarks.measured_app import MeasuredApp, running
 from tests.benchmarks.quiet import QuietRounds
 from tests.benchmarks.sides import opened
 from tests.benchmarks.table import Budget, Result, number, ratios, spread
-from tests.benchmarks.workshop import PROJECT, Workshop
 
 METHOD = """\
-The app on a pseudo-terminal of 160×48 that is read as a terminal would, both engines loaded, every panel
-on, timing in turn; beside it, in a process of its own, the backend's class called directly. The same engine
-files, the same prompts (new words in each round, the conversation cleared before), the same {new} tokens.
-App and script take turns, and who begins changes from round to round. Where a process's memory happens to
-lie changes its speed for as long as it lives, so that both are started anew {sessions} times, and who is
-started first changes too. Medians of {sessions} times {rounds} rounds."""
+The app on a pseudo-terminal of 160×48 whose output is read, both engines loaded, every panel on, timing in
+turn; in a separate process the backend class, called directly. The same engine files, the same prompts (new
+words in each round, the conversation cleared before), the same {new} tokens. App and script run alternately,
+and the first one changes every round. Memory placement changes the speed of a process for its lifetime, so
+both are started {sessions} times, and the one that starts first changes too. Medians of {sessions} × {rounds}
+rounds."""
 ENGINE, LIMIT = "openvino:int8", 0.97
 NEW_TOKENS_FACTOR = 4
-"""Longer answers than in `decode`: what is looked for is a few per cent."""
+"""Longer answers than in `decode`, because the difference is a few per cent."""
 PROMPT_WORDS = 60
 
 
 class BareEngine:
-    """The bare script, and a line to it."""
+    """The bare script and its pipes."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
         self._read()
 
     def ask(self, text: str, max_tokens: int) -> dict[str, Any]:
-        """One answer's figures."""
+        """Send a prompt and return the metrics of the answer."""
         assert self._process.stdin
         self._process.stdin.write(json.dumps({"text": text, "max_tokens": max_tokens}) + "\n")
         self._process.stdin.flush()
@@ -52,9 +52,11 @@ class BareEngine:
 
 
 @contextlib.contextmanager
-def bare_engine(workshop: Workshop, engine: str, checkpoint: Path, directory: str) -> Iterator[BareEngine]:
-    """Start the bare script; ended at the end."""
-    spec = json.dumps(workshop.spec(engine, checkpoint).to_json())
+def bare_engine(
+    bench: BenchmarkEnvironment, engine: str, checkpoint: Path, directory: str
+) -> Iterator[BareEngine]:
+    """Start the bare script; it ends with the context."""
+    spec = json.dumps(bench.spec(engine, checkpoint).to_json())
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.benchmarks.bare", spec, directory],
         stdin=subprocess.PIPE,
@@ -62,37 +64,37 @@ def bare_engine(workshop: Workshop, engine: str, checkpoint: Path, directory: st
         stderr=subprocess.DEVNULL,
         text=True,
         cwd=PROJECT,
-        env=workshop.environment,
+        env=bench.environment,
     )
     with process:
         yield BareEngine(process)
 
 
-def engine_directory(workshop: Workshop, engine: str, checkpoint_name: str) -> str:
-    """Where an engine's files are; built if they are not there yet."""
+def engine_directory(bench: BenchmarkEnvironment, engine: str, checkpoint_name: str) -> str:
+    """Return the folder of an engine's files; build it first if it does not exist."""
 
     async def prepared() -> None:
-        async with opened(workshop, engine, checkpoint_name):
+        async with opened(bench, engine, checkpoint_name):
             pass
 
     asyncio.run(prepared())
-    wanted = workshop.spec(engine, workshop.checkpoints[checkpoint_name])
-    entries = [e for e in workshop.store.entries() if e.spec.precision == wanted.precision]
+    wanted = bench.spec(engine, bench.checkpoints[checkpoint_name])
+    entries = [e for e in bench.store.entries() if e.spec.precision == wanted.precision]
     return str(next(e.directory for e in entries if e.spec.checkpoint == wanted.checkpoint))
 
 
-def run(workshop: Workshop) -> Result:
-    """Measure on the demo and on the shape of the budgets."""
-    numbers = workshop.numbers
-    new_tokens = numbers.new_tokens * NEW_TOKENS_FACTOR
+def run(bench: BenchmarkEnvironment) -> Result:
+    """Measure with the demo checkpoint and the shape that the budgets are for."""
+    sizes = bench.sizes
+    new_tokens = sizes.new_tokens * NEW_TOKENS_FACTOR
     columns = ("checkpoint, engine", "in the app tok/s", "bare script tok/s", "app / script [range]")
-    method = METHOD.format(new=new_tokens, rounds=numbers.session_rounds, sessions=numbers.sessions)
+    method = METHOD.format(new=new_tokens, rounds=sizes.session_rounds, sessions=sizes.sessions)
     result = Result("in_app", method, columns)
-    for name, checkpoint in workshop.checkpoints.items():
-        directory = engine_directory(workshop, ENGINE, name)
+    for name, checkpoint in bench.checkpoints.items():
+        directory = engine_directory(bench, ENGINE, name)
         pairs, medians = list[tuple[float, float]](), list[float]()
-        for session in range(numbers.sessions):
-            rounds = _session(workshop, checkpoint, directory, new_tokens, app_first=session % 2 == 1)
+        for session in range(sizes.sessions):
+            rounds = _session(bench, checkpoint, directory, new_tokens, app_first=session % 2 == 1)
             pairs += rounds.best
             medians.append(statistics.median(inside / outside for inside, outside in rounds.best))
             result.notes.append(f"{name}, start {session + 1}: {medians[-1]:.3f}; {rounds.summary()}")
@@ -108,31 +110,31 @@ def run(workshop: Workshop) -> Result:
 
 
 def _session(
-    workshop: Workshop, checkpoint: Path, directory: str, new_tokens: int, app_first: bool
+    bench: BenchmarkEnvironment, checkpoint: Path, directory: str, new_tokens: int, app_first: bool
 ) -> QuietRounds[tuple[float, float]]:
-    """Start both anew, and let them take turns."""
+    """Start app and script and run them alternately."""
     with contextlib.ExitStack() as stack:
 
         def start_app() -> MeasuredApp:
-            return stack.enter_context(running(workshop, checkpoint, ENGINE, workshop.numbers.reference))
+            return stack.enter_context(running(bench, checkpoint, ENGINE, bench.sizes.reference))
 
         def start_script() -> BareEngine:
-            return stack.enter_context(bare_engine(workshop, ENGINE, checkpoint, directory))
+            return stack.enter_context(bare_engine(bench, ENGINE, checkpoint, directory))
 
         if app_first:
             app, bare = start_app(), start_script()
         else:
             bare, app = start_script(), start_app()
-        return _rounds(workshop, app, bare, new_tokens)
+        return _rounds(bench, app, bare, new_tokens)
 
 
 def _rounds(
-    workshop: Workshop, app: MeasuredApp, bare: BareEngine, new_tokens: int
+    bench: BenchmarkEnvironment, app: MeasuredApp, bare: BareEngine, new_tokens: int
 ) -> QuietRounds[tuple[float, float]]:
-    rounds = QuietRounds[tuple[float, float]](workshop.numbers, workshop.numbers.session_rounds)
+    rounds = QuietRounds[tuple[float, float]](bench.sizes, bench.sizes.session_rounds)
     app.call("set", mode="in turn", max_tokens=new_tokens)
     for turn in rounds:
-        text = workshop.random_words(PROMPT_WORDS)
+        text = bench.random_words(PROMPT_WORDS)
         if turn % 2:
             script, answer = bare.ask(text, new_tokens), app.ask(text)[0]
         else:

@@ -1,7 +1,7 @@
-"""The app with somebody looking in: `python -m tests.benchmarks.inside DESCRIPTOR SETTINGS [paced]`.
+"""The app with a control socket: `python -m tests.benchmarks.inside DESCRIPTOR SETTINGS [paced]`.
 
-The real app on the real terminal driver. Over the socket DESCRIPTOR come requests, one JSON object a line,
-for what cannot be seen from outside: the event loop's lag, the widgets, the engines' own time stamps.
+The real app on the real terminal driver. It answers requests on the socket DESCRIPTOR, one JSON object per
+line, for what cannot be measured from outside: event loop lag, widgets, the engines' time stamps.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from app.widgets.chat.prompt import PromptInput
 from engines.build.prepare import StartWorker
 from engines.worker.process import EngineProcess
 from engines.worker.protocol import Sampling
-from tests.benchmarks.workshop import PROJECT
+from tests.benchmarks.environment import PROJECT
 from tests.doubles.paced_worker import interpreter, register
 
 PROBE_SECONDS = 0.005
-LOOK_SECONDS = 0.01
+POLL_SECONDS = 0.01
 
 
 class WatchedSide(Side):
@@ -54,7 +54,7 @@ class WatchedSide(Side):
 
 
 class WatchedPlayground(Playground):
-    """Answers requests while it runs."""
+    """The app with handlers for requests: `serve_NAME` answers the request NAME."""
 
     CSS_PATH = str(PROJECT / "app" / Playground.CSS_PATH)
 
@@ -69,7 +69,7 @@ class WatchedPlayground(Playground):
         self._server: asyncio.Task[None] | None = None
 
     def on_ready(self) -> None:
-        """Listen."""
+        """Start to serve requests."""
         self._server = asyncio.create_task(self._serve())
 
     async def _serve(self) -> None:
@@ -86,7 +86,7 @@ class WatchedPlayground(Playground):
 
     @property
     def chat(self) -> ChatScreen:
-        """The chat, also while another screen is above it."""
+        """The chat screen, also while another screen covers it."""
         return next(screen for screen in self.screen_stack if isinstance(screen, ChatScreen))
 
     async def serve_ready(self) -> None:
@@ -95,54 +95,54 @@ class WatchedPlayground(Playground):
             for side in self.sides:
                 if side.phase is Phase.FAILED and side.error:
                     raise RuntimeError(f"{side.title}: {side.error.message} {side.error.detail}")
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
     async def serve_write(self, text: str) -> None:
-        """Put a prompt into the box, as pasting does; Enter is pressed outside."""
+        """Put a prompt into the box, as pasting does; the caller presses Enter."""
         self.chat.query_one(PromptInput).load_text(text)
 
     async def serve_set(self, mode: str, max_tokens: int, seed: int = 0) -> None:
-        """Choose the timing mode, the length of answers and the paced engine's rate."""
+        """Set the timing mode, the length of answers and (as the seed) the rate of the paced engine."""
         chat = ChatOptions(sampling=Sampling(max_tokens=max_tokens, seed=seed, ignore_eos=True))
         self.change_settings(timing=TimingMode(mode), left_chat=chat, right_chat=chat)
 
     async def serve_answered(self, turns: int) -> list[dict[str, object]]:
-        """Wait until so many turns are answered and drawn; tell the last one of each side."""
+        """Wait until `turns` turns are answered and drawn; return the metrics of the last one per side."""
         await _until(lambda: all(len(side.conversation.turns) >= turns for side in self.sides))
         await _until(lambda: all(w.is_finished for w in self.workers if w.group == "answer"))
-        return [_tell(side) for side in self.sides]
+        return [_answer_metrics(side) for side in self.sides]
 
     async def serve_cleared(self) -> None:
-        """Wait until the conversation is forgotten."""
+        """Wait until the conversation is cleared."""
         await _until(lambda: not any(side.conversation.turns for side in self.sides))
 
     async def serve_streaming(self, tokens: int) -> None:
-        """Wait until the left side has given so many tokens of its answer."""
+        """Wait until the left side has generated `tokens` tokens of its answer."""
 
         def streams() -> bool:
-            side = self.left  # looked up each time: the sides may be changing places just now
+            side = self.left  # read each time: the sides may be swapped meanwhile
             return isinstance(side, WatchedSide) and side.phase is Phase.DECODE and len(side.stamps) >= tokens
 
         await _until(streams)
 
     async def serve_probe(self) -> None:
-        """Begin to watch the event loop."""
+        """Start to measure the event loop's lag."""
         self._lags = []
         self._probe = asyncio.create_task(self._watch_loop())
 
     async def serve_lags(self) -> list[float]:
-        """Stop watching; the seconds by which each sleep was late."""
+        """Stop measuring; return by how many seconds each sleep was late."""
         if self._probe:
             self._probe.cancel()
         return self._lags
 
-    async def serve_look(self) -> dict[str, object]:
-        """What the app is made of now."""
+    async def serve_state(self) -> dict[str, object]:
+        """Return widget count, memory, CPU time, engine pids, panels and terminal size."""
         engines = [side.pid for side in self.sides if side.pid]
         return {
             "widgets": sum(1 for _ in self.chat.walk_children()),
             "resident": psutil.Process().memory_info().rss,
-            "processor": time.process_time(),
+            "cpu_seconds": time.process_time(),
             "engines": engines,
             "panels": self.settings.panels,
             "size": tuple(self.size),
@@ -159,10 +159,10 @@ async def _until(condition: Callable[[], bool]) -> None:
     while True:
         if condition():
             return
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
-def _tell(side: Side) -> dict[str, Any]:
+def _answer_metrics(side: Side) -> dict[str, Any]:
     turn = side.conversation.turns[-1]
     if turn.error:
         raise RuntimeError(f"{side.title}: {turn.error.message} {turn.error.detail}")

@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""Describe the machine that figures are measured on."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import psutil
 
 PACKAGES = ("torch", "transformers", "openvino", "openvino-genai", "textual")
 FEATURES = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
-"""What decides how fast a CPU multiplies matrices."""
+"""Instruction sets that determine the speed of matrix multiplication."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """The machine and the versions on it."""
+    """The machine and the installed versions."""
 
     cpu: str
     features: tuple[str, ...]
@@ -27,9 +27,9 @@ class Machine:
     versions: dict[str, str]
 
     def lines(self) -> list[str]:
-        """For people."""
+        """Return the description as lines of text."""
         return [
-            f"machine   {self.cpu}, {self.cores} cores ({' '.join(self.features) or 'features not told'})",
+            f"machine   {self.cpu}, {self.cores} cores ({' '.join(self.features) or 'features unknown'})",
             f"memory    {self.memory_bytes / 2**30:.1f} GiB",
             f"system    {self.system}",
             "versions  " + ", ".join(f"{name} {number}" for name, number in self.versions.items()),
@@ -37,26 +37,26 @@ class Machine:
 
 
 def machine() -> Machine:
-    """Look at this machine."""
+    """Return the description of this machine."""
     information = _cpu_information()
     flags = set(information.get("flags", "").split())
     return Machine(
-        information.get("model name") or platform.processor() or platform.machine(),
-        tuple(name for name in FEATURES if name in flags),
-        os.cpu_count() or 1,
-        psutil.virtual_memory().total,
-        platform.platform(),
-        {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+        cpu=information.get("model name") or platform.processor() or platform.machine(),
+        features=tuple(name for name in FEATURES if name in flags),
+        cores=os.cpu_count() or 1,
+        memory_bytes=psutil.virtual_memory().total,
+        system=platform.platform(),
+        versions={"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
     )
 
 
 def load_average() -> str:
-    """Processes that wanted to run, over 1, 5 and 15 minutes: the benchmark's own are among them."""
+    """Return the load average over 1, 5 and 15 minutes, including the benchmark's own processes."""
     return " ".join(f"{value:.2f}" for value in psutil.getloadavg())
 
 
 def _cpu_information() -> dict[str, str]:
-    """The first processor of /proc/cpuinfo; empty where there is no such file."""
+    """Return the fields of the first processor in /proc/cpuinfo; empty without that file."""
     try:
         text = Path("/proc/cpuinfo").read_text("utf-8")
     except OSError:

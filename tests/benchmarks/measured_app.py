@@ -1,4 +1,4 @@
-"""The app on a pseudo-terminal, and a line into it: what benchmarks of the app hold in their hands."""
+"""Start the app on a pseudo-terminal with a control socket, and drive it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 import psutil
 
 from app.state.settings.settings import EngineChoice, Settings, TimingMode, save_settings
+from tests.benchmarks.environment import BenchmarkEnvironment, BenchmarkError
 from tests.benchmarks.terminal import Terminal
-from tests.benchmarks.workshop import BenchmarkError, Workshop
 
 REPLY_SECONDS = 240.0
 ENTER, ESCAPE, CLEAR, SWAP = "\r", "\x1b", "\x0c", "\x18"
@@ -22,36 +22,36 @@ Reply = dict[str, Any]
 
 
 class MeasuredApp:
-    """Drives the app by its keys and asks what cannot be seen on the screen."""
+    """Drives the app with keys, and sends requests for what is not on the screen."""
 
-    def __init__(self, workshop: Workshop, settings: Settings, paced: bool = False) -> None:
-        file = workshop.folder / "settings.toml"
+    def __init__(self, bench: BenchmarkEnvironment, settings: Settings, paced: bool = False) -> None:
+        file = bench.folder / "settings.toml"
         save_settings(file, settings)
         ours, theirs = socket.socketpair()
         ours.settimeout(REPLY_SECONDS)
-        words = [sys.executable, "-m", "tests.benchmarks.inside", str(theirs.fileno()), str(file)]
+        command = [sys.executable, "-m", "tests.benchmarks.inside", str(theirs.fileno()), str(file)]
         with theirs:
             self.terminal = Terminal(
-                [*words, *(["paced"] if paced else [])], workshop.environment, (theirs.fileno(),)
+                [*command, *(["paced"] if paced else [])], bench.environment, (theirs.fileno(),)
             )
-        self._line = ours.makefile("rw", encoding="utf-8")
+        self._channel = ours.makefile("rw", encoding="utf-8")
         self.turns = 0
-        """How many prompts were sent."""
+        """Number of prompts sent."""
 
     def call(self, name: str, **arguments: object) -> Any:
-        """Ask something of the app.
+        """Send a request to the app and return the reply.
 
         Raises:
-            BenchmarkError: it fails, or the app is gone.
+            BenchmarkError: the request fails, or the app has ended.
         """
         try:
-            self._line.write(json.dumps({"name": name, **arguments}) + "\n")
-            self._line.flush()
-            line = self._line.readline()
+            self._channel.write(json.dumps({"name": name, **arguments}) + "\n")
+            self._channel.flush()
+            line = self._channel.readline()
         except OSError as error:
             line, reason = "", str(error)
         else:
-            reason = "the app is gone"
+            reason = "the app has ended"
         if not line:
             raise BenchmarkError(f"{name}: {reason}. The terminal: {self.terminal.text[-3000:]}")
         reply = json.loads(line)
@@ -66,33 +66,33 @@ class MeasuredApp:
         self.terminal.press(ENTER)
 
     def answers(self) -> list[Reply]:
-        """Wait for the answers to what was sent: left, then right."""
+        """Wait until all prompts are answered; return the metrics of the last answers, left then right."""
         replies: list[Reply] = self.call("answered", turns=self.turns)
         return replies
 
     def ask(self, text: str) -> list[Reply]:
-        """Send a prompt and wait."""
+        """Send a prompt and wait for the answers."""
         self.send(text)
         return self.answers()
 
     def clear(self) -> None:
-        """Forget the conversation."""
+        """Clear the conversation."""
         self.terminal.press(CLEAR)
         self.call("cleared")
         self.turns = 0
 
     def close(self) -> list[str]:
-        """Quit; returns what is still running of the app and its engines."""
-        pids = [self.terminal.process.pid, *self.call("look")["engines"]]
-        family = [process for pid in pids for process in _family(pid)]
+        """Quit the app; return its processes and engines that are still running after 2 s."""
+        pids = [self.terminal.process.pid, *self.call("state")["engines"]]
+        processes = [process for pid in pids for process in _process_tree(pid)]
         self.terminal.end()
-        _, alive = psutil.wait_procs(family, timeout=2)
+        _, alive = psutil.wait_procs(processes, timeout=2)
         return [str(process) for process in alive]
 
 
 @contextlib.contextmanager
 def running(
-    workshop: Workshop,
+    bench: BenchmarkEnvironment,
     checkpoint: Path,
     left: str,
     right: str,
@@ -100,7 +100,11 @@ def running(
     paced: bool = False,
     context: int = 2048,
 ) -> Iterator[MeasuredApp]:
-    """The app with both engines ready and every panel on; closed at the end, and nothing may be left."""
+    """Start the app with both engines ready and every panel on; quit it at the end.
+
+    Raises:
+        BenchmarkError: a process is still running after the app has quit.
+    """
     settings = Settings(
         timing=mode,
         panels=True,
@@ -110,7 +114,7 @@ def running(
         left=_choice(left),
         right=_choice(right),
     )
-    app = MeasuredApp(workshop, settings, paced)
+    app = MeasuredApp(bench, settings, paced)
     try:
         app.call("ready")
         yield app
@@ -126,7 +130,7 @@ def _choice(engine: str) -> EngineChoice:
     return EngineChoice(backend, precision)
 
 
-def _family(pid: int) -> list[psutil.Process]:
+def _process_tree(pid: int) -> list[psutil.Process]:
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
         return [process, *process.children(recursive=True)]

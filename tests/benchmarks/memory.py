@@ -1,31 +1,31 @@
-"""Memory of the app's own process, and what is left when it has gone."""
+"""Memory of the app's process, and processes left after it has quit."""
 
 from __future__ import annotations
 
+from tests.benchmarks.environment import BenchmarkEnvironment
 from tests.benchmarks.measured_app import running
 from tests.benchmarks.table import Budget, Result, number
-from tests.benchmarks.workshop import Workshop
 
 METHOD = """\
-Resident memory (RSS) of the process that draws, engines not included: with both engines ready, and after a
-chat of {history} turns of {tokens} tokens on each side with every panel on. Then Ctrl+Q: no process may be
-left of the app, its engines or their children, or this benchmark fails."""
+Resident memory (RSS) of the app process without engines: with both engines ready, and after a chat of
+{history} turns of {tokens} tokens on each side with every panel on. Then Ctrl+Q: the benchmark fails if a
+process of the app or its engines is still running."""
 LIMIT_MB = 120.0
 ANSWER_TOKENS = 64
-"""Ten turns of it must fit into the demo's context."""
+"""Ten turns must fit into the demo's context window."""
 
 
-def run(workshop: Workshop) -> Result:
-    """Start, chat, look."""
-    history, name = workshop.numbers.history, workshop.smallest[0]
-    tokens = min(ANSWER_TOKENS, 10 * workshop.numbers.new_tokens)
+def run(bench: BenchmarkEnvironment) -> Result:
+    """Start the app, chat, and measure its memory."""
+    history, name = bench.sizes.history, bench.smallest[0]
+    tokens = min(ANSWER_TOKENS, 10 * bench.sizes.new_tokens)
     result = Result("memory", METHOD.format(history=history, tokens=tokens), ("", "MB"))
-    with running(workshop, workshop.checkpoints[name], "openvino:int8", workshop.numbers.reference) as app:
+    with running(bench, bench.checkpoints[name], "openvino:int8", bench.sizes.reference) as app:
         app.call("set", mode="in turn", max_tokens=tokens)
-        seen = {"both engines ready": app.call("look")["resident"] / 1e6}
+        seen = {"both engines ready": app.call("state")["resident"] / 1e6}
         for _ in range(history):
-            app.ask(workshop.random_words(8))
-        seen[f"after {history} turns"] = app.call("look")["resident"] / 1e6
+            app.ask(bench.random_words(8))
+        seen[f"after {history} turns"] = app.call("state")["resident"] / 1e6
     for what, megabytes in seen.items():
         result.rows.append((what, number(megabytes)))
         result.budgets.append(Budget(f"memory, {what}", megabytes, LIMIT_MB, " MB"))

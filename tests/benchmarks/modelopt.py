@@ -1,6 +1,7 @@
-"""`python -m tests.benchmarks.modelopt [PRECISION ...] [--quick] [--json FILE]`: the ModelOpt stage.
+"""Measure ModelOpt quantisation: `python -m tests.benchmarks.modelopt [PRECISION ...] [--quick]`.
 
-Not one of `tests.benchmarks`: it is for a GPU, and needs torch, transformers and nvidia-modelopt only.
+`python -m tests.benchmarks` does not run it: it is meant for a GPU, and needs only torch, transformers and
+nvidia-modelopt.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ from tests.benchmarks.table import Result, number
 
 METHOD = """\
 The demo checkpoint, quantised on {device} with {calibrating} of the project's calibration texts.
-Teacher-forced on {scored} other texts ({tokens} tokens at most of each): mean KL divergence from the
-checkpoint in bf16, in nats, and how often both have the same first token. "Weights": a plain bf16 model
-with the weights of the exported files, dequantised. "All": ModelOpt's own fake-quantised model, activations
-included. One process for each precision; memory is its peak, of the GPU where there is one, else resident."""
+Teacher-forced on {scored} other texts (at most {tokens} tokens each): mean KL divergence from the checkpoint
+in bf16, in nats, and the share of positions with the same top token. "Weights": a plain bf16 model with the
+dequantised weights of the exported files. "All": ModelOpt's fake-quantised model, activations included. One
+process per precision; memory is its peak on the GPU if there is one, else resident."""
 DEQUANTISE = Path(__file__).parents[1] / "doubles/tensorrt_llm/both/tensorrt_llm/_dequantise.py"
-"""By its path: the package around it stands in for a library, and cannot be imported as it lies here."""
+"""Loaded by path: its package is a double of a library and cannot be imported from here."""
 TOKENS = 256
-"""Of one scored text."""
+"""Maximum tokens of a scored text."""
 COLUMNS = (
     "precision",
     "read s",
@@ -51,8 +52,8 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is measured."""
+class MeasurementPlan:
+    """Device and texts of the measurement."""
 
     device: str
     calibrating: list[str]
@@ -60,8 +61,8 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What one precision showed."""
+class PrecisionResult:
+    """Figures of one precision."""
 
     read_seconds: float
     quantise_seconds: float
@@ -74,7 +75,7 @@ class Found:
     peak_bytes: int
 
     def row(self, precision: str) -> tuple[str, ...]:
-        """Its line of the table."""
+        """Return the row of the table."""
         seconds = (self.read_seconds, self.quantise_seconds, self.export_seconds)
         return (
             precision,
@@ -89,7 +90,7 @@ class Found:
 
 
 def main() -> None:
-    """Measure the precisions that were named, or all that this device can calibrate."""
+    """Measure the named precisions, or all; precisions that fail are noted."""
     import torch
 
     arguments = _arguments()
@@ -101,13 +102,13 @@ def main() -> None:
     result = Result("modelopt", method, COLUMNS)
     for precision in arguments.precisions or CONFIGURATIONS:
         try:
-            found = _apart(precision, plan)
+            found = _measure_in_process(precision, plan)
         except Exception as error:
-            # One format that fails says so and leaves the others to be measured.
+            # Continue with the other precisions.
             result.notes.append(f"{precision}: not measured: {error}")
             continue
         result.rows.append(found.row(precision))
-        print(*found.row(precision), flush=True)  # should the next one not end, this one is told
+        print(*found.row(precision), flush=True)  # kept if a later precision hangs
         result.figures[precision] = asdict(found)
     host = machine()
     host.versions["nvidia-modelopt"] = version("nvidia-modelopt")
@@ -122,36 +123,40 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.modelopt", description=__doc__)
     names = ", ".join(CONFIGURATIONS)
     parser.add_argument("precisions", nargs="*", metavar="PRECISION", help=f"of {names}; all if none")
-    parser.add_argument("--quick", action="store_true", help="few texts: a look, not a measurement")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured there as well")
+    parser.add_argument("--quick", action="store_true", help="few texts; not for reporting")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to FILE")
     return parser.parse_args()
 
 
-def _plan(device: str, *, quick: bool) -> Plan:
-    """Every fourth text is scored, and calibrates nothing."""
+def _plan(device: str, *, quick: bool) -> MeasurementPlan:
+    """Split the texts: every fourth is scored, the others calibrate."""
     texts = calibration_texts("")
     scored = texts[::4]
     calibrating = [text for index, text in enumerate(texts) if index % 4]
-    return Plan(device, calibrating[:4], scored[:2]) if quick else Plan(device, calibrating, scored)
+    return (
+        MeasurementPlan(device, calibrating[:4], scored[:2])
+        if quick
+        else MeasurementPlan(device, calibrating, scored)
+    )
 
 
-def _apart(precision: str, plan: Plan) -> Found:
-    """In a process of its own, so that peak memory is of this precision."""
+def _measure_in_process(precision: str, plan: MeasurementPlan) -> PrecisionResult:
+    """Measure in a new process, so that the peak memory is that of this precision."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(_told, precision, plan).result()
+        return pool.submit(_measure_or_raise_text, precision, plan).result()
 
 
-def _told(precision: str, plan: Plan) -> Found:
-    """Measure; what fails is told as text, for not every exception travels between processes."""
+def _measure_or_raise_text(precision: str, plan: MeasurementPlan) -> PrecisionResult:
+    """Measure; convert exceptions to text, because not every exception can be pickled."""
     try:
         return measure(precision, plan)
     except Exception as error:
         raise RuntimeError(f"{type(error).__name__}: {error}") from None
 
 
-def measure(precision: str, plan: Plan) -> Found:
-    """Quantise, export, and hold both against bf16."""
+def measure(precision: str, plan: MeasurementPlan) -> PrecisionResult:
+    """Quantise and export the demo checkpoint, and compare both results with bf16."""
     import torch
 
     if precision in NEEDS_GPU and plan.device == "cpu":
@@ -177,11 +182,21 @@ def measure(precision: str, plan: Plan) -> Found:
         peak = _peak(plan.device)
         size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
         weights = _compared(reference, _scores(_of_exported(folder, plan.device), batches))
-    return Found(reading - started, after - before, exported - exporting, size, *weights, *everything, peak)
+    return PrecisionResult(
+        read_seconds=reading - started,
+        quantise_seconds=after - before,
+        export_seconds=exported - exporting,
+        weight_bytes=size,
+        kl_weights=weights[0],
+        same_top_weights=weights[1],
+        kl_all=everything[0],
+        same_top_all=everything[1],
+        peak_bytes=peak,
+    )
 
 
 def _of_exported(folder: Path, device: str) -> Any:
-    """A plain model with the weights that the exported files stand for."""
+    """Return a plain bf16 model with the dequantised weights of the exported files."""
     import torch
 
     model, _ = read(CHECKPOINT, "cpu")
@@ -193,7 +208,7 @@ def _of_exported(folder: Path, device: str) -> Any:
 
 
 def plain_weights(folder: Path) -> dict[str, Any]:
-    """Every weight of an export as floats, with the names of the model's own."""
+    """Return every weight of an export as floats, by the names of the model."""
     found = importlib.util.spec_from_file_location("dequantise", DEQUANTISE)
     assert found is not None
     assert found.loader is not None
@@ -211,7 +226,7 @@ def _scores(model: Any, batches: list[Any]) -> list[Any]:
 
 
 def _compared(reference: list[Any], candidate: list[Any]) -> tuple[float, float]:
-    """Mean KL divergence from the reference, and the share of positions with the same first token."""
+    """Return the mean KL divergence from the reference and the share of positions with the same top token."""
     import torch
 
     base, other = torch.cat(reference), torch.cat(candidate)

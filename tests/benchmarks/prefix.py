@@ -1,30 +1,30 @@
-"""Whether the tenth prompt of a conversation is answered as soon as the first."""
+"""TTFT of the tenth turn of a conversation compared with the first (prefix caching)."""
 
 from __future__ import annotations
 
 import asyncio
 import statistics
 
+from tests.benchmarks.environment import BenchmarkEnvironment
 from tests.benchmarks.quiet import QuietRounds
 from tests.benchmarks.sides import Answer, generate, opened
 from tests.benchmarks.table import Budget, Result, number, spread
-from tests.benchmarks.workshop import Workshop
 
 METHOD = """\
-Conversations of ten turns in the worker, as token ids: each prompt is all that was said before and {new}
-new random tokens, each answer {answer} tokens. The ratio is TTFT of the last turn over the first of the
-same conversation; median of {conversations} conversations after one of warm-up, each with new tokens."""
+Conversations of ten turns in the worker, as token ids: each prompt is the conversation so far and {new} new
+random tokens, each answer has {answer} tokens. The ratio is the TTFT of the last turn / the first of the same
+conversation; median of {conversations} conversations after one warm-up, each with new tokens."""
 LIMIT = 1.5
 TURNS = 10
 ANSWER_TOKENS = 32
 ENGINES = ("openvino:int8", "openvino:fp32")
 
 
-def run(workshop: Workshop) -> Result:
-    """Measure on the demo and on the shape of the budgets."""
-    numbers = workshop.numbers
-    new = numbers.prompt_tokens // 2
-    method = METHOD.format(new=new, answer=ANSWER_TOKENS, conversations=numbers.conversations)
+def run(bench: BenchmarkEnvironment) -> Result:
+    """Measure with the demo checkpoint and the shape that the budgets are for."""
+    sizes = bench.sizes
+    new = sizes.prompt_tokens // 2
+    method = METHOD.format(new=new, answer=ANSWER_TOKENS, conversations=sizes.conversations)
     columns = (
         "checkpoint, engine",
         "turn 1 TTFT ms",
@@ -33,25 +33,27 @@ def run(workshop: Workshop) -> Result:
         f"turn {TURNS} / turn 1 [range]",
     )
     result = Result("prefix", method, columns)
-    for name in workshop.checkpoints:
+    for name in bench.checkpoints:
         for engine in ENGINES:
-            if engine.partition(":")[2] in numbers.precisions:
-                conversations = asyncio.run(_conversations(workshop, name, engine, new))
+            if engine.partition(":")[2] in sizes.precisions:
+                conversations = asyncio.run(_conversations(bench, name, engine, new))
                 _report(result, f"{name} {engine}", conversations.best, new)
                 result.notes.append(f"{name} {engine}: {conversations.summary()}")
     return result
 
 
-async def _conversations(workshop: Workshop, name: str, engine: str, new: int) -> QuietRounds[list[Answer]]:
-    conversations = QuietRounds[list[Answer]](workshop.numbers, workshop.numbers.conversations)
-    async with opened(workshop, engine, name) as loaded:
+async def _conversations(
+    bench: BenchmarkEnvironment, name: str, engine: str, new: int
+) -> QuietRounds[list[Answer]]:
+    conversations = QuietRounds[list[Answer]](bench.sizes, bench.sizes.conversations)
+    async with opened(bench, engine, name) as loaded:
         for _ in conversations:
-            said: tuple[int, ...] = ()
+            tokens: tuple[int, ...] = ()
             answers = []
             for _ in range(TURNS):
-                said += workshop.random_ids(workshop.checkpoints[name], new)
-                answers.append(await generate(loaded, said, ANSWER_TOKENS))
-                said += answers[-1].token_ids
+                tokens += bench.random_ids(bench.checkpoints[name], new)
+                answers.append(await generate(loaded, tokens, ANSWER_TOKENS))
+                tokens += answers[-1].token_ids
             conversations.keep(answers)
     return conversations
 

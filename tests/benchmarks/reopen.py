@@ -1,4 +1,4 @@
-"""Opening an engine that is built already: the app's path against the library alone."""
+"""Time to open a built engine: the app compared with the library alone."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pathlib import Path
 
 from app.engine_lifecycle import EngineLifecycle
 from app.state.side.side import Side
+from tests.benchmarks.environment import PROJECT, BenchmarkEnvironment, BenchmarkError
 from tests.benchmarks.in_app import engine_directory
 from tests.benchmarks.quiet import QuietRounds
 from tests.benchmarks.sides import generate, open_engine
 from tests.benchmarks.table import Budget, Result, spread
-from tests.benchmarks.workshop import PROJECT, BenchmarkError, Workshop
 
 METHOD = """\
-The app's path: look into the store, start the worker, load tokenizer and engine, warm up, until the side is
-ready. The library alone: a script that imports openvino_genai, opens a ContinuousBatchingPipeline on the
-same files with the same properties and generates {warm} tokens, its own start included. In turn, {rounds}
-rounds, after one round of warm-up; files of the engine are compared before and after, so that a rebuild is
-noticed."""
+The app: find the engine in the store, start the worker, load tokenizer and engine, warm up, until the side is
+ready. The library alone: a script that imports openvino_genai, opens a ContinuousBatchingPipeline on the same
+files with the same properties and generates {warm} tokens, including the start of the script. Alternately,
+{rounds} rounds after one warm-up round; the engine's files are compared before and after to detect a
+rebuild."""
 LIMIT_SECONDS = 0.5
 ENGINE = "openvino:int8"
 WARM_UP_TOKENS = 4
@@ -44,19 +44,19 @@ os._exit(0)
 """
 
 
-def run(workshop: Workshop) -> Result:
-    """Measure on the demo and on the shape of the budgets."""
-    rounds = workshop.numbers.rounds
+def run(bench: BenchmarkEnvironment) -> Result:
+    """Measure with the demo checkpoint and the shape that the budgets are for."""
+    rounds = bench.sizes.rounds
     columns = ("checkpoint, engine", "app s [range]", "library alone s [range]", "difference s [range]")
     result = Result("reopen", METHOD.format(rounds=rounds, warm=WARM_UP_TOKENS), columns)
-    for name in workshop.checkpoints:
-        directory = Path(engine_directory(workshop, ENGINE, name))
+    for name in bench.checkpoints:
+        directory = Path(engine_directory(bench, ENGINE, name))
         before = _files(directory)
-        measured = asyncio.run(_rounds(workshop, name, directory))
+        measured = asyncio.run(_rounds(bench, name, directory))
         by_app, alone = [app for app, _ in measured.best], [bare for _, bare in measured.best]
         result.notes.append(f"{name}: {measured.summary()}")
         if _files(directory) != before:
-            raise BenchmarkError(f"{name}: the engine's files changed: it was built again.")
+            raise BenchmarkError(f"{name}: the engine's files changed, so it was rebuilt.")
         more = [a - b for a, b in zip(by_app, alone, strict=True)]
         seconds = (spread(values, "{:.2f}".format) for values in (by_app, alone, more))
         result.rows.append((f"{name} {ENGINE}", *seconds))
@@ -67,22 +67,24 @@ def run(workshop: Workshop) -> Result:
     return result
 
 
-async def _rounds(workshop: Workshop, name: str, directory: Path) -> QuietRounds[tuple[float, float]]:
-    rounds = QuietRounds[tuple[float, float]](workshop.numbers)
+async def _rounds(
+    bench: BenchmarkEnvironment, name: str, directory: Path
+) -> QuietRounds[tuple[float, float]]:
+    rounds = QuietRounds[tuple[float, float]](bench.sizes)
     for _ in rounds:
         app_seconds, library_seconds = (
-            await _app(workshop, name),
+            await _app(bench, name),
             await asyncio.to_thread(_library, directory),
         )
         rounds.keep((app_seconds, library_seconds))
     return rounds
 
 
-async def _app(workshop: Workshop, name: str) -> float:
-    engine = EngineLifecycle(Side("reopen"), workshop.store, workshop.logs)
+async def _app(bench: BenchmarkEnvironment, name: str) -> float:
+    engine = EngineLifecycle(Side("reopen"), bench.store, bench.logs)
     started = time.monotonic()
     try:
-        prepared = await open_engine(engine, workshop, ENGINE, name)
+        prepared = await open_engine(engine, bench, ENGINE, name)
         seconds = time.monotonic() - started
         if not prepared.reused:
             raise BenchmarkError(f"{name}: the engine was not reused.")
@@ -105,5 +107,5 @@ def _library(directory: Path) -> float:
 
 
 def _files(directory: Path) -> dict[str, tuple[int, int]]:
-    """Inode and time of the last change: a rebuild makes new files."""
+    """Return inode and modification time of each file: a rebuild creates new files."""
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in directory.iterdir()}

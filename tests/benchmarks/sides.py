@@ -1,4 +1,4 @@
-"""Engines in their workers, opened as the app opens them, without a screen."""
+"""Open engines in workers as the app does, without a screen."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from engines.build.prepare import PreparedEngine
 from engines.measure.timing import Timing, timing
 from engines.worker import protocol
 from engines.worker.process import EngineProcess
-from tests.benchmarks.workshop import BenchmarkError, Workshop
+from tests.benchmarks.environment import BenchmarkEnvironment, BenchmarkError
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer and its figures."""
+    """One answer with its metrics."""
 
     token_ids: tuple[int, ...]
     timing: Timing
@@ -25,7 +25,7 @@ class Answer:
 
     @property
     def ttft(self) -> float:
-        """Seconds; an answer always has a first token here."""
+        """TTFT in seconds."""
         assert self.timing.ttft is not None
         return self.timing.ttft
 
@@ -37,22 +37,29 @@ class Answer:
 
 
 @contextlib.asynccontextmanager
-async def opened(workshop: Workshop, engine: str, checkpoint_name: str) -> AsyncIterator[EngineLifecycle]:
-    """Yield a loaded engine; close it at the end."""
-    name = f"{checkpoint_name}-{engine.replace(':', '-')}"
-    opened = EngineLifecycle(Side(name), workshop.store, workshop.logs)
+async def opened(
+    bench: BenchmarkEnvironment, engine: str, checkpoint_name: str
+) -> AsyncIterator[EngineLifecycle]:
+    """Open an engine; close it at the end."""
+    lifecycle = EngineLifecycle(
+        Side(f"{checkpoint_name}-{engine.replace(':', '-')}"), bench.store, bench.logs
+    )
     try:
-        await open_engine(opened, workshop, engine, checkpoint_name)
-        yield opened
+        await open_engine(lifecycle, bench, engine, checkpoint_name)
+        yield lifecycle
     finally:
-        await opened.close()
+        await lifecycle.close()
 
 
 async def open_engine(
-    lifecycle: EngineLifecycle, workshop: Workshop, engine: str, checkpoint_name: str
+    lifecycle: EngineLifecycle, bench: BenchmarkEnvironment, engine: str, checkpoint_name: str
 ) -> PreparedEngine:
-    """Prepare and load, as the app does; return what was prepared."""
-    await lifecycle.open(workshop.spec(engine, workshop.checkpoints[checkpoint_name]))
+    """Prepare and load an engine as the app does; return the prepared engine.
+
+    Raises:
+        BenchmarkError: preparing or loading fails.
+    """
+    await lifecycle.open(bench.spec(engine, bench.checkpoints[checkpoint_name]))
     if error := lifecycle.side.error:
         raise BenchmarkError(f"{engine} on {checkpoint_name}: {error.message} {error.hint} {error.detail}")
     build = lifecycle.side.build
@@ -62,7 +69,11 @@ async def open_engine(
 
 
 async def generate(engine: EngineLifecycle, token_ids: Sequence[int], new_tokens: int) -> Answer:
-    """Continue token ids by exactly so many tokens."""
+    """Generate exactly `new_tokens` tokens after `token_ids`.
+
+    Raises:
+        BenchmarkError: the engine fails or stops early.
+    """
     side, process = engine.side, engine.process
     assert isinstance(process, EngineProcess)
     sampling = protocol.Sampling(max_tokens=new_tokens, ignore_eos=True)

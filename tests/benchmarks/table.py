@@ -1,4 +1,4 @@
-"""Results: a table for people, data for machines, and the budgets beside what was measured."""
+"""Results of benchmarks: a Markdown table, JSON data, and budgets."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Budget:
-    """A figure and its limit. Told, never asserted: machines differ and so does their load."""
+    """A figure and its limit. Reported, not asserted, because machines and their load differ."""
 
     what: str
     measured: float
     limit: float
     unit: str = ""
     at_least: bool = False
-    """The limit is a minimum."""
+    """Whether the limit is a minimum."""
 
     @property
     def met(self) -> bool:
-        """Whether the figure keeps the limit."""
+        """Whether the figure is within the limit."""
         return self.measured >= self.limit if self.at_least else self.measured <= self.limit
 
     def line(self) -> str:
-        """`met      stop OpenVINO int8: 108 ms (budget ≤ 200 ms)`."""
+        """Return a line such as `met      stop OpenVINO int8: 108 ms (budget ≤ 200 ms)`."""
         sign = "≥" if self.at_least else "≤"
         return (
             f"{'met' if self.met else 'MISSED':<8} {self.what}: "
@@ -34,7 +34,7 @@ class Budget:
 
 @dataclass
 class Result:
-    """What one benchmark found."""
+    """The result of one benchmark."""
 
     name: str
     method: str
@@ -42,12 +42,12 @@ class Result:
     rows: list[tuple[str, ...]] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
     figures: dict[str, object] = field(default_factory=dict)
-    """Everything measured, for whoever wants to compute something else of it."""
+    """All measured values, for the JSON file."""
     notes: list[str] = field(default_factory=list)
-    """How quiet the machine was."""
+    """How many rounds were kept and how quiet the machine was."""
 
     def lines(self) -> list[str]:
-        """For people."""
+        """Return the result as Markdown."""
         return [
             f"## {self.name}",
             "",
@@ -61,7 +61,7 @@ class Result:
         ]
 
     def to_json(self) -> dict[str, object]:
-        """For machines."""
+        """Return the result for the JSON file."""
         budgets = [
             {"what": b.what, "measured": b.measured, "limit": b.limit, "unit": b.unit.strip(), "met": b.met}
             for b in self.budgets
@@ -76,7 +76,7 @@ class Result:
 
 
 def _table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """A Markdown table, aligned, the first column to the left."""
+    """Return an aligned Markdown table; the first column is left-aligned."""
     cells = [columns, *rows]
     widths = [max(len(row[index]) for row in cells) for index in range(len(columns))]
     ruler = tuple("-" * width for width in widths)
@@ -90,17 +90,17 @@ def _row(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits that say something: `0.0712`, `3.91`, `141`."""
+    """Return `value` with three significant digits: `0.0712`, `3.91`, `141`."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
 
 
 def spread(values: Sequence[float], show: Callable[[float], str] = number) -> str:
-    """`3.93 [3.47–3.99]`: the median, and the range."""
+    """Return the median and the range: `3.93 [3.47–3.99]`."""
     return f"{show(statistics.median(values))} [{show(min(values))}–{show(max(values))}]"
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
-    """One ratio a round: what disturbs a round disturbs both of its figures."""
+    """Return the ratio of each round: a disturbance affects both figures of a round."""
     return [a / b for a, b in zip(above, below, strict=True)]

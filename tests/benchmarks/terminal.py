@@ -1,4 +1,4 @@
-"""A program on a terminal of its own, whose output somebody reads as a terminal would."""
+"""Run a process on a pseudo-terminal and read its output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from tests.benchmarks.workshop import PROJECT, BenchmarkError
+from tests.benchmarks.environment import PROJECT, BenchmarkError
 
 COLUMNS, ROWS = 160, 48
 CONTROL = re.compile(rb"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[PX^_].*?\x1b\\|[@-Z\\-_])")
@@ -23,12 +23,12 @@ EXIT_SECONDS = 20.0
 
 
 def _take_terminal() -> None:
-    """Make it the new session's own: if we die, the program is told so and does not go on for ever."""
+    """Make it the controlling terminal: the process then gets SIGHUP if the benchmark dies."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 class Terminal:
-    """A pseudo-terminal of COLUMNS by ROWS, with a program on it and a thread that drains it."""
+    """A pseudo-terminal of COLUMNS × ROWS with a process on it and a thread that reads its output."""
 
     def __init__(
         self, command: Sequence[str], environment: dict[str, str], descriptors: tuple[int, ...] = ()
@@ -53,22 +53,22 @@ class Terminal:
         threading.Thread(target=self._drain, daemon=True, name="terminal").start()
 
     def press(self, keys: str) -> int:
-        """Write keys as a keyboard would; returns the monotonic time just before, in nanoseconds."""
+        """Write keys; return the monotonic time just before, in nanoseconds."""
         now = time.monotonic_ns()
         os.write(self._master, keys.encode())
         return now
 
     @property
     def text(self) -> str:
-        """The last of what was written, without control sequences."""
+        """The last output, without control sequences."""
         with self._came:
             return CONTROL.sub(b"", bytes(self._kept)).decode(errors="replace")
 
     def wait_for(self, texts: Sequence[str], seconds: float = 30.0) -> int:
-        """Wait until all texts have been written; returns the time of the last, in nanoseconds.
+        """Wait until all texts have been printed; return the time of the last, in nanoseconds.
 
         Raises:
-            BenchmarkError: they did not come in time.
+            BenchmarkError: a text is missing after `seconds`.
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -79,17 +79,15 @@ class Terminal:
             if not missing:
                 return now
             if time.monotonic() > deadline:
-                raise BenchmarkError(
-                    f"{missing} did not appear. The terminal's last words: {written[-2000:]}"
-                )
+                raise BenchmarkError(f"{missing} did not appear. Last output: {written[-2000:]}")
             with self._came:
                 self._came.wait_for(lambda seen=seen: len(self._kept) != seen, timeout=0.1)  # type: ignore[misc]
 
     def end(self, keys: str = "\x11") -> None:
-        """Press Ctrl+Q and wait; a program that does not leave is killed.
+        """Press Ctrl+Q and wait for the process to end.
 
         Raises:
-            BenchmarkError: it had to be killed.
+            BenchmarkError: it did not end within EXIT_SECONDS and was killed.
         """
         try:
             with contextlib.suppress(OSError):
@@ -98,9 +96,7 @@ class Terminal:
         except subprocess.TimeoutExpired as error:
             self.process.kill()
             self.process.wait()
-            raise BenchmarkError(
-                f"It did not leave. The terminal's last words: {self.text[-2000:]}"
-            ) from error
+            raise BenchmarkError(f"The process did not end. Last output: {self.text[-2000:]}") from error
         finally:
             os.close(self._master)
 
@@ -108,7 +104,7 @@ class Terminal:
         while True:
             try:
                 data = os.read(self._master, 65_536)
-            except OSError:  # the program is gone
+            except OSError:  # the process has ended
                 return
             with self._came:
                 self._kept += data

@@ -1,4 +1,4 @@
-"""Checkpoints that several tests read; nobody writes to them."""
+"""Checkpoints shared by several tests; read-only."""
 
 from __future__ import annotations
 

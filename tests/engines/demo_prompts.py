@@ -1,4 +1,4 @@
-"""What the demo checkpoint is asked where its answers are compared."""
+"""Prompts for comparing answers of the demo checkpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An environment of its own with the double of TensorRT-LLM in it: made in a second, with our libraries."""
+"""Create a virtual environment with the TensorRT-LLM double, in about a second, sharing our libraries."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ DOUBLE, NVML = DOUBLES / "tensorrt_llm", DOUBLES / "nvml.py"
 
 
 def make_environment(folder: Path, generation: str) -> Path:
-    """Create it; returns its interpreter.
+    """Create the environment in `folder` and return its interpreter.
 
     Args:
-        generation: `1_2`, with the engine class, or `main`, without.
+        generation: `1_2`, with the engine class, or `main`, without it.
     """
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     packages = _packages(folder / "bin" / "python")
@@ -31,7 +31,7 @@ def make_environment(folder: Path, generation: str) -> Path:
 
 
 def set_version(python: Path, version: str) -> None:
-    """Let the environment say that it holds this version of TensorRT-LLM."""
+    """Make the environment report this version of TensorRT-LLM."""
     packages = _packages(python)
     for earlier in packages.glob("tensorrt_llm-*.dist-info"):
         shutil.rmtree(earlier)
@@ -41,10 +41,10 @@ def set_version(python: Path, version: str) -> None:
 
 
 def set_gpu(python: Path, name: str, capability: tuple[int, int]) -> None:
-    """Let the environment's workers find this GPU."""
-    made_up = f"_made_up = Nvml(gpus=(Gpu({name!r}, compute_capability={capability}),))"
+    """Make the environment's workers find this GPU."""
+    library = f"_library = Nvml(gpus=(Gpu({name!r}, compute_capability={capability}),))"
     module = (
-        f"{NVML.read_text()}\n{made_up}\n\n\ndef __getattr__(name):\n    return getattr(_made_up, name)\n"
+        f"{NVML.read_text()}\n{library}\n\n\ndef __getattr__(name):\n    return getattr(_library, name)\n"
     )
     (_packages(python) / "pynvml.py").write_text(module)
 

@@ -1,4 +1,4 @@
-"""The engines on the checkpoint that ships: same answers at fp32, and KV blocks that are reused."""
+"""Engines on the demo checkpoint: identical answers at fp32, and reuse of KV blocks."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def answers(
     return found
 
 
-async def test_fp32_answers_equal_pytorchs_token_for_token(tmp_path: Path) -> None:
+async def test_fp32_answers_are_identical_to_pytorch(tmp_path: Path) -> None:
     """Greedy, 20 prompts, 64 tokens each."""
     sampling = Sampling(max_tokens=64, ignore_eos=True)
     async with (
@@ -70,7 +70,7 @@ async def test_fp32_answers_equal_pytorchs_token_for_token(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("precision", ["int8", "int4"])
 async def test_a_quantised_engine_answers_and_reuses_blocks(tmp_path: Path, precision: str) -> None:
-    """The second turn of a conversation finds the first one's blocks in the cache."""
+    """The second turn of a conversation has cache hits on the blocks of the first."""
     async with opened(tmp_path, "openvino", precision) as engine:
         side = engine.side
         for prompt in ("Tell me a story about a fox.", "What is a KV cache?"):

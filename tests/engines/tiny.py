@@ -1,4 +1,4 @@
-"""Tiny random checkpoints, made on the spot: every family, a tokenizer and a chat template beside it."""
+"""Create tiny random checkpoints of every family, with a tokenizer and a chat template."""
 
 from __future__ import annotations
 
@@ -35,6 +35,22 @@ LLAMA3_SCALING = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 256,
 }
+TOKENIZER_TEXT = (
+    "Tiny random checkpoints, made on the spot: every family, a tokenizer and a chat template beside it.",
+    """Save a random checkpoint of `family` with its tokenizer and chat template; returns `folder`.
+
+    The weights are wider than transformers' own 0.02, so that greedy tokens are no near-ties; biases and
+    norms are random too, or a graph that forgets one would pass.
+
+    Args:
+        folder: made if it is missing.
+        family: a name of `FAMILIES`, or `llama-biased`.
+        dtype: type of the saved weights.
+        max_shard_size: as in `save_pretrained`; a small one makes a sharded checkpoint.
+        overrides: fields of the configuration, such as `num_hidden_layers`.
+    """,
+)
+"""The text that the tokenizer is trained on: changing it changes the token ids of every test."""
 _SHAPE: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 128,
@@ -65,7 +81,7 @@ _FAMILIES: dict[str, tuple[type[PretrainedConfig], dict[str, Any]]] = {
     "mistral": (MistralConfig, _SHAPE | {"sliding_window": None, "head_dim": 64}),
     "qwen2": (Qwen2Config, _SHAPE | {"tie_word_embeddings": True}),
     "qwen3": (Qwen3Config, _SHAPE | {"tie_word_embeddings": True, "head_dim": 64}),
-    # SmolLM's own proportions: a head count that is not a power of two, tied embeddings.
+    # As in SmolLM: a head count that is not a power of two, and tied embeddings.
     "smollm": (
         LlamaConfig,
         _SHAPE
@@ -92,16 +108,16 @@ def make_checkpoint(
     max_shard_size: str = "5GB",
     **overrides: Any,
 ) -> Path:
-    """Save a random checkpoint of `family` with its tokenizer and chat template; returns `folder`.
+    """Save a random checkpoint of `family` with tokenizer and chat template, and return `folder`.
 
-    The weights are wider than transformers' own 0.02, so that greedy tokens are no near-ties; biases and
-    norms are random too, or a graph that forgets one would pass.
+    The weights have a larger deviation than transformers' 0.02, to avoid near-ties between greedy tokens.
+    Biases and norms are random too, so that a graph that omits one fails.
 
     Args:
-        folder: made if it is missing.
+        folder: created if it does not exist.
         family: a name of `FAMILIES`, or `llama-biased`.
         dtype: type of the saved weights.
-        max_shard_size: as in `save_pretrained`; a small one makes a sharded checkpoint.
+        max_shard_size: as in `save_pretrained`; a small value gives a sharded checkpoint.
         overrides: fields of the configuration, such as `num_hidden_layers`.
     """
     kind, shape = _FAMILIES[family]
@@ -130,7 +146,7 @@ def _tokenizer() -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    bpe.train_from_iterator([__doc__ or "", make_checkpoint.__doc__ or "", CHAT_TEMPLATE], trainer)
+    bpe.train_from_iterator([*TOKENIZER_TEXT, CHAT_TEMPLATE], trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe, eos_token="<|end|>", pad_token="<|end|>", chat_template=CHAT_TEMPLATE
     )

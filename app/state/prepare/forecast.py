@@ -14,7 +14,7 @@ from engines.plan.checkpoint.checkpoint import Checkpoint
 from engines.plan.estimate.estimate import Estimate, MemoryPart, estimate, parts
 from engines.plan.estimate.memory_fit import MemoryFit, memory_fit
 from engines.plan.hardware.hardware import Device
-from engines.plan.hardware.split import on_all, on_each
+from engines.plan.hardware.split import across_gpus, per_gpu
 from engines.worker.values import MemoryUsage
 
 
@@ -47,7 +47,7 @@ def estimate_of(spec: EngineSpec, checkpoint: Checkpoint) -> Estimate:
     kind: Literal["cpu", "cuda"] = "cuda" if spec.device.startswith("cuda") else "cpu"
     device = Device(spec.device, kind, "", None, None)
     found = estimate(checkpoint, spec.backend, spec.precision, spec.kv_precision, spec.context, device)
-    return on_all(found, spec.gpus)
+    return across_gpus(found, spec.gpus)
 
 
 def forecast(
@@ -72,7 +72,7 @@ def forecast(
         around.device,
         bandwidth=around.bandwidth,
     )
-    found = on_each(found, choice.gpus)
+    found = per_gpu(found, choice.gpus)
     return Forecast(
         found,
         memory_fit(found, beside),

@@ -29,7 +29,7 @@ class EnginePicker(Vertical):
     HELP = """\
 # Precision
 
-How weights are stored. ● native, ◐ partial (stored at this precision, computed at another), ○ unavailable;
+How weights are stored. ● native, ◐ partial (stored in this format, computed in another), ○ unavailable;
 the lines below give the reason and its source. **F12** shows all backends in one table.
 
 **KV** is the precision of the KV cache; *auto* is the backend's default.

@@ -18,7 +18,7 @@ FITS = {
     "tight": ("◐", "$text-warning"),
     "does not fit": ("✗", "$text-error"),
 }
-"""Glyph and style by `MemoryFit.word`."""
+"""Glyph and style by `MemoryFit.state`."""
 NOT_MEASURED = "bandwidth unknown · press F5 to measure"
 NO_BUILD = "not built on this machine yet"
 NAME_WIDTH, FIGURE_WIDTH = 14, 11
@@ -102,10 +102,10 @@ def full(forecast: Forecast) -> list[Content]:
 def _fit(forecast: Forecast) -> list[Content]:
     """Return whether the engine fits into free memory, and if it does not, why and what to do."""
     fit, estimate = forecast.verdict, forecast.estimate
-    glyph, style = FITS[fit.word]
+    glyph, style = FITS[fit.state]
     free = f" of {bytes_text(estimate.available)} free" if estimate.available is not None else ""
     each = f" on each of {estimate.gpus} GPUs" if estimate.gpus > 1 else ""
-    lines = [Content.assemble((f"{glyph} {fit.word}", style), f": {bytes_text(estimate.peak)}{free}{each}")]
+    lines = [Content.assemble((f"{glyph} {fit.state}", style), f": {bytes_text(estimate.peak)}{free}{each}")]
     if fit.reason:
         lines.append(Content.styled(f"{fit.reason} {fit.remedy}", style))
     return lines

@@ -15,7 +15,7 @@ from engines.plan.precision import PRECISIONS, State, Support
 
 STATES = {
     "native": ("●", "$text-success", "native"),
-    "fallback": ("◐", "$text-warning", "partial"),
+    "partial": ("◐", "$text-warning", "partial"),
     "unavailable": ("○", "dim", "unavailable"),
 }
 

@@ -104,7 +104,7 @@ class TensorRTLLMBackend(Backend):
         llmapi = imported(report)
         lines = StartLines(report)
         lines.begin()
-        self.context_tokens = context_of(spec, read_checkpoint(checkpoint).max_positions)
+        self.context_tokens = context_of(spec, read_checkpoint(checkpoint).shape.max_positions)
         wanted = arguments.shared_arguments(spec, model, checkpoint, self.context_tokens)
         if model.name == ENGINE:
             engine.check_version(model)

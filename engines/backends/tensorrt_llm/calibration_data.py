@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from engines.plan.calibration import CHARACTERS, read_calibration
+from engines.plan.calibration import CHUNK_CHARACTERS, read_calibration
 
 CORPUS = Path(__file__).parents[2] / "demo" / "corpus" / "data"
 TEXTS = 128
@@ -40,7 +40,7 @@ def write_data_set(texts: list[str], folder: Path) -> Path:
 
 def _pieces(texts: Iterable[str]) -> list[str]:
     """Spread over all that there is, not its beginning."""
-    cut = (text[at : at + CHARACTERS] for text in texts for at in range(0, len(text), CHARACTERS))
+    cut = (text[at : at + CHUNK_CHARACTERS] for text in texts for at in range(0, len(text), CHUNK_CHARACTERS))
     whole = [piece for piece in cut if piece.strip()]
     count = min(TEXTS, len(whole))
     return [whole[index * len(whole) // count] for index in range(count)]

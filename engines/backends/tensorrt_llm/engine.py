@@ -46,7 +46,7 @@ def build(spec: EngineSpec, checkpoint: Path, directory: Path, report: Report) -
     report.stage("import")
     llmapi = imported(report)
     report.stage("build")
-    context = context_of(spec, read_checkpoint(checkpoint).max_positions)
+    context = context_of(spec, read_checkpoint(checkpoint).shape.max_positions)
     wanted = arguments.shared_arguments(spec, checkpoint, checkpoint, context)
     wanted |= arguments.engine_arguments(context, llmapi)
     wanted |= arguments.build_arguments(spec, data, workspace, llmapi)

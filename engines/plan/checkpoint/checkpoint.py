@@ -1,7 +1,7 @@
-"""The facts of a checkpoint: a folder with config.json, safetensors and a tokenizer.
+"""Read the facts of a checkpoint: a folder with config.json, safetensors and a tokenizer.
 
-Everything is read from the config and the headers; no weight is loaded, no code of the checkpoint runs.
-Nothing found is trusted: whatever a folder holds, the answer is a `Checkpoint` or an `EngineError`.
+Everything comes from the config and the headers; no weights are loaded and no code of the checkpoint runs.
+Files are untrusted input: the result for any folder is a `Checkpoint` or an `EngineError`.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "tekken.json",
     "vocab.txt", "vocab.json",
 )  # fmt: skip
-"""Any one of them is a tokenizer that transformers can load."""
+"""transformers can load a tokenizer from any one of these files."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What can be known of a checkpoint before anything is built."""
+    """Facts of a checkpoint that are known before anything is built."""
 
     name: str
     """Hub id of a hub snapshot, else the folder's name."""
@@ -60,16 +60,16 @@ class Checkpoint:
     shape: DecoderShape
     weights: Weights
     quantisation: Quantisation | None
-    """How it is quantised already; None for plain weights."""
+    """How the checkpoint is quantised; None for plain weights."""
     has_tokenizer: bool
     has_chat_template: bool
     needs_remote_code: bool
-    """Whether only code found in the checkpoint can run it."""
+    """Whether loading it needs code from the checkpoint (`trust_remote_code`)."""
     card: ModelCard
     is_random: bool = False
-    """Whether its weights are made from a seed when an engine is loaded, and lie in no file."""
+    """Whether its weights are generated from a seed at load time and are in no file."""
     identity: dict[str, str] = field(hash=False, default_factory=dict)
-    """Facts that change when its content does: part of an engine's fingerprint."""
+    """Facts that change with its content: part of an engine's fingerprint."""
 
     @property
     def parameters(self) -> int:
@@ -83,23 +83,8 @@ class Checkpoint:
 
     @property
     def dtype(self) -> str:
-        """The type of most parameters, by the names of `engines.plan.precision` where there is one."""
+        """The type of most parameters, as a name of `engines.plan.precision` where one exists."""
         return self.weights.dtype
-
-    @property
-    def layers(self) -> int:
-        """Decoder layers."""
-        return self.shape.layers
-
-    @property
-    def hidden(self) -> int:
-        """Width of the residual stream."""
-        return self.shape.hidden
-
-    @property
-    def heads(self) -> int:
-        """Query heads in a layer."""
-        return self.shape.heads
 
     @property
     def kv_heads(self) -> int:
@@ -107,46 +92,26 @@ class Checkpoint:
         return self.shape.kv_heads
 
     @property
-    def head_dim(self) -> int:
-        """Width of a head."""
-        return self.shape.head_dim
-
-    @property
-    def vocabulary(self) -> int:
-        """Token ids that the head tells apart."""
-        return self.shape.vocabulary
-
-    @property
-    def max_positions(self) -> int | None:
-        """Tokens that the positions were trained for; None where the config does not say."""
-        return self.shape.max_positions
-
-    @property
-    def embedding_parameters(self) -> int:
-        """Parameters in the input tables, of which one row is read for each token."""
-        return self.weights.embedding
-
-    @property
     def parameters_read_per_token(self) -> int:
-        """Parameters that one decoded token reads: no input table, the head, the active experts only."""
+        """Parameters read to decode one token: without input embedding, with the head and active experts."""
         weights = self.weights
         idle_experts = round(weights.expert * (1 - self.shape.active_expert_share))
         tied_head = weights.head if weights.tied else 0
         return weights.parameters - weights.embedding + tied_head - idle_experts
 
     def kv_bytes_per_token(self, element_bytes: float, head_overhead: float = 0.0) -> float:
-        """Bytes of KV cache that one more token takes: 2 · layers · kv_heads · head_dim · element bytes.
+        """Return the bytes of KV cache of one token: 2 · layers · kv_heads · head_dim · element bytes.
 
         Args:
-            element_bytes: bytes of one stored key or value.
-            head_overhead: bytes of scales for each head's key and each head's value.
+            element_bytes: bytes of one stored key or value element.
+            head_overhead: bytes of scales for the key of each head, and again for its value.
         """
         return self._kv_bytes_per_layer(element_bytes, head_overhead) * (
             self.shape.full_attention_layers + self.shape.sliding_attention_layers
         )
 
     def kv_bytes(self, tokens: int, element_bytes: float, head_overhead: float = 0.0) -> int:
-        """Bytes of KV cache at `tokens`; layers with a sliding window hold no more than the window."""
+        """Return the bytes of KV cache at `tokens`; layers with a sliding window hold at most the window."""
         window = min(tokens, self.shape.sliding_window or tokens)
         held = self.shape.full_attention_layers * tokens + self.shape.sliding_attention_layers * window
         return round(self._kv_bytes_per_layer(element_bytes, head_overhead) * held)
@@ -158,15 +123,15 @@ class Checkpoint:
 def read_checkpoint(
     folder: Path, *, trust_remote_code: bool = False, need_tokenizer: bool = True
 ) -> Checkpoint:
-    """Read the facts of the checkpoint in `folder`.
+    """Return the facts of the checkpoint in `folder`.
 
     Raises:
         EngineError: `no-checkpoint`, `broken-config`, `not-causal-lm`, `remote-code`, `missing-tokenizer`,
-            `missing-weights` or `broken-weights`, with words for the user.
+            `missing-weights` or `broken-weights`.
     """
     try:
         return _read(folder.expanduser().absolute(), trust_remote_code, need_tokenizer)
-    except (OSError, RuntimeError) as error:  # no right to read it, a file that vanished, no home folder
+    except (OSError, RuntimeError) as error:  # permission denied, a file that was deleted, no home folder
         raise EngineError(
             "no-checkpoint", f"{folder} cannot be read: {error}.", "Check the path and its permissions."
         ) from error
@@ -217,7 +182,7 @@ def _config_file(folder: Path) -> Path:
     elif (folder / "adapter_config.json").is_file():
         what, hint = "is an adapter without its base model", "Merge the adapter into its base model first."
     elif any(folder.glob("*.gguf")):
-        what = "holds a GGUF file, which no backend here loads"
+        what = "holds a GGUF file, which no backend loads"
     else:
         what = "has no config.json" if any(folder.iterdir()) else "is empty"
     raise EngineError("no-checkpoint", f"{folder} {what}.", hint)
@@ -236,7 +201,10 @@ def _tokenizer_settings(folder: Path) -> Mapping[str, object]:
 def _needs_remote_code(
     config: Mapping[str, object], settings: Mapping[str, object], model_type: str, folder: Path
 ) -> bool:
-    """A checkpoint may name code for a family that transformers has learnt since: then it is not needed."""
+    """Return whether code of the checkpoint is needed.
+
+    A checkpoint may name code for a family that transformers has added since; that code is not needed.
+    """
     model = "AutoModelForCausalLM" in _keys(config.get("auto_map")) and not _is_known_family(model_type)
     tokenizer = "AutoTokenizer" in _keys(settings.get("auto_map")) and not _has_tokenizer(folder)
     return model or tokenizer
@@ -251,7 +219,7 @@ def _keys(value: object) -> Mapping[str, object]:
 
 
 def _is_known_family(model_type: str) -> bool:
-    """Whether the transformers installed here has a folder for the family; nothing is imported."""
+    """Return whether the installed transformers has a folder for the family, without importing it."""
     package = find_spec("transformers")
     name = model_type.replace("-", "_")
     if package is None or package.origin is None or not name.isidentifier():
@@ -262,9 +230,9 @@ def _is_known_family(model_type: str) -> bool:
 def _remote_code(architecture: str) -> EngineError:
     return EngineError(
         "remote-code",
-        f"{architecture} is unknown to the installed transformers: "
+        f"{architecture} is not supported by the installed transformers: "
         "loading it would run code from the checkpoint.",
-        "Read that code; if you trust it, allow it with trust_remote_code. A newer transformers may know it.",
+        "Upgrade transformers, or review the code and allow it with trust_remote_code.",
     )
 
 
@@ -287,9 +255,9 @@ def _name(folder: Path) -> str:
 
 
 def _identity(folder: Path) -> dict[str, str]:
-    """Digests of config and headers, the size of each file, and the hub's revision or the times of change.
+    """Return digests of config and headers, file sizes, and the hub revision or modification times.
 
-    A hub snapshot is named by its commit, so that copying or downloading it anew changes nothing.
+    A hub snapshot is identified by its commit, so copying or downloading it again does not change it.
     """
     snapshot = hub_snapshot(folder)
     facts = {"config.json": hashlib.sha256((folder / "config.json").read_bytes()).hexdigest()}

@@ -1,4 +1,4 @@
-"""What the Hugging Face hub cache on this disk holds, read without the hub's library.
+"""List the models in the local Hugging Face hub cache without importing huggingface_hub.
 
 Layout: https://huggingface.co/docs/huggingface_hub/guides/manage-cache
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 _REVISION = re.compile(r"[0-9a-f]{40}")
 _HUB_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,95})(?:/[A-Za-z0-9](?:[A-Za-z0-9._-]{0,95}))?")
 MAX_REFERENCE_BYTES = 256
-"""A reference holds one commit hash."""
+"""A file in refs/ holds one commit hash of 40 bytes."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class HubCheckpoint:
     folder: Path
     """The snapshot: a model folder whose files are links into the cache."""
     is_main: bool
-    """Whether the default branch stood here when it was last looked up."""
+    """Whether the default branch pointed to this revision at the last download."""
     weight_bytes: int
     """Bytes of its safetensors files."""
 
 
 def hub_cache_folder() -> Path:
-    """Where the hub's library keeps its cache: HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME or ~/.cache."""
+    """Return the hub cache folder, from HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME or ~/.cache in that order."""
     if named := os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE"):
         return _expanded(named)
     if home := os.environ.get("HF_HOME"):
@@ -42,9 +42,9 @@ def hub_cache_folder() -> Path:
 
 
 def hub_cache_checkpoints(cache: Path) -> list[HubCheckpoint]:
-    """The downloaded models of `cache` that have config.json and safetensors, by name, newest main first.
+    """Return the models in `cache` that have config.json and safetensors, by name, the main revision first.
 
-    A cache that does not exist or cannot be read is an empty one.
+    A cache that does not exist or cannot be read gives an empty list.
     """
     found = [
         checkpoint
@@ -56,7 +56,7 @@ def hub_cache_checkpoints(cache: Path) -> list[HubCheckpoint]:
 
 
 def hub_snapshot(folder: Path) -> tuple[str, str] | None:
-    """The hub id and revision of a snapshot folder of a hub cache; None for any other folder."""
+    """Return the hub id and revision of a snapshot folder of a hub cache; None for any other folder."""
     model, parent = folder.parent.parent.name, folder.parent.name
     if parent != "snapshots" or not model.startswith("models--") or not _REVISION.fullmatch(folder.name):
         return None
@@ -64,7 +64,7 @@ def hub_snapshot(folder: Path) -> tuple[str, str] | None:
 
 
 def looks_like_hub_id(text: str) -> bool:
-    """Whether `text` has the form of a hub id, `org/name` or `name`: it says nothing about existence."""
+    """Return whether `text` has the form of a hub id, `org/name` or `name`; the model may not exist."""
     if not _HUB_ID.fullmatch(text) or "--" in text or ".." in text:
         return False
     return not text.endswith((".git", "-", ".")) and Path(text).suffix != ".safetensors"
@@ -90,7 +90,7 @@ def _main_revision(model: Path) -> str:
 
 
 def _weight_bytes(folder: Path) -> int:
-    """Links to blobs that are missing, as after an interrupted download, count as nothing."""
+    """Return the bytes of the safetensors files; 0 if a blob is missing after an interrupted download."""
     try:
         return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     except OSError:

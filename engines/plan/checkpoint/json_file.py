@@ -1,4 +1,4 @@
-"""JSON from files that anybody may have written: bounded in size, and an object or nothing."""
+"""Read JSON objects from untrusted files, with a size limit."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 from engines.errors import EngineError
 
 MAX_JSON_BYTES = 100_000_000
-"""Far over the largest index of a sharded checkpoint (some 10 MB)."""
+"""The largest index of a sharded checkpoint has about 10 MB."""
 
 
 def read_json_object(file: Path, code: str = "broken-config") -> dict[str, object]:
-    """The object in a JSON file.
+    """Return the object in a JSON file.
 
     Raises:
-        EngineError: with `code`: the file cannot be read, is too large, or is not one JSON object.
+        EngineError: with `code`: the file cannot be read, is too large, or does not hold a JSON object.
     """
     try:
         size = file.stat().st_size
@@ -25,13 +25,11 @@ def read_json_object(file: Path, code: str = "broken-config") -> dict[str, objec
     except (ValueError, RecursionError) as error:
         raise broken(file, code, "it is not JSON") from error
     if not isinstance(value, dict):
-        what = "it is no JSON object" if size <= MAX_JSON_BYTES else f"it has {size:,} bytes"
+        what = "it is not a JSON object" if size <= MAX_JSON_BYTES else f"it has {size:,} bytes"
         raise broken(file, code, what)
     return value
 
 
 def broken(file: Path, code: str, why: str) -> EngineError:
-    """The error for a damaged file of a checkpoint."""
-    return EngineError(
-        code, f"{file.name} is damaged: {why}.", "Download the checkpoint again, or copy it anew."
-    )
+    """Return the error for a damaged file of a checkpoint."""
+    return EngineError(code, f"{file.name} is damaged: {why}.", "Download or copy the checkpoint again.")

@@ -1,4 +1,4 @@
-"""The two lines of a model card that a picker shows. The card is a stranger's text: it is only ever shown."""
+"""Description and licence from a model card. The card is untrusted text and is only displayed."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ MAX_DESCRIPTION = 300
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Both are empty where the card does not say."""
+    """The facts of a model card that the picker shows; empty where the card does not have them."""
 
     description: str = ""
     """The first paragraph of prose, at most MAX_DESCRIPTION characters, on one line."""
     licence: str = ""
-    """The hub's short name of the licence, such as `apache-2.0`."""
+    """The hub's licence identifier, such as `apache-2.0`."""
 
 
 def read_model_card(folder: Path) -> ModelCard:
-    """Read README.md; a missing or unreadable one is an empty card."""
+    """Return the card in README.md; an empty card if the file is missing or unreadable."""
     try:
         with (folder / "README.md").open("rb") as stream:
             text = stream.read(MAX_CARD_BYTES).decode("utf-8", "replace")
@@ -33,7 +33,7 @@ def read_model_card(folder: Path) -> ModelCard:
 
 
 def _body_start(lines: list[str]) -> int:
-    """Where the metadata between two lines of `---` ends."""
+    """Return the index of the first line after the metadata block, which is enclosed in `---` lines."""
     if not lines or lines[0].strip() != "---":
         return 0
     return next((at + 1 for at, line in enumerate(lines[1:], 1) if line.strip() == "---"), 0)

@@ -1,4 +1,4 @@
-"""What a checkpoint says of how it was quantised, and who can load it.
+"""How a checkpoint is quantised, by its own config files, and which libraries can load it.
 
 Sources: `hf_quant_config.json` of NVIDIA ModelOpt's export, `quantization_config` of transformers
 (https://huggingface.co/docs/transformers/quantization/overview).
@@ -26,26 +26,26 @@ _LOADERS = {
     "quanto": "PyTorch with optimum-quanto can load it",
 }
 MAX_NAME = 40
-"""Characters of a foreign name that are shown."""
+"""Characters of a name from the checkpoint that are shown."""
 
 
 @dataclass(frozen=True)
 class Quantisation:
-    """A checkpoint's own quantisation."""
+    """The quantisation of a checkpoint's weights."""
 
     name: str
-    """The method as its makers write it, such as `NVFP4`, `gptq` or `bitsandbytes`."""
+    """The method as the config names it, such as `NVFP4`, `gptq` or `bitsandbytes`."""
     bits: int | None
-    """Bits of a quantised weight, scales aside; None where the checkpoint does not say."""
-    words: str
-    """What it is and what could load it: one sentence for the user."""
+    """Bits of a quantised weight without scales; None where the checkpoint does not say."""
+    description: str
+    """What it is and which libraries can load it: one sentence for the user."""
 
 
 def find_quantisation(folder: Path, config: Mapping[str, object]) -> Quantisation | None:
-    """The quantisation of the checkpoint in `folder`; None for plain weights.
+    """Return the quantisation of the checkpoint in `folder`; None for plain weights.
 
     Raises:
-        EngineError: `hf_quant_config.json` is there and is not a JSON object (`broken-config`).
+        EngineError: `hf_quant_config.json` exists and is not a JSON object (`broken-config`).
     """
     file = folder / "hf_quant_config.json"
     if file.is_file():
@@ -62,11 +62,11 @@ MODELOPT_PRECISIONS = {
     "W8A8_SQ_PER_CHANNEL": "int8-sq",
     "NVFP4": "nvfp4",
 }
-"""Names of `QuantAlgo`, and transformers' `fp8` in blocks, to names of PRECISIONS."""
+"""From names of ModelOpt's `QuantAlgo`, and transformers' blockwise `fp8`, to names of PRECISIONS."""
 
 
 def modelopt_precision(found: Quantisation) -> str:
-    """The precision that TensorRT-LLM loads such a checkpoint as; empty for one that it does not load."""
+    """Return the precision (of PRECISIONS) of a ModelOpt export; empty for any other quantisation."""
     return MODELOPT_PRECISIONS.get(found.name, "")
 
 
@@ -74,20 +74,20 @@ def _modelopt(quantization: Mapping[str, object]) -> Quantisation:
     name = _text(quantization.get("quant_algo")) or "ModelOpt"
     kv = _text(quantization.get("kv_cache_quant_algo"))
     cache = f", with a KV cache in {kv}" if kv else ""
-    words = f"Quantised to {name} by NVIDIA ModelOpt{cache}: {_LOADERS['modelopt']}."
-    return Quantisation(name, _bits_of_name(name), words)
+    description = f"Quantised to {name} by NVIDIA ModelOpt{cache}: {_LOADERS['modelopt']}."
+    return Quantisation(name, _bits_of_name(name), description)
 
 
 def _transformers(config: Mapping[str, object]) -> Quantisation:
     name = _text(config.get("quant_method")) or _bitsandbytes(config) or "unknown"
     bits = _bits(config)
-    loader = _LOADERS.get(name.lower(), "no backend here is known to load it")
+    loader = _LOADERS.get(name.lower(), "no backend is known to load it")
     width = f" with {bits}-bit weights" if bits else ""
     return Quantisation(name, bits, f"Already quantised by {name}{width}: {loader}.")
 
 
 def _bitsandbytes(config: Mapping[str, object]) -> str:
-    # Its oldest checkpoints name no method.
+    # The oldest bitsandbytes checkpoints have no quant_method.
     return "bitsandbytes" if config.get("load_in_4bit") or config.get("load_in_8bit") else ""
 
 

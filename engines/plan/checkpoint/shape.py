@@ -1,7 +1,7 @@
-"""The shape of a decoder from its config.json, whatever names its makers gave the numbers.
+"""Read the shape of a decoder from its config.json.
 
-The other names are those of `attribute_map` in transformers' configurations: GPT-2 and its heirs say
-`n_embd` where Llama says `hidden_size`.
+Families use different names for the same field: GPT-2 has `n_embd` where Llama has `hidden_size`. The
+alternatives are those of `attribute_map` in transformers' configurations.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from engines.errors import EngineError
 from engines.plan.checkpoint.json_file import broken
 
 CAUSAL_SUFFIXES = ("ForCausalLM", "LMHeadModel")
-"""Ends of the class names that transformers gives to text decoders."""
+"""Suffixes of the class names of text decoders in transformers."""
 _NAMES = {
     "layers": ("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
     "hidden": ("hidden_size", "n_embd", "d_model", "n_embed"),
@@ -30,12 +30,12 @@ _NAMES = {
 }
 _LIMITS = {"layers": 10_000, "experts": 100_000, "active_experts": 100_000, "max_positions": 2**40}
 _LIMIT = 2**31
-"""Far over any model: a larger number is damage, and would make nonsense of every product."""
+"""Far above any model: a larger number means a damaged file and would overflow the estimates."""
 
 
 @dataclass(frozen=True)
 class DecoderShape:
-    """The numbers that decide a decoder's size. All are counts."""
+    """The counts that determine the size of a decoder."""
 
     layers: int
     hidden: int
@@ -49,23 +49,23 @@ class DecoderShape:
     full_attention_layers: int
     """Layers whose KV cache grows with the context."""
     sliding_attention_layers: int
-    """Layers whose KV cache ends at the sliding window."""
+    """Layers whose KV cache is limited to the sliding window."""
     sliding_window: int | None
     """Tokens; None without such layers."""
     active_expert_share: float
-    """Part of a layer's experts that one token goes through; 1 without experts."""
+    """Share of a layer's experts that are active for one token; 1 without experts."""
 
 
 def causal_architecture(config: Mapping[str, object], file: Path) -> str:
-    """The class name of a text decoder.
+    """Return the class name of the text decoder that `config` describes.
 
     Raises:
-        EngineError: the config names none (`broken-config`) or another kind of model (`not-causal-lm`).
+        EngineError: the config has no architecture (`broken-config`), or not a decoder (`not-causal-lm`).
     """
     named = config.get("architectures")
     first = named[0] if isinstance(named, list) and named else None
     if not isinstance(first, str) or not first.isidentifier() or len(first) > 120:
-        raise broken(file, "broken-config", "it names no architecture")
+        raise broken(file, "broken-config", "it has no architecture")
     nested = any(isinstance(config.get(key), dict) for key in ("text_config", "vision_config"))
     if not first.endswith(CAUSAL_SUFFIXES) or nested:
         raise EngineError(
@@ -77,10 +77,10 @@ def causal_architecture(config: Mapping[str, object], file: Path) -> str:
 
 
 def read_shape(config: Mapping[str, object], file: Path) -> DecoderShape:
-    """The numbers of `config`, which was read from `file`.
+    """Return the shape in `config`, which was read from `file`.
 
     Raises:
-        EngineError: a number is missing, of another type or absurd (`broken-config`).
+        EngineError: a number is missing, has the wrong type or is out of range (`broken-config`).
     """
     number = {name: _number(config, name, file) for name in _NAMES}
     layers, hidden, heads, vocabulary = (
@@ -124,20 +124,20 @@ def _required(number: Mapping[str, int | None], name: str, file: Path) -> int:
 
 
 def _kv_heads(config: Mapping[str, object], named: int | None, heads: int) -> int:
-    # Falcon-7B and its kind: one pair of key and value for all heads, said by a flag.
+    # Falcon-7B and similar models mark multi-query attention (one KV head) with a flag.
     if config.get("multi_query") is True and config.get("new_decoder_architecture") is not True:
         return 1
     return named or heads
 
 
 def _attention_layers(config: Mapping[str, object], layers: int, window: int | None) -> tuple[int, int]:
-    """How many layers attend (within the sliding window, to everything); the rest hold no KV cache."""
+    """Return the number of layers with (sliding-window, full) attention; other layers have no KV cache."""
     kinds = config.get("layer_types")
     if isinstance(kinds, list) and len(kinds) == layers:
         sliding = sum(kind == "sliding_attention" for kind in kinds) if window else 0
         return sliding, sum(
             isinstance(kind, str) and kind.endswith("attention") for kind in kinds
         ) - sliding - sum(kind == "linear_attention" for kind in kinds)
-    # Qwen2 and its kind name a window that they do not use.
+    # Qwen2 and similar configs contain a window that is switched off.
     everywhere = window is not None and config.get("use_sliding_window") is not False
     return (layers, 0) if everywhere else (0, layers)

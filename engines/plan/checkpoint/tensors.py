@@ -1,6 +1,6 @@
-"""Where each tensor of a checkpoint lies, from the safetensors headers alone.
+"""Read the position of each tensor of a checkpoint from the safetensors headers.
 
-Nothing in a file is trusted: sizes and offsets are checked before anything is read or mapped.
+Files are untrusted input: sizes and offsets are checked before anything is read or mapped.
 Format: https://github.com/huggingface/safetensors, section "Format".
 """
 
@@ -21,11 +21,11 @@ DTYPE_BITS = {
     "I64": 64, "I32": 32, "I16": 16, "I8": 8, "U64": 64, "U32": 32, "U16": 16, "U8": 8, "BOOL": 8,
 }  # fmt: skip
 MAX_HEADER_BYTES = 100_000_000
-"""The limit of the reference implementation."""
+"""The limit of the safetensors reference implementation."""
 MAX_DIMENSIONS = 16
 """No tensor of a language model has more than five."""
 MAX_FILE_NAME = 255
-"""Bytes of a name on every file system in use."""
+"""Bytes; the limit of all common file systems."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class TensorEntry:
 
     @property
     def elements(self) -> int:
-        """Number of values, whatever their width."""
+        """Number of values."""
         return prod(self.shape)
 
 
 def tensor_entries(folder: Path) -> dict[str, TensorEntry]:
-    """Every tensor of the checkpoint in `folder`, by name; sharded checkpoints are joined.
+    """Return every tensor of the checkpoint in `folder` by name; shards are merged.
 
     Raises:
         EngineError: there are no safetensors files, one is missing, or a header is broken.
@@ -62,19 +62,19 @@ def tensor_entries(folder: Path) -> dict[str, TensorEntry]:
 
 
 def _random_entries(folder: Path) -> dict[str, TensorEntry]:
-    """What the weights of a shape without weights would be: nothing of it lies in a file."""
+    """Return the entries of a shape with random weights, which has no weight files."""
     tensors = random_tensors(dict(read_json_object(folder / "config.json")))
     marker = folder / MARKER
     return {name: TensorEntry(marker, "BF16", shape, 0, 2 * prod(shape)) for name, shape in tensors.items()}
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a checkpoint: those its index names, or every one in the folder.
+    """Return the safetensors files of a checkpoint: those in its index, or all in the folder.
 
-    A shape whose weights are random has none.
+    A shape with random weights has none.
 
     Raises:
-        EngineError: there are none, the index is broken, or a file that it names is missing.
+        EngineError: there are none, the index is broken, or a file of the index is missing.
     """
     if random_seed(folder) is not None:
         return []
@@ -97,10 +97,10 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def header_digest(file: Path) -> str:
-    """SHA-256 of the header of a safetensors file, in hex: names, types, shapes and places of its tensors.
+    """Return the SHA-256 in hex of a safetensors header: names, types, shapes and offsets of the tensors.
 
     Raises:
-        EngineError: the file cannot be read, or claims a header that it cannot hold.
+        EngineError: the file cannot be read, or the header length exceeds the file.
     """
     return hashlib.sha256(_raw_header(file)).hexdigest()
 
@@ -147,7 +147,7 @@ def _entries_of(file: Path) -> dict[str, TensorEntry]:
 def _entry(file: Path, name: str, value: dict[str, list[int]], base: int, file_size: int) -> TensorEntry:
     begin, end = value["data_offsets"]
     dtype, shape = str(value["dtype"]), tuple(value["shape"])
-    # JSON's true is an int to Python, and a product of unbounded numbers could take minutes.
+    # bool is a subclass of int, and a product of unbounded numbers could take minutes.
     numbers = (begin, end, *shape)
     if len(shape) > MAX_DIMENSIONS or not all(type(n) is int and 0 <= n < 2**63 for n in numbers):
         raise _broken(file, f"{name[:80]!r} has no valid shape or place")

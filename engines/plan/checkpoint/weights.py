@@ -1,4 +1,4 @@
-"""What the tensors of a checkpoint add up to."""
+"""Count the parameters and bytes of a checkpoint's tensors."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from engines.plan.checkpoint.tensors import DTYPE_BITS, TensorEntry
 TOKEN_TABLES = (
     "embed_tokens.weight", "wte.weight", "word_embeddings.weight", "tok_embeddings.weight", "embed_in.weight",
 )  # fmt: skip
-"""Ends of the names that input embeddings have: of a table, one row is read for each token."""
+"""Suffixes of the names of input embeddings, of which one row is read for each token."""
 POSITION_TABLES = ("wpe.weight", "embed_positions.weight")
 HEAD_NAMES = ("lm_head.weight", "embed_out.weight", "output.weight", "model.lm_head.weight")
 BUFFERS = ("inv_freq", "masked_bias", "position_ids", "attn.bias_mask")
-"""Saved by old versions of transformers, computed anew by every loader."""
+"""Saved by old versions of transformers; loaders compute them again."""
 SCALES = (
     "scales", "qzeros", "g_idx", "weight_scale", "weight_scale_2", "weight_scale_inv", "input_scale",
     "weight_zero_point", "weight_shape", "absmax", "quant_map", "k_scale", "v_scale", "pre_quant_scale",
 )  # fmt: skip
-"""What quantisers store beside the weights."""
+"""Tensors that quantisers store in addition to the weights."""
 _PRECISION_NAMES = {
     "F64": "fp64",
     "F32": "fp32",
@@ -33,28 +33,28 @@ _PRECISION_NAMES = {
 
 @dataclass(frozen=True)
 class Weights:
-    """Parameters of a checkpoint, by the part they play when a token is computed."""
+    """Parameters of a checkpoint by their role."""
 
     parameters: int
-    """All of them, a tied head counted once."""
+    """Total, a tied head counted once."""
     embedding: int
-    """In the tables of tokens and positions that stand at the input."""
+    """Token and position embeddings at the input."""
     head: int
-    """In the matrix that makes logits; a tied one is the table of tokens."""
+    """The output projection to logits; if tied, it is the token embedding."""
     tied: bool
     expert: int
-    """In the experts of a mixture, all experts together."""
+    """All experts of a mixture of experts together."""
     bytes_on_disk: int
     dtype: str
-    """The type of most parameters: `fp32`, `bf16`, `fp16`, `fp8`, `int8`, or the file's own name for it."""
+    """The type of most parameters: `fp32`, `bf16`, `fp16`, `fp8`, `int8`, or the name in the file."""
 
 
 def add_up(entries: Mapping[str, TensorEntry], tie: bool, packed_bits: int | None) -> Weights:
     """Count the parameters of `entries`.
 
     Args:
-        tie: the config says that head and input embedding are one matrix.
-        packed_bits: bits of a quantised weight, of which several lie in one stored integer.
+        tie: whether the config ties the head to the input embedding.
+        packed_bits: bits of a quantised weight, if several are packed into one stored integer; else None.
     """
     counts = {name: _parameters(name, entry, packed_bits) for name, entry in entries.items()}
     tokens = _sum(counts, TOKEN_TABLES)
@@ -75,7 +75,7 @@ def add_up(entries: Mapping[str, TensorEntry], tie: bool, packed_bits: int | Non
 
 
 def _parameters(name: str, entry: TensorEntry, packed_bits: int | None) -> int:
-    """Parameters in a tensor; none in buffers and in the scales of quantisers."""
+    """Return the parameters in a tensor; 0 for buffers and for quantisation scales."""
     is_mask = name.endswith("attn.bias") and len(entry.shape) == 4  # GPT-2 saved its causal mask
     if is_mask or name.endswith(BUFFERS):
         return 0

@@ -1,7 +1,7 @@
-"""What a decoder is made of, read from a checkpoint's `config.json` and the names and shapes of its tensors.
+"""Describe a decoder from a checkpoint's `config.json` and the names and shapes of its tensors.
 
-It is about the model, not about a library: every graph builder starts here. Whatever is not described
-exactly is refused by name, because a graph that is almost right still writes fluent text.
+The description does not depend on a library: every graph builder starts here. Anything that cannot be
+described exactly is refused by name, because a graph that is almost right still generates fluent text.
 
 Standard library only, Python 3.10 and newer.
 """
@@ -18,7 +18,7 @@ from engines.plan.decoder.decoder_config import (
     activation_of,
     broken,
     read_config,
-    refuse_what_changes_logits,
+    refuse_unsupported_fields,
     unsupported,
 )
 from engines.plan.decoder.decoder_parts import Decoder, Layer, Linear, Llama3Scaling, Norm, Rope
@@ -30,14 +30,14 @@ FLOAT_TYPES = ("F32", "F16", "BF16")
 
 
 def read_decoder(folder: Path) -> Decoder:
-    """Describe the checkpoint in `folder`.
+    """Return the description of the checkpoint in `folder`.
 
     Raises:
-        EngineError: `unsupported-architecture` names what is not covered; `broken-config` or `broken-weights`
-            says what is wrong with the files; `missing-weights` as in `tensor_entries`.
+        EngineError: `unsupported-architecture` for features that are not covered; `broken-config` or
+            `broken-weights` for damaged files; `missing-weights` as in `tensor_entries`.
     """
     config = read_config(folder)
-    refuse_what_changes_logits(config)
+    refuse_unsupported_fields(config)
     entries = tensor_entries(folder)
     decoder = _gpt2(config, entries) if config.model_type == "gpt2" else _llama_like(config, entries)
     _check_tensors(decoder, entries)
@@ -49,7 +49,7 @@ def _llama_like(config: Config, entries: Entries) -> Decoder:
     kv_heads = config.size("num_key_value_heads", heads)
     head_dim = config.size("head_dim", config.default_head_dim or _divide(hidden, heads, "hidden_size"))
     if heads % kv_heads:
-        raise broken(f"num_attention_heads ({heads}) is no multiple of num_key_value_heads ({kv_heads})")
+        raise broken(f"num_attention_heads ({heads}) is not a multiple of num_key_value_heads ({kv_heads})")
     if head_dim % 2:
         raise broken(f"RoPE needs an even head_dim and it is {head_dim}")
     root = "model." if "model.embed_tokens.weight" in entries else ""
@@ -163,19 +163,19 @@ def _gpt2_layer(name: str, hidden: int, mlp: int) -> Layer:
 
 def _divide(hidden: int, heads: int, name: str) -> int:
     if hidden % heads:
-        raise broken(f"{name} ({hidden}) is no multiple of the number of heads ({heads})")
+        raise broken(f"{name} ({hidden}) is not a multiple of the number of heads ({heads})")
     return hidden // heads
 
 
 def _layer_count(config: Config, name: str, entries: Entries) -> int:
     count = config.size(name)
     if count > len(entries):
-        raise broken(f"{name} is {count} and the checkpoint holds {len(entries)} tensors in all")
+        raise broken(f"{name} is {count}, but the checkpoint has only {len(entries)} tensors")
     return count
 
 
 def _head(config: Config, entries: Entries, embedding: str, hidden: int, vocabulary: int) -> Linear:
-    # transformers 5 does not tie a head that the checkpoint brings, whatever the configuration says.
+    # transformers 5 does not tie a head that is in the checkpoint, even if the config ties it.
     tied = config.tied and "lm_head.weight" not in entries
     return Linear(embedding if tied else "lm_head.weight", hidden, vocabulary)
 
@@ -187,9 +187,9 @@ def _rotating_layers(config: Config, count: int) -> list[bool]:
     if listed is None:
         interval = config.size("no_rope_layer_interval", 4)
         return [(index + 1) % interval != 0 for index in range(count)]
-    # The name says the opposite of what it holds: 1 stands for a layer with RoPE.
+    # Despite its name, 1 in no_rope_layers marks a layer with RoPE.
     if not isinstance(listed, list) or len(listed) < count or any(value not in (0, 1) for value in listed):
-        raise broken(f"no_rope_layers is no list of at least {count} zeros and ones")
+        raise broken(f"no_rope_layers is not a list of at least {count} zeros and ones")
     return [bool(value) for value in listed[:count]]
 
 
@@ -203,10 +203,10 @@ def _rope(config: Config) -> Rope:
         raise unsupported(f"RoPE scaling of type {str(kind)[:40]!r}")
     original = config.size("max_position_embeddings", config.default_positions)
     scaling = Llama3Scaling(
-        parameters.number("factor"),
-        parameters.number("low_freq_factor"),
-        parameters.number("high_freq_factor"),
-        parameters.number("original_max_position_embeddings", original),
+        factor=parameters.number("factor"),
+        low_frequency_factor=parameters.number("low_freq_factor"),
+        high_frequency_factor=parameters.number("high_freq_factor"),
+        original_positions=parameters.number("original_max_position_embeddings", original),
     )
     if scaling.high_frequency_factor <= scaling.low_frequency_factor:
         raise broken("high_freq_factor is not above low_freq_factor")
@@ -214,7 +214,7 @@ def _rope(config: Config) -> Rope:
 
 
 def _expected_shapes(decoder: Decoder) -> dict[str, tuple[int, ...]]:
-    """Shape of every tensor that the decoder is made of, by name."""
+    """Return the shape of every tensor of the decoder, by name."""
     hidden, head_dim = decoder.hidden, decoder.head_dim
     shapes: dict[str, tuple[int, ...]] = {decoder.embedding: (decoder.vocabulary, hidden)}
     if decoder.positions is not None:
@@ -234,7 +234,7 @@ def _expected_shapes(decoder: Decoder) -> dict[str, tuple[int, ...]]:
 
 
 _BUFFERS = (".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias")
-"""Constants that old checkpoints saved and nothing reads."""
+"""Constants in old checkpoints that no loader reads."""
 
 
 def _check_tensors(decoder: Decoder, entries: Entries) -> None:
@@ -247,7 +247,7 @@ def _check_tensors(decoder: Decoder, entries: Entries) -> None:
             raise broken(f"{name} has the shape {list(entry.shape)} and {list(shape)} was expected")
         if entry.dtype not in FLOAT_TYPES:
             raise unsupported(f"a weight of type {entry.dtype} ({name})", "Pick the unquantised checkpoint.")
-    # A tensor inside a layer that nothing uses means that the layer does more than is described here.
+    # An unused tensor in a layer means that the layer computes more than this description covers.
     inside = decoder.layers[0].attention_norm.weight.partition("0.")[0]
     for name in entries:
         if name.startswith(inside) and name not in shapes and not name.endswith(_BUFFERS):

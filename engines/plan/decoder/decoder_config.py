@@ -1,4 +1,4 @@
-"""`config.json` read with suspicion: every value is checked before anything is built from it.
+"""Read `config.json` as untrusted input: every value is checked before anything is built from it.
 
 Standard library only, Python 3.10 and newer.
 """
@@ -27,12 +27,12 @@ ACTIVATIONS: dict[str, Activation] = {
 
 @dataclass(frozen=True)
 class _Family:
-    """What a `config.json` of this model_type means where it is silent: the defaults of transformers."""
+    """Defaults of transformers for fields that a `config.json` of this model_type leaves out."""
 
     positions: int = 2048
     epsilon: float = 1e-6
     head_dim: int | None = None
-    """None: hidden size by heads."""
+    """None: hidden size / heads."""
     theta: float = 10_000.0
     tied: bool = False
 
@@ -47,7 +47,7 @@ _FAMILIES = {
     "gpt2": _Family(positions=1024, epsilon=1e-5, tied=True),
 }
 MODEL_TYPES = tuple(_FAMILIES)
-"""The architectures that can be described."""
+"""The architectures that a graph can be built for."""
 
 _NEUTRAL: dict[str, tuple[object, ...]] = {
     "logits_scaling": (1,),
@@ -64,33 +64,33 @@ _NEUTRAL: dict[str, tuple[object, ...]] = {
     "scale_attn_weights": (True,),
     "scale_attn_by_inverse_layer_idx": (False,),
 }
-"""Fields that change what a model computes, with the values (besides null) at which they do not."""
+"""Fields that change what a model computes, with the values (apart from null) that have no effect."""
 
 
-def unsupported(what: str, hint: str = "The PyTorch backend runs this checkpoint as it is.") -> EngineError:
-    """The error for a checkpoint that is sound but holds `what`, which nothing here describes."""
-    return EngineError("unsupported-architecture", f"The checkpoint is not covered: it has {what}.", hint)
+def unsupported(what: str, hint: str = "Use the PyTorch backend for this checkpoint.") -> EngineError:
+    """Return the error for a valid checkpoint with a feature `what` that is not supported."""
+    return EngineError("unsupported-architecture", f"The checkpoint is not supported: it has {what}.", hint)
 
 
 def broken(why: str, code: str = "broken-config") -> EngineError:
-    """The error for a checkpoint that contradicts itself."""
+    """Return the error for a checkpoint whose files are invalid or inconsistent."""
     return EngineError(
-        code, f"The checkpoint cannot be right: {why}.", "Download it again, or mend its config.json."
+        code, f"The checkpoint is invalid: {why}.", "Download it again, or fix its config.json."
     )
 
 
 @dataclass(frozen=True)
 class Config:
-    """A configuration whose values are checked as they are read."""
+    """A configuration whose values are validated on access."""
 
     data: dict[str, object]
     model_type: str
 
     def size(self, name: str, default: int | None = None) -> int:
-        """A positive whole number; `default` stands for a missing one or null.
+        """Return a positive integer; `default` if the field is missing or null.
 
         Raises:
-            EngineError: `broken-config`, it is missing with no default, or is something else.
+            EngineError: `broken-config`: missing without a default, or another value.
         """
         value = self.data.get(name)
         value = default if value is None else value
@@ -99,7 +99,7 @@ class Config:
         return value
 
     def number(self, name: str, default: float | None = None) -> float:
-        """A positive finite number; see `size`."""
+        """Return a positive finite number; default and errors as in `size`."""
         value = self.data.get(name)
         value = default if value is None else value
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
@@ -107,7 +107,7 @@ class Config:
         return float(value)
 
     def flag(self, name: str, default: bool = False) -> bool:
-        """True or false; see `size`."""
+        """Return a boolean; default and errors as in `size`."""
         value = self.data.get(name)
         value = default if value is None else value
         if not isinstance(value, bool):
@@ -120,27 +120,27 @@ class Config:
 
     @property
     def default_positions(self) -> int:
-        """What a missing max_position_embeddings means."""
+        """Default of max_position_embeddings."""
         return self._family.positions
 
     @property
     def default_epsilon(self) -> float:
-        """What a missing rms_norm_eps means."""
+        """Default of rms_norm_eps."""
         return self._family.epsilon
 
     @property
     def default_head_dim(self) -> int | None:
-        """What a missing head_dim means; None: hidden size by heads."""
+        """Default of head_dim; None: hidden size / heads."""
         return self._family.head_dim
 
     @property
     def default_theta(self) -> float:
-        """What a missing rope_theta means."""
+        """Default of rope_theta."""
         return self._family.theta
 
     @property
     def tied(self) -> bool:
-        """Whether the head is the embedding."""
+        """Whether head and input embedding are one matrix."""
         return self.flag("tie_word_embeddings", self._family.tied)
 
     @property
@@ -155,14 +155,14 @@ class Config:
 
     @property
     def rope_parameters(self) -> Config:
-        """RoPE's own fields: `rope_parameters` of transformers 5, or `rope_scaling` and `rope_theta`.
+        """The fields of RoPE: `rope_parameters` of transformers 5, or `rope_scaling` and `rope_theta`.
 
         Raises:
-            EngineError: they are no object, differ by layer, or rotate only a part of each head.
+            EngineError: they are not an object, differ by layer, or rotate only a part of each head.
         """
         found = self.data.get("rope_scaling") or self.data.get("rope_parameters") or {}
         if not isinstance(found, dict):
-            raise broken("its RoPE parameters are no object")
+            raise broken("its RoPE parameters are not an object")
         if any(isinstance(value, dict) for value in found.values()):
             raise unsupported("RoPE that differs by layer type")
         outer = {name: self.data.get(name) for name in ("rope_theta", "partial_rotary_factor")}
@@ -173,7 +173,7 @@ class Config:
 
 
 def read_config(folder: Path) -> Config:
-    """Read `config.json`, without judging more than its model_type.
+    """Return `config.json` of `folder`; only its model_type is checked here.
 
     Raises:
         EngineError: `broken-config`, or `unsupported-architecture` for a model_type that is not covered.
@@ -188,23 +188,23 @@ def read_config(folder: Path) -> Config:
     except (ValueError, RecursionError) as error:
         raise broken("its config.json is not JSON") from error
     if not isinstance(data, dict):
-        raise broken("its config.json holds no object")
+        raise broken("its config.json is not an object")
     model_type = data.get("model_type")
     if not isinstance(model_type, str):
-        raise broken("its config.json names no model_type")
+        raise broken("its config.json has no model_type")
     if model_type not in _FAMILIES:
         raise unsupported(
             f"the architecture {model_type[:40]!r}",
-            f"Covered: {', '.join(MODEL_TYPES)}. The PyTorch backend runs all that transformers does.",
+            f"Supported: {', '.join(MODEL_TYPES)}. The PyTorch backend runs every model of transformers.",
         )
     return Config(data, model_type)
 
 
-def refuse_what_changes_logits(config: Config) -> None:
-    """Refuse what the description has no word for.
+def refuse_unsupported_fields(config: Config) -> None:
+    """Check that no field is set that changes the logits and is not supported.
 
     Raises:
-        EngineError: `unsupported-architecture`, with the field's name.
+        EngineError: `unsupported-architecture`, with the name of the field.
     """
     for name, neutral in _NEUTRAL.items():
         value = config.data.get(name)
@@ -223,7 +223,7 @@ def _refuse_sliding_window(config: Config) -> None:
     types = config.data.get("layer_types")
     if types is not None:
         if not isinstance(types, list):
-            raise broken("layer_types is no list")
+            raise broken("layer_types is not a list")
         other = next((kind for kind in types if kind != "full_attention"), None)
         if other is not None:
             raise unsupported(f"a layer of type {_shown(other)}")
@@ -233,13 +233,13 @@ def _refuse_sliding_window(config: Config) -> None:
 
 
 def _window_in_use(config: Config) -> int | None:
-    """Tokens that a layer looks back at most; None where none is limited."""
+    """Return the sliding window in tokens; None for full attention."""
     if config.model_type in ("llama", "gpt2"):
         return None
     switched = config.model_type in ("qwen2", "qwen3", "smollm3")
     if switched and not config.flag("use_sliding_window"):
         return None
-    # A Mistral that is silent slides over 4096: the default of transformers. Null means that it does not.
+    # Mistral without the field has a window of 4096, the default of transformers; null means no window.
     default = 4096 if config.model_type == "mistral" and "sliding_window" not in config.data else None
     if config.data.get("sliding_window") is None and default is None:
         return None
@@ -247,10 +247,10 @@ def _window_in_use(config: Config) -> int | None:
 
 
 def activation_of(config: Config, name: str, default: str) -> Activation:
-    """The MLP's activation.
+    """Return the activation of the MLP.
 
     Raises:
-        EngineError: `unsupported-architecture`.
+        EngineError: `unsupported-architecture`: the activation is not supported.
     """
     value = config.data.get(name)
     value = default if value is None else value
@@ -260,6 +260,6 @@ def activation_of(config: Config, name: str, default: str) -> Activation:
 
 
 def _shown(value: object) -> str:
-    """A value for a message, never longer than a line."""
+    """Return `value` for a message, cut to 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "…"

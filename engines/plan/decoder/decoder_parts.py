@@ -1,4 +1,4 @@
-"""The parts that a decoder is described in.
+"""Dataclasses that describe the parts of a decoder.
 
 Standard library only, Python 3.10 and newer.
 """
@@ -12,24 +12,24 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Llama3Scaling:
-    """Frequencies stretched for a longer context, as in Llama 3.1; `rope_type` "llama3"."""
+    """RoPE scaling for a longer context as in Llama 3.1; `rope_type` "llama3"."""
 
     factor: float
     low_frequency_factor: float
     high_frequency_factor: float
     original_positions: float
-    """Positions the model was first trained with."""
+    """Context length of the pre-training, in tokens."""
 
 
 @dataclass(frozen=True)
 class Rope:
-    """Rotary position embedding in the half-split layout: dimension i turns with i + head_dim / 2."""
+    """Rotary position embedding in the half-split layout: dimension i is paired with i + head_dim / 2."""
 
     theta: float
     scaling: Llama3Scaling | None = None
 
     def inverse_frequencies(self, head_dim: int) -> tuple[float, ...]:
-        """Radians a position, for each of the head_dim / 2 pairs.
+        """Return the radians per position of each of the head_dim / 2 pairs.
 
         Source: Su et al. 2021 (arXiv:2104.09864); scaling as in `_compute_llama3_parameters` of transformers.
         """
@@ -50,7 +50,7 @@ def _stretch(frequency: float, scaling: Llama3Scaling) -> float:
 
 @dataclass(frozen=True)
 class Norm:
-    """Names of a norm's tensors, each of as many values as the last axis has."""
+    """Names of a norm's tensors; each has the size of the last axis."""
 
     weight: str
     bias: str | None = None
@@ -65,7 +65,7 @@ class Linear:
     outputs: int
     bias: str | None = None
     transposed: bool = False
-    """Stored as [inputs, outputs], as GPT-2's Conv1D, in place of [outputs, inputs]."""
+    """Stored as [inputs, outputs], as in GPT-2's Conv1D, instead of [outputs, inputs]."""
 
 
 @dataclass(frozen=True)
@@ -74,16 +74,16 @@ class Layer:
 
     attention_norm: Norm
     attention_in: tuple[Linear, ...]
-    """Query, key and value projections, or one that gives all three in that order."""
+    """Query, key and value projections, or one fused projection in that order."""
     query_norm: Norm | None
     """Norm over each head of the query, before RoPE (Qwen3)."""
     key_norm: Norm | None
     attention_out: Linear
     rotates: bool
-    """Whether RoPE is applied here (every fourth layer of SmolLM3 goes without)."""
+    """Whether RoPE is applied in this layer (not in every fourth layer of SmolLM3)."""
     mlp_norm: Norm
     mlp_in: tuple[Linear, ...]
-    """Gate and up projections, or one that gives both in that order, or up alone where there is no gate."""
+    """Gate and up projections, or one fused projection in that order, or only up without a gate."""
     mlp_out: Linear
 
 
@@ -98,7 +98,7 @@ class Decoder:
     kv_heads: int
     head_dim: int
     mlp: int
-    """Values between the MLP's two halves."""
+    """Intermediate size of the MLP."""
     norm: Literal["rms", "layer"]
     norm_epsilon: float
     activation: Literal["silu", "gelu", "gelu_tanh"]
@@ -116,12 +116,12 @@ class Decoder:
 
     @property
     def tied(self) -> bool:
-        """Whether the head multiplies by the embedding itself."""
+        """Whether head and input embedding are one matrix."""
         return self.head.weight == self.embedding
 
     @property
     def linears(self) -> tuple[Linear, ...]:
-        """Every projection in the order of its use, the head last."""
+        """Every projection in execution order, the head last."""
         layers = [
             (*layer.attention_in, layer.attention_out, *layer.mlp_in, layer.mlp_out) for layer in self.layers
         ]

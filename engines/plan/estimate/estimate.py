@@ -1,6 +1,6 @@
-"""Memory by part, and the ceiling of decode speed, before anything is built.
+"""Estimate memory by part and the upper bound of decode speed before anything is built.
 
-Every figure is a formula over the checkpoint's shape plus constants that were measured; each says where.
+Every figure is a formula over the checkpoint's shape plus measured constants, with their source.
 """
 
 from __future__ import annotations
@@ -8,95 +8,97 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engines.plan.checkpoint.checkpoint import Checkpoint
-from engines.plan.estimate.runtimes import Runtime, runtime_of
+from engines.plan.estimate.runtimes import runtime_of
 from engines.plan.hardware.hardware import Device
 from engines.plan.kv_precision import KV_PRECISIONS, kv_choices, resolved_kv
 from engines.plan.precision import PRECISIONS
+from engines.plan.support.runtime import Runtime
 from engines.worker.values import MemoryUsage
 
 PLAIN = ("fp32", "bf16", "fp16")
 COMPUTED_BYTES = 2
-"""Bytes of a weight while it waits to be quantised."""
+"""Bytes of a weight before it is quantised."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes by part, for one engine on one device. Nothing else that runs there is counted."""
+    """Bytes by part for one engine on one device; other processes are not counted."""
 
     device: str
     weights: int
-    """Of the engine, as its precision stores them."""
+    """Weights in the precision of the engine."""
     kv: int
-    """KV cache when the context is full."""
+    """KV cache of a full context."""
     other: int
-    """Runtime, repacked copies of weights and the activations of prefill."""
+    """Runtime, repacked copies of weights and activations of prefill."""
     loading: int
-    """What only loading takes: tensors of the checkpoint while they are converted."""
+    """Needed only while loading: tensors of the checkpoint that are being converted."""
     build_host: int
-    """Host memory that preparing takes at its peak; 0 for a backend that builds nothing."""
+    """Peak of host memory while building; 0 for a backend that builds nothing."""
     available: int | None
-    """Bytes free on the device now; None where nobody says."""
+    """Bytes free on the device now; None if unknown."""
     host_available: int | None
-    """Bytes free on the host now, as far as the caller said."""
+    """Bytes free on the host now; None if unknown."""
     bytes_per_token: int
-    """Read for one decoded token when the context is full: active weights without input tables, and KV."""
+    """Bytes read to decode one token with a full context: active weights without input embedding, and KV."""
     bandwidth: float | None
     """Bytes per second between the device and its memory."""
 
     bandwidth_measured: bool = False
-    """Otherwise it is the peak that the driver reports."""
+    """True: measured on this machine. False: the peak that the driver reports."""
     kv_precision: str = ""
-    """How keys and values are stored."""
+    """Format of the KV cache, a name of KV_PRECISIONS."""
     smaller_kv: str = ""
-    """The next smaller way that the backend offers; empty where there is none."""
+    """The next smaller KV format of the backend; empty where there is none."""
     checkpoint_precision: str = ""
-    """How the checkpoint stores its weights."""
+    """Precision of the checkpoint's weights."""
     gpus: int = 1
-    """Devices that hold a part of it; the figures are of each."""
+    """Number of GPUs that the weights are split over; the figures are per GPU."""
 
     @property
     def loaded(self) -> int:
-        """What stays for as long as the engine lives, with a full context."""
+        """Bytes of the loaded engine with a full context."""
         return self.weights + self.kv + self.other
 
     @property
     def peak(self) -> int:
-        """The most at once, loading included."""
+        """Peak bytes, loading included."""
         return self.loaded + self.loading
 
     @property
     def ceiling(self) -> float | None:
-        """Decode tok/s that the bandwidth allows: bandwidth / bytes_per_token. None without a bandwidth."""
+        """Upper bound of decode tok/s: bandwidth / bytes_per_token. None without a bandwidth."""
         return self.bandwidth / self.bytes_per_token if self.bandwidth and self.bytes_per_token else None
 
 
 @dataclass(frozen=True)
 class MemoryPart:
-    """One part of an engine's memory: what was expected, and what the loaded engine takes."""
+    """One part of an engine's memory: estimated and actual bytes."""
 
     name: str
-    """`weights`, `KV cache`, `other`, `in all`."""
+    """`weights`, `KV cache`, `other`, `total`."""
     estimated: int
     actual: int | None
-    """None while nothing is loaded, and where nobody reports it."""
+    """None while nothing is loaded, or if the engine does not report it."""
 
 
-def parts(found: Estimate, memory: MemoryUsage | None, held: int | None) -> tuple[MemoryPart, ...]:
-    """The estimate beside what the loaded engine takes.
+def parts(found: Estimate, memory: MemoryUsage | None, process_bytes: int | None) -> tuple[MemoryPart, ...]:
+    """Return the estimate and the actual memory of the loaded engine, by part.
 
     Args:
-        memory: as the engine reported it; None while nothing is loaded.
-        held: bytes of the engine's process where the engine lives, on the device or the host.
+        memory: as the engine reports it; None while nothing is loaded.
+        process_bytes: memory of the engine's process, on the device or the host that the engine runs on.
     """
     weights, kv = (memory.weights, memory.kv) if memory else (None, None)
     other = memory.other if memory else None
-    if held is not None and weights is not None:  # on a GPU this counts its context, the library does not
-        other = max(0, held - weights - (kv or 0))
+    # On a GPU the process memory includes the CUDA context, which the library's figure does not.
+    if process_bytes is not None and weights is not None:
+        other = max(0, process_bytes - weights - (kv or 0))
     return (
         MemoryPart("weights", found.weights, weights),
         MemoryPart("KV cache", found.kv, kv),
         MemoryPart("other", found.other, other),
-        MemoryPart("total", found.loaded, held),
+        MemoryPart("total", found.loaded, process_bytes),
     )
 
 
@@ -111,16 +113,16 @@ def estimate(
     host: Device | None = None,
     bandwidth: float | None = None,
 ) -> Estimate:
-    """Estimate the memory and speed limit of an engine.
+    """Estimate the memory and the speed limit of an engine.
 
     Args:
         kv_precision: a name of KV_PRECISIONS, or `auto`.
         context: tokens of prompt and answer together.
-        host: the CPU, for what a build takes; `device` itself where that is the CPU.
-        bandwidth: bytes per second between the device and its memory; None for what the device reports.
+        host: the CPU, for the memory of a build; by default `device` if that is the CPU.
+        bandwidth: bytes per second between the device and its memory; None for the figure of the device.
 
     Raises:
-        KeyError: `precision` or `kv_precision` is not known.
+        KeyError: `precision` or `kv_precision` is unknown.
     """
     runtime = runtime_of(backend, device.kind)
     weights = estimate_weight_bytes(checkpoint, precision)
@@ -147,9 +149,9 @@ def estimate(
 
 
 def estimate_weight_bytes(checkpoint: Checkpoint, precision: str) -> int:
-    """Bytes of the engine's weights: decoder parameters · bits + those of embedding and head · their bits.
+    """Return the bytes of weights: decoder parameters · bits + parameters of embedding and head · their bits.
 
-    A checkpoint that is quantised already is taken as it lies on disk.
+    A quantised checkpoint counts with its size on disk.
     """
     if checkpoint.quantisation is not None:
         return checkpoint.weight_bytes
@@ -159,10 +161,10 @@ def estimate_weight_bytes(checkpoint: Checkpoint, precision: str) -> int:
 
 
 def bytes_read_per_token(checkpoint: Checkpoint, precision: str, kv_precision: str, tokens: int) -> int:
-    """Bytes that decoding one token reads when `tokens` are in the KV cache.
+    """Return the bytes read to decode one token with `tokens` in the KV cache.
 
-    The input embedding is not read in full (one row a token), the head is, and of a mixture only the active
-    experts. Check: gpt-fast's 1410.76 GB/s at 93.89 tok/s on Llama-3.1-8B is 15.03 GB = (8.030 − 0.525) · 2.
+    The head is read in full, the input embedding only one row, and of a mixture only the active experts.
+    Check: gpt-fast's 1410.76 GB/s at 93.89 tok/s on Llama-3.1-8B is 15.03 GB = (8.030 − 0.525) · 2.
     """
     read = checkpoint.parameters_read_per_token
     if checkpoint.quantisation is not None:
@@ -186,8 +188,10 @@ def _kv_bytes(checkpoint: Checkpoint, name: str, tokens: int) -> int:
 
 
 def _activations(checkpoint: Checkpoint, runtime: Runtime, precision: str, context: int) -> int:
-    """Prefill holds for each token residual, norm, query and attention output (4 · hidden), gate, up and
-    their product (3 · intermediate); and once the logits of one position in 32 bits.
+    """Return the bytes of activations during prefill.
+
+    Per token: residual, norm, query and attention output (4 · hidden), gate, up and their product
+    (3 · intermediate). Once: the logits of one position in 32 bits.
     """
     tokens = min(context, runtime.prefill_tokens or context)
     element = 2 if precision in ("bf16", "fp16") else 4
@@ -196,9 +200,11 @@ def _activations(checkpoint: Checkpoint, runtime: Runtime, precision: str, conte
 
 
 def _loading(checkpoint: Checkpoint, precision: str, runtime: Runtime) -> int:
-    """A file's tensors stay while they are converted: 1216 MB at the peak were measured for 306 MB of bf16
-    from 612 MB of fp32. Random weights are made as they are computed with: 616 MB for 249 MB of bf16, and
-    quantised after that.
+    """Return the bytes needed only while loading.
+
+    The tensors of a file stay in memory while they are converted: a peak of 1216 MB was measured for 306 MB
+    of bf16 from 612 MB of fp32. Random weights are generated in the computed precision (616 MB for 249 MB of
+    bf16) and quantised after that.
     """
     if checkpoint.is_random:
         quantised = precision not in PLAIN
@@ -209,7 +215,7 @@ def _loading(checkpoint: Checkpoint, precision: str, runtime: Runtime) -> int:
 
 
 def _build_bytes(checkpoint: Checkpoint, precision: str, weights: int, runtime: Runtime) -> int:
-    """The checkpoint's tensors, or their 32-bit copies where those are written, the result, and the rest."""
+    """Return the host bytes of a build: the tensors (or their 32-bit copies), the result and the base."""
     if runtime.build_base is None:
         return 0
     if runtime.reads_checkpoint and checkpoint.dtype == precision:

@@ -1,8 +1,8 @@
-"""Speed of a device and its memory, bytes per second: `python -m engines.plan.hardware.bandwidth cuda:0`.
+"""Measure the memory bandwidth of a device: `python -m engines.plan.hardware.bandwidth cuda:0`.
 
-Decoding at batch 1 reads every weight once a token, so that on a CPU reading is what counts, not copying. A
-GPU is measured by a copy, as its makers and GPU benchmarks do: both ways share one bus. It runs in a process
-of its own: a thread of the app would hold up its screen, and the memory would stay with it.
+Decoding at batch 1 reads every weight once per token, so a CPU is measured by reading. A GPU is measured by
+a copy, as vendors and GPU benchmarks do: reads and writes share one bus. It runs in a separate process, so
+that it does not block the app and its buffers are returned to the system.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ from statistics import median
 
 from engines.plan.hardware.hardware import usable_cores
 
-MOST_BYTES = 1 << 30
-"""Well over any cache: 105 MB of them were seen on one server CPU."""
-MOST_COPIED = 1 << 32
+MAX_READ_BYTES = 1 << 30
+"""Far larger than any CPU cache (105 MB on one server CPU)."""
+MAX_COPY_BYTES = 1 << 32
 PASSES = 8
 CHUNK = 1 << 20
-"""Numbers in one call: 4 MB, so that the calls' own cost does not count."""
+"""Floats per call: 4 MB, so that the call overhead is negligible."""
 
 
 def buffer_bytes() -> int:
-    """An eighth of what is free, so that measuring never is what fills the memory."""
+    """Return the buffer size: an eighth of the free memory, so that measuring does not exhaust it."""
     import psutil
 
-    return int(min(MOST_BYTES, psutil.virtual_memory().available // 8))
+    return int(min(MAX_READ_BYTES, psutil.virtual_memory().available // 8))
 
 
 def read_bandwidth(size: int, threads: int, passes: int = PASSES) -> float:
-    """Bytes per second that `threads` threads read together; the best of some passes.
+    """Return the bytes per second that `threads` threads read together, the best of `passes`.
 
-    Every thread sums the squares of its own part: one load and one multiply-add a number, far below what
-    a core can compute, so that the memory is what limits it.
+    Every thread sums the squares of its part: one load and one multiply-add per float, far below what a core
+    can compute, so the memory is the limit.
     """
     import numpy
 
     part = max(CHUNK, size // 4 // threads)
-    # Ones and not zeros: untouched zeros are all one and the same page.
+    # Ones, because the kernel maps untouched zeros to one shared page.
     blocks = [numpy.ones(part, dtype=numpy.float32) for _ in range(threads)]
 
     def read(block: numpy.ndarray) -> None:
@@ -56,12 +56,12 @@ def read_bandwidth(size: int, threads: int, passes: int = PASSES) -> float:
 
 
 def copy_bandwidth(device: str) -> float:
-    """Bytes per second of a large copy within a GPU's memory, read and written: the median of some."""
+    """Return the bytes per second, read plus written, of a copy in GPU memory: the median of PASSES."""
     import torch
 
-    torch.cuda.set_device(device)  # the events below are its own
+    torch.cuda.set_device(device)  # the events below belong to the current device
     free, _ = torch.cuda.mem_get_info()
-    size = min(MOST_COPIED, int(free) // 8)
+    size = min(MAX_COPY_BYTES, int(free) // 8)
     source = torch.empty(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     seconds: list[float] = []
@@ -76,13 +76,13 @@ def copy_bandwidth(device: str) -> float:
 
 
 def main(device: str = "cpu") -> None:
-    """Print one number."""
+    """Print the bandwidth of `device` in bytes per second."""
     import os
 
     if device.startswith("cuda"):
         print(round(copy_bandwidth(device)))
         return
-    # The threads are ours: the library's own would share one call among them.
+    # read_bandwidth starts its own threads: the BLAS library must not split a call over more.
     for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ[name] = "1"
     print(round(read_bandwidth(buffer_bytes(), usable_cores())))

@@ -27,7 +27,7 @@ CPU_FEATURES = {
     "i8mm": ("arm_i8mm",),
     "sve": ("sve",),
 }
-"""Flag of /proc/cpuinfo (x86 or ARM) to the names that rules are written in."""
+"""From flags in /proc/cpuinfo (x86 or ARM) to the feature names of the support rules."""
 SYSCTL_FEATURES = {
     "hw.optional.avx2_0": "avx2",
     "hw.optional.avx512f": "avx512",
@@ -36,46 +36,46 @@ SYSCTL_FEATURES = {
     "hw.optional.arm.FEAT_I8MM": "arm_i8mm",
 }
 UNLIMITED = 2**60
-"""cgroup v1 says "no limit" with a number near 2^63."""
+"""cgroup v1 reports "no limit" as a number near 2^63."""
 NVML_CLOCK_MEM = 2
 
 
 @dataclass(frozen=True)
 class Device:
-    """A device as it is now. Figures that nobody reports are None."""
+    """A device and its free memory now. Figures that are not reported are None."""
 
     name: str
     """`cpu` or `cuda:N`, as in `EngineSpec.device`."""
     kind: Literal["cpu", "cuda"]
     title: str
-    """The maker's name of the model."""
+    """The vendor's name of the model."""
     memory_total: int | None
-    """Bytes that programs here may use: a container's limit where it is lower than the machine's memory."""
+    """Bytes that processes may use: the container's limit if it is lower than the machine's memory."""
     memory_available: int | None
-    """Bytes free for a new program."""
+    """Bytes free for a new process."""
     features: frozenset[str] = frozenset()
     """Instruction sets of a CPU: values of CPU_FEATURES."""
     cores: int | None = None
     """CPU cores this process may run on."""
     compute_capability: tuple[int, int] | None = None
     uuid: str = ""
-    """`GPU-…`, or `MIG-…` for an instance: good for CUDA_VISIBLE_DEVICES."""
+    """`GPU-…`, or `MIG-…` for an instance; valid in CUDA_VISIBLE_DEVICES."""
     driver: str = ""
     bandwidth: float | None = None
-    """Peak bytes per second between the device and its memory, from its clock and bus width."""
+    """Peak bytes per second between the device and its memory, from memory clock and bus width."""
     is_mig: bool = False
-    """Whether this is an instance of a GPU that is split."""
+    """Whether this is a MIG instance."""
     limits: tuple[str, ...] = ()
-    """What holds it below the machine's own size, in words."""
+    """Container or affinity limits below the machine's size, as text for the user."""
 
 
 def devices() -> list[Device]:
-    """The CPU first, then the GPUs in the driver's order. Never raises: what cannot be asked is not there."""
+    """Return the CPU, then the GPUs in the driver's order. Devices that cannot be queried are left out."""
     return [cpu(), *gpus()]
 
 
 def cpu() -> Device:
-    """This machine's CPU with what this process may use of it."""
+    """Return this machine's CPU with the memory and cores that this process may use."""
     import psutil
 
     memory = psutil.virtual_memory()
@@ -88,16 +88,25 @@ def cpu() -> Device:
     if all_cores is not None and cores < all_cores:
         limits.append(f"this process may run on {cores} of {all_cores} cores")
     title, features = _model_and_features()
-    return Device("cpu", "cpu", title, total, available, features, cores, limits=tuple(limits))
+    return Device(
+        name="cpu",
+        kind="cpu",
+        title=title,
+        memory_total=total,
+        memory_available=available,
+        features=features,
+        cores=cores,
+        limits=tuple(limits),
+    )
 
 
 def gpus() -> list[Device]:
-    """The NVIDIA GPUs that a CUDA program started here would see, in MIG mode their instances."""
+    """Return the NVIDIA GPUs that are visible to CUDA in this environment; in MIG mode their instances."""
     nvml = Nvml.open()
     if nvml is None:
         return []
     try:
-        handles = visible(
+        handles = cuda_visible(
             [(handle, nvml.text("nvmlDeviceGetUUID", handle)) for handle in nvml.devices()],
             os.environ.get("CUDA_VISIBLE_DEVICES"),
         )
@@ -106,12 +115,15 @@ def gpus() -> list[Device]:
         nvml.close()
 
 
-def visible(found: list[tuple[Any, str]], setting: str | None) -> list[Any]:
-    """What CUDA_VISIBLE_DEVICES leaves of `found`, (handle, uuid) in the driver's order.
+def cuda_visible(found: list[tuple[Any, str]], setting: str | None) -> list[Any]:
+    """Return the handles of `found` that are visible with CUDA_VISIBLE_DEVICES set to `setting`.
 
-    As CUDA reads it: numbers or beginnings of a UUID, up to the first that names no device.
+    As in CUDA: numbers or prefixes of a UUID, up to the first that matches no device.
     https://docs.nvidia.com/cuda/cuda-c-programming-guide/#cuda-environment-variables
-    CUDA counts the fastest first unless CUDA_DEVICE_ORDER is PCI_BUS_ID: workers set that.
+    CUDA numbers the fastest GPU first unless CUDA_DEVICE_ORDER is PCI_BUS_ID, which workers set.
+
+    Args:
+        found: (handle, UUID) in the driver's order.
     """
     if setting is None:
         return [handle for handle, _ in found]
@@ -133,11 +145,11 @@ def _gpu(nvml: Nvml, handle: Any, index: int) -> Device:
     capability = nvml.ask("nvmlDeviceGetCudaComputeCapability", handle)
     uuid = nvml.text("nvmlDeviceGetUUID", handle)
     return Device(
-        f"cuda:{index}",
-        "cuda",
-        nvml.text("nvmlDeviceGetName", handle) or "NVIDIA GPU",
-        None if memory is None else int(memory.total),
-        None if memory is None else int(memory.free),
+        name=f"cuda:{index}",
+        kind="cuda",
+        title=nvml.text("nvmlDeviceGetName", handle) or "NVIDIA GPU",
+        memory_total=None if memory is None else int(memory.total),
+        memory_available=None if memory is None else int(memory.free),
         compute_capability=None if capability is None else (int(capability[0]), int(capability[1])),
         uuid=uuid,
         driver=nvml.text("nvmlSystemGetDriverVersion"),
@@ -147,21 +159,21 @@ def _gpu(nvml: Nvml, handle: Any, index: int) -> Device:
 
 
 def _bandwidth(nvml: Nvml, handle: Any) -> float | None:
-    """Two transfers a clock on each line of the bus: H200, 3201 MHz · 6144 bit: 4.9 TB/s."""
+    """Return the peak: two transfers per clock on each bus line (H200: 3201 MHz · 6144 bit = 4.9 TB/s)."""
     clock = nvml.ask("nvmlDeviceGetMaxClockInfo", handle, NVML_CLOCK_MEM)
     width = nvml.ask("nvmlDeviceGetMemoryBusWidth", handle)
     return clock * 1e6 * 2 * width / 8 if clock and width else None
 
 
 def usable_cores() -> int:
-    """Cores this process may run on: fewer than the machine's in a container or under taskset."""
+    """Return the number of cores that this process may run on, after container limits and taskset."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def container_memory(groups: Path, root: Path) -> tuple[int | None, int]:
-    """The tightest memory limit of the control groups that this process is in, and what is used of it.
+    """Return the lowest memory limit of the control groups of this process, and its use.
 
     Args:
         groups: /proc/self/cgroup; lines of `number:controllers:path`.
@@ -180,7 +192,7 @@ def container_memory(groups: Path, root: Path) -> tuple[int | None, int]:
 
 
 def _memory_groups(groups: Path, root: Path) -> list[tuple[Path, str, str]]:
-    """Every folder from the process's own group up to the root, with the names of its two files."""
+    """Return every folder from the process's group up to the root, with the names of its two files."""
     found = []
     for line in _text_of(groups).splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
@@ -214,7 +226,7 @@ def _model_and_features() -> tuple[str, frozenset[str]]:
 
 
 def parse_cpuinfo(text: str) -> tuple[str, frozenset[str]]:
-    """The model name and the features of CPU_FEATURES in the text of /proc/cpuinfo."""
+    """Return the model name and the features of CPU_FEATURES in the text of /proc/cpuinfo."""
     model = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
     flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
     words = flags.group(1).split() if flags else []

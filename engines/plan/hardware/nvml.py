@@ -1,6 +1,6 @@
-"""NVIDIA's management library, where it is installed; None instead of every error.
+"""A wrapper of NVIDIA's management library (NVML) that returns None instead of raising errors.
 
-`pynvml` (package nvidia-ml-py) is imported when first needed: it loads nothing until `nvmlInit`.
+`pynvml` (package nvidia-ml-py) is imported on first use; it loads the driver library in `nvmlInit`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Any
 
 
 class Nvml:
-    """An initialised library. `nvmlInit` counts its callers, so that several of these may live at once."""
+    """An initialised library. `nvmlInit` is reference-counted, so several instances can be open together."""
 
     def __init__(self, library: Any) -> None:
         self._library = library
 
     @classmethod
     def open(cls) -> Nvml | None:
-        """Initialise; None where there is no package, no driver, or no right to use it."""
+        """Initialise NVML; None without the package, a driver or the permission to use it."""
         try:
             library = import_module("pynvml")
             library.nvmlInit()
@@ -27,18 +27,18 @@ class Nvml:
         return cls(library)
 
     def ask(self, function: str, *arguments: object) -> Any:
-        """The answer of `function`; None where the device, driver or package does not support it."""
+        """Return the result of `function`; None if the device, driver or package does not support it."""
         try:
             return getattr(self._library, function)(*arguments)
         except Exception:  # NVMLError of every kind; AttributeError of an older package
             return None
 
     def is_alive(self) -> bool:
-        """Whether the driver still answers: a reload or a lost device ends every later call."""
+        """Return whether the driver responds; after a reload every call fails until NVML is reopened."""
         return self.ask("nvmlDeviceGetCount") is not None
 
     def devices(self) -> list[Any]:
-        """Handles of the devices that CUDA could run on: a GPU in MIG mode is replaced by its instances."""
+        """Return handles of the devices usable by CUDA; a GPU in MIG mode is replaced by its instances."""
         handles: list[Any] = []
         for index in range(self.ask("nvmlDeviceGetCount") or 0):
             handle = self.ask("nvmlDeviceGetHandleByIndex", index)
@@ -47,12 +47,12 @@ class Nvml:
         return handles
 
     def text(self, function: str, *arguments: object) -> str:
-        """As `ask`, for names: old packages answer in bytes; empty where there is no answer."""
+        """Return the result of `function` as text; empty if there is none. Old packages return bytes."""
         answer = self.ask(function, *arguments)
         return answer.decode("utf-8", "replace") if isinstance(answer, bytes) else str(answer or "")
 
     def close(self) -> None:
-        """Give the library back."""
+        """Shut NVML down."""
         with contextlib.suppress(Exception):
             self._library.nvmlShutdown()
 

@@ -1,4 +1,4 @@
-"""Where a backend runs on this machine."""
+"""Choose the device that a backend runs on."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from engines.plan.precision import support_table
 
 
 def device_of(backend: str, cpu: Device, gpu: Device | None) -> Device:
-    """The GPU, if there is one that the backend can use; else the CPU.
+    """Return the GPU if there is one that the backend can use, else the CPU.
 
-    What has an environment of its own runs on a GPU only: on one that it cannot use, the table says why.
+    Backends with a separate environment run on GPUs only: they get the GPU even if it is too old, so that the
+    support table can explain why it cannot be used.
     """
     if gpu is None:
         return cpu
@@ -25,14 +26,14 @@ def device_of(backend: str, cpu: Device, gpu: Device | None) -> Device:
 
 
 def gpu_choices(backend: str, gpus: Sequence[Device], kv_heads: int | None = None) -> tuple[int, ...]:
-    """Over how many GPUs a backend can split weights: 1, 2, 4 … of one model, from the first on.
+    """Return the numbers of GPUs that a backend can split weights over: 1, 2, 4 …, all of one model.
 
     Args:
-        kv_heads: of the checkpoint: each GPU gets as many as the others. None where they are not known.
+        kv_heads: of the checkpoint; they must be divisible by the number of GPUs. None if unknown.
     """
-    alike = takewhile(lambda one: one.title == gpus[0].title and not one.is_mig, gpus)
-    most = sum(1 for _ in alike) if backend in BACKENDS and BACKENDS[backend].splits else 1
-    powers = (1 << place for place in range(max(1, most).bit_length()))
+    same_model = takewhile(lambda one: one.title == gpus[0].title and not one.is_mig, gpus)
+    maximum = sum(1 for _ in same_model) if backend in BACKENDS and BACKENDS[backend].splits else 1
+    powers = (1 << exponent for exponent in range(max(1, maximum).bit_length()))
     return tuple(count for count in powers if not (kv_heads or 0) % count)
 
 
@@ -43,7 +44,7 @@ def _runs_on(backend: str, device: Device) -> bool:
 
 @cache
 def torch_sees_gpus() -> bool:
-    """Whether the PyTorch that is installed here was built for GPUs: others are marked in their version."""
+    """Return whether the installed PyTorch was built for GPUs; CPU builds have `+cpu` in their version."""
     try:
         return "+cpu" not in metadata.version("torch")
     except metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""An estimate where the weights of one engine are split over several GPUs."""
+"""Estimates of an engine whose weights are split over several GPUs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import replace
 from engines.plan.estimate.estimate import Estimate
 
 
-def on_each(found: Estimate, gpus: int) -> Estimate:
-    """What one GPU takes and reads: weights and cache are shared out evenly, each has the rest for itself."""
+def per_gpu(found: Estimate, gpus: int) -> Estimate:
+    """Return the estimate for one of `gpus` GPUs: weights and cache are split evenly, the rest is on each."""
     return replace(
         found,
         weights=found.weights // gpus,
@@ -19,6 +19,6 @@ def on_each(found: Estimate, gpus: int) -> Estimate:
     )
 
 
-def on_all(found: Estimate, gpus: int) -> Estimate:
-    """What all of them take together, as a loaded engine is counted."""
+def across_gpus(found: Estimate, gpus: int) -> Estimate:
+    """Return the total over all GPUs, which is how the memory of a loaded engine is counted."""
     return replace(found, other=found.other * gpus)

@@ -1,4 +1,4 @@
-"""What a backend needs installed, looked for without importing it."""
+"""What a backend needs to be installed, checked without importing it."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ TORCH = ("torch", "transformers")
 
 @dataclass(frozen=True)
 class Need:
-    """What must be installed."""
+    """A requirement of a backend."""
 
     modules: tuple[str, ...]
-    """Names of imports."""
+    """Names of Python modules."""
     remedy: str
-    """How to get them."""
-    compiles: bool = False
-    """Whether it wants a C++ compiler."""
+    """How to install them."""
+    needs_compiler: bool = False
+    """Whether a C++ compiler is needed."""
     environment: str = ""
-    """The backend whose environment has the libraries, where they collide with ours."""
-    engine_class: bool = False
-    """Whether that environment must hold a release that builds TensorRT engines."""
+    """The backend whose managed environment has the libraries, if they conflict with the app's own."""
+    needs_engine_class: bool = False
+    """Whether that environment must have a release that builds TensorRT engines."""
 
     @property
     def missing(self) -> str:
-        """What is not there, in one sentence; empty where all is. Imports nothing."""
+        """What is missing, in one sentence; empty if everything is installed. Imports nothing."""
         if self.environment:
             return self._missing_of_environment
         absent = [name for name in self.modules if not _installed(name)]
         if absent:
             return f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} not installed."
         return (
-            "It compiles with a C++ compiler, and none is found." if self.compiles and not _compiler() else ""
+            "It needs a C++ compiler, and none was found." if self.needs_compiler and not _compiler() else ""
         )
 
     @property
     def _missing_of_environment(self) -> str:
         found = interpreter(self.environment)
         if found is None:
-            return "It lives in an environment of its own, and there is none."
-        if self.engine_class and not found.builds_engines:
-            return "It needs a TensorRT engine, and the installed release builds none."
+            return "It needs a separate environment, which has not been created."
+        if self.needs_engine_class and not found.builds_engines:
+            return "It needs a TensorRT engine, which the installed release cannot build."
         return ""
 
 

@@ -1,13 +1,14 @@
-"""A row of the table: whether a backend runs a precision on a kind of device, and why not."""
+"""Types of the support table: whether a backend runs a precision on a kind of device, and why not."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
+from engines.plan.checkpoint.quantisation import Quantisation
 from engines.plan.hardware.hardware import Device
 
-State = Literal["native", "fallback", "unavailable"]
+State = Literal["native", "partial", "unavailable"]
 
 
 @dataclass(frozen=True)
@@ -15,16 +16,16 @@ class Support:
     """Whether a backend runs a precision on a device."""
 
     state: State
-    """`native`; `fallback`: weight-only or emulated: stored so, computed otherwise; `unavailable`."""
+    """`partial`: stored in this format, computed in another (weight-only or emulated)."""
     reason: str
     """One sentence for the user."""
     remedy: str = ""
-    """What would change it; empty where nothing does."""
+    """What the user can do; empty where nothing helps."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A row of the table. Of the rows that fit, the first one decides."""
+    """A row of the table. The first row that applies decides."""
 
     backend: str
     precision: str
@@ -33,16 +34,31 @@ class Rule:
     """`cpu`, `cuda`, or `*`."""
     support: Support
     source: str
-    """Where it was measured or written."""
+    """Where it was measured or is documented."""
     any_feature: frozenset[str] = frozenset()
-    """CPU features of which the device must have one; empty asks for none."""
+    """CPU features of which the device must have at least one; empty for no requirement."""
     compute_capability: tuple[int, int] | None = None
-    """The least that the GPU must have."""
+    """Minimum compute capability of the GPU."""
 
-    def fits(self, backend: str, precision: str, device: Device) -> bool:
-        """Whether this row speaks of `precision` with `backend` on `device`."""
-        named = self.backend == backend and self.precision in (precision, "*")
-        able = not self.any_feature or bool(self.any_feature & device.features)
-        least, has = self.compute_capability, device.compute_capability
-        new_enough = least is None or (has is not None and has >= least)
-        return named and able and new_enough and self.kind in (device.kind, "*")
+    def applies(self, backend: str, precision: str, device: Device) -> bool:
+        """Return whether this row is about `precision` with `backend` on `device`."""
+        is_named = self.backend == backend and self.precision in (precision, "*")
+        has_feature = not self.any_feature or bool(self.any_feature & device.features)
+        minimum, actual = self.compute_capability, device.compute_capability
+        is_new_enough = minimum is None or (actual is not None and actual >= minimum)
+        return is_named and has_feature and is_new_enough and self.kind in (device.kind, "*")
+
+
+class CheckpointSupport(Protocol):
+    """The hook `checkpoint_support` of a backend's file."""
+
+    def __call__(
+        self, architecture: str, quantisation: Quantisation | None, precision: str | None
+    ) -> Support | None:
+        """Return how the checkpoint limits the support of the backend; None where it does not.
+
+        Args:
+            architecture: class name in transformers.
+            quantisation: of the checkpoint; None for plain weights.
+            precision: a name of PRECISIONS; None to ask for the checkpoint in general.
+        """

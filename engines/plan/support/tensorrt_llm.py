@@ -1,19 +1,56 @@
-"""TensorRT-LLM: plain floats, and what ModelOpt quantises. None of these rows has been measured here."""
+"""Support of `tensorrt-llm`: plain floats and ModelOpt's quantisation. No row has been measured yet."""
 
 from __future__ import annotations
 
+from engines.plan.checkpoint.quantisation import Quantisation, modelopt_precision
 from engines.plan.support.need import Need
 from engines.plan.support.row import Rule, Support
+from engines.plan.support.runtime import MB, Runtime
+from engines.plan.support.tensorrt_llm_models import LISTED, UNSUPPORTED
+from engines.plan.weight_formats import PRECISIONS
 
 DOCUMENTATION = "https://nvidia.github.io/TensorRT-LLM/"
-TABLE = f"{DOCUMENTATION}features/quantization.html, hardware support; not run here"
-GPUS = f"{DOCUMENTATION}supported-hardware.html: Ampere and newer; not run here"
+TABLE = f"{DOCUMENTATION}features/quantization.html, hardware support; not run"
+GPUS = f"{DOCUMENTATION}supported-hardware.html: Ampere and newer; not run"
+OTHER_CHECKPOINT = "Use the plain checkpoint and choose a precision here, or an export of NVIDIA ModelOpt."
+UNSUPPORTED_FORMATS = {"mxfp4": "TensorRT-LLM loads MXFP4, but this playground has no such precision."}
+"""Formats that TensorRT-LLM loads and that cannot be chosen here."""
+ENGINES_ONLY = ("int8-sq",)
+"""Precisions that TensorRT-LLM calibrates while it builds an engine, and does not load as a checkpoint."""
 
 NEEDS: dict[str, Need] = {
     "*": Need((), "trt-playground env create tensorrt-llm.", environment="tensorrt-llm"),
-    "int8-sq": Need((), "Choose FP8; releases up to 1.2 do.", environment="tensorrt-llm", engine_class=True),
+    "int8-sq": Need(
+        (),
+        "Choose FP8, or install a release up to 1.2.",
+        environment="tensorrt-llm",
+        needs_engine_class=True,
+    ),
 }
 DEFAULTS = (("cuda", "fp8"), ("cuda", "bf16"))
+KV_CHOICES = {
+    "fp32": ("f32", "fp8"),
+    "bf16": ("bf16", "fp8"),
+    "fp16": ("f16", "fp8"),
+    "fp8": ("bf16", "fp8"),
+    "int8-sq": ("bf16",),
+    "int4-awq": ("bf16", "fp8"),
+    "w4a8-awq": ("bf16", "fp8"),
+    "nvfp4": ("bf16", "fp8"),
+}
+RUNTIMES: dict[str, Runtime] = {
+    # Not measured: CUDA context, workspaces and one captured graph, as documented. The pool is sized from the
+    # context.
+    "cuda": Runtime(
+        base=3000 * MB,
+        weight_copies=1.0,
+        prefill_tokens=8192,
+        build_base=2000 * MB,
+        block_tokens=32,
+        spare_blocks=2,
+        reads_checkpoint=True,
+    ),
+}
 RULES: tuple[Rule, ...] = (
     Rule(
         "tensorrt-llm",
@@ -54,14 +91,14 @@ RULES: tuple[Rule, ...] = (
         "int8-sq",
         "cuda",
         Support("native", "INT8 weights and activations, in a TensorRT engine of releases up to 1.2."),
-        f"{DOCUMENTATION}1.2: the PyTorch-based LLM API has no such linear layer; not run here",
+        f"{DOCUMENTATION}1.2: the PyTorch-based LLM API has no such linear layer; not run",
         compute_capability=(8, 0),
     ),
     Rule(
         "tensorrt-llm",
         "int4-awq",
         "cuda",
-        Support("fallback", "4-bit weights; not in NVIDIA's table for Blackwell.", "Choose NVFP4 there."),
+        Support("partial", "4-bit weights; not in NVIDIA's table for Blackwell.", "Choose NVFP4 there."),
         TABLE,
         compute_capability=(10, 0),
     ),
@@ -70,9 +107,9 @@ RULES: tuple[Rule, ...] = (
         "int4-awq",
         "cuda",
         Support(
-            "fallback",
+            "partial",
             "4-bit weights calibrated by ModelOpt, computed in 16 bits.",
-            "Choose BF16 for accuracy.",
+            "For full accuracy use BF16.",
         ),
         TABLE,
         compute_capability=(8, 0),
@@ -125,10 +162,10 @@ RULES: tuple[Rule, ...] = (
         "cuda",
         Support(
             "unavailable",
-            "TensorRT-LLM loads INT8 and INT4 weights only as others have calibrated them.",
+            "TensorRT-LLM does not quantise to plain INT8 or INT4; it loads only calibrated checkpoints.",
             "Choose FP8 or INT4 AWQ.",
         ),
-        "NVIDIA/TensorRT-LLM, tensorrt_llm/llmapi/llm_utils.py; not run here",
+        "NVIDIA/TensorRT-LLM, tensorrt_llm/llmapi/llm_utils.py; not run",
         compute_capability=(8, 0),
     ),
     Rule(
@@ -143,3 +180,49 @@ RULES: tuple[Rule, ...] = (
         GPUS,
     ),
 )
+
+
+def checkpoint_support(
+    architecture: str, quantisation: Quantisation | None, precision: str | None
+) -> Support | None:
+    """Return how the checkpoint limits the support; see `row.CheckpointSupport`."""
+    return (
+        _unreadable(quantisation)
+        or (_other_precision(quantisation, precision) if precision else None)
+        or _architecture_support(architecture)
+    )
+
+
+def _unreadable(found: Quantisation | None) -> Support | None:
+    precision = modelopt_precision(found) if found else ""
+    if found is None or (precision and precision not in ENGINES_ONLY):
+        return None
+    if precision:
+        title = PRECISIONS[precision].title
+        reason = f"TensorRT-LLM quantises to {title} itself and does not load such checkpoints."
+    else:
+        reason = UNSUPPORTED_FORMATS.get(
+            found.name.lower(),
+            f"TensorRT-LLM does not load checkpoints quantised by {found.name}. {found.description}",
+        )
+    return Support("unavailable", reason, OTHER_CHECKPOINT)
+
+
+def _other_precision(found: Quantisation | None, precision: str) -> Support | None:
+    own = modelopt_precision(found) if found else ""
+    if not own or own == precision:
+        return None
+    title = PRECISIONS[own].title
+    reason = f"This checkpoint is already quantised to {title}."
+    return Support("unavailable", reason, f"Choose {title}, or use the plain checkpoint.")
+
+
+def _architecture_support(architecture: str) -> Support | None:
+    """Return the support of a model; one in neither list is tried, since newer releases add models."""
+    if architecture in UNSUPPORTED:
+        reason = f"TensorRT-LLM's LLM API does not support {architecture}."
+        return Support("unavailable", reason, "Choose another backend for this checkpoint.")
+    if architecture in LISTED:
+        return None
+    reason = f"NVIDIA's list of supported models does not include {architecture}; loading it is tried."
+    return Support("partial", reason, "Choose another backend if it does not load.")

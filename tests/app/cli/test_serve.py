@@ -20,10 +20,10 @@ from screenshots.browser import (
     ask,
     ask_in_browser,
     chromium,
-    family,
     has_browser,
     new_app,
     open_tab,
+    process_tree,
     served,
     until,
 )
@@ -68,7 +68,7 @@ def test_two_tabs_live_apart(server: Served, tmp_path: Path) -> None:
         open_tab(browser, server)
         ask(browser, "Who else?")
         [other] = [found for found in apps(server) if found != one]
-        first, second = family(one), family(other)
+        first, second = process_tree(one), process_tree(other)
         assert len(first) == len(second) == 3
         browser.close()
         until(lambda: ended(second), "the end of the closed tab's processes")
@@ -85,12 +85,12 @@ def test_a_reload_begins_anew_and_ctrl_q_ends(server: Served, tmp_path: Path) ->
     with chromium(tmp_path) as browser:
         app = open_tab(browser, server)
         ask(browser, "Who is there?")
-        before = family(app)
+        before = process_tree(app)
         browser.refresh()
         until(lambda: ended(before), "the end of what was reloaded")
         app = new_app(browser, server, set())
         ask(browser, "And now?")
-        before = family(app)
+        before = process_tree(app)
         ActionChains(browser).key_down(Keys.CONTROL).send_keys("q").key_up(Keys.CONTROL).perform()
         until(lambda: ended(before), "the end of the app that was quit")
         words = browser.find_element("css selector", ".closed-dialog")

@@ -139,7 +139,7 @@ async def test_f12_shows_every_backend_with_reason_and_source(settings: Settings
         await pilot.press("down", "down")
         await pilot.pause()
         text = str(app.screen.query_one("#support-why", Static).content)
-        assert "FP16 with PyTorch: not here" in text
+        assert "FP16 with PyTorch: unavailable" in text
         assert "Choose BF16 or FP32." in text
         assert "Source: " in text
         await pilot.press("escape")

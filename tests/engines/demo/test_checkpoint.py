@@ -1,4 +1,4 @@
-"""The demo checkpoint loads as any other, answers its subjects, and is scored on wordings it never saw."""
+"""The demo checkpoint loads like any other, answers on its topics, and is scored on held-out wordings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from engines.demo import CHECKPOINT
 from engines.demo.corpus import ChatWriter, held_out, held_out_wordings, load_topics, normalise
 from engines.demo.dataset import ChatEncoder
-from engines.demo.evaluate import Speaker
+from engines.demo.evaluate import ChatModel
 
 MEGABYTE = 1_000_000
 FILES = (
@@ -28,13 +28,13 @@ FILES = (
 
 
 @pytest.fixture(scope="module")
-def speaker() -> Speaker:
+def model() -> ChatModel:
     """The checkpoint in fp32 on the CPU."""
-    return Speaker(CHECKPOINT, torch.device("cpu"))
+    return ChatModel(CHECKPOINT, torch.device("cpu"))
 
 
 def writer(seed: int) -> ChatWriter:
-    """A writer of training chats."""
+    """Return a generator of training chats."""
     return ChatWriter(random.Random(seed), held_out_wordings())
 
 
@@ -43,7 +43,7 @@ def test_files_are_present_and_small() -> None:
     assert sum(path.stat().st_size for path in CHECKPOINT.iterdir()) <= 16 * MEGABYTE
 
 
-def test_card_says_what_it_is() -> None:
+def test_the_card_calls_the_model_a_toy_and_has_its_score() -> None:
     card = (CHECKPOINT / "README.md").read_text(encoding="utf-8")
     assert "This is a toy" in card
     assert re.search(r"are right: \d+\.\d%.*perplexity .* is \d", card, re.DOTALL)
@@ -78,24 +78,24 @@ def test_no_remote_code() -> None:
         assert "auto_map" not in json.loads((CHECKPOINT / name).read_text(encoding="utf-8"))
 
 
-def test_special_tokens_have_their_roles(speaker: Speaker) -> None:
-    tokenizer = speaker.tokenizer
+def test_special_tokens_have_their_roles(model: ChatModel) -> None:
+    tokenizer = model.tokenizer
     marks = ["<|pad|>", "<|begin|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"]
     assert tokenizer.convert_tokens_to_ids(marks) == list(range(6))
     assert (tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id) == (0, 1, 5)
     assert tokenizer.decode(tokenizer("Grüße, 日本 — 42!")["input_ids"]) == "Grüße, 日本 — 42!"
 
 
-def test_template_is_what_was_trained(speaker: Speaker) -> None:
-    encoder, chats = ChatEncoder(speaker.tokenizer.backend_tokenizer), writer(5)
+def test_the_chat_template_renders_as_in_training(model: ChatModel) -> None:
+    encoder, chats = ChatEncoder(model.tokenizer.backend_tokenizer), writer(5)
     for _ in range(100):
         chat = chats.chat(3)
-        rendered = speaker.tokenizer.apply_chat_template(chat.messages(), tokenize=True, return_dict=False)
+        rendered = model.tokenizer.apply_chat_template(chat.messages(), tokenize=True, return_dict=False)
         assert rendered == encoder.encode(chat)[0]
 
 
-def test_every_turn_is_a_prefix_of_the_next(speaker: Speaker) -> None:
-    tokenizer, chats = speaker.tokenizer, writer(6)
+def test_every_turn_is_a_prefix_of_the_next(model: ChatModel) -> None:
+    tokenizer, chats = model.tokenizer, writer(6)
     for _ in range(50):
         messages = chats.chat(4).messages()
         whole = tokenizer.apply_chat_template(messages, tokenize=True, return_dict=False)
@@ -106,16 +106,16 @@ def test_every_turn_is_a_prefix_of_the_next(speaker: Speaker) -> None:
                 messages[:place], tokenize=True, add_generation_prompt=True, return_dict=False
             )
             answer = tokenizer.encode(message["content"], add_special_tokens=False)
-            said = [*prompt, *answer, tokenizer.eos_token_id]
-            assert whole[: len(said)] == said
+            turn = [*prompt, *answer, tokenizer.eos_token_id]
+            assert whole[: len(turn)] == turn
 
 
-def test_unknown_roles_are_refused(speaker: Speaker) -> None:
+def test_unknown_roles_are_refused(model: ChatModel) -> None:
     with pytest.raises(Exception, match="roles are system, user and assistant"):
-        speaker.tokenizer.apply_chat_template([{"role": "tool", "content": "x"}], tokenize=False)
+        model.tokenizer.apply_chat_template([{"role": "tool", "content": "x"}], tokenize=False)
 
 
-def test_corpus_follows_from_the_seed() -> None:
+def test_the_corpus_is_determined_by_the_seed() -> None:
     assert writer(1).long_chat(4000) == writer(1).long_chat(4000)
     assert writer(1).long_chat(4000) != writer(2).long_chat(4000)
 
@@ -124,8 +124,8 @@ def test_held_out_wordings_are_never_trained() -> None:
     chats, banned = writer(3), held_out_wordings()
     asked = {normalise(turn.question) for _ in range(3000) for turn in chats.chat(3).turns}
     assert not asked & banned
-    by_hand = {normalise(question) for topic in load_topics() for question in topic.ask + topic.more_ask}
-    assert not by_hand & banned
+    written = {normalise(question) for topic in load_topics() for question in topic.ask + topic.more_ask}
+    assert not written & banned
 
 
 def test_reference_answers_pass_their_own_checks() -> None:
@@ -164,14 +164,14 @@ QUESTIONS = {
 }
 
 
-def test_it_answers_its_subjects_and_ends(speaker: Speaker) -> None:
-    answers = speaker.answer([[{"role": "user", "content": question}] for question in QUESTIONS])
+def test_it_answers_on_its_topics_and_ends(model: ChatModel) -> None:
+    answers = model.answer([[{"role": "user", "content": question}] for question in QUESTIONS])
     for (question, pattern), (text, ended) in zip(QUESTIONS.items(), answers, strict=True):
         assert ended, question
         assert re.search(pattern, text), (question, text)
 
 
-def test_it_remembers_over_ten_turns(speaker: Speaker) -> None:
+def test_it_remembers_a_name_over_ten_turns(model: ChatModel) -> None:
     messages: list[dict[str, str]] = []
     questions = ["My name is Anna.", "What is int8?", "Why?", "Give me an example.", "What is 3 plus 4?"]
     questions += [
@@ -183,7 +183,7 @@ def test_it_remembers_over_ten_turns(speaker: Speaker) -> None:
     ]
     for question in questions:
         messages.append({"role": "user", "content": question})
-        text, ended = speaker.answer([messages])[0]
+        text, ended = model.answer([messages])[0]
         assert ended, question
         messages.append({"role": "assistant", "content": text})
     assert "Anna" in messages[-1]["content"]

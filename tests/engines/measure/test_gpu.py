@@ -1,4 +1,4 @@
-"""GPUs through the double of NVML: several, split, lost, old, and slowed."""
+"""GPU samples from the NVML double: several GPUs, MIG, lost, old and throttled."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from engines.measure import gpu as module
 from engines.measure.energy import EnergyCounter
-from engines.measure.gpu import GpuSampler, slowed_words
+from engines.measure.gpu import GpuSampler, throttle_reasons
 from tests.doubles.nvml import Gpu, Memory, Nvml, ProcessInfo
 
 
@@ -25,7 +25,7 @@ def use(monkeypatch: pytest.MonkeyPatch, library: object) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", library)
 
 
-def test_without_a_driver_there_is_no_gpu_and_it_is_looked_for_once(
+def test_without_a_driver_there_is_no_gpu_and_the_library_is_searched_once(
     monkeypatch: pytest.MonkeyPatch, sampler: GpuSampler
 ) -> None:
     library = Nvml((Gpu(),), missing=True)
@@ -40,7 +40,7 @@ def test_without_the_package_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch, sa
     assert sampler.sample() == ()
 
 
-def test_figures_have_the_units_they_say(monkeypatch: pytest.MonkeyPatch, sampler: GpuSampler) -> None:
+def test_figures_have_the_documented_units(monkeypatch: pytest.MonkeyPatch, sampler: GpuSampler) -> None:
     use(monkeypatch, Nvml((Gpu(processes=(ProcessInfo(10, 7_000), ProcessInfo(11, None))),)))
     (found,) = sampler.sample()
     assert (found.index, found.name) == (0, "NVIDIA H200")
@@ -59,7 +59,7 @@ def test_figures_have_the_units_they_say(monkeypatch: pytest.MonkeyPatch, sample
     assert found.memory_of(frozenset({11})) is None
 
 
-def test_what_is_not_supported_is_none(monkeypatch: pytest.MonkeyPatch, sampler: GpuSampler) -> None:
+def test_unsupported_figures_are_none(monkeypatch: pytest.MonkeyPatch, sampler: GpuSampler) -> None:
     bare = Gpu(
         memory=None,
         utilisation=None,
@@ -77,7 +77,7 @@ def test_what_is_not_supported_is_none(monkeypatch: pytest.MonkeyPatch, sampler:
     assert second.power is not None
 
 
-def test_instances_of_a_split_gpu_are_sampled(monkeypatch: pytest.MonkeyPatch, sampler: GpuSampler) -> None:
+def test_mig_instances_are_sampled(monkeypatch: pytest.MonkeyPatch, sampler: GpuSampler) -> None:
     part = Gpu("MIG 1g.18gb", "MIG-a", Memory(18, 17, 1), utilisation=None)
     use(monkeypatch, Nvml((Gpu(instances=(part, None), mig_enabled=True),)))
     (found,) = sampler.sample()
@@ -85,7 +85,7 @@ def test_instances_of_a_split_gpu_are_sampled(monkeypatch: pytest.MonkeyPatch, s
     assert found.is_instance
 
 
-def test_the_library_is_initialised_once_and_given_back(
+def test_the_library_is_initialised_once_and_shut_down(
     monkeypatch: pytest.MonkeyPatch, sampler: GpuSampler
 ) -> None:
     library = Nvml((Gpu(),))
@@ -98,7 +98,7 @@ def test_the_library_is_initialised_once_and_given_back(
 
 
 @pytest.mark.parametrize(("wait", "found"), [(0.0, 1), (60.0, 0)])
-def test_a_reloaded_driver_is_found_again_after_a_while(
+def test_a_reloaded_driver_is_opened_again_after_the_retry_time(
     monkeypatch: pytest.MonkeyPatch, sampler: GpuSampler, wait: float, found: int
 ) -> None:
     library = Nvml((Gpu(),))
@@ -118,7 +118,7 @@ def test_a_lost_gpu_does_not_hide_the_others(monkeypatch: pytest.MonkeyPatch, sa
 
 
 @pytest.mark.parametrize(
-    ("reasons", "words"),
+    ("reasons", "texts"),
     [
         (0, ()),
         (1, ()),  # idle
@@ -127,22 +127,24 @@ def test_a_lost_gpu_does_not_hide_the_others(monkeypatch: pytest.MonkeyPatch, sa
         (8, ("heat or power supply",)),
         (8 | 64, ("heat",)),
         (8 | 128, ("power supply",)),
-        (1 << 40, ()),  # of a driver that is newer than we are
+        (1 << 40, ()),  # an unknown reason of a newer driver
     ],
 )
-def test_what_holds_the_clocks_down_in_words(reasons: int, words: tuple[str, ...]) -> None:
-    assert slowed_words(reasons) == words
+def test_throttle_reasons_as_text(reasons: int, texts: tuple[str, ...]) -> None:
+    assert throttle_reasons(reasons) == texts
 
 
-def test_an_old_driver_knows_the_reasons_by_their_older_name(
+def test_the_reasons_of_an_old_driver_have_another_name(
     monkeypatch: pytest.MonkeyPatch, sampler: GpuSampler
 ) -> None:
     use(monkeypatch, Nvml((Gpu(event_reasons=None, throttle_reasons=4),)))
     assert sampler.sample()[0].slowed_by == ("power limit",)
 
 
-def test_gpus_are_named_as_engines_name_them(monkeypatch: pytest.MonkeyPatch, sampler: GpuSampler) -> None:
-    """CUDA counts what it is shown: of three GPUs the last is its first, and one is hidden from it."""
+def test_gpus_have_the_device_names_of_engine_specs(
+    monkeypatch: pytest.MonkeyPatch, sampler: GpuSampler
+) -> None:
+    """CUDA numbers visible GPUs only: of three GPUs the last is its first, and one is hidden."""
     use(monkeypatch, Nvml(tuple(Gpu(uuid=f"GPU-{letter}") for letter in "abc")))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,0")
     assert [(found.index, found.device) for found in sampler.sample()] == [
@@ -152,18 +154,18 @@ def test_gpus_are_named_as_engines_name_them(monkeypatch: pytest.MonkeyPatch, sa
     ]
 
 
-def test_energy_is_read_from_the_counter_of_one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_energy_comes_from_the_counter_of_one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     library = Nvml((Gpu(uuid="GPU-a", millijoules=7_000), Gpu(uuid="GPU-b", millijoules=None)))
     use(monkeypatch, library)
     counter = EnergyCounter()
     assert counter.joules("cuda:0") == pytest.approx(7)
     library.unload()
-    assert counter.joules("cuda:0") == pytest.approx(7), "a driver that was reloaded is found again"
+    assert counter.joules("cuda:0") == pytest.approx(7), "a reloaded driver is opened again"
     assert counter.joules("cuda:1") is None, "no counter"
     assert counter.joules("cuda:2") is None, "no such GPU"
 
 
-def test_without_a_driver_no_energy_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_driver_there_is_no_energy_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, Nvml(missing=True))
     assert EnergyCounter().joules("cuda:0") is None

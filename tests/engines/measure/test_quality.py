@@ -1,4 +1,4 @@
-"""Quality figures against values worked out by hand."""
+"""Quality metrics compared with values computed by hand."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from math import exp, inf, log
 import pytest
 
 from engines.measure.quality import (
-    SMALLEST_REST,
+    MIN_REST,
     common_rows,
-    divergence,
     first_divergent_token,
     kl_divergence,
     percentiles,
@@ -38,11 +37,11 @@ BASE = Scores(logs(0.5, 0.25), ((1, 2, 3), (4, 5, 6)), (logs(0.5, 0.3, 0.1), log
 OTHER = Scores(logs(0.4, 0.35), ((1, 3, 2), (5, 4, 9)), (logs(0.4, 0.3, 0.2), logs(0.5, 0.35, 0.05)))
 
 
-def test_perplexity_of_a_coin_is_two() -> None:
+def test_perplexity_of_two_equal_choices_is_two() -> None:
     assert perplexity(logs(0.5, 0.5, 0.5)) == pytest.approx(2)
 
 
-def test_perplexity_of_the_impossible_is_infinite() -> None:
+def test_perplexity_with_a_zero_probability_is_infinite() -> None:
     assert perplexity([-inf, -1.0]) == inf
     assert perplexity([-2000.0]) == inf
 
@@ -52,7 +51,7 @@ def test_kl_divergence_by_hand() -> None:
     assert kl_divergence(logs(0.5, 0.5), logs(0.9, 0.1)) == pytest.approx(expected)
 
 
-def test_kl_divergence_of_equal_rows_is_nought() -> None:
+def test_kl_divergence_of_equal_rows_is_zero() -> None:
     row = logs(*[1 / 7] * 7)
     assert kl_divergence(row, row) == 0
 
@@ -61,7 +60,7 @@ def test_rounding_never_makes_a_divergence_negative() -> None:
     assert kl_divergence(logs(0.3, 0.7), logs(0.3 + 1e-17, 0.7)) >= 0
 
 
-def test_what_only_the_reference_expects_is_infinitely_far_and_the_reverse_is_not() -> None:
+def test_kl_divergence_is_infinite_only_where_the_candidate_has_probability_zero() -> None:
     assert kl_divergence([log(0.5), log(0.5)], [0.0, -inf]) == inf
     assert kl_divergence([0.0, -inf], [log(0.5), log(0.5)]) == pytest.approx(log(2))
 
@@ -71,17 +70,17 @@ def test_rows_of_different_vocabularies_are_refused() -> None:
         kl_divergence([0.0], [0.0, -1.0])
 
 
-def test_the_rest_makes_a_row_whole() -> None:
+def test_the_rest_makes_probabilities_sum_to_one() -> None:
     assert sum(exp(value) for value in with_rest(logs(0.5, 0.2))) == pytest.approx(1)
-    assert with_rest(logs(0.5, 0.5))[-1] == log(SMALLEST_REST)
+    assert with_rest(logs(0.5, 0.5))[-1] == log(MIN_REST)
 
 
-def test_a_rest_that_rounding_took_away_is_no_infinite_divergence() -> None:
+def test_a_rest_lost_to_rounding_gives_no_infinite_divergence() -> None:
     base, candidate = with_rest([log(1 - 1e-7)]), with_rest([0.0])
     assert kl_divergence(base, candidate) < 1e-6
 
 
-def test_common_rows_hold_the_shared_tokens_and_the_rest() -> None:
+def test_common_rows_have_the_shared_tokens_and_the_rest() -> None:
     base, other = common_rows({1: log(0.5), 2: log(0.3)}, {2: log(0.4), 7: log(0.3)})
     assert base == pytest.approx(logs(0.3, 0.7))
     assert other == pytest.approx(logs(0.4, 0.6))
@@ -94,11 +93,11 @@ def test_a_divergence_of_common_tokens_is_a_lower_bound() -> None:
     assert 0 < kl_divergence(*few) <= kl_divergence(base, other)
 
 
-def test_same_top_looks_at_the_first_choice_only() -> None:
+def test_same_top_compares_the_most_likely_token_only() -> None:
     assert same_top([[1, 2], [3, 4]], [[1, 9], [4, 3]]) == 0.5
 
 
-def test_the_margin_tells_a_tie_from_a_choice() -> None:
+def test_the_margin_is_the_log_ratio_of_the_top_two() -> None:
     assert top_margin(logs(0.2, 0.41, 0.39)) == pytest.approx(log(0.41 / 0.39))
     assert top_margin([0.0]) == inf
 
@@ -128,7 +127,7 @@ def test_the_card_of_two_positions() -> None:
     assert card.kld["Maximum"] >= card.mean_kld >= card.kld["Minimum"] > 0
 
 
-def test_the_card_of_a_model_with_itself_is_perfect() -> None:
+def test_a_model_compared_with_itself_has_no_difference() -> None:
     card = quality_card(BASE, BASE)
     assert (card.mean_kld, card.rms_delta_p, card.same_top, card.ppl_ratio) == (0, 0, 1, 1)
 
@@ -145,7 +144,7 @@ def test_scores_of_other_positions_are_refused(other: Scores) -> None:
         quality_card(BASE, other)
 
 
-def test_figures_of_nothing_are_refused() -> None:
+def test_metrics_without_values_are_refused() -> None:
     with pytest.raises(ValueError, match="nothing"):
         perplexity([])
     with pytest.raises(ValueError, match="nothing"):
@@ -168,29 +167,3 @@ def test_figures_of_nothing_are_refused() -> None:
 )
 def test_the_first_divergent_token(reference: list[int], prediction: list[int], index: int | None) -> None:
     assert first_divergent_token(reference, prediction) == index
-
-
-def test_divergence_counts_what_would_have_to_be_corrected() -> None:
-    found = divergence([1, 2, 3, 4], [1, 2, 9, 4])
-    assert (found.fdt, found.fdt_norm, found.sdt, found.sdt_norm) == (2, 0.5, 1, 0.25)
-
-
-def test_equal_answers_do_not_diverge() -> None:
-    found = divergence([1, 2], [1, 2])
-    assert (found.fdt, found.fdt_norm, found.sdt, found.sdt_norm) == (None, 1, 0, 0)
-
-
-def test_an_empty_answer_is_wholly_wrong() -> None:
-    found = divergence([1, 2], [])
-    assert (found.fdt, found.fdt_norm, found.sdt, found.sdt_norm) == (0, 0, 2, 1)
-
-
-def test_two_empty_answers_are_equal() -> None:
-    found = divergence([], [])
-    assert (found.fdt, found.sdt, found.sdt_norm) == (None, 0, 0)
-
-
-def test_common_tokens_of_long_answers_are_no_junk() -> None:
-    # difflib ignores elements that fill more than 1 % of 200 and more, unless told not to.
-    answer = [7] * 300
-    assert divergence(answer, answer[:-1]).sdt == 0

@@ -1,4 +1,4 @@
-"""Samples of real processes and of the machine."""
+"""Telemetry of real processes and of the machine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def sampler() -> Telemetry:
     return Telemetry()
 
 
-def test_this_process_is_resident(sampler: Telemetry) -> None:
+def test_this_process_has_resident_memory(sampler: Telemetry) -> None:
     found = sampler.sample_process(os.getpid())
     assert found is not None
     assert found.resident_bytes > 5_000_000
@@ -44,10 +44,10 @@ def test_a_busy_process_uses_a_core(sampler: Telemetry) -> None:
             process.kill()
     assert found is not None
     assert found.cpu_percent is not None
-    assert 5 < found.cpu_percent < 130  # other work may hold the cores
+    assert 5 < found.cpu_percent < 130  # other processes may use the cores
 
 
-def test_children_are_counted_in(sampler: Telemetry) -> None:
+def test_children_are_included(sampler: Telemetry) -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         child = int(process.stdout.readline())
@@ -66,9 +66,7 @@ def test_children_are_counted_in(sampler: Telemetry) -> None:
             process.kill()
 
 
-def test_what_a_child_spent_before_it_was_seen_is_no_spike(
-    monkeypatch: pytest.MonkeyPatch, sampler: Telemetry
-) -> None:
+def test_cpu_time_of_a_new_child_gives_no_spike(monkeypatch: pytest.MonkeyPatch, sampler: Telemetry) -> None:
     monkeypatch.setattr(module, "TREE_SECONDS", 0.0)
     code = f"import subprocess, sys; input(); subprocess.run([sys.executable, '-c', {BUSY!r}])"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, text=True) as process:
@@ -90,7 +88,7 @@ def test_what_a_child_spent_before_it_was_seen_is_no_spike(
     assert found.cpu_percent < 40
 
 
-def test_an_ended_process_is_none_also_as_a_zombie(sampler: Telemetry) -> None:
+def test_an_ended_process_and_a_zombie_give_none(sampler: Telemetry) -> None:
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     assert sampler.sample_process(process.pid) is not None
     process.kill()
@@ -103,11 +101,11 @@ def test_an_ended_process_is_none_also_as_a_zombie(sampler: Telemetry) -> None:
 
 
 @pytest.mark.parametrize("pid", [-1, 2**22 + 1, 2**40])
-def test_process_ids_that_cannot_be_are_none(sampler: Telemetry, pid: int) -> None:
+def test_invalid_process_ids_give_none(sampler: Telemetry, pid: int) -> None:
     assert sampler.sample_process(pid) is None
 
 
-def test_the_machine_has_memory_and_from_the_second_sample_a_load(sampler: Telemetry) -> None:
+def test_the_machine_has_memory_and_cpu_percent_from_the_second_sample(sampler: Telemetry) -> None:
     first = sampler.sample_machine()
     assert first.cpu_percent is None
     assert 0 < first.memory_used < first.memory_total
@@ -124,5 +122,5 @@ def test_a_sample_is_cheap(sampler: Telemetry) -> None:
     for _ in range(rounds):
         sampler.sample_process(os.getpid())
         sampler.sample_machine()
-    # Twice a second: 20 ms of each would be 4 % of a core. Some 0.2 ms are usual.
+    # Sampled twice a second: 20 ms would be 4 % of a core. Typical are 0.2 ms.
     assert (time.perf_counter() - started) / rounds < 0.02

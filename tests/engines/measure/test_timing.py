@@ -1,4 +1,4 @@
-"""Figures of an answer from its time stamps, by hand-made sequences whose figures are known."""
+"""Metrics of an answer from its time stamps, for sequences with known results."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_bundled_first_chunk_does_not_inflate_the_rate() -> None:
     assert found.decode_rate == pytest.approx(100)
 
 
-def test_chunks_of_several_tokens_give_gaps_between_chunks_and_a_rate_of_tokens() -> None:
+def test_itl_is_between_chunks_and_the_rate_counts_tokens() -> None:
     found = timing(START, at(100, 120, 120, 140, 140))
     assert found.itl_p50 == pytest.approx(0.02)
     assert found.tpot == pytest.approx(0.01)
@@ -64,7 +64,7 @@ def test_cached_tokens_do_not_count_as_prefill() -> None:
     assert timing(START, at(100), 100, cached_tokens=None).prefill_rate == pytest.approx(1000)
 
 
-def test_no_token_defines_nothing() -> None:
+def test_without_tokens_there_are_no_metrics() -> None:
     assert timing(START, []) == Timing()
 
 
@@ -82,18 +82,18 @@ def test_one_chunk_of_many_tokens_has_no_rate_either() -> None:
 
 
 @pytest.mark.parametrize("stamps", [at(-1), at(20, 10), at(10, 30, 20)])
-def test_stamps_that_run_backwards_give_no_figure(stamps: list[int]) -> None:
+def test_stamps_out_of_order_give_no_metrics(stamps: list[int]) -> None:
     assert timing(START, stamps, 10) == Timing(tokens=len(stamps))
 
 
-def test_percentiles_are_numpys() -> None:
+def test_percentiles_agree_with_numpy() -> None:
     values = [1.0, 2.0, 4.0, 8.0]
     assert [percentile(values, p) for p in (0, 50, 95, 100)] == pytest.approx([1.0, 3.0, 7.4, 8.0])
     assert percentile([7.0], 95) == 7.0
 
 
 @pytest.mark.parametrize(("values", "percent"), [([], 50.0), ([1.0], -1.0), ([1.0], 101.0)])
-def test_percentiles_of_nothing_are_refused(values: list[float], percent: float) -> None:
+def test_invalid_percentiles_are_refused(values: list[float], percent: float) -> None:
     with pytest.raises(ValueError, match="values"):
         percentile(values, percent)
 
@@ -109,7 +109,7 @@ def test_a_steady_stream_shows_its_rate_from_the_first_tokens_on() -> None:
             assert window.rate(at(10 * n)[0]) == pytest.approx(100, rel=0.02)
 
 
-def test_the_rate_decays_to_nothing_when_nothing_comes() -> None:
+def test_the_rate_falls_to_zero_without_tokens() -> None:
     window = RateWindow()
     window.add(at(*range(0, 2000, 10)))
     rates = [window.rate(at(1990 + later)[0]) for later in (0, 250, 500, 750, 1000, 5000)]
@@ -118,7 +118,7 @@ def test_the_rate_decays_to_nothing_when_nothing_comes() -> None:
     assert rates[-2:] == [0, 0]
 
 
-def test_the_first_chunk_takes_the_prefill_and_does_not_count() -> None:
+def test_the_first_chunk_includes_the_prefill_and_does_not_count() -> None:
     window = RateWindow()
     window.add(at(0, 0, 0, 0))
     assert window.rate(at(0)[0]) == 0
@@ -127,20 +127,20 @@ def test_the_first_chunk_takes_the_prefill_and_does_not_count() -> None:
     assert window.rate(at(100)[0]) == pytest.approx(10)
 
 
-def test_a_new_answer_begins_anew() -> None:
+def test_a_new_answer_starts_with_an_empty_window() -> None:
     window = RateWindow()
     window.add(at(0, 10, 20))
     window.clear()
     assert window.rate(at(20)[0]) == 0
 
 
-def test_a_look_before_the_last_stamp_is_no_error() -> None:
+def test_a_reading_before_the_last_stamp_is_not_an_error() -> None:
     window = RateWindow()
     window.add(at(50))
     assert window.rate(at(0)[0]) == 0
 
 
-def test_old_stamps_are_forgotten() -> None:
+def test_old_stamps_are_dropped() -> None:
     window = RateWindow()
     for n in range(10_000):
         window.add(at(n))

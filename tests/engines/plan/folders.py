@@ -1,4 +1,4 @@
-"""Checkpoints made on the spot from the standard library alone: headers as safetensors writes them."""
+"""Write small checkpoints with the standard library alone, in the format of safetensors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 def llama_shapes(tied: bool = False) -> dict[str, tuple[int, ...]]:
-    """The tensors of LLAMA."""
+    """Return the shapes of the tensors of LLAMA."""
     shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (100, 64), "model.norm.weight": (64,)}
     for layer in range(2):
         prefix = f"model.layers.{layer}"
@@ -42,12 +42,12 @@ def llama_shapes(tied: bool = False) -> dict[str, tuple[int, ...]]:
 
 
 LLAMA_BODY = 2 * (2 * 64 * 64 + 2 * 32 * 64 + 3 * 64 * 128 + 2 * 64) + 64
-"""Parameters of LLAMA without its two tables."""
+"""Parameters of LLAMA without embedding and head."""
 LLAMA_TABLE = 100 * 64
 
 
 def header(shapes: Shapes, dtype: str = "F32") -> dict[str, object]:
-    """The JSON header of a safetensors file."""
+    """Return the JSON header of a safetensors file."""
     entries: dict[str, object] = {"__metadata__": {"format": "pt"}}
     place = 0
     for name, shape in shapes.items():
@@ -58,7 +58,7 @@ def header(shapes: Shapes, dtype: str = "F32") -> dict[str, object]:
 
 
 def safetensors(shapes: Shapes, dtype: str = "F32") -> bytes:
-    """A whole safetensors file of zeros."""
+    """Return a safetensors file of zeros."""
     raw = json.dumps(header(shapes, dtype)).encode()
     return len(raw).to_bytes(8, "little") + raw + bytes(sum(prod(s) for s in shapes.values()) * WIDTH[dtype])
 
@@ -70,7 +70,7 @@ def write_checkpoint(
     dtype: str = "F32",
     tokenizer: bool = True,
 ) -> Path:
-    """Write a whole checkpoint and return its folder."""
+    """Write a complete checkpoint and return its folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(LLAMA if config is None else config))
     weights = safetensors(llama_shapes() if shapes is None else shapes, dtype)

@@ -1,4 +1,4 @@
-"""The user's own text to calibrate with."""
+"""The user's calibration text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engines.errors import EngineError
-from engines.plan.calibration import CHARACTERS, read_calibration
+from engines.plan.calibration import CHUNK_CHARACTERS, read_calibration
 
 ENOUGH = "What people really ask. " * 100
 
@@ -21,14 +21,14 @@ def test_a_plain_file_is_one_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert found.characters == len(ENOUGH)
 
 
-def test_json_lines_are_a_text_each(tmp_path: Path) -> None:
+def test_each_json_line_is_a_text(tmp_path: Path) -> None:
     file = tmp_path / "mine.jsonl"
     rows = [{"text": ENOUGH, "id": 1}, {"text": "two\u2028lines"}, {"text": "\ud800"}]
     file.write_text("\n\n".join(map(json.dumps, rows)) + "\r\n")
     assert read_calibration(str(file)).texts == (ENOUGH, "two\u2028lines", "?")
 
 
-def test_the_digest_is_the_contents(tmp_path: Path) -> None:
+def test_the_digest_depends_on_the_content_only(tmp_path: Path) -> None:
     first, copy = tmp_path / "first.txt", tmp_path / "copy.txt"
     first.write_text(ENOUGH)
     copy.write_text(ENOUGH)
@@ -39,27 +39,29 @@ def test_the_digest_is_the_contents(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "words"),
+    ("name", "content", "reason"),
     [
-        ("a.txt", b"too short", f"9 characters, and {CHARACTERS:,} are the least"),
+        ("a.txt", b"too short", f"9 characters; at least {CHUNK_CHARACTERS:,} are needed"),
         ("a.txt", b"", "It is empty"),
         ("a.bin", b"\0" * 9999, "binary"),
         ("a.txt", b"\xff\xfe" * 9999, "no text in UTF-8"),
-        ("a.jsonl", b'{"text": "x"}\nnot json', "line 2 is no JSON object"),
-        ("a.jsonl", b'{"prompt": "x"}', "line 1 is no JSON object with a `text`"),
-        ("a.jsonl", b"[" * 100_000, "line 1 is no JSON object"),
-        ("a.jsonl", b'{"text": 5}', "line 1"),
+        ("a.jsonl", b'{"text": "x"}\nnot json', "Line 2 is not a JSON object"),
+        ("a.jsonl", b'{"prompt": "x"}', "Line 1 is not a JSON object with a `text`"),
+        ("a.jsonl", b"[" * 100_000, "Line 1 is not a JSON object"),
+        ("a.jsonl", b'{"text": 5}', "Line 1"),
     ],
 )
-def test_what_cannot_be_used_is_said(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+def test_unusable_files_are_refused_with_a_reason(
+    tmp_path: Path, name: str, content: bytes, reason: str
+) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(EngineError, match=f"text {name} cannot be used") as caught:
         read_calibration(str(tmp_path / name))
-    assert words in caught.value.hint
+    assert reason in caught.value.hint
 
 
-def test_what_is_no_file_is_said(tmp_path: Path) -> None:
-    for path, words in ((tmp_path, "It is a folder"), (tmp_path / "none.txt", "There is no such file")):
+def test_folders_and_missing_files_are_refused(tmp_path: Path) -> None:
+    for path, reason in ((tmp_path, "It is a folder"), (tmp_path / "none.txt", "There is no such file")):
         with pytest.raises(EngineError) as caught:
             read_calibration(str(path))
-        assert words in caught.value.hint
+        assert reason in caught.value.hint

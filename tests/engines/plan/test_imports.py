@@ -1,4 +1,4 @@
-"""The UI imports what is planned and measured: that must load no library of a worker, and no driver."""
+"""engines.plan and engines.measure, which the UI imports, load no worker library and no driver."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MODULES = (
 HEAVY = {"torch", "transformers", "openvino", "openvino_genai", "numpy", "safetensors", "pynvml"}
 
 
-def test_no_heavy_library_comes_along() -> None:
+def test_no_heavy_library_is_imported() -> None:
     code = f"import sys, {', '.join(MODULES)}; print(*(name.partition('.')[0] for name in sys.modules))"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert HEAVY & set(output.split()) == set()

@@ -1,4 +1,4 @@
-"""Shapes without weights: facts without files."""
+"""Model shapes with random weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engines.plan.checkpoint.checkpoint import read_checkpoint
 from engines.plan.random_shape import PREFIX, SHAPES, random_seed, shape_folder
 
 PARAMETERS = {"llama-2-7b": 6_738_415_616, "llama-3.1-8b": 8_030_261_248, "qwen3-4b": 4_022_468_096}
-"""As their makers publish them."""
+"""As published."""
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -40,7 +40,7 @@ def test_a_checkpoint_has_no_seed(tmp_path: Path) -> None:
     assert random_seed(tmp_path) is None
 
 
-def test_a_shape_is_a_checkpoint_by_its_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_spec_may_name_a_shape_as_its_checkpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     folder = local_folder(EngineSpec("shape:qwen3-4b", "pytorch", "bf16"))
     assert folder is not None

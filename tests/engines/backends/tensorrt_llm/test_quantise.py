@@ -18,7 +18,7 @@ from engines.build.spec import EngineSpec
 from engines.demo import CHECKPOINT
 from engines.errors import EngineError
 from engines.measure.quality import quality_card
-from engines.plan.calibration import CHARACTERS
+from engines.plan.calibration import CHUNK_CHARACTERS
 from engines.plan.checkpoint.checkpoint import read_checkpoint
 from engines.plan.checkpoint.quantisation import modelopt_precision
 from engines.worker import protocol
@@ -144,7 +144,7 @@ def test_texts_of_the_user(tmp_path: Path) -> None:
     file = tmp_path / "mine.txt"
     file.write_text("What people really ask. " * 1000)
     assert len(calibration_texts(str(file))) == 16
-    file.write_text("a" * CHARACTERS * 254 + "b" * CHARACTERS)
+    file.write_text("a" * CHUNK_CHARACTERS * 254 + "b" * CHUNK_CHARACTERS)
     spread = calibration_texts(str(file))
     assert len(spread) == TEXTS
     assert spread[-1].startswith("a")

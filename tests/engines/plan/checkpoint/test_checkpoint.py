@@ -1,4 +1,4 @@
-"""What read_checkpoint finds in folders."""
+"""Facts that read_checkpoint returns."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ def test_a_llama_shape_is_read_from_config_and_headers(tmp_path: Path) -> None:
     found = read_checkpoint(write_checkpoint(tmp_path / "small"))
     assert found.name == "small"
     assert (found.architecture, found.model_type, found.dtype) == ("LlamaForCausalLM", "llama", "fp32")
-    assert (found.layers, found.hidden, found.heads, found.kv_heads, found.head_dim) == (2, 64, 4, 2, 16)
-    assert (found.vocabulary, found.max_positions) == (100, 512)
+    shape = found.shape
+    assert (shape.layers, shape.hidden, shape.heads, shape.kv_heads, shape.head_dim) == (2, 64, 4, 2, 16)
+    assert (shape.vocabulary, shape.max_positions) == (100, 512)
     assert found.parameters == LLAMA_BODY + 2 * LLAMA_TABLE
     assert found.weight_bytes == 4 * found.parameters
-    assert found.embedding_parameters == LLAMA_TABLE
+    assert found.weights.embedding == LLAMA_TABLE
     assert found.quantisation is None
     assert found.has_tokenizer
     assert not found.has_chat_template
 
 
-def test_kv_bytes_a_token_are_the_formula(tmp_path: Path) -> None:
+def test_kv_bytes_per_token_follow_the_formula(tmp_path: Path) -> None:
     found = read_checkpoint(write_checkpoint(tmp_path))
     assert found.kv_bytes_per_token(2) == 2 * 2 * 2 * 16 * 2
     assert found.kv_bytes(100, 2) == 100 * 256
@@ -52,7 +53,7 @@ def test_scales_of_a_quantised_kv_cache_are_counted_for_each_head(tmp_path: Path
     assert found.kv_bytes_per_token(1, head_overhead=8) == 5120  # as OpenVINO reports for this shape
 
 
-def test_layers_with_a_sliding_window_stop_to_grow(tmp_path: Path) -> None:
+def test_layers_with_a_sliding_window_stop_growing(tmp_path: Path) -> None:
     kinds = ["sliding_attention", "full_attention"]
     config = LLAMA | {"sliding_window": 64, "layer_types": kinds}
     found = read_checkpoint(write_checkpoint(tmp_path, config))
@@ -65,7 +66,7 @@ def test_layers_without_attention_hold_no_kv_cache(tmp_path: Path) -> None:
     assert found.kv_bytes_per_token(2) == 2 * 2 * 16 * 2
 
 
-def test_a_window_that_is_switched_off_does_not_count(tmp_path: Path) -> None:
+def test_a_disabled_sliding_window_does_not_count(tmp_path: Path) -> None:
     config = LLAMA | {"sliding_window": 64, "use_sliding_window": False}
     found = read_checkpoint(write_checkpoint(tmp_path, config))
     assert found.kv_bytes(1000, 2) == 1000 * 256
@@ -108,12 +109,13 @@ def test_gpt2_names_and_buffers(tmp_path: Path) -> None:
         "ln_f.weight": (8,),
     }
     found = read_checkpoint(write_checkpoint(tmp_path, config, shapes))
-    assert (found.layers, found.hidden, found.kv_heads, found.max_positions) == (1, 8, 2, 16)
+    shape = found.shape
+    assert (shape.layers, shape.hidden, shape.kv_heads, shape.max_positions) == (1, 8, 2, 16)
     assert found.parameters == 80 + 128 + 8
     assert found.parameters_read_per_token == 80 + 8
 
 
-def test_a_sharded_checkpoint_is_joined_by_its_index(tmp_path: Path) -> None:
+def test_the_shards_of_the_index_are_merged(tmp_path: Path) -> None:
     folder = write_checkpoint(tmp_path)
     shapes = llama_shapes()
     names = list(shapes)
@@ -163,7 +165,7 @@ def snapshot_folder(cache: Path, revision: str = "a" * 40) -> Path:
     return cache / "models--org--small" / "snapshots" / revision
 
 
-def touched(folder: Path) -> Checkpoint:
+def read_touched(folder: Path) -> Checkpoint:
     os.utime(folder / "model.safetensors", ns=(1, 1))
     return read_checkpoint(folder)
 
@@ -172,31 +174,31 @@ def test_the_identity_of_a_folder_changes_with_config_headers_sizes_and_times(tm
     folder = write_checkpoint(tmp_path)
     first = read_checkpoint(folder).identity
     assert first == read_checkpoint(folder).identity
-    assert touched(folder).identity != first
+    assert read_touched(folder).identity != first
     write_checkpoint(tmp_path, dtype="BF16")
-    other_types = touched(folder).identity
+    other_types = read_touched(folder).identity
     write_checkpoint(tmp_path, LLAMA | {"rope_theta": 5.0}, dtype="BF16")
-    assert touched(folder).identity != other_types
+    assert read_touched(folder).identity != other_types
 
 
-def test_the_identity_of_a_hub_snapshot_is_its_revision_and_no_time(tmp_path: Path) -> None:
+def test_the_identity_of_a_hub_snapshot_is_its_revision_not_the_time(tmp_path: Path) -> None:
     folder = write_checkpoint(snapshot_folder(tmp_path))
     found = read_checkpoint(folder)
     assert found.name == "org/small"
     assert found.identity["hub revision"] == "a" * 40
-    assert touched(folder).identity == found.identity
+    assert read_touched(folder).identity == found.identity
     other = write_checkpoint(snapshot_folder(tmp_path, "b" * 40))
     assert read_checkpoint(other).identity != found.identity
 
 
-def test_a_relative_folder_is_known_by_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_folder_gets_its_absolute_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(write_checkpoint(snapshot_folder(tmp_path)))
     found = read_checkpoint(Path())
     assert found.folder.is_absolute()
     assert found.name == "org/small"
 
 
-def test_a_projection_named_output_is_no_head(tmp_path: Path) -> None:
+def test_a_projection_named_output_is_not_the_head(tmp_path: Path) -> None:
     shapes = llama_shapes() | {"model.layers.0.attention.output.weight": (64, 64)}
     found = read_checkpoint(write_checkpoint(tmp_path, LLAMA, shapes))
     assert found.weights.head == LLAMA_TABLE

@@ -1,4 +1,4 @@
-"""Folders that are no checkpoint we can run, each with an error that says why and what to do."""
+"""Folders that cannot be run are refused with an error that has a reason and a hint."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def refused(folder: Path) -> EngineError:
     return caught.value
 
 
-def test_a_missing_folder_says_so(tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     error = refused(tmp_path / "nowhere")
     assert error.code == "no-checkpoint"
     assert "does not exist" in error.message
 
 
-def test_an_empty_folder_says_so(tmp_path: Path) -> None:
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     error = refused(tmp_path)
     assert (error.code, "is empty" in error.message) == ("no-checkpoint", True)
 
@@ -39,20 +39,20 @@ def test_an_empty_folder_says_so(tmp_path: Path) -> None:
         ("notes.txt", "no config.json"),
     ],
 )
-def test_a_folder_of_another_kind_is_named(tmp_path: Path, file: str, words: str) -> None:
+def test_a_folder_of_another_kind_is_described(tmp_path: Path, file: str, words: str) -> None:
     (tmp_path / file).write_text("{}")
     error = refused(tmp_path)
     assert error.code == "no-checkpoint"
     assert words in error.message
 
 
-def test_a_file_is_no_model_folder(tmp_path: Path) -> None:
+def test_a_file_is_not_a_model_folder(tmp_path: Path) -> None:
     (tmp_path / "model.bin").write_text("")
     assert "is a file" in refused(tmp_path / "model.bin").message
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "\x00", "[" * 100_000])
-def test_a_config_that_is_no_json_object_is_damaged(tmp_path: Path, text: str) -> None:
+def test_a_config_that_is_not_a_json_object_is_damaged(tmp_path: Path, text: str) -> None:
     folder = write_checkpoint(tmp_path)
     (folder / "config.json").write_text(text)
     assert refused(folder).code == "broken-config"
@@ -74,12 +74,12 @@ def test_a_config_that_is_no_json_object_is_damaged(tmp_path: Path, text: str) -
         {"architectures": ["Llama\x1b[31mForCausalLM"]},
     ],
 )
-def test_absurd_numbers_are_damage(tmp_path: Path, changed: dict[str, object]) -> None:
+def test_numbers_out_of_range_are_damage(tmp_path: Path, changed: dict[str, object]) -> None:
     assert refused(write_checkpoint(tmp_path, LLAMA | changed)).code == "broken-config"
 
 
 @pytest.mark.parametrize("name", ["BertForMaskedLM", "T5ForConditionalGeneration", "LlamaModel"])
-def test_what_is_no_causal_lm_is_named(tmp_path: Path, name: str) -> None:
+def test_other_architectures_are_refused_by_name(tmp_path: Path, name: str) -> None:
     error = refused(write_checkpoint(tmp_path, LLAMA | {"architectures": [name]}))
     assert error.code == "not-causal-lm"
     assert name in error.message
@@ -100,7 +100,7 @@ def test_a_missing_tokenizer_is_an_error_unless_none_is_needed(tmp_path: Path) -
     assert not read_checkpoint(folder, need_tokenizer=False).has_tokenizer
 
 
-def test_missing_weights_are_told_apart_from_broken_ones(tmp_path: Path) -> None:
+def test_missing_and_broken_weights_have_different_codes(tmp_path: Path) -> None:
     folder = write_checkpoint(tmp_path)
     whole = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(whole[:-1])
@@ -110,7 +110,7 @@ def test_missing_weights_are_told_apart_from_broken_ones(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_folder_without_the_right_to_read_is_an_error(tmp_path: Path) -> None:
+def test_a_folder_without_read_permission_is_an_error(tmp_path: Path) -> None:
     folder = write_checkpoint(tmp_path / "closed")
     folder.chmod(0)
     try:

@@ -1,4 +1,4 @@
-"""The hub cache is read as the hub's library lays it out, and only whole checkpoints of it are listed."""
+"""The hub cache is read in huggingface_hub's layout, and only complete checkpoints are listed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_models_are_listed_by_name_with_main_first(tmp_path: Path) -> None:
     assert hub_snapshot(found[1].folder) == ("org/zeta", NEW)
 
 
-def test_what_is_no_whole_checkpoint_is_left_out(tmp_path: Path) -> None:
+def test_incomplete_checkpoints_are_left_out(tmp_path: Path) -> None:
     (add(tmp_path, "models--org--no-config", OLD) / "config.json").unlink()
     (add(tmp_path, "models--org--no-weights", OLD) / "model.safetensors").unlink()
     add(tmp_path, "datasets--org--data", OLD)
@@ -49,14 +49,14 @@ def test_what_is_no_whole_checkpoint_is_left_out(tmp_path: Path) -> None:
     assert hub_cache_checkpoints(tmp_path) == []
 
 
-def test_a_link_to_a_missing_blob_is_no_weight_file(tmp_path: Path) -> None:
+def test_a_link_to_a_missing_blob_is_not_a_weight_file(tmp_path: Path) -> None:
     folder = add(tmp_path, "models--org--broken", OLD)
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors").symlink_to(tmp_path / "models--org--broken" / "blobs" / "gone")
     assert hub_cache_checkpoints(tmp_path) == []
 
 
-def test_a_cache_that_is_not_there_is_empty(tmp_path: Path) -> None:
+def test_a_missing_cache_is_empty(tmp_path: Path) -> None:
     assert hub_cache_checkpoints(tmp_path / "nowhere") == []
 
 
@@ -70,7 +70,7 @@ def test_a_cache_that_is_not_there_is_empty(tmp_path: Path) -> None:
         ({}, "/home/me/.cache/huggingface/hub"),
     ],
 )
-def test_the_variables_count_in_the_order_of_the_hubs_library(
+def test_environment_variables_have_the_order_of_huggingface_hub(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], folder: str
 ) -> None:
     for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
@@ -104,5 +104,5 @@ def test_hub_ids_are_recognised(text: str) -> None:
         "a\n",
     ],
 )
-def test_other_texts_are_not(text: str) -> None:
+def test_other_texts_are_not_hub_ids(text: str) -> None:
     assert not looks_like_hub_id(text)

@@ -1,4 +1,4 @@
-"""What TensorRT-LLM does not load is known from two JSON files of a hub cache."""
+"""Checkpoints that TensorRT-LLM does not load are recognised from two JSON files of a hub cache."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ H200 = Device("cuda:0", "cuda", "NVIDIA H200", None, None, compute_capability=(9
 
 @pytest.fixture(autouse=True)
 def with_environment() -> Iterator[None]:
-    """As if there were an environment with TensorRT-LLM."""
+    """Register an environment with TensorRT-LLM."""
     register("tensorrt-llm", Interpreter("python"))
     yield
     register("tensorrt-llm", None)
 
 
 def cached(cache: Path, config: dict[str, object], modelopt: str = "") -> Path:
-    """The snapshot of a checkpoint in a hub cache."""
+    """Write a checkpoint into a hub cache and return its snapshot folder."""
     model = cache / "models--org--name"
     folder = write_checkpoint(model / "snapshots" / ("a" * 40), LLAMA | config)
     if modelopt:
@@ -39,23 +39,25 @@ def cached(cache: Path, config: dict[str, object], modelopt: str = "") -> Path:
 
 
 @pytest.mark.parametrize(
-    ("config", "modelopt", "words"),
+    ("config", "modelopt", "reason"),
     [
         ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, "", "quantised by gptq"),
         ({"quantization_config": {"quant_method": "awq", "bits": 4}}, "", "quantised by awq"),
         ({"quantization_config": {"quant_method": "gguf"}}, "", "quantised by gguf"),
         ({"quantization_config": {"quant_method": "mxfp4"}}, "", "no such precision"),
-        ({}, "W8A8_SQ_PER_CHANNEL", "reads no such checkpoint"),
-        ({"architectures": ["GPT2LMHeadModel"]}, "", "no model for GPT2LMHeadModel"),
+        ({}, "W8A8_SQ_PER_CHANNEL", "does not load such checkpoints"),
+        ({"architectures": ["GPT2LMHeadModel"]}, "", "does not support GPT2LMHeadModel"),
     ],
 )
-def test_refused(tmp_path: Path, config: dict[str, object], modelopt: str, words: str) -> None:
+def test_unsupported_checkpoints_are_refused(
+    tmp_path: Path, config: dict[str, object], modelopt: str, reason: str
+) -> None:
     folder = cached(tmp_path, config, modelopt)
     found = support_of("tensorrt-llm", "fp8", H200, read_checkpoint(folder))
     assert found.state == "unavailable"
-    assert words in found.reason
+    assert reason in found.reason
     assert found.remedy
-    with pytest.raises(EngineError, match=words):
+    with pytest.raises(EngineError, match=reason):
         refuse_unloadable("tensorrt-llm", folder)
     refuse_unloadable("pytorch", folder)
     assert support_of("pytorch", "bf16", H200, read_checkpoint(folder)).state == "native"
@@ -72,15 +74,15 @@ def test_an_export_of_modelopt_has_one_precision(tmp_path: Path, algorithm: str,
     refuse_unloadable("tensorrt-llm", folder)
 
 
-def test_a_model_of_neither_list_is_tried(tmp_path: Path) -> None:
+def test_a_model_in_neither_list_is_tried(tmp_path: Path) -> None:
     folder = cached(tmp_path, {"architectures": ["NovelForCausalLM"]})
     found = support_of("tensorrt-llm", "bf16", H200, read_checkpoint(folder))
-    assert found.state == "fallback"
-    assert "does not name NovelForCausalLM" in found.reason
+    assert found.state == "partial"
+    assert "does not include NovelForCausalLM" in found.reason
     refuse_unloadable("tensorrt-llm", folder)
 
 
-def test_plain_weights_of_a_listed_model_are_as_the_table_says(tmp_path: Path) -> None:
+def test_plain_weights_of_a_listed_model_have_the_state_of_the_table(tmp_path: Path) -> None:
     checkpoint = read_checkpoint(cached(tmp_path, {}))
     assert support_of("tensorrt-llm", "fp8", H200, checkpoint).state == "native"
     assert support_of("tensorrt-llm", "fp8", H200, None).state == "native"

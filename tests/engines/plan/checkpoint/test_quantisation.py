@@ -1,4 +1,4 @@
-"""Checkpoints that are quantised already are named, with what loads them, and counted in parameters."""
+"""Quantised checkpoints are described with the libraries that load them, and counted in parameters."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.engines.plan.folders import LLAMA, safetensors, write_checkpoint
             4,
             "vLLM",
         ),
-        ({"quant_method": "sorcery"}, "sorcery", None, "no backend here"),
+        ({"quant_method": "sorcery"}, "sorcery", None, "no backend is known"),
     ],
 )
 def test_configs_of_transformers(
@@ -39,33 +39,33 @@ def test_configs_of_transformers(
     found = find_quantisation(tmp_path, {"quantization_config": config})
     assert found is not None
     assert (found.name, found.bits) == (name, bits)
-    assert loader in found.words
+    assert loader in found.description
 
 
-def test_modelopt_says_its_algorithm_and_its_kv_cache(tmp_path: Path) -> None:
-    made = {
+def test_modelopt_exports_have_an_algorithm_and_a_kv_cache_format(tmp_path: Path) -> None:
+    exported = {
         "producer": {"name": "modelopt"},
         "quantization": {"quant_algo": "NVFP4", "kv_cache_quant_algo": "FP8"},
     }
-    (tmp_path / "hf_quant_config.json").write_text(json.dumps(made))
+    (tmp_path / "hf_quant_config.json").write_text(json.dumps(exported))
     found = find_quantisation(tmp_path, {})
     assert found is not None
     assert (found.name, found.bits) == ("NVFP4", 4)
-    assert "KV cache in FP8" in found.words
-    assert "TensorRT-LLM" in found.words
+    assert "KV cache in FP8" in found.description
+    assert "TensorRT-LLM" in found.description
 
 
-def test_plain_weights_have_none(tmp_path: Path) -> None:
+def test_plain_weights_have_no_quantisation(tmp_path: Path) -> None:
     assert find_quantisation(tmp_path, LLAMA) is None
 
 
 def test_terminal_codes_in_a_name_are_dropped(tmp_path: Path) -> None:
     found = find_quantisation(tmp_path, {"quantization_config": {"quant_method": "g\x1b[31mptq"}})
     assert found is not None
-    assert "\x1b" not in found.words
+    assert "\x1b" not in found.description
 
 
-def test_packed_weights_are_counted_in_parameters_not_in_words(tmp_path: Path) -> None:
+def test_packed_weights_count_as_parameters_not_as_stored_integers(tmp_path: Path) -> None:
     config = LLAMA | {"quantization_config": {"quant_method": "gptq", "bits": 4}}
     folder = write_checkpoint(tmp_path, config)
     packed = {"model.layers.0.mlp.up_proj.qweight": (8, 128), "model.layers.0.mlp.up_proj.qzeros": (1, 16)}

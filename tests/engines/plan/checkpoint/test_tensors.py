@@ -1,4 +1,4 @@
-"""Safetensors headers: what is read, and what is refused. The fuzz test lies with read_checkpoint."""
+"""Safetensors headers that are read and that are refused. test_checkpoint_fuzz.py has the fuzz test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def write_header(folder: Path, header: object, body: int = 64) -> None:
     (folder / "model.safetensors").write_bytes(len(raw).to_bytes(8, "little") + raw + bytes(body))
 
 
-def test_entries_say_where_each_tensor_lies(tmp_path: Path) -> None:
+def test_entries_have_the_offset_and_size_of_each_tensor(tmp_path: Path) -> None:
     file = tmp_path / "model.safetensors"
     whole = bytearray(safetensors({"a": (2, 3), "b": (4,)}, "BF16"))
     whole[-8:] = b"12345678"
@@ -56,7 +56,7 @@ def test_four_bit_types_take_half_a_byte(tmp_path: Path) -> None:
         None,
     ],
 )
-def test_entries_that_cannot_be_are_refused(tmp_path: Path, entry: object) -> None:
+def test_invalid_entries_are_refused(tmp_path: Path, entry: object) -> None:
     write_header(tmp_path, {"x": entry})
     with pytest.raises(EngineError) as caught:
         tensor_entries(tmp_path)
@@ -64,7 +64,7 @@ def test_entries_that_cannot_be_are_refused(tmp_path: Path, entry: object) -> No
 
 
 @pytest.mark.parametrize("whole", [b"", b"1234567", (2**63).to_bytes(8, "little"), bytes(8), bytes(100)])
-def test_lengths_that_cannot_be_are_refused(tmp_path: Path, whole: bytes) -> None:
+def test_invalid_header_lengths_are_refused(tmp_path: Path, whole: bytes) -> None:
     (tmp_path / "model.safetensors").write_bytes(whole)
     with pytest.raises(EngineError) as caught:
         tensor_entries(tmp_path)

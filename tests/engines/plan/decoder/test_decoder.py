@@ -1,4 +1,4 @@
-"""What a config.json is read as, and what is refused by name."""
+"""Descriptions of decoders from config.json, and features that are refused by name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Edit = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """A checkpoint of a family, made once."""
+    """Return a function that creates the checkpoint of a family once."""
     folders: dict[str, Path] = {}
 
     def make(family: str) -> Path:
@@ -36,7 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 @pytest.fixture
 def edited(made: Callable[[str], Path], tmp_path: Path) -> Edit:
-    """A copy of a checkpoint with fields of its config.json changed, or dropped where `...` is given."""
+    """Return a function that copies a checkpoint and changes fields of config.json; `...` drops a field."""
 
     def make(family: str = "llama", **changes: Any) -> Path:
         folder = tmp_path / "edited"
@@ -56,7 +56,7 @@ def refusal(folder: Path) -> EngineError:
 
 
 @pytest.mark.parametrize("family", [*FAMILIES, "llama-biased"])
-def test_every_family_is_described_to_the_last_tensor(family: str, made: Callable[[str], Path]) -> None:
+def test_the_description_of_every_family_has_all_tensors(family: str, made: Callable[[str], Path]) -> None:
     decoder = read_decoder(made(family))
     names = {name for linear in decoder.linears for name in (linear.weight, linear.bias) if name}
     norms = [decoder.final_norm]
@@ -69,7 +69,7 @@ def test_every_family_is_described_to_the_last_tensor(family: str, made: Callabl
     assert names == set(tensor_entries(made(family)))
 
 
-def test_the_families_differ_where_they_should(made: Callable[[str], Path]) -> None:
+def test_the_families_have_their_differences(made: Callable[[str], Path]) -> None:
     read: dict[str, Decoder] = {family: read_decoder(made(family)) for family in FAMILIES}
     assert {name for name, decoder in read.items() if decoder.tied} == {
         "llama-tied", "qwen2", "qwen3", "smollm", "smollm3", "gpt2",
@@ -87,7 +87,7 @@ def test_the_families_differ_where_they_should(made: Callable[[str], Path]) -> N
 
 @pytest.mark.parametrize("head_dim", [32, 64, 128])
 @pytest.mark.parametrize("theta", [10000.0, 500000.0])
-def test_rope_frequencies_are_transformers_own(head_dim: int, theta: float) -> None:
+def test_rope_frequencies_agree_with_transformers(head_dim: int, theta: float) -> None:
     fields = LLAMA3_SCALING | {"rope_theta": theta}
     config = AutoConfig.for_model("llama", head_dim=head_dim, rope_parameters=fields)
     expected, _ = ROPE_INIT_FUNCTIONS["llama3"](config, torch.device("cpu"))
@@ -95,14 +95,14 @@ def test_rope_frequencies_are_transformers_own(head_dim: int, theta: float) -> N
     assert torch.tensor(rope.inverse_frequencies(head_dim)) == pytest.approx(expected, rel=1e-6)
 
 
-def test_both_ways_to_write_rope_are_read(edited: Edit) -> None:
+def test_old_and_new_rope_fields_are_read(edited: Edit) -> None:
     old = {name: value for name, value in LLAMA3_SCALING.items() if name not in ("rope_theta", "rope_type")}
     folder = edited(rope_parameters=..., dtype=..., torch_dtype="float32", rope_theta=500000.0,
                     rope_scaling=old | {"type": "llama3"})  # fmt: skip
     assert read_decoder(folder).rope == Rope(500000.0, Llama3Scaling(8.0, 1.0, 4.0, 256.0))
 
 
-def test_what_a_config_leaves_out_is_transformers_default(edited: Edit) -> None:
+def test_missing_fields_have_the_defaults_of_transformers(edited: Edit) -> None:
     folder = edited(rope_parameters=..., rms_norm_eps=..., head_dim=..., num_key_value_heads=2,
                     max_position_embeddings=..., tie_word_embeddings=..., hidden_act=...)  # fmt: skip
     decoder = read_decoder(folder)
@@ -111,7 +111,7 @@ def test_what_a_config_leaves_out_is_transformers_default(edited: Edit) -> None:
     assert (decoder.tied, decoder.activation) == (False, "silu")
 
 
-NOT_COVERED: list[tuple[str, dict[str, Any], str]] = [
+UNSUPPORTED: list[tuple[str, dict[str, Any], str]] = [
     ("llama", {"model_type": "mamba"}, "mamba"),
     ("llama", {"model_type": "mixtral"}, "mixtral"),
     ("llama", {"model_type": "qwen3_moe"}, "qwen3_moe"),
@@ -140,8 +140,8 @@ NOT_COVERED: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("family", "change", "named"), NOT_COVERED, ids=str)
-def test_what_is_not_covered_is_refused_by_name(
+@pytest.mark.parametrize(("family", "change", "named"), UNSUPPORTED, ids=str)
+def test_unsupported_features_are_refused_by_name(
     family: str, change: dict[str, Any], named: str, edited: Edit
 ) -> None:
     error = refusal(edited(family, **change))
@@ -161,7 +161,7 @@ def test_what_is_not_covered_is_refused_by_name(
     ],
     ids=str,
 )
-def test_what_changes_nothing_is_read(family: str, change: dict[str, Any], edited: Edit) -> None:
+def test_fields_without_effect_are_accepted(family: str, change: dict[str, Any], edited: Edit) -> None:
     assert read_decoder(edited(family, **change)).layers
 
 
@@ -194,14 +194,14 @@ def test_what_changes_nothing_is_read(family: str, change: dict[str, Any], edite
     ],
     ids=str,
 )
-def test_a_config_that_cannot_be_right_is_told(change: dict[str, Any], edited: Edit) -> None:
+def test_an_invalid_config_is_refused(change: dict[str, Any], edited: Edit) -> None:
     assert refusal(edited(**change)).code == "broken-config"
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b"[" * 100_000, b"\xff\xfe", b"null"], ids=lambda c: repr(c[:8])
 )
-def test_a_config_that_is_no_json_object_is_told(content: bytes, edited: Edit) -> None:
+def test_a_config_that_is_not_a_json_object_is_refused(content: bytes, edited: Edit) -> None:
     folder = edited()
     (folder / "config.json").write_bytes(content)
     assert refusal(folder).code == "broken-config"
@@ -209,7 +209,7 @@ def test_a_config_that_is_no_json_object_is_told(content: bytes, edited: Edit) -
     assert refusal(folder).code == "broken-config"
 
 
-def test_a_layer_that_lacks_a_tensor_is_told(edited: Edit) -> None:
+def test_a_layer_with_a_missing_tensor_is_refused(edited: Edit) -> None:
     error = refusal(edited(num_hidden_layers=3))
     assert error.code == "broken-weights"
     assert "layers.2" in error.message

@@ -1,4 +1,4 @@
-"""Memory by part and the ceiling of decode speed, against figures that were measured or published."""
+"""Estimates of memory and decode speed compared with measured or published figures."""
 
 from __future__ import annotations
 
@@ -29,29 +29,65 @@ def gpu(free: int | None, bandwidth: float | None = None) -> Device:
     return Device("cuda:0", "cuda", "NVIDIA H200", free, free, bandwidth=bandwidth)
 
 
+def weights_of(parameters: int, table: int, *, tied: bool, size: int, dtype: str) -> Weights:
+    """Return weights without experts whose embedding and head have `table` parameters each."""
+    return Weights(
+        parameters=parameters,
+        embedding=table,
+        head=table,
+        tied=tied,
+        expert=0,
+        bytes_on_disk=size,
+        dtype=dtype,
+    )
+
+
 @pytest.fixture
 def small(tmp_path: Path) -> Checkpoint:
-    """153 M parameters in fp32, 12 layers of 768, 4 KV heads of 64: the shape that was measured."""
-    shape = DecoderShape(12, 768, 12, 4, 64, 2048, 32_000, 2048, 12, 0, None, 1.0)
-    table = 32_000 * 768
-    weights = Weights(153_000_000, table, table, False, 0, 612_000_000, "fp32")
+    """153 M parameters in fp32, 12 layers of 768, 4 KV heads of 64: the measured shape."""
+    shape = DecoderShape(
+        layers=12,
+        hidden=768,
+        heads=12,
+        kv_heads=4,
+        head_dim=64,
+        intermediate=2048,
+        vocabulary=32_000,
+        max_positions=2048,
+        full_attention_layers=12,
+        sliding_attention_layers=0,
+        sliding_window=None,
+        active_expert_share=1.0,
+    )
+    weights = weights_of(153_000_000, 32_000 * 768, tied=False, size=612_000_000, dtype="fp32")
     return replace(read_checkpoint(write_checkpoint(tmp_path)), shape=shape, weights=weights)
 
 
 @pytest.fixture
 def llama_8b(small: Checkpoint) -> Checkpoint:
-    shape = DecoderShape(32, 4096, 32, 8, 128, 14_336, 128_256, 131_072, 32, 0, None, 1.0)
-    table = 128_256 * 4096
-    return replace(
-        small, shape=shape, weights=Weights(8_030_261_248, table, table, False, 0, 16 * GB, "bf16")
+    shape = DecoderShape(
+        layers=32,
+        hidden=4096,
+        heads=32,
+        kv_heads=8,
+        head_dim=128,
+        intermediate=14_336,
+        vocabulary=128_256,
+        max_positions=131_072,
+        full_attention_layers=32,
+        sliding_attention_layers=0,
+        sliding_window=None,
+        active_expert_share=1.0,
     )
+    weights = weights_of(8_030_261_248, 128_256 * 4096, tied=False, size=16 * GB, dtype="bf16")
+    return replace(small, shape=shape, weights=weights)
 
 
 @pytest.mark.parametrize(
     ("precision", "resident", "build"),
     [("fp32", 1343, 1238), ("bf16", 709, 1290), ("int8", 470, 972), ("int4", 387, 929)],
 )
-def test_openvino_memory_agrees_with_what_was_measured(
+def test_openvino_memory_agrees_with_measurements(
     small: Checkpoint, precision: str, resident: int, build: int
 ) -> None:
     found = estimate(small, "openvino", precision, "auto", 256, machine(None))
@@ -60,9 +96,7 @@ def test_openvino_memory_agrees_with_what_was_measured(
 
 
 @pytest.mark.parametrize(("precision", "resident"), [("fp32", 883), ("bf16", 1216)])
-def test_pytorch_memory_agrees_with_what_was_measured(
-    small: Checkpoint, precision: str, resident: int
-) -> None:
+def test_pytorch_memory_agrees_with_measurements(small: Checkpoint, precision: str, resident: int) -> None:
     found = estimate(small, "pytorch", precision, "auto", 256, machine(None))
     assert found.peak / 1e6 == pytest.approx(resident, rel=0.12)
     assert found.build_host == 0
@@ -76,21 +110,21 @@ def test_the_parts_add_up_to_the_peak_where_nothing_is_converted(small: Checkpoi
 @pytest.mark.parametrize(
     ("precision", "tokens_per_second"), [("bf16", 320), ("fp8", 598), ("int4-awq", 1026)]
 )
-def test_ceilings_of_an_h200_are_the_published_ones(
+def test_speed_limits_of_an_h200_agree_with_published_ones(
     llama_8b: Checkpoint, precision: str, tokens_per_second: int
 ) -> None:
     read = bytes_read_per_token(llama_8b, precision, "bf16", 0)
     assert 4.8e12 / read == pytest.approx(tokens_per_second, rel=0.01)
 
 
-def test_kv_bytes_lower_the_ceiling(llama_8b: Checkpoint) -> None:
+def test_kv_bytes_lower_the_speed_limit(llama_8b: Checkpoint) -> None:
     full = estimate(llama_8b, "pytorch", "bf16", "bf16", 4096, gpu(None, 4.8e12))
     assert full.bytes_per_token == bytes_read_per_token(llama_8b, "bf16", "bf16", 0) + 128 * 1024 * 4096
     assert full.ceiling == pytest.approx(4.8e12 / full.bytes_per_token)
     assert full.kv == 128 * 1024 * 4096
 
 
-def test_without_a_bandwidth_there_is_no_ceiling(small: Checkpoint) -> None:
+def test_without_a_bandwidth_there_is_no_speed_limit(small: Checkpoint) -> None:
     assert estimate(small, "openvino", "int8", "u8", 1024, machine(None)).ceiling is None
     given = estimate(small, "openvino", "int8", "u8", 1024, machine(None), bandwidth=20e9)
     assert given.ceiling == pytest.approx(20e9 / given.bytes_per_token)
@@ -101,19 +135,19 @@ def test_the_kv_cache_is_rounded_up_to_whole_blocks_and_two_spare_ones(small: Ch
 
 
 @pytest.mark.parametrize(
-    ("free", "words", "remedy"),
+    ("free", "reason", "remedy"),
     [
         (7 * GB, "the weights alone take 14.96 GiB", "lower precision"),
         (17 * GB, "runtime and activations", "shorter context"),
         (18 * GB, "KV cache", "shorter context"),
     ],
 )
-def test_what_does_not_fit_is_named_with_what_would_help(
-    llama_8b: Checkpoint, free: int, words: str, remedy: str
+def test_the_part_that_does_not_fit_is_named_with_a_remedy(
+    llama_8b: Checkpoint, free: int, reason: str, remedy: str
 ) -> None:
     found = memory_fit(estimate(llama_8b, "pytorch", "bf16", "bf16", 8192, gpu(free)))
-    assert found.word == "does not fit"
-    assert words in found.reason
+    assert found.state == "does not fit"
+    assert reason in found.reason
     assert "cuda:0" in found.reason
     assert remedy in found.remedy
 
@@ -141,41 +175,41 @@ def test_a_build_that_does_not_fit_the_host_is_named(small: Checkpoint) -> None:
     assert "Building needs" in memory_fit(found).reason
 
 
-def test_the_host_of_a_gpu_is_asked_for_what_a_build_takes(small: Checkpoint) -> None:
+def test_a_build_for_a_gpu_needs_host_memory(small: Checkpoint) -> None:
     found = estimate(small, "unknown", "int8", "f16", 64, gpu(10 * GB), host=machine(GB))
     assert "Building needs" in memory_fit(found).reason
 
 
 def test_the_other_side_counts(small: Checkpoint) -> None:
     found = estimate(small, "openvino", "int8", "u8", 64, machine(2 * GB))
-    assert memory_fit(found).word == "fits"
-    assert "Both sides together" in memory_fit(found, beside=2 * GB).reason
+    assert memory_fit(found).state == "fits"
+    assert "Both sides together" in memory_fit(found, other_side_bytes=2 * GB).reason
 
 
-def test_less_to_spare_than_the_estimate_is_off_is_tight(small: Checkpoint) -> None:
+def test_a_margin_below_the_error_of_the_estimate_is_tight(small: Checkpoint) -> None:
     found = estimate(small, "pytorch", "fp32", "auto", 64, machine(1_000_000_000))
     assert found.peak < 1_000_000_000 < found.peak * 1.2
-    assert memory_fit(found).word == "tight"
+    assert memory_fit(found).state == "tight"
 
 
-def test_enough_memory_is_no_problem_and_unknown_memory_neither(small: Checkpoint) -> None:
+def test_enough_or_unknown_memory_fits(small: Checkpoint) -> None:
     for free in (10 * GB, None):
         found = memory_fit(estimate(small, "openvino", "int8", "auto", 2048, machine(free)))
-        assert (found.word, found.reason) == ("fits", "")
+        assert (found.state, found.reason) == ("fits", "")
 
 
 @pytest.fixture
 def compiled(small: Checkpoint) -> Checkpoint:
-    """124.7 M parameters, the head tied: what the compiled engine was measured with."""
-    table = 32_000 * 768
-    return replace(small, weights=Weights(124_669_000, table, table, True, 0, 498_700_000, "fp32"))
+    """124.7 M parameters with a tied head: the checkpoint that the compiled engine was measured with."""
+    weights = weights_of(124_669_000, 32_000 * 768, tied=True, size=498_700_000, dtype="fp32")
+    return replace(small, weights=weights)
 
 
 @pytest.mark.parametrize(
     ("precision", "peak", "build"),
     [("fp32", 926, 981), ("bf16", 1116, 1116), ("int8", 645, 1116), ("int4", 636, 1116)],
 )
-def test_compiled_memory_agrees_with_what_was_measured(
+def test_compiled_memory_agrees_with_measurements(
     compiled: Checkpoint, precision: str, peak: int, build: int
 ) -> None:
     found = estimate(compiled, "compiled", precision, "auto", 256, machine(None))
@@ -187,7 +221,7 @@ def test_compiled_memory_agrees_with_what_was_measured(
     ("backend", "precision", "peak"),
     [("pytorch", "fp32", 883), ("pytorch", "bf16", 635), ("compiled", "int8", 754)],
 )
-def test_random_weights_are_not_converted_but_quantised_after_they_are_made(
+def test_random_weights_are_quantised_but_not_converted(
     compiled: Checkpoint, backend: str, precision: str, peak: int
 ) -> None:
     weights = replace(compiled.weights, bytes_on_disk=249_337_600, dtype="bf16")
@@ -196,15 +230,15 @@ def test_random_weights_are_not_converted_but_quantised_after_they_are_made(
     assert found.peak / 1e6 == pytest.approx(peak, rel=0.12)
 
 
-def test_the_estimate_stands_beside_what_is_held(small: Checkpoint) -> None:
+def test_parts_have_the_estimate_and_the_actual_memory(small: Checkpoint) -> None:
     found = estimate(small, "openvino", "int8", "u8", 1024, machine(None))
-    held = {part.name: part.actual for part in parts(found, MemoryUsage(weights=150, kv=20), 500)}
-    assert held == {"weights": 150, "KV cache": 20, "other": 330, "total": 500}
+    actual = {part.name: part.actual for part in parts(found, MemoryUsage(weights=150, kv=20), 500)}
+    assert actual == {"weights": 150, "KV cache": 20, "other": 330, "total": 500}
     assert sum(part.estimated for part in parts(found, None, None)[:3]) == found.loaded
     assert {part.actual for part in parts(found, None, None)} == {None}
 
 
-def test_a_quantised_checkpoint_is_taken_as_it_lies_on_disk(small: Checkpoint) -> None:
+def test_a_quantised_checkpoint_has_its_size_on_disk(small: Checkpoint) -> None:
     quantised = replace(small, quantisation=Quantisation("gptq", 4, "…"))
     assert estimate_weight_bytes(quantised, "bf16") == quantised.weight_bytes
 

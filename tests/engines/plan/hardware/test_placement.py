@@ -1,4 +1,4 @@
-"""Which device a backend gets."""
+"""The device that a backend runs on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ H200 = Device("cuda:0", "cuda", "NVIDIA H200", 1 << 37, 1 << 37, compute_capabil
 OLD = Device("cuda:0", "cuda", "Tesla K80", 1 << 33, 1 << 33, compute_capability=(3, 7))
 
 
-def test_without_a_gpu_everything_is_on_the_cpu() -> None:
+def test_without_a_gpu_every_backend_gets_the_cpu() -> None:
     assert device_of("tensorrt-llm", CPU, None) is CPU
     assert device_of("pytorch", CPU, None) is CPU
 
@@ -39,12 +39,12 @@ def test_a_build_of_pytorch_without_cuda_stays_on_the_cpu(monkeypatch: pytest.Mo
     torch_sees_gpus.cache_clear()
 
 
-def test_what_needs_a_gpu_is_told_about_the_one_that_is_too_old() -> None:
+def test_a_backend_that_needs_a_gpu_gets_one_that_is_too_old() -> None:
     assert device_of("tensorrt-llm", CPU, OLD) is OLD
 
 
 def test_weights_are_split_over_gpus_of_one_model() -> None:
-    """1, 2, 4 …, never over instances of a split GPU, and the KV heads are shared out evenly."""
+    """1, 2, 4 …, never over MIG instances, and only divisors of the number of KV heads."""
     several = [replace(H200, name=f"cuda:{index}") for index in range(6)]
     assert gpu_choices("tensorrt-llm", several) == (1, 2, 4)
     assert gpu_choices("tensorrt-llm", several, kv_heads=8) == (1, 2, 4)

@@ -1,4 +1,4 @@
-"""An estimate where several GPUs share the weights."""
+"""Estimates for weights split over several GPUs."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from pathlib import Path
 from engines.plan.checkpoint.checkpoint import read_checkpoint
 from engines.plan.estimate.estimate import estimate
 from engines.plan.hardware.hardware import Device
-from engines.plan.hardware.split import on_all, on_each
+from engines.plan.hardware.split import across_gpus, per_gpu
 from tests.engines.plan.folders import write_checkpoint
 
 H200 = Device("cuda:0", "cuda", "NVIDIA H200", 1 << 37, 1 << 37, bandwidth=4.9e12)
 
 
-def test_weights_and_cache_are_shared_and_the_library_is_not(tmp_path: Path) -> None:
+def test_weights_and_cache_are_split_and_the_runtime_is_on_each_gpu(tmp_path: Path) -> None:
     checkpoint = read_checkpoint(write_checkpoint(tmp_path))
     whole = estimate(checkpoint, "tensorrt-llm", "bf16", "auto", 512, H200)
-    half = on_each(whole, 2)
+    half = per_gpu(whole, 2)
     assert (half.weights, half.kv, half.other) == (whole.weights // 2, whole.kv // 2, whole.other)
     assert half.ceiling is not None
     assert whole.ceiling is not None
     assert half.ceiling > 1.9 * whole.ceiling
-    assert on_each(whole, 1) == whole
-    both = on_all(whole, 2)
+    assert per_gpu(whole, 1) == whole
+    both = across_gpus(whole, 2)
     assert both.loaded == whole.loaded + whole.other

@@ -1,4 +1,4 @@
-"""Where benchmarks work: a folder with checkpoints and an engine store, and how much is measured."""
+"""The environment of benchmarks: a folder with checkpoints and an engine store, and the number of rounds."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ VARIABLES = ("TRT_PLAYGROUND_CONFIG", "NO_COLOR", "COLUMNS", "LINES", "TEXTUAL",
 
 
 class BenchmarkError(Exception):
-    """Something that should be measured does not run; the message says what."""
+    """A benchmark cannot be run; the message has the reason."""
 
 
 @dataclass(frozen=True)
-class Numbers:
-    """How much is measured."""
+class BenchmarkSizes:
+    """Number of rounds and sizes of the workloads."""
 
     rounds: int = 7
-    """After one round of warm-up that is thrown away."""
+    """Counted rounds, after one warm-up round."""
     tries: int = 3
-    """Disturbed rounds are measured again, up to so many times as many; then the quietest must do."""
+    """Disturbed rounds are repeated, up to `tries` × `rounds` in total; then the quietest are used."""
     sessions: int = 6
-    """Times that app and script are started for `in_app`."""
+    """How often app and script are started in `in_app`."""
     session_rounds: int = 5
     demo: bool = True
     prompt_tokens: int = 128
@@ -41,19 +41,19 @@ class Numbers:
     reference: str = "pytorch:fp32"
     starts: int = 9
     answers: int = 4
-    """Streams an event-loop measurement is made of."""
+    """Answers per event-loop measurement."""
     stream_seconds: tuple[float, float] = (4.0, 3.0)
-    """Length of an answer at 100 and at 500 tok/s each."""
+    """Duration of an answer at 100 and at 500 tok/s."""
     history: int = 10
     long_history: int = 200
     costed_turns: int = 21
-    """One more or less frame makes a tenth of a turn's cost: a few turns would tell of chance."""
+    """A single frame is a tenth of the cost of a turn, so a few turns would give a random result."""
     conversations: int = 5
     shape: str = "llama-160m"
 
 
-FULL = Numbers()
-QUICK = Numbers(
+FULL = BenchmarkSizes()
+QUICK = BenchmarkSizes(
     rounds=3,
     sessions=2,
     session_rounds=2,
@@ -63,7 +63,7 @@ QUICK = Numbers(
     conversations=2,
     long_history=35,
 )
-TINY = Numbers(
+TINY = BenchmarkSizes(
     rounds=1,
     tries=1,
     sessions=1,
@@ -84,35 +84,35 @@ TINY = Numbers(
 )
 
 
-class Workshop:
-    """One run of the benchmarks."""
+class BenchmarkEnvironment:
+    """Folders, checkpoints and random prompts of one run."""
 
-    def __init__(self, folder: Path, numbers: Numbers) -> None:
+    def __init__(self, folder: Path, sizes: BenchmarkSizes) -> None:
         self.folder = folder
-        self.numbers = numbers
+        self.sizes = sizes
         self.random = random.Random(20_26)
         self.store = EngineStore(folder / "cache" / NAME)
         self.logs = folder / "state" / NAME / "log"
 
     @property
     def checkpoints(self) -> dict[str, Path]:
-        """The demo, where it is there, and the shape that budgets are about."""
-        there = self.numbers.demo and (CHECKPOINT / "config.json").is_file()
-        demo = {"demo": CHECKPOINT} if there else {}
-        return demo | {self.numbers.shape: self.made(self.numbers.shape)}
+        """The demo, if it exists, and the shape that the budgets are for."""
+        has_demo = self.sizes.demo and (CHECKPOINT / "config.json").is_file()
+        demo = {"demo": CHECKPOINT} if has_demo else {}
+        return demo | {self.sizes.shape: self.random_checkpoint(self.sizes.shape)}
 
     @property
     def shape(self) -> Path:
-        """The checkpoint that budgets are about."""
-        return self.made(self.numbers.shape)
+        """The checkpoint that the budgets are for."""
+        return self.random_checkpoint(self.sizes.shape)
 
     @property
     def smallest(self) -> tuple[str, Path]:
-        """The demo, or a tiny one where it is not there yet."""
+        """Name and folder of the demo, or of the random checkpoint without a demo."""
         return next(iter(self.checkpoints.items()))
 
-    def made(self, shape: str) -> Path:
-        """A random checkpoint, made when it is first asked for."""
+    def random_checkpoint(self, shape: str) -> Path:
+        """Return the folder of a random checkpoint; create it on the first call."""
         folder = self.folder / "checkpoints" / shape
         if not (folder / "tokenizer.json").is_file():
             folder.mkdir(parents=True)
@@ -128,7 +128,7 @@ class Workshop:
 
     @property
     def environment(self) -> dict[str, str]:
-        """For processes that are measured: their own folders, no network."""
+        """Environment variables of measured processes: separate folders, no network."""
         own = {
             f"XDG_{name}_HOME": str(self.folder / name.lower())
             for name in ("CONFIG", "CACHE", "DATA", "STATE")
@@ -143,17 +143,17 @@ class Workshop:
         }  # fmt: skip
 
     def spec(self, engine: str, checkpoint: Path) -> EngineSpec:
-        """An engine, written as on the command line: `openvino:int8`."""
+        """Return the spec of an engine, written as on the command line: `openvino:int8`."""
         backend, _, precision = engine.partition(":")
         return EngineSpec(str(checkpoint), backend, precision)
 
     def random_ids(self, checkpoint: Path, length: int) -> tuple[int, ...]:
-        """A prompt that no prefix cache has seen: any ids but the special ones."""
+        """Return random token ids without special tokens, so that there is no cache hit."""
         ordinary = ordinary_ids(checkpoint)
         return tuple(self.random.choice(ordinary) for _ in range(length))
 
     def random_words(self, length: int) -> str:
-        """A prompt in letters, for the keyboard."""
+        """Return a prompt of random words."""
         return " ".join(self.random.choice(WORDS) for _ in range(length))
 
 
@@ -165,7 +165,7 @@ WORDS = tuple(
 
 @cache
 def ordinary_ids(checkpoint: Path) -> tuple[int, ...]:
-    """Every id of the tokenizer that is text."""
+    """Return every token id of the tokenizer except special tokens."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))

@@ -1,7 +1,7 @@
-"""Which models TensorRT-LLM's LLM API has, by their class in transformers.
+"""Models that TensorRT-LLM's LLM API supports, by their class name in transformers.
 
-Source: https://nvidia.github.io/TensorRT-LLM/models/supported-models.html, of 1.2 and later, the text models
-of the PyTorch backend. Those that only its AutoDeploy backend runs, which is not used here, are left out.
+Source: https://nvidia.github.io/TensorRT-LLM/models/supported-models.html of 1.2 and later: the text models
+of the PyTorch backend. Models that only its AutoDeploy backend runs are left out; it is not used here.
 """
 
 _LISTED = """
@@ -12,10 +12,10 @@ MistralForCausalLM MixtralForCausalLM NemotronForCausalLM NemotronHForCausalLM N
 Phi3ForCausalLM Qwen2ForCausalLM Qwen3ForCausalLM Qwen3MoeForCausalLM Qwen3NextForCausalLM
 Qwen3_5MoeForCausalLM
 """
-_LACKING = """
+_UNSUPPORTED = """
 BloomForCausalLM FalconForCausalLM GPT2LMHeadModel GPTBigCodeForCausalLM GPTJForCausalLM GPTNeoForCausalLM
 GPTNeoXForCausalLM MambaForCausalLM MptForCausalLM OPTForCausalLM PhiForCausalLM RwkvForCausalLM
 """
 LISTED = frozenset(_LISTED.split())
-LACKING = frozenset(_LACKING.split())
-"""Families of the engine builder of old, or of none: the LLM API answers `Unknown architecture`."""
+UNSUPPORTED = frozenset(_UNSUPPORTED.split())
+"""Families of the old engine builder, or of none: the LLM API fails with `Unknown architecture`."""
