@@ -16,13 +16,13 @@ from engines.backends.base import Backend
 from engines.backends.registry import BACKENDS, backend_class
 from engines.build.spec import EngineSpec
 from engines.worker.protocol import Sampling
-from engines.worker.report import QuietReport
+from tests.doubles.log_report import LogReport
 
 VOCABULARY = 30_000
 """Below every shape's own; the demo's is smaller and is asked for less."""
 
 
-class Logged(QuietReport):
+class Logged(LogReport):
     """Says on stderr what the engine says of itself."""
 
     def stage(self, name: str) -> None:

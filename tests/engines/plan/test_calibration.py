@@ -44,7 +44,7 @@ def test_the_digest_is_the_contents(tmp_path: Path) -> None:
         ("a.txt", b"too short", f"9 characters, and {CHARACTERS:,} are the least"),
         ("a.txt", b"", "It is empty"),
         ("a.bin", b"\0" * 9999, "binary"),
-        ("a.txt", b"\xff\xfe" * 9999, "no text in UTF-8"),
+        ("a.txt", b"\xff\xfe" * 9999, "not valid UTF-8"),
         ("a.jsonl", b'{"text": "x"}\nnot json', "line 2 is no JSON object"),
         ("a.jsonl", b'{"prompt": "x"}', "line 1 is no JSON object with a `text`"),
         ("a.jsonl", b"[" * 100_000, "line 1 is no JSON object"),

@@ -1,4 +1,4 @@
-"""The wire: what each message looks like is fixed, and what is no message is refused."""
+"""The JSON of each message is fixed, and invalid messages are rejected."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
 
 
 def read(line: bytes) -> object:
-    """Whatever it is."""
+    """Decode an event or a command."""
     return p.decode_event(line) or p.decode_command(line)
 
 
@@ -103,13 +103,13 @@ def test_every_message_is_golden() -> None:
     assert {type(message) for message, _ in GOLDEN} == {*get_args(p.Command), *get_args(p.Event)}
 
 
-def test_a_newer_side_is_understood() -> None:
+def test_messages_of_a_newer_version_are_accepted() -> None:
     assert p.decode_event(b'{"type":"log","id":1,"line":"x","colour":"green"}') == p.Log(1, "x")
     assert p.decode_event(b'{"type":"rumour","id":1}') is None
     assert p.decode_command(b'{"type":"dance","id":1}') is None
 
 
-def test_infinity_survives() -> None:
+def test_infinity_is_preserved() -> None:
     event = p.decode_event(p.encode(p.Scored(1, (-math.inf,))))
     assert event == p.Scored(1, (-math.inf,))
 
@@ -135,12 +135,12 @@ def test_infinity_survives() -> None:
         (b'{"type":"described","id":1,"available":true,"versions":{"a":1}}', "described.versions"),
     ],
 )
-def test_nonsense_is_refused(line: bytes, words: str) -> None:
+def test_invalid_messages_are_rejected(line: bytes, words: str) -> None:
     with pytest.raises(p.ProtocolError, match=words):
         p.decode_event(line)
 
 
-def test_a_refused_command_still_has_an_id() -> None:
+def test_the_id_of_an_invalid_command() -> None:
     assert p.command_id(b'{"type":"load","id":7}') == 7
     assert p.command_id(b'{"type":"load","id":"7"}') == 0
     assert p.command_id(b"nonsense") == 0
