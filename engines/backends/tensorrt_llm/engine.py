@@ -15,6 +15,7 @@ from engines.backends.tensorrt_llm.devices import free_memory, torch_device
 from engines.backends.tensorrt_llm.failures import translate_errors
 from engines.backends.tensorrt_llm.library import import_llmapi
 from engines.backends.tensorrt_llm.model_folder import ENGINE, weight_bytes
+from engines.backends.tensorrt_llm.quantise import read_model
 from engines.backends.tensorrt_llm.reference import write_reference
 from engines.backends.tensorrt_llm.tee_log import tee_log
 from engines.build.spec import EngineSpec

@@ -81,7 +81,7 @@ def test_four_bits_on_the_cpu_equal_torchao(inputs: int) -> None:
 
 
 def test_the_layout_of_the_cuda_kernel_is_unpacked() -> None:
-    """A warp's words hold 8 outputs by two tiles of 16 inputs, in the order in which its threads read them."""
+    """A warp's words hold 8 outputs by two tiles of 16 inputs, in the order of its threads."""
     torch.manual_seed(0)
     outputs, inputs = 16, 256
     values = torch.randint(0, 16, (outputs, inputs), dtype=torch.uint8)
