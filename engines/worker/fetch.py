@@ -67,7 +67,7 @@ def fetch(checkpoint: str, revision: str | None, report: Report, backend: str) -
 
 
 def _as_engine_error(error: Exception, checkpoint: str, revision: str | None) -> Exception:
-    """Return the EngineError for an error of the hub's library; `error` if it is no network error."""
+    """Return the EngineError for a network error of the hub library; other errors are returned unchanged."""
     from huggingface_hub import errors
 
     # The library wraps every failed request in LocalEntryNotFoundError.

@@ -1,8 +1,8 @@
 """A double of NVIDIA's management library: the functions of `pynvml` that the project calls, with fake GPUs.
 
-Replace the module by an instance: `monkeypatch.setitem(sys.modules, "pynvml", Nvml(gpus=(Gpu(),)))`. It raises
-the errors of the real library: for calls before `nvmlInit` or after the last `nvmlShutdown`, an invalid index,
-MIG calls on a GPU without MIG, and values that a device does not support.
+Replace the module by an instance: `monkeypatch.setitem(sys.modules, "pynvml", Nvml(gpus=(Gpu(),)))`. It
+raises the errors of the real library: for calls before `nvmlInit` or after the last `nvmlShutdown`, an
+invalid index, MIG calls on a GPU without MIG, and values that a device does not support.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A worker whose engine generates Markdown at a fixed rate.
 
-It is the real worker with an additional backend, `paced`. `interpreter` writes a script that `EngineProcess.start`
-accepts as a Python interpreter. The seed of the request is the rate in tokens per second, so that the rate can
-change from one prompt to the next; nothing is random here.
+It is the real worker with an additional backend, `paced`. `interpreter` writes a script that
+`EngineProcess.start` accepts as a Python interpreter. The seed of the request is the rate in tokens per
+second, so that the rate can change from one prompt to the next; nothing is random here.
 """
 
 from __future__ import annotations

@@ -77,8 +77,9 @@ class BaseWorker:
         if params.return_context_logits and not self._context_logits:
             raise RuntimeError("Return context logit need to build engine with gather_context_logits")
         prompt = result.prompt_token_ids
-        same = next((n for n, (a, b) in enumerate(zip(prompt, self._cached_ids)) if a != b), None)  # noqa: B905
-        same = min(len(prompt), len(self._cached_ids)) if same is None else same
+        cached = self._cached_ids
+        same = next((n for n, (a, b) in enumerate(zip(prompt, cached)) if a != b), None)  # noqa: B905
+        same = min(len(prompt), len(cached)) if same is None else same
         reused = min(same, len(prompt) - 1) // self.block_tokens
         self._reused += reused
         result.cached_tokens = reused * self.block_tokens
