@@ -24,7 +24,8 @@ QUESTIONS = ("What is a KV cache?", "What does FP8 mean?", "Tell me a short stor
 ANSWER_TOKENS, REFERENCE_TOP_K = 48, 40
 """Tokens per answer and top tokens per position: enough to distinguish broken weights from rounding."""
 ENGINE_TOP_K = 4096
-"""Top tokens of the engine. With 40 the KL divergence would be near 0 if the two sets are disjoint."""
+"""Top tokens per position of the engine. With only 40 the KL divergence would be a lower bound, near 0 if the
+two sets are disjoint."""
 MEASURED = "exported weights of the demo checkpoint, tests/engines/backends/tensorrt_llm/test_quantise.py"
 ON_A_GPU = "the same, run manually: calibrated on one H200, read by the test double"
 AS_INT4 = "INT4 AWQ's: `tests.benchmarks.modelopt` on one H200 finds 1.08 times its divergence"

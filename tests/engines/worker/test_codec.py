@@ -8,6 +8,17 @@ import pytest
 
 from engines.worker import protocol as p
 
+KV_USAGE = p.KVUsage(
+    tokens=1,
+    capacity_tokens=2,
+    bytes_used=3,
+    bytes_total=4,
+    block_tokens=5,
+    used_blocks=6,
+    free_blocks=7,
+    total_blocks=8,
+    reused_blocks=9,
+)
 USAGE = '{"tokens":1,"capacity_tokens":2,"bytes_used":3,"bytes_total":4,"block_tokens":5,"used_blocks":6,' + (
     '"free_blocks":7,"total_blocks":8,"reused_blocks":9}'
 )
@@ -24,7 +35,17 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
             1,
             ({"role": "user", "content": "é"},),
             (1, 2),
-            p.Sampling(5, 0.5, 0.9, 40, 0.1, 1.1, 7, ("END",), True),
+            p.Sampling(
+                max_tokens=5,
+                temperature=0.5,
+                top_p=0.9,
+                top_k=40,
+                min_p=0.1,
+                repetition_penalty=1.1,
+                seed=7,
+                stop=("END",),
+                ignore_eos=True,
+            ),
         ),
         '{"type":"generate","id":1,"messages":[{"role":"user","content":"\\u00e9"}],"token_ids":[1,2],"sampling":'
         + SAMPLING
@@ -51,7 +72,15 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
     (p.Log(1, "x"), '{"type":"log","id":1,"line":"x"}'),
     (p.Prepared(1, {"weight_bytes": 5}), '{"type":"prepared","id":1,"facts":{"weight_bytes":5}}'),
     (
-        p.Ready(1, p.MemoryUsage(1, 2, 3, 4), p.KVUsage(1, 2, 3, 4, 5, 6, 7, 8, 9), 10, False, 4, 1.5),
+        p.Ready(
+            id=1,
+            memory=p.MemoryUsage(weights=1, kv=2, other=3, peak=4),
+            kv=KV_USAGE,
+            context=10,
+            chat_template=False,
+            warm_up_tokens=4,
+            load_seconds=1.5,
+        ),
         '{"type":"ready","id":1,"memory":{"weights":1,"kv":2,"other":3,"peak":4},"kv":'
         + USAGE
         + ',"context":10,"chat_template":false,"warm_up_tokens":4,"load_seconds":1.5}',
@@ -65,7 +94,7 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
         '{"type":"tokens-counted","id":1,"tokens":9,"context":8,"least":6,"left_out":1,"texts":[2]}',
     ),
     (p.Chunk(1, (1,), (2,), "x"), '{"type":"chunk","id":1,"token_ids":[1],"t_ns":[2],"text":"x"}'),
-    (p.KV(1, p.KVUsage(1, 2, 3, 4, 5, 6, 7, 8, 9)), '{"type":"kv","id":1,"usage":' + USAGE + "}"),
+    (p.KV(1, KV_USAGE), '{"type":"kv","id":1,"usage":' + USAGE + "}"),
     (
         p.Memory(1, p.MemoryUsage(weights=1)),
         '{"type":"memory","id":1,"usage":{"weights":1,"kv":null,"other":null,"peak":null}}',

@@ -167,10 +167,18 @@ async def test_sampling_out_of_range(worker: EngineProcess, changes: dict[str, f
 
 
 EDGES = (
-    Sampling(8, 1e-3),
-    Sampling(8, 1.0, top_p=0.01),
-    Sampling(8, 5.0, 1.0, 1),
-    Sampling(8, 1.0, 0.9, 5, 0.5, 1.3, 2**63 - 1),
+    Sampling(max_tokens=8, temperature=1e-3),
+    Sampling(max_tokens=8, temperature=1.0, top_p=0.01),
+    Sampling(max_tokens=8, temperature=5.0, top_p=1.0, top_k=1),
+    Sampling(
+        max_tokens=8,
+        temperature=1.0,
+        top_p=0.9,
+        top_k=5,
+        min_p=0.5,
+        repetition_penalty=1.3,
+        seed=2**63 - 1,
+    ),
 )
 
 

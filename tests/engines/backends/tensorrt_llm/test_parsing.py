@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,9 +36,7 @@ def test_greedy_is_top_k_1() -> None:
 
 
 def test_all_sampling_fields_are_mapped() -> None:
-    sampling = Sampling(9, 0.7, 0.9, 40, 0.05, 1.1, 3)
-    fields = sampling_fields(sampling, frozenset({5, 9}))
-    expected = {
+    expected: dict[str, Any] = {
         "temperature": 0.7,
         "top_p": 0.9,
         "top_k": 40,
@@ -45,6 +44,7 @@ def test_all_sampling_fields_are_mapped() -> None:
         "repetition_penalty": 1.1,
         "seed": 3,
     }
+    fields = sampling_fields(Sampling(max_tokens=9, **expected), frozenset({5, 9}))
     assert {name: fields[name] for name in expected} == expected
     assert (fields["end_id"], fields["stop_token_ids"]) == (5, [9])
 
