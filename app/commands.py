@@ -31,9 +31,7 @@ def _opens(title: str, help_text: str, screen: str) -> Command:
 
 COMMANDS = (
     _opens("engine: Prepare engines", "Choose a checkpoint and a precision per side (F2)", "prepare"),
-    _opens(
-        "engine: Backend support", "Which precisions each backend runs, and why not (F12)", "support"
-    ),
+    _opens("engine: Backend support", "Which precisions each backend runs, and why not (F12)", "support"),
     Command(
         "engine: Measure memory bandwidth",
         "Sets the upper bound of decode speed in the estimates (F5)",

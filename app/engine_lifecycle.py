@@ -22,7 +22,7 @@ from engines.build.store import EngineStore
 from engines.environments.start import start_worker
 from engines.errors import EngineError
 from engines.worker import protocol
-from engines.worker.error_mapping import as_error
+from engines.worker.error_mapping import to_error_event
 from engines.worker.process import EngineProcess
 
 NO_ENGINE = protocol.Error(0, "no-engine", "This side has no engine.", "Choose one with F2.")
@@ -211,7 +211,7 @@ class EngineLifecycle:
             except EngineError as failure:
                 error = protocol.Error(0, failure.code, failure.message, failure.hint, failure.detail)
             except Exception as bug:
-                error = as_error(0, bug)
+                error = to_error_event(0, bug)
             finally:
                 if self.side.phase in OPENING:  # failed or cancelled
                     await asyncio.shield(self._abandon(error))

@@ -15,7 +15,7 @@ from app.state.side.cost_counter import count_cost
 from app.state.side.pacing import CALM_SECONDS
 from app.state.side.side import Side
 from engines.measure.energy import EnergyCounter
-from engines.worker.error_mapping import as_error
+from engines.worker.error_mapping import to_error_event
 
 
 class AnswerView(Protocol):
@@ -101,7 +101,7 @@ class GenerationRun:
             else:
                 turn.reason = "stopped"
         except Exception as bug:
-            turn.error = as_error(0, bug)
+            turn.error = to_error_event(0, bug)
         finally:
             self._guarded(self._view.end_answer, side)
             await self._save(side)

@@ -1,19 +1,19 @@
-"""The one exception with words for the user.
+"""The exception whose message is shown to the user.
 
-Standard library only, Python 3.10 and newer: workers of other environments raise it too.
+Standard library only, Python 3.10 and newer: workers in other environments raise it too.
 """
 
 from __future__ import annotations
 
 
 class EngineError(Exception):
-    """A failure with a message for the user.
+    """A failure with a message and a hint for the user.
 
     Attributes:
-        code: short name that the app and tests match on, such as `out-of-memory`.
-        message: what happened.
-        hint: what to do next.
-        detail: a traceback or the end of a log, for a bug report.
+        code: Short name that the app and tests match on, such as `out-of-memory`.
+        message: What happened.
+        hint: What to do next.
+        detail: A traceback or the end of a log, for a bug report.
     """
 
     def __init__(self, code: str, message: str, hint: str = "", detail: str = "") -> None:

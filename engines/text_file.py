@@ -1,4 +1,4 @@
-"""Reading a file that somebody named as a text, with words for what is none."""
+"""Read text files that the user named, with errors that say what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -8,55 +8,57 @@ from pathlib import Path
 
 
 class TextFileError(Exception):
-    """A file cannot be used as text; the message says why, and what to do."""
+    """A file cannot be used as text. The message says why and what to do."""
 
 
-def read_text_file(path: str, largest: int) -> str:
-    """The text of a file in UTF-8; never on an event loop. `~` is the home folder.
+def read_text_file(path: str, max_bytes: int) -> str:
+    """Return the contents of a UTF-8 text file. Blocking: do not call it on an event loop.
 
     Args:
-        path: As it was written.
-        largest: Bytes, in whole MiB: a larger file is refused.
+        path: As the user wrote it; `~` is expanded.
+        max_bytes: Largest accepted size, a multiple of 1 MiB.
 
     Raises:
-        TextFileError: there is none, it is too large, or it is no text.
+        TextFileError: The file is missing, not readable, too large, empty or not text.
     """
     try:
-        data = _read(Path(path).expanduser(), largest)
+        data = _read(Path(path).expanduser(), max_bytes)
     except OSError as error:
-        raise TextFileError(_words(error)) from error
-    except (RuntimeError, ValueError) as error:  # no such home, or a path that can be none
+        raise TextFileError(_os_error_message(error)) from error
+    except (RuntimeError, ValueError) as error:  # unknown home folder, or a null byte in the path
         raise TextFileError(f"It cannot be read: {error}.") from error
-    # Other encodings would give other letters than the author's.
+    # Guessing another encoding could show different characters than the author wrote.
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise TextFileError("It is no text in UTF-8. Save it as UTF-8, or choose another.") from error
+        raise TextFileError(
+            "The file is not valid UTF-8. Save it as UTF-8, or choose another file."
+        ) from error
     if "\0" in text:
         raise TextFileError("It is a binary file. Choose a text file.")
     if not text.strip():
-        raise TextFileError("It is empty. Choose another.")
+        raise TextFileError("It is empty. Choose another file.")
     return text
 
 
-def _read(file: Path, largest: int) -> bytes:
-    found = file.stat()
-    if stat.S_ISDIR(found.st_mode):
+def _read(file: Path, max_bytes: int) -> bytes:
+    status = file.stat()
+    if stat.S_ISDIR(status.st_mode):
         raise TextFileError("It is a folder. Choose a file in it.")
-    if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for, a device never ends
-        raise TextFileError("It is no regular file. Choose a text file.")
+    if not stat.S_ISREG(status.st_mode):  # reading a pipe can block, and a device may never end
+        raise TextFileError("It is not a regular file. Choose a text file.")
     with file.open("rb") as stream:
-        data = stream.read(largest + 1)
-    if len(data) > largest:
+        data = stream.read(max_bytes + 1)
+    if len(data) > max_bytes:
         raise TextFileError(
-            f"It is larger than {largest >> 20} MiB. Choose a smaller one, or only the part that matters."
+            f"It is larger than {max_bytes >> 20} MiB. Choose a smaller file, or only the part you need."
         )
     return data
 
 
-def _words(error: OSError) -> str:
+def _os_error_message(error: OSError) -> str:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return "There is no such file."
     if error.errno in (errno.EACCES, errno.EPERM):
-        return "You may not read it. Choose another."
+        return "Permission denied. Choose another file."
     return f"It cannot be read: {error.strerror or error}."

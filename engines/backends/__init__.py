@@ -1,1 +1,1 @@
-"""The libraries that run models, one file or folder each. Imported only inside a worker."""
+"""Backends: one module or package for each library that runs models. Imported only inside a worker."""

@@ -1,4 +1,4 @@
-"""The interface of a backend: one instance in one worker.
+"""The interface of a backend. A worker has one instance of one backend.
 
 Standard library only, Python 3.10 and newer.
 """
@@ -18,94 +18,96 @@ from engines.worker.protocol import KVUsage, MemoryUsage, Sampling
 
 @dataclass(frozen=True)
 class Availability:
-    """Whether a backend can run here; found without importing anything heavy."""
+    """Whether a backend can run in this environment."""
 
     available: bool
     versions: dict[str, str] = field(default_factory=dict)
     reason: str = ""
     hint: str = ""
     devices: tuple[str, ...] = ()
+    """Kinds of devices that it can use: `cpu`, `cuda`."""
 
 
 class Report(Protocol):
-    """Where prepare and load tell how far they are."""
+    """Receives the stages, progress and log lines of `prepare` and `load`."""
 
     def stage(self, name: str) -> None:
-        """A stage of the backend's `stages` begins."""
+        """Start a stage: one of the backend's `prepare_stages` or `load_stages`."""
 
     def progress(self, done: float, total: float, unit: str = "") -> None:
-        """How far the current stage is."""
+        """Set the progress of the current stage."""
 
     def log(self, line: str) -> None:
-        """A line for the user's log view."""
+        """Add a line to the log shown to the user."""
 
-    def give_up(self, error: EngineError) -> None:
-        """Tell why and end the process: for a main thread that hangs in native code."""
+    def abort(self, error: EngineError) -> None:
+        """Report the error and end the process: for a main thread that hangs in native code."""
 
 
 Emit = Callable[[Sequence[int]], None]
-"""Called with the new token ids at the moment the library yields them."""
+"""Called with new token ids as soon as the library yields them."""
 Stopped = Callable[[], bool]
-"""True once the user asked to stop: looked at in every step."""
+"""Returns True once the user has asked to stop. Called at every step."""
 
 
 @dataclass(frozen=True)
 class Generated:
-    """How an answer ended."""
+    """The result of `Backend.generate`."""
 
     reason: str
-    """One of `engines.worker.protocol.FINISH_REASONS`."""
+    """Finish reason: one of `engines.worker.protocol.FINISH_REASONS`."""
     cached: int | None = None
-    """Prompt tokens that were not computed again; None where the library does not say."""
+    """Prompt tokens found in the KV cache; None if the library does not report it."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """See `engines.worker.protocol.Scored`."""
+    """The result of `Backend.score`; see `engines.worker.protocol.Scored`."""
 
     logprobs: Sequence[float]
     top_ids: Sequence[Sequence[int]] = ()
     top_logprobs: Sequence[Sequence[float]] = ()
 
 
-def context_of(spec: EngineSpec, positions: int | None) -> int:
-    """The smaller of what was asked for and the model's positions, where it has a limit."""
+def context_window(spec: EngineSpec, positions: int | None) -> int:
+    """Return the context window in tokens: the requested one, limited by the model's positions, if any."""
     return min(spec.context, positions or spec.context)
 
 
 class Backend(ABC):
-    """A library that runs checkpoints. Methods are called from the worker's main thread only."""
+    """A library that runs checkpoints. Methods are called only from the worker's main thread."""
 
     name: ClassVar[str]
     title: ClassVar[str]
     prepare_stages: ClassVar[tuple[str, ...]] = ()
-    """Names of the stages of `prepare`, in order; empty for a backend that builds nothing."""
+    """Stages of `prepare`, in order; empty for a backend that builds nothing."""
     load_stages: ClassVar[tuple[str, ...]] = ("load",)
+    """Stages of `load`, in order."""
     context_tokens: int = 0
-    """Tokens of prompt and answer together that the loaded engine holds: set by `load`."""
+    """Context window of the loaded engine: tokens of prompt and answer together. Set by `load`."""
     engine_format: ClassVar[int] = 1
-    """Raised when `prepare` writes something else than before: engines of other formats are built anew."""
+    """Version of what `prepare` writes. Engines of another version are rebuilt."""
 
     @classmethod
     @abstractmethod
     def probe(cls) -> Availability:
-        """Look whether the library is installed, which version and which devices, without importing it."""
+        """Return whether the library is installed, its version and devices, without importing it."""
 
     def prepare(
         self, spec: EngineSpec, checkpoint: Path, directory: Path, report: Report
     ) -> dict[str, object]:
-        """Write the engine's files into `directory` (it exists and is empty).
+        """Build the engine into `directory`, an existing empty folder.
 
-        It may keep the engine loaded, for a `load` of the same; `close` releases it.
+        The engine may stay loaded, for a `load` of the same engine; `close` releases it.
 
         Args:
-            checkpoint: the model folder on this disk, already fetched.
+            checkpoint: Local folder of the model.
 
         Returns:
             Facts for the manifest, such as `weight_bytes`.
 
         Raises:
-            EngineError: the checkpoint or precision is not covered, or the disk is full.
+            EngineError: The checkpoint or precision is not supported, or the disk is full.
         """
         raise NotImplementedError
 
@@ -114,8 +116,11 @@ class Backend(ABC):
         """Load the engine and make it ready to generate.
 
         Args:
-            checkpoint: the model folder on this disk.
-            directory: what `prepare` wrote; None for a backend that builds nothing.
+            checkpoint: Local folder of the model.
+            directory: Folder that `prepare` wrote; None for a backend that builds nothing.
+
+        Raises:
+            EngineError: The engine cannot be loaded.
         """
 
     @abstractmethod
@@ -127,34 +132,37 @@ class Backend(ABC):
         emit: Emit,
         stopped: Stopped,
     ) -> Generated:
-        """Continue `token_ids`, calling `emit` for each new token (the end-of-answer token included).
+        """Continue `token_ids` and call `emit` for each new token, including the end-of-sequence token.
 
-        The caller has checked that the prompt fits `context_tokens` and cut max_tokens to what is left.
-        `sampling.stop` is the worker's business; the backend ignores it.
+        The caller has checked that the prompt fits `context_tokens` and limited max_tokens to the rest of the
+        context window. The worker handles `sampling.stop`; the backend ignores it.
         """
 
     def score(self, token_ids: Sequence[int], top_k: int = 0) -> Scores:
-        """Log-probabilities of token_ids[1:], teacher forced, in fp32, by the serving engine.
+        """Return the log-probabilities of token_ids[1:] by the loaded engine: teacher forced, in fp32.
+
+        Args:
+            top_k: Number of most likely tokens to return for each position.
 
         Raises:
-            EngineError: the library cannot (code `unsupported`).
+            EngineError: `unsupported`: the library cannot score given tokens.
         """
-        raise EngineError("unsupported", f"{self.title} gives no log-probabilities of a given text.")
+        raise EngineError("unsupported", f"{self.title} cannot return log-probabilities of a given text.")
 
     def check_engine(self, spec: EngineSpec, directory: Path, report: Report) -> None:  # noqa: B027
-        """Hold the loaded engine against what `prepare` kept of its checkpoint in `directory`, if anything.
+        """Compare the loaded engine with the reference that `prepare` wrote to `directory`, if there is one.
 
         Raises:
-            EngineError: it is further from the checkpoint than its precision explains (`smoke-test`).
+            EngineError: `smoke-test`: the difference is larger than the precision explains.
         """
 
     def kv_usage(self) -> KVUsage | None:
-        """What the library reports now; None where it has nothing."""
+        """Return current usage as the library reports it; None if it reports nothing."""
         return None
 
     def memory_usage(self) -> MemoryUsage | None:
-        """What the library reports now; None where it has nothing."""
+        """Return current usage as the library reports it; None if it reports nothing."""
         return None
 
-    def close(self) -> None:  # noqa: B027 - nothing to release is a fair answer
+    def close(self) -> None:  # noqa: B027 - a backend may have nothing to release
         """Release the engine's memory."""

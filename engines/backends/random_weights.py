@@ -1,4 +1,4 @@
-"""Models of a shape without weights: made on the device from a seed, so that nothing is downloaded."""
+"""Create models with random weights on the device from a seed, so that nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from engines.plan.random_shape import MARKER
 
 
 def is_random(checkpoint: Path) -> bool:
-    """Whether the folder describes a shape whose weights are random."""
+    """Return whether the folder holds only a model shape, to be run with random weights."""
     return (checkpoint / MARKER).is_file()
 
 
 def random_model(checkpoint: Path, dtype: Any, device: Any, **options: Any) -> Any:
-    """The model of `checkpoint` with transformers' own initial weights, from the seed of the folder.
+    """Return the model of `checkpoint`, initialised by transformers from the seed in the folder.
 
     Args:
-        options: for `from_config`, such as `attn_implementation`.
+        options: For `from_config`, such as `attn_implementation`.
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM

@@ -1,6 +1,6 @@
-"""The backends by name. A new backend is one file and one line here.
+"""All backends by name. A new backend is one module and one entry here.
 
-Importing this module imports no backend: that happens in `backend_class`, inside a worker.
+Importing this module imports no backend; `backend_class` does that, inside a worker.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from engines.errors import EngineError
 
 @dataclass(frozen=True)
 class BackendEntry:
-    """What can be said of a backend without importing it."""
+    """Properties of a backend that are known without importing it."""
 
     title: str
     target: str
     """`module:class`."""
     builds: bool
-    """Whether prepare writes an engine to the store."""
+    """Whether `prepare` writes an engine to the store."""
     runs_shapes: bool = False
-    """Whether it makes the random weights of a shape that has none."""
+    """Whether it can run a model shape with random weights."""
     own_environment: bool = False
-    """Whether its libraries collide with ours, so that its workers run with an interpreter of their own."""
+    """Whether its dependencies conflict with the app's, so that its workers need a separate interpreter."""
     calibrates: frozenset[str] = frozenset()
-    """Precisions that it calibrates with texts, which may be the user's own."""
+    """Precisions that need calibration texts, which the user may provide."""
     splits: bool = False
-    """Whether the weights of one engine can be split over several GPUs."""
+    """Whether the weights of one engine can be split over several GPUs (tensor parallelism)."""
 
 
 BACKENDS: dict[str, BackendEntry] = {
@@ -55,19 +55,21 @@ BACKENDS: dict[str, BackendEntry] = {
 
 
 def backend_class(name: str) -> type[Backend]:
-    """Import a backend.
+    """Import a backend and return its class.
 
     Raises:
-        EngineError: no backend has this name, or its module cannot be imported.
+        EngineError: `unknown-backend`, or `backend-not-installed`: its module cannot be imported.
     """
     if name not in BACKENDS:
         raise EngineError(
-            "unknown-backend", f"There is no backend named {name!r}.", f"Known: {', '.join(BACKENDS)}."
+            "unknown-backend",
+            f"There is no backend named {name!r}.",
+            f"Choose one of {', '.join(BACKENDS)}.",
         )
     module, _, attribute = BACKENDS[name].target.partition(":")
     try:
         return cast("type[Backend]", getattr(import_module(module), attribute))
-    except Exception as error:  # also OSError or RuntimeError, of a native library that does not fit
+    except Exception as error:  # also OSError or RuntimeError, from an incompatible native library
         raise EngineError(
             "backend-not-installed",
             f"{BACKENDS[name].title} cannot be imported: {error}.",

@@ -1,1 +1,1 @@
-"""One process, one engine: the protocol, the worker's side and the app's side."""
+"""One process per engine: the protocol, the worker and its client in the app."""

@@ -1,4 +1,4 @@
-"""One answer on its way out: token ids gathered into chunks, decoded, and watched for stop texts."""
+"""Stream one answer: decode token ids, gather them into chunks, and find stop strings."""
 
 from __future__ import annotations
 
@@ -9,65 +9,65 @@ from engines.worker.protocol import Chunk, Done
 
 FLUSH_NS, BUSY_FLUSH_NS = 40_000_000, 100_000_000
 FEW_TOKENS, FLUSH_TOKENS = 4, 64
-"""A chunk leaves after 40 ms while tokens come one by one, after 100 ms where they come faster than 100 a
-second, or with 64 tokens: twice as often as the screen is drawn then, and no oftener, as each chunk costs the
-engine's cores something. The first leaves at once."""
+"""A chunk with at most FEW_TOKENS tokens is sent after 40 ms; a larger one, at more than 100 tok/s, after 100
+ms or with 64 tokens. That is twice per redraw of the screen; more chunks would only take CPU time from the
+engine. The first chunk is sent immediately."""
 PENDING_TOKENS = 32
-"""Tokens that may wait for the rest of a character: random weights talk in broken bytes for ever."""
+"""Most tokens that are held back for an incomplete character: random weights may never complete one."""
 
 
 class TokenDecoder(Protocol):
-    """What an answer needs of a tokenizer."""
+    """The part of a tokenizer that an answer uses."""
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """The text of token ids, without special tokens."""
+        """Return the text of token ids, without special tokens."""
 
 
 class TextStream:
-    """Decodes ids as they come, so that the pieces together are the text of them all.
+    """Incremental detokenizer: the pieces it returns join to the text of all token ids.
 
-    A piece is the text of a window less the text of the window's beginning: what one token adds can
-    depend on the tokens before it, as a space does, or a character that takes several of them.
+    A piece is the text of a window of tokens minus the text of the window's start, because the text of a
+    token can depend on the tokens before it: a leading space, or a character made of several tokens.
     """
 
     def __init__(self, decoder: TokenDecoder) -> None:
         self._decoder = decoder
         self._window: list[int] = []
-        self._known = 0
-        """Tokens of the window whose text is out."""
-        self._known_text = ""
+        self._emitted_tokens = 0
+        """Tokens at the start of the window whose text was returned already."""
+        self._emitted_text = ""
 
     def step(self, token_ids: Sequence[int]) -> str:
-        """The text that tokens add; empty inside a character."""
+        """Add tokens and return the new text; empty while a character is incomplete."""
         self._window += token_ids
         text = self._decoder.decode(self._window)
-        pending = len(self._window) - self._known
+        pending = len(self._window) - self._emitted_tokens
         if text.endswith("\ufffd") and pending < PENDING_TOKENS:
             return ""
         return self._advance(text)
 
-    def rest(self) -> str:
-        """Bytes of an unfinished character, as they are."""
+    def flush(self) -> str:
+        """Return the remaining text; an incomplete character becomes U+FFFD."""
         return self._advance(self._decoder.decode(self._window))
 
     def _advance(self, text: str) -> str:
-        if len(text) <= len(self._known_text):
-            # A special token: nothing to see. It stays as context, but a model that says only those must
-            # not make every step slower than the one before.
-            if len(self._window) - self._known >= PENDING_TOKENS:
-                del self._window[self._known :]
+        if len(text) <= len(self._emitted_text):
+            # Special tokens have no text. They stay in the window as context, up to a limit: a model that
+            # generates only special tokens must not make each step slower than the last.
+            if len(self._window) - self._emitted_tokens >= PENDING_TOKENS:
+                del self._window[self._emitted_tokens :]
             return ""
-        new = text[len(self._known_text) :]
-        del self._window[: self._known]
-        self._known = len(self._window)
-        self._known_text = self._decoder.decode(self._window)
+        new = text[len(self._emitted_text) :]
+        del self._window[: self._emitted_tokens]
+        self._emitted_tokens = len(self._window)
+        self._emitted_text = self._decoder.decode(self._window)
         return new
 
 
 class Answer:
-    """Collects what a backend yields and sends it as chunks.
+    """Collects the tokens of a backend and sends them as chunks.
 
-    The texts of the chunks together are the text of the Done, always.
+    The texts of all chunks join to the text of Done.
     """
 
     def __init__(
@@ -87,28 +87,30 @@ class Answer:
         self.stop_text_found = False
 
     def add(self, token_ids: Sequence[int], t_ns: int) -> None:
-        """Take new ids that the backend yielded at `t_ns`; sends a chunk when one is due."""
+        """Add token ids that the backend yielded at `t_ns` (monotonic, ns); send a chunk if one is due."""
         for token_id in token_ids:
             if self.stop_text_found:
                 return
             self._token_ids.append(token_id)
             self._times.append(t_ns)
-            if self._stop:  # they are looked for token by token, so that the engine stops at once
+            if self._stop:  # checked after every token, so that the engine stops immediately
                 self._decode()
         if self._is_due(t_ns - self._flushed_ns, len(self._token_ids) - self._sent_tokens):
             self._decode()
-            self._flush(len(self._text) - self._held_back())
+            self._flush(len(self._text) - self._partial_stop_length())
             self._flushed_ns = t_ns
 
     def done(self, reason: str, cached: int | None) -> Done:
-        """Send what is left and close the answer.
+        """Send the remaining text and return the event that ends the answer.
 
         Args:
-            reason: the backend's. A stop text makes it stop as if the user had: told as what it is.
+            reason: The backend's finish reason. It becomes `stop` if a stop string was found, for which the
+                backend was interrupted.
+            cached: Prompt tokens found in the KV cache; None if unknown.
         """
         self._decode()
         if not self.stop_text_found:
-            self._append(self._stream.rest())
+            self._append(self._stream.flush())
         self._flush(len(self._text))
         reason = "stop" if self.stop_text_found else reason
         return Done(self._id, reason, self._text, tuple(self._token_ids), cached)
@@ -128,7 +130,7 @@ class Answer:
     def _append(self, text: str) -> None:
         if not text:
             return
-        # What is already out was looked through, but a stop text may begin there.
+        # A stop string may start in text that was searched before.
         start = max(0, len(self._text) - max(map(len, self._stop), default=0))
         self._text += text
         found = [at for stop in self._stop if (at := self._text.find(stop, start)) >= 0]
@@ -136,8 +138,8 @@ class Answer:
             self.stop_text_found = True
             self._text = self._text[: min(found)]
 
-    def _held_back(self) -> int:
-        """Characters at the end that may be the beginning of a stop text."""
+    def _partial_stop_length(self) -> int:
+        """Return how many characters at the end may be the start of a stop string."""
         if self.stop_text_found:
             return 0
         return max(

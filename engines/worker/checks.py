@@ -1,4 +1,4 @@
-"""What is checked before an answer, and before a new engine is relied on."""
+"""Checks before an answer, the warm-up, and the smoke test of a new engine."""
 
 from __future__ import annotations
 
@@ -11,101 +11,111 @@ from engines.backends.base import Backend
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 from engines.worker.protocol import Sampling
-from engines.worker.report import StageReport, WithinStage
+from engines.worker.report import SmokeTestReport, StageReport
 from engines.worker.tokenizer import Tokenizer
 from engines.worker.values import SAMPLING_LIMITS
 
 WARM_UP_TOKENS = 4
-"""The first answers pay for lazy allocation and kernel selection; four steps are past it."""
+"""Lazy allocation and kernel selection are over after four decode steps."""
 SMOKE_TOKENS = 8
 
 
-def fit(sampling: Sampling, prompt_tokens: int, context: int) -> tuple[Sampling, bool]:
-    """Cut max_tokens to the room that the prompt leaves; says whether it was cut.
+def fit_sampling(sampling: Sampling, prompt_tokens: int, context: int) -> tuple[Sampling, bool]:
+    """Limit max_tokens to what the prompt leaves of the context window.
+
+    Returns:
+        The sampling parameters, and whether max_tokens was reduced.
 
     Raises:
-        EngineError: `context-full`, `empty-prompt`, or `bad-sampling` with what is wrong with it.
+        EngineError: `context-full`, `empty-prompt` or `bad-sampling`.
     """
     if problem := sampling_problem(sampling):
         raise EngineError("bad-sampling", problem, "Change it in the settings.")
     if not prompt_tokens:
-        raise EngineError("empty-prompt", "The prompt has no tokens.", "Write something.")
-    room = context - prompt_tokens
-    if room < 1:
+        raise EngineError("empty-prompt", "The prompt has no tokens.", "Write a prompt.")
+    available = context - prompt_tokens
+    if available < 1:
         raise EngineError(
             "context-full",
             f"The conversation is {prompt_tokens:,} tokens long and the engine holds {context:,}.",
             "Send a shorter prompt, clear the chat, prepare the engine with a longer context (F2), "
             "or let the oldest turns be left out (F6).",
         )
-    return replace(sampling, max_tokens=min(sampling.max_tokens, room)), sampling.max_tokens > room
+    return replace(sampling, max_tokens=min(sampling.max_tokens, available)), sampling.max_tokens > available
 
 
 def sampling_problem(sampling: Sampling) -> str:
-    """What no library would accept, in words; empty when all is well."""
+    """Return which sampling value is out of range, as a message for the user; empty if all are valid."""
     for name, (low, high) in SAMPLING_LIMITS.items():
         value = getattr(sampling, name)
-        if not low <= value <= high:  # also when it is not a number
+        if not low <= value <= high:  # also true for NaN
             span = f"at least {low}" if high == math.inf else f"from {low} to {high}"
             return f"{name} is {value}; it must be {span}."
     return ""
 
 
 def check_ids(token_ids: Sequence[int], vocabulary: int) -> None:
-    """Refuse ids that the model has no row for: on a GPU they would end the whole process.
+    """Reject token ids outside the embedding table: on a GPU they would abort the whole process.
 
     Raises:
         EngineError: `bad-token`.
     """
-    wrong = next((token for token in token_ids if not 0 <= token < vocabulary), None)
-    if wrong is not None:
+    invalid = next((token for token in token_ids if not 0 <= token < vocabulary), None)
+    if invalid is not None:
         raise EngineError(
             "bad-token",
-            f"Token id {wrong} is not among the model's {vocabulary:,}.",
+            f"Token id {invalid} is outside the model's vocabulary of {vocabulary:,}.",
             "The tokenizer may belong to another model.",
         )
 
 
 def warm_up(backend: Backend, tokenizer: Tokenizer) -> int:
-    """Let the engine speak before anybody asks; returns the number of tokens."""
+    """Generate a few tokens so that the first answer does not pay for lazy allocation.
+
+    Returns:
+        The number of tokens generated; 0 if the context window is too small.
+    """
     prompt = tokenizer.plain_ids("Hello")
-    room = backend.context_tokens - len(prompt)
-    if room < 1:
+    available = backend.context_tokens - len(prompt)
+    if available < 1:
         return 0
-    seen: list[int] = []
-    sampling = Sampling(max_tokens=min(WARM_UP_TOKENS, room), ignore_eos=True)
-    backend.generate(prompt, sampling, frozenset(), seen.extend, lambda: False)
-    return len(seen)
+    generated: list[int] = []
+    sampling = Sampling(max_tokens=min(WARM_UP_TOKENS, available), ignore_eos=True)
+    backend.generate(prompt, sampling, frozenset(), generated.extend, lambda: False)
+    return len(generated)
 
 
 def smoke_test(backend: Backend, spec: EngineSpec, directory: Path, report: StageReport) -> None:
-    """Load the new engine and let it speak: a broken conversion shows before anybody relies on it.
+    """Load the new engine, generate SMOKE_TOKENS tokens and check their log-probabilities.
+
+    This finds a broken conversion before the engine is stored.
 
     Raises:
-        EngineError: `smoke-test`.
+        EngineError: `smoke-test`: the output is invalid, or too far from the checkpoint's
+            (see `Backend.check_engine`).
     """
     tokenizer = Tokenizer(Path(spec.checkpoint))
-    backend.load(spec, Path(spec.checkpoint), directory, WithinStage(report))
-    seen: list[int] = []
+    backend.load(spec, Path(spec.checkpoint), directory, SmokeTestReport(report))
+    generated: list[int] = []
     prompt = tokenizer.plain_ids("Hello")
     expected = min(SMOKE_TOKENS, backend.context_tokens - len(prompt))
     sampling = Sampling(max_tokens=max(expected, 1), ignore_eos=True)
-    backend.generate(prompt, sampling, frozenset(), seen.extend, lambda: False)
-    if len(seen) != sampling.max_tokens or not _are_probable(backend, [*prompt, *seen]):
+    backend.generate(prompt, sampling, frozenset(), generated.extend, lambda: False)
+    if len(generated) != sampling.max_tokens or not _has_valid_logprobs(backend, [*prompt, *generated]):
         raise EngineError(
             "smoke-test",
-            "The engine was built but its first answer is not made of probabilities.",
+            "The engine was built, but its first answer has the wrong length or invalid log-probabilities.",
             "Try another precision, and report this with the log.",
         )
-    report.log(f"smoke test: {tokenizer.decode(seen)!r}")
+    report.log(f"smoke test: {tokenizer.decode(generated)!r}")
     backend.check_engine(spec, directory, report)
 
 
-def _are_probable(backend: Backend, token_ids: Sequence[int]) -> bool:
+def _has_valid_logprobs(backend: Backend, token_ids: Sequence[int]) -> bool:
     try:
         scores = backend.score(token_ids).logprobs
     except EngineError as error:
-        if error.code == "unsupported":  # then the tokens have to do
+        if error.code == "unsupported":  # only the number of tokens can be checked
             return True
         raise
     return all(-1e4 < value <= 1e-3 for value in scores)

@@ -1,4 +1,4 @@
-"""Dataclasses to JSON lines and back, checked against their type hints.
+"""Encode dataclasses as JSON lines, and decode them with a check against their type hints.
 
 Standard library only, Python 3.10 and newer.
 """
@@ -18,43 +18,43 @@ class ProtocolError(ValueError):
 
 
 def encode(message: Any) -> bytes:
-    """One line of JSON, newline included.
+    """Return one line of JSON, newline included.
 
     Raises:
-        TypeError: a field holds what JSON cannot say.
+        TypeError: A field holds a value that JSON cannot represent.
     """
-    # `vars` of what json does not know turns nested dataclasses into objects; asdict would copy every
-    # number of a score first, which takes longer than writing it.
+    # `default=vars` turns nested dataclasses into objects. asdict would first copy every number of a score,
+    # which takes longer than writing it.
     fields = {"type": message.TYPE, **vars(message)}
     return json.dumps(fields, separators=(",", ":"), default=vars).encode() + b"\n"
 
 
 def decode(line: bytes, kinds: dict[str, type]) -> object | None:
-    """Read a message of one of `kinds`; None for a type that is not among them.
+    """Return the message on a line, or None if its type is not one of `kinds`.
 
     Raises:
-        ProtocolError: the line is not JSON, or a field is missing or of another type.
+        ProtocolError: The line is not JSON, or a field is missing or has the wrong type.
     """
-    data = _object(line)
+    data = _parse_object(line)
     kind = kinds.get(data["type"])
     return None if kind is None else _read_fields(kind, data, data["type"])
 
 
 def command_id(line: bytes) -> int:
-    """The id of a command that cannot be read otherwise, so that its sender gets an answer; else 0."""
+    """Return the id of a command that cannot be decoded, to reply to its sender; 0 if it has none."""
     try:
-        value = _object(line).get("id")
+        value = _parse_object(line).get("id")
     except ProtocolError:
         return 0
     return value if type(value) is int else 0
 
 
 def by_type(kinds: Sequence[Any]) -> dict[str, type]:
-    """Message classes by the name they go by on the wire."""
+    """Return message classes by their `type` in JSON."""
     return {kind.TYPE: kind for kind in kinds}
 
 
-def _object(line: bytes) -> dict[str, Any]:
+def _parse_object(line: bytes) -> dict[str, Any]:
     try:
         data = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -70,7 +70,7 @@ def _excerpt(line: bytes) -> str:
 
 @cache
 def _hints(kind: type) -> dict[str, object]:
-    # get_type_hints takes about 50 microseconds: too much for every chunk of a stream.
+    # get_type_hints takes about 50 µs: too slow to call for every chunk of a stream.
     return {name: hint for name, hint in get_type_hints(kind).items() if get_origin(hint) is not ClassVar}
 
 

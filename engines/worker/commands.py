@@ -1,4 +1,4 @@
-"""What the app asks of a worker.
+"""Commands that the app sends to a worker.
 
 Standard library only, Python 3.10 and newer.
 """
@@ -13,7 +13,7 @@ from engines.worker.values import Sampling
 
 @dataclass(frozen=True)
 class Describe:
-    """Ask what this backend can do here. Answer: Described."""
+    """Ask whether this backend is available, with versions and devices. Reply: Described."""
 
     TYPE: ClassVar[str] = "describe"
     id: int
@@ -21,7 +21,7 @@ class Describe:
 
 @dataclass(frozen=True)
 class Fetch:
-    """Bring a checkpoint of the hub onto this disk. Answer: Progress, then Fetched."""
+    """Download a checkpoint from the Hugging Face Hub. Reply: Progress, then Fetched."""
 
     TYPE: ClassVar[str] = "fetch"
     id: int
@@ -31,9 +31,9 @@ class Fetch:
 
 @dataclass(frozen=True)
 class Prepare:
-    """Build the engine of `spec` (its checkpoint a local folder) into `directory`.
+    """Build the engine of `spec`, whose checkpoint is a local folder, into `directory`.
 
-    Answer: Stage and Progress, then Prepared.
+    Reply: Stage and Progress, then Prepared.
     """
 
     TYPE: ClassVar[str] = "prepare"
@@ -44,7 +44,7 @@ class Prepare:
 
 @dataclass(frozen=True)
 class Load:
-    """Load the engine of `spec` from `directory` (empty for backends that build nothing). Answer: Ready."""
+    """Load the engine of `spec` from `directory` (empty for backends that build nothing). Reply: Ready."""
 
     TYPE: ClassVar[str] = "load"
     id: int
@@ -54,7 +54,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Generate:
-    """Answer a conversation, or continue token ids. Answer: Prompt, then Chunk and KV, then Done."""
+    """Answer a conversation, or continue token ids. Reply: Prompt, then Chunk and KV, then Done."""
 
     TYPE: ClassVar[str] = "generate"
     id: int
@@ -63,23 +63,23 @@ class Generate:
     token_ids: tuple[int, ...] | None = None
     sampling: Sampling = field(default_factory=Sampling)
     trim: bool = False
-    """Whether the oldest turns are left out where the conversation leaves no room for an answer."""
+    """Whether to drop the oldest turns when the conversation leaves no space for an answer."""
 
 
 @dataclass(frozen=True)
 class CountTokens:
-    """Count a conversation as it would be sent, also while an answer goes on. Answer: TokensCounted."""
+    """Count the tokens of a conversation; also served while an answer is generated. Reply: TokensCounted."""
 
     TYPE: ClassVar[str] = "count-tokens"
     id: int
     messages: tuple[dict[str, str], ...]
     texts: tuple[str, ...] = ()
-    """Parts of it that are counted by themselves too."""
+    """Texts whose tokens are counted separately as well."""
 
 
 @dataclass(frozen=True)
 class Stop:
-    """End the answer `id` within one step. The answer's own Done follows."""
+    """End the answer with this `id` within one step. Its Done follows."""
 
     TYPE: ClassVar[str] = "stop"
     id: int
@@ -87,7 +87,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class Score:
-    """Log-probabilities of given tokens, teacher forced, from the serving engine. Answer: Scored."""
+    """Score given tokens with teacher forcing, by the loaded engine. Reply: Scored."""
 
     TYPE: ClassVar[str] = "score"
     id: int

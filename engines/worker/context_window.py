@@ -1,4 +1,4 @@
-"""Room in the context: how long a conversation is, and which of its oldest turns are left out.
+"""Count the tokens of a conversation and drop its oldest turns when it does not fit the context window.
 
 Standard library only, Python 3.10 and newer.
 """
@@ -17,91 +17,103 @@ from engines.worker.protocol import CountTokens, Generate, TokensCounted
 Messages = Sequence[dict[str, str]]
 
 ANSWER_SHARE = 8
-"""An eighth of the context is kept for the answer: a conversation that fills it all would be cut mid-word."""
+"""An eighth of the context window is kept free for the answer; otherwise it could end after a few tokens."""
 
 
-class Prompter(Protocol):
-    """What is needed of a tokenizer."""
+class PromptTokenizer(Protocol):
+    """The part of a tokenizer that is used here."""
 
     def prompt_ids(self, messages: Messages) -> list[int]:
-        """The ids of a conversation, ready for the assistant's next words."""
+        """Return the ids of a conversation, with the generation prompt of the assistant."""
 
     def plain_ids(self, text: str) -> list[int]:
-        """The ids of a text."""
+        """Return the ids of a text."""
 
 
 class FittedPrompt(NamedTuple):
-    """A conversation cut to the context."""
+    """The token ids of a conversation that fits the context window."""
 
     token_ids: list[int]
-    left_out: int
-    """The oldest turns that are not in it."""
+    dropped_turns: int
+    """Number of oldest turns that were dropped."""
 
 
-def fit_prompt(command: Generate, tokenizer: Prompter, context: int) -> FittedPrompt:
-    """The ids that the engine is given, and how many of the oldest turns are not among them.
+def fit_prompt(command: Generate, tokenizer: PromptTokenizer, context: int) -> FittedPrompt:
+    """Return the token ids for the engine; drop the oldest turns if the command allows it.
 
     Raises:
-        EngineError: `context-full`, where leaving out turns does not help.
+        EngineError: `context-full`: the prompt is too long even without all earlier turns.
     """
     if command.token_ids is not None:
         return FittedPrompt(list(command.token_ids), 0)
-    whole = tokenizer.prompt_ids(command.messages)
+    full = tokenizer.prompt_ids(command.messages)
     if not command.trim:
-        return FittedPrompt(whole, 0)
-    rest = trimmed(whole, tokenizer, command.messages, context)
-    if len(rest.token_ids) >= context:
+        return FittedPrompt(full, 0)
+    fitted = drop_oldest_turns(full, tokenizer, command.messages, context)
+    if len(fitted.token_ids) >= context:
         raise EngineError(
             "context-full",
-            f"The prompt alone is {len(rest.token_ids):,} tokens long and the engine holds {context:,}.",
+            f"The prompt alone is {len(fitted.token_ids):,} tokens long and the engine holds {context:,}.",
             "Send a shorter prompt, or prepare the engine with a longer context (F2).",
         )
-    return rest
+    return fitted
 
 
-def digest_of(token_ids: Sequence[int]) -> str:
-    """Of a prompt: the same for the same ids, and nothing that can be read back."""
+def prompt_digest(token_ids: Sequence[int]) -> str:
+    """Return the SHA-256 of token ids, to compare prompts without sending them."""
     return sha256(array("q", token_ids).tobytes()).hexdigest()
 
 
-def count(command: CountTokens, tokenizer: Prompter, context: int) -> TokensCounted:
-    """How long a conversation is, and how long trimming would leave it."""
-    whole = tokenizer.prompt_ids(command.messages)
-    rest = trimmed(whole, tokenizer, command.messages, context)
+def count_tokens(command: CountTokens, tokenizer: PromptTokenizer, context: int) -> TokensCounted:
+    """Return the length of a conversation in tokens, with all turns and after dropping the oldest ones."""
+    full = tokenizer.prompt_ids(command.messages)
+    fitted = drop_oldest_turns(full, tokenizer, command.messages, context)
     texts = tuple(len(tokenizer.plain_ids(text)) for text in command.texts)
-    return TokensCounted(command.id, len(whole), context, len(rest.token_ids), rest.left_out, texts)
+    return TokensCounted(
+        id=command.id,
+        tokens=len(full),
+        context=context,
+        least=len(fitted.token_ids),
+        left_out=fitted.dropped_turns,
+        texts=texts,
+    )
 
 
-def trimmed(whole: list[int], tokenizer: Prompter, messages: Messages, context: int) -> FittedPrompt:
-    """Leave out as few of the oldest turns as make room for an answer.
+def drop_oldest_turns(
+    full: list[int], tokenizer: PromptTokenizer, messages: Messages, context: int
+) -> FittedPrompt:
+    """Drop as few of the oldest turns as needed to leave space for an answer.
 
-    The system prompt and the last prompt always stay, also where they alone are too long.
+    The system prompt and the last prompt are always kept, even if they alone are too long.
+
+    Args:
+        full: Token ids of all `messages`.
+        context: Size of the context window in tokens.
     """
-    room = context - context // ANSWER_SHARE
-    turns = len(_starts(messages)) - 1
-    if len(whole) <= room or turns < 1:
-        return FittedPrompt(whole, 0)
-    least = FittedPrompt(tokenizer.prompt_ids(without(messages, turns)), turns)
-    if len(least.token_ids) >= room:
-        return least
-    # Each look tokenizes a conversation: halving takes eight of them for 200 turns.
-    numbers = range(1, turns)
-    left_out = 1 + bisect_left(
-        numbers, True, key=lambda turns: len(tokenizer.prompt_ids(without(messages, turns))) <= room
+    limit = context - context // ANSWER_SHARE
+    turns = len(_turn_starts(messages)) - 1
+    if len(full) <= limit or turns < 1:
+        return FittedPrompt(full, 0)
+    shortest = FittedPrompt(tokenizer.prompt_ids(without_oldest(messages, turns)), turns)
+    if len(shortest.token_ids) >= limit:
+        return shortest
+    # Each step tokenizes a conversation; a binary search takes eight steps for 200 turns.
+    dropped = 1 + bisect_left(
+        range(1, turns),
+        True,
+        key=lambda count: len(tokenizer.prompt_ids(without_oldest(messages, count))) <= limit,
     )
-    return (
-        least
-        if left_out == turns
-        else FittedPrompt(tokenizer.prompt_ids(without(messages, left_out)), left_out)
-    )
+    if dropped == turns:
+        return shortest
+    return FittedPrompt(tokenizer.prompt_ids(without_oldest(messages, dropped)), dropped)
 
 
-def without(messages: Messages, turns: int) -> Messages:
-    """The conversation without its oldest turns; a system prompt stays."""
-    start = _starts(messages)[turns]
+def without_oldest(messages: Messages, turns: int) -> Messages:
+    """Return the conversation without its `turns` oldest turns; the system prompt is kept."""
+    start = _turn_starts(messages)[turns]
     return [message for message in messages[:start] if message["role"] == "system"] + list(messages[start:])
 
 
-def _starts(messages: Messages) -> list[int]:
-    """Where each turn begins: with the user's words."""
+def _turn_starts(messages: Messages) -> list[int]:
+    """Return the indices of the user messages; each starts a turn."""
     return [index for index, message in enumerate(messages) if message["role"] == "user"]

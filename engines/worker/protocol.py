@@ -1,9 +1,9 @@
-"""The messages between the app and a worker: dataclasses, one JSON object a line.
+"""Messages between the app and a worker: dataclasses, sent as one JSON object per line.
 
-Every command carries an `id`; every event that answers it carries the same `id`. Unknown fields are
-ignored and unknown types are dropped by the reader, so that either side may be newer than the other.
+Every command has an `id`, and every event that replies to it has the same `id`. The reader ignores unknown
+fields and drops unknown types, so that either side may be newer than the other.
 
-Standard library only, Python 3.10 and newer: workers of other environments speak it too.
+Standard library only, Python 3.10 and newer: workers in other environments use it too.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from engines.worker.values import MemoryUsage as MemoryUsage
 from engines.worker.values import Sampling as Sampling
 
 PROTOCOL = 2
-"""Raised when a message changes its meaning."""
+"""Protocol version; increased when a message changes its meaning."""
 
 
 @dataclass(frozen=True)
 class Hello:
-    """First line of every worker."""
+    """The first message of every worker."""
 
     TYPE: ClassVar[str] = "hello"
     protocol: int
@@ -47,23 +47,23 @@ class Hello:
 
 @dataclass(frozen=True)
 class Described:
-    """What a backend can do here."""
+    """Whether a backend is available in this environment."""
 
     TYPE: ClassVar[str] = "described"
     id: int
     available: bool
     versions: dict[str, str] = field(default_factory=dict)
-    """Library to version; these are part of an engine's fingerprint."""
+    """Library to version; part of the fingerprint of an engine."""
     reason: str = ""
-    """Why it is not available, in words."""
+    """Why the backend is unavailable."""
     hint: str = ""
-    """How to get it."""
+    """How to install it."""
     devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """The checkpoint is complete in `folder`."""
+    """The checkpoint has been downloaded to `folder`."""
 
     TYPE: ClassVar[str] = "fetched"
     id: int
@@ -72,7 +72,7 @@ class Fetched:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of prepare or load begins: number `index` (from 1) of `of`."""
+    """A stage of prepare or load starts: number `index` (from 1) of `of`."""
 
     TYPE: ClassVar[str] = "stage"
     id: int
@@ -83,7 +83,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the current stage is."""
+    """Progress of the current stage."""
 
     TYPE: ClassVar[str] = "progress"
     id: int
@@ -103,7 +103,7 @@ class Log:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The engine's files are complete in the directory. `facts` go into its manifest."""
+    """The engine has been written to the directory. `facts` are stored in its manifest."""
 
     TYPE: ClassVar[str] = "prepared"
     id: int
@@ -112,71 +112,71 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Ready:
-    """The engine is loaded and warm."""
+    """The engine is loaded and warmed up."""
 
     TYPE: ClassVar[str] = "ready"
     id: int
     memory: MemoryUsage = field(default_factory=MemoryUsage)
     kv: KVUsage = field(default_factory=KVUsage)
     context: int = 0
-    """Tokens of prompt and answer together."""
+    """Size of the context window: tokens of prompt and answer together."""
     chat_template: bool = True
-    """False: the tokenizer has none, and a conversation is joined as plain text."""
+    """False if the tokenizer has no chat template: messages are then joined as plain text."""
     warm_up_tokens: int = 0
-    """Tokens generated before anybody asked, left out of every figure."""
+    """Tokens generated during warm-up; not part of any measurement."""
     load_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """The prompt as the engine sees it. Not its ids: they would be the whole conversation again each time."""
+    """The prompt of an answer. Without its ids, which would repeat the conversation every time."""
 
     TYPE: ClassVar[str] = "prompt"
     id: int
     tokens: int
     digest: str
-    """Of its token ids: the same on both sides, if they were asked the same."""
+    """SHA-256 of its token ids: equal on both sides if the prompts are equal."""
     t_ns: int
-    """When the request started: worker's monotonic clock, nanoseconds."""
+    """When the worker received the request: its monotonic clock, nanoseconds."""
     cached: int | None = None
-    """Tokens at the front whose keys and values were still cached; None where the library does not say."""
+    """Tokens of the prompt found in the KV cache; None if the library does not report it."""
     left_out: int = 0
-    """The oldest turns that are not in it, because the context holds no more."""
+    """Number of oldest turns dropped because they did not fit the context window."""
 
 
 @dataclass(frozen=True)
 class TokensCounted:
-    """How long a conversation is as it would be sent."""
+    """The length of a conversation, counted with the chat template."""
 
     TYPE: ClassVar[str] = "tokens-counted"
     id: int
     tokens: int
     context: int
-    """Tokens of prompt and answer together that the engine holds."""
+    """Size of the context window: tokens of prompt and answer together."""
     least: int
-    """Tokens without the turns that trimming would leave out."""
+    """Tokens after the oldest turns have been dropped."""
     left_out: int = 0
-    """Their number."""
+    """Number of turns that would be dropped."""
     texts: tuple[int, ...] = ()
-    """Tokens of each text by itself."""
+    """Tokens of each of the command's `texts`."""
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Tokens of an answer, gathered for a moment: `engines.worker.answer` says for how long."""
+    """Consecutive tokens of an answer. `engines.worker.answer` defines when a chunk is sent."""
 
     TYPE: ClassVar[str] = "chunk"
     id: int
     token_ids: tuple[int, ...]
     t_ns: tuple[int, ...]
-    """When the backend yielded each token, before decoding or drawing: worker's monotonic clock."""
+    """When the backend yielded each token, before decoding: the worker's monotonic clock, nanoseconds."""
     text: str
-    """What these tokens add to the shown text; a token inside a character adds nothing yet."""
+    """Text that these tokens add; empty while a character is incomplete."""
 
 
 @dataclass(frozen=True)
 class KV:
-    """The KV cache now."""
+    """Current usage of the KV cache."""
 
     TYPE: ClassVar[str] = "kv"
     id: int
@@ -185,7 +185,7 @@ class KV:
 
 @dataclass(frozen=True)
 class Memory:
-    """The engine's memory now."""
+    """Current memory usage of the engine."""
 
     TYPE: ClassVar[str] = "memory"
     id: int
@@ -193,12 +193,12 @@ class Memory:
 
 
 FINISH_REASONS = ("stop", "length", "stopped", "context")
-"""End of answer or stop text; max_tokens reached; stopped by the user; the context is full."""
+"""End-of-sequence token or stop string; max_tokens reached; stopped by the user; context window full."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """An answer ended. `text` is the whole answer, so that nothing shown can differ from what was sent."""
+    """The answer has ended. `text` is the complete answer, equal to the joined texts of its chunks."""
 
     TYPE: ClassVar[str] = "done"
     id: int
@@ -206,24 +206,24 @@ class Done:
     text: str
     token_ids: tuple[int, ...] = ()
     cached: int | None = None
-    """As in Prompt, once the library knows."""
+    """As in Prompt, for libraries that report it only at the end."""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Natural log-probability of token i given the tokens before it, for i = 1 … n-1 (n-1 values)."""
+    """Natural log-probability of each token i given the tokens before it, for i = 1 … n-1 (n-1 values)."""
 
     TYPE: ClassVar[str] = "scored"
     id: int
     logprobs: tuple[float, ...]
     top_ids: tuple[tuple[int, ...], ...] = ()
-    """For each of these positions the top_k most likely ids, best first; empty where unsupported."""
+    """For each position the top_k most likely ids, best first; empty if unsupported."""
     top_logprobs: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """The worker's process still runs."""
+    """Sent once a second while the worker process runs."""
 
     TYPE: ClassVar[str] = "heartbeat"
     id: int = 0
@@ -231,17 +231,17 @@ class Heartbeat:
 
 @dataclass(frozen=True)
 class Error:
-    """A command failed. The worker goes on unless its process ended."""
+    """A command failed. The worker accepts further commands unless its process ended."""
 
     TYPE: ClassVar[str] = "error"
     id: int
     code: str
     message: str
-    """What happened, in words for the user."""
+    """What happened, for the user."""
     hint: str = ""
     """What to do next."""
     detail: str = ""
-    """A traceback or the log's last lines, for whoever wants to look."""
+    """A traceback, or the last lines of the log."""
 
 
 Event = (
@@ -264,7 +264,7 @@ Event = (
     | Error
 )
 TERMINAL = (Described, Fetched, Prepared, Ready, TokensCounted, Done, Scored, Error)
-"""Events that end the command whose id they carry."""
+"""Events that complete the command with the same id."""
 
 
 _COMMANDS = by_type(get_args(Command))
@@ -272,18 +272,18 @@ _EVENTS = by_type(get_args(Event))
 
 
 def decode_command(line: bytes) -> Command | None:
-    """Read a command; None for a type that this version does not know.
+    """Return the command on a line, or None if its type is unknown to this version.
 
     Raises:
-        ProtocolError: the line is not JSON, or a field is missing or of another type.
+        ProtocolError: The line is not JSON, or a field is missing or has the wrong type.
     """
     return decode(line, _COMMANDS)  # type: ignore[return-value]
 
 
 def decode_event(line: bytes) -> Event | None:
-    """Read an event; None for a type that this version does not know.
+    """Return the event on a line, or None if its type is unknown to this version.
 
     Raises:
-        ProtocolError: the line is not JSON, or a field is missing or of another type.
+        ProtocolError: The line is not JSON, or a field is missing or has the wrong type.
     """
     return decode(line, _EVENTS)  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""Where a backend's prepare and load tell how far they are."""
+"""Send the stages and progress of a backend's prepare and load to the app."""
 
 from __future__ import annotations
 
@@ -10,70 +10,59 @@ from engines.errors import EngineError
 from engines.worker import protocol
 
 PROGRESS_SECONDS = 0.05
-"""A bar is drawn four to ten times a second; a backend may count every tensor."""
+"""Shortest time between two progress events: a bar is drawn four to ten times a second, but a backend may
+report every tensor."""
 
-GAVE_UP = 70
+ABORT_STATUS = 70
 """Exit status of a worker that ended itself: EX_SOFTWARE of sysexits.h."""
 
 
 class StageReport:
-    """Turns a backend's reports into events."""
+    """A `Report` (see `engines.backends.base`) that sends events.
+
+    Args:
+        send: Sends one event.
+        command_id: The id of the command that is being served.
+        stages: Names of all stages, in order.
+    """
 
     def __init__(
-        self, send: Callable[[protocol.Event], None], identity: int, stages: tuple[str, ...]
+        self, send: Callable[[protocol.Event], None], command_id: int, stages: tuple[str, ...]
     ) -> None:
         self._send = send
-        self._id = identity
+        self._id = command_id
         self._stages = stages
         self._sent = 0.0
+        """When the last progress was sent, in seconds of the monotonic clock."""
 
     def stage(self, name: str) -> None:
-        """A stage begins."""
+        """Start a stage; `name` must be one of `stages`."""
         self._send(protocol.Stage(self._id, name, self._stages.index(name) + 1, len(self._stages)))
 
     def progress(self, done: float, total: float, unit: str = "") -> None:
-        """How far the current stage is."""
+        """Send the progress of the current stage, at most every PROGRESS_SECONDS."""
         now = time.monotonic()
         if done >= total or now - self._sent >= PROGRESS_SECONDS:
             self._sent = now
             self._send(protocol.Progress(self._id, float(done), float(total), unit))
 
     def log(self, line: str) -> None:
-        """A line for the user's log view."""
+        """Send a line for the log shown to the user."""
         self._send(protocol.Log(self._id, line))
 
-    def give_up(self, error: EngineError) -> None:
-        """Tell why and end the process."""
+    def abort(self, error: EngineError) -> None:
+        """Send the error and end the process."""
         self._send(protocol.Error(self._id, error.code, error.message, error.hint))
-        os._exit(GAVE_UP)
+        os._exit(ABORT_STATUS)
 
 
-class WithinStage:
-    """For loading within the smoke test: its stages are lines, as the stage stays the smoke test's."""
+class SmokeTestReport:
+    """The report of a load inside the smoke test: its stages are only logged, not counted as stages."""
 
     def __init__(self, report: StageReport) -> None:
         self._report = report
-        self.progress, self.log, self.give_up = report.progress, report.log, report.give_up
+        self.progress, self.log, self.abort = report.progress, report.log, report.abort
 
     def stage(self, name: str) -> None:
-        """A stage begins."""
+        """Log the name of the stage."""
         self._report.log(f"smoke test: {name}")
-
-
-class QuietReport:
-    """Where nobody looks: only the log hears it."""
-
-    def stage(self, name: str) -> None:
-        """A stage begins."""
-
-    def progress(self, done: float, total: float, unit: str = "") -> None:
-        """How far the current stage is."""
-
-    def log(self, line: str) -> None:
-        """A line for the log."""
-        print(line)
-
-    def give_up(self, error: EngineError) -> None:
-        """Tell why in the log and end the process."""
-        print(f"{error.message} {error.hint}", flush=True)
-        os._exit(GAVE_UP)

@@ -1,7 +1,7 @@
-"""The worker's side of the protocol: commands in, events out, one backend in between.
+"""Serve the protocol in a worker: read commands, run one backend, write events.
 
-The main thread owns the backend. A reader thread takes commands, so that `stop` arrives while tokens
-flow; a third thread beats once a second, so that busy and dead can be told apart.
+The main thread owns the backend. A reader thread receives commands, so that `stop` works while tokens are
+generated. A third thread sends a heartbeat once a second, so that the app can distinguish busy from hung.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 from engines.worker import protocol
 from engines.worker.answer import Answer
-from engines.worker.checks import fit, smoke_test, warm_up
-from engines.worker.context_window import count, digest_of, fit_prompt
-from engines.worker.error_mapping import as_error
+from engines.worker.checks import fit_sampling, smoke_test, warm_up
+from engines.worker.context_window import count_tokens, fit_prompt, prompt_digest
+from engines.worker.error_mapping import to_error_event
 from engines.worker.fetch import fetch
 from engines.worker.report import StageReport
 from engines.worker.tokenizer import Tokenizer
 
 HEARTBEAT_SECONDS = 1.0
-KV_SECONDS = 0.25
-"""Panels draw four times a second at most."""
+USAGE_SECONDS = 0.25
+"""Interval of KV and memory events: panels are drawn at most four times a second."""
 LOG_BYTES = 16_000_000
-"""A library that complains at every token must not fill the disk: a log this long is begun anew."""
+"""A larger log is truncated: a library that warns at every token must not fill the disk."""
 
 
 class Service:
-    """Runs commands one after the other until shutdown."""
+    """Runs commands one after the other until `shutdown`."""
 
     def __init__(self, backend: str, commands: BinaryIO, events: BinaryIO) -> None:
         self.backend_name = backend
@@ -49,17 +49,17 @@ class Service:
         self._writing = threading.Lock()
         self._inbox: queue.Queue[tuple[protocol.Command, int]] = queue.Queue()
         self._stops: dict[int, threading.Event] = {}
-        """One for each answer that is asked for and not yet given."""
+        """Stop flags of all requested answers that have not ended, by command id."""
         self._closing = threading.Event()
         self._busy: protocol.Command | None = None
 
     def run(self) -> None:
-        """Say hello, then serve. Returns after `shutdown`; ends the process when the app is gone."""
+        """Send Hello, then serve commands until `shutdown`. End the process if the app exits."""
         self.send(
             protocol.Hello(protocol.PROTOCOL, os.getpid(), platform.python_version(), self.backend_name)
         )
         threading.Thread(target=self._read, daemon=True, name="reader").start()
-        threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
+        threading.Thread(target=self._send_heartbeats, daemon=True, name="heartbeat").start()
         while True:
             command, received_ns = self._inbox.get()
             if isinstance(command, protocol.Shutdown):
@@ -71,7 +71,7 @@ class Service:
             self._busy = None
 
     def send(self, event: protocol.Event) -> None:
-        """Write one event; a closed pipe means that the app is gone, and so are we."""
+        """Write one event. Exit if the app closed the pipe."""
         line = protocol.encode(event)
         try:
             with self._writing:
@@ -86,13 +86,13 @@ class Service:
             try:
                 command = protocol.decode_command(line)
             except protocol.ProtocolError as error:
-                self._refuse(line, "bad-command", f"The worker cannot read a command: {error}.")
+                self._reject(line, "bad-command", f"The worker cannot read a command: {error}.")
                 continue
             if command is None:
-                self._refuse(line, "unknown-command", "The worker is older than the app: it lacks a command.")
+                self._reject(line, "unknown-command", "The worker is older than the app: it lacks a command.")
             else:
                 self._accept(command, received_ns)
-        # The app closed our stdin or died. The main thread may be deep in native code: do not wait.
+        # The app closed stdin or died. The main thread may be in native code: exit without waiting for it.
         os._exit(0)
 
     def _accept(self, command: protocol.Command, received_ns: int) -> None:
@@ -101,22 +101,22 @@ class Service:
                 stop.set()
             return
         if isinstance(command, protocol.CountTokens):
-            # A long text takes longer than a `stop` may wait; an answer that goes on has the main thread.
+            # In its own thread: the main thread may be generating, and a long text would delay `stop` here.
             threading.Thread(target=self._serve, args=(command, received_ns), daemon=True).start()
             return
         if isinstance(command, protocol.Generate):
             self._stops[command.id] = threading.Event()
         elif isinstance(command, protocol.Shutdown):
-            self._closing.set()  # an answer ends within a step; nothing else is worth waiting for
+            self._closing.set()  # an answer ends within a step; other commands are not waited for
             if not isinstance(self._busy, (protocol.Generate, type(None))):
                 os._exit(0)
         self._inbox.put((command, received_ns))
 
-    def _refuse(self, line: bytes, code: str, message: str) -> None:
+    def _reject(self, line: bytes, code: str, message: str) -> None:
         print(f"{code}: {line[:400]!r}")
         self.send(protocol.Error(protocol.command_id(line), code, message))
 
-    def _beat(self) -> None:
+    def _send_heartbeats(self) -> None:
         while True:
             time.sleep(HEARTBEAT_SECONDS)
             self.send(protocol.Heartbeat())
@@ -124,7 +124,7 @@ class Service:
                 if os.fstat(2).st_size > LOG_BYTES:
                     os.ftruncate(2, 0)
             except OSError:
-                pass  # no regular file
+                pass  # the log is not a regular file
 
     def _serve(self, command: protocol.Command, received_ns: int) -> None:
         handlers: dict[type, Callable[[Any], protocol.Event]] = {
@@ -139,24 +139,24 @@ class Service:
         try:
             self._end(command, handlers[type(command)](command))
         except BaseException as error:
-            traceback.print_exc()  # into the log
-            self._end(command, as_error(command.id, error))
+            traceback.print_exc()  # goes to the log
+            self._end(command, to_error_event(command.id, error))
 
     def _end(self, command: protocol.Command, event: protocol.Event) -> None:
-        """Send a command's last event; whoever reads it may use the number again at once."""
+        """Send the last event of a command; after it the app may reuse the id."""
         self._stops.pop(command.id, None)
         self.send(event)
 
     def _describe(self, command: protocol.Describe) -> protocol.Described:
         backend = backend_class(self.backend_name)
-        found = backend.probe()
+        availability = backend.probe()
         return protocol.Described(
-            command.id,
-            found.available,
-            found.versions | {"engine format": str(backend.engine_format)},
-            found.reason,
-            found.hint,
-            found.devices,
+            id=command.id,
+            available=availability.available,
+            versions=availability.versions | {"engine format": str(backend.engine_format)},
+            reason=availability.reason,
+            hint=availability.hint,
+            devices=availability.devices,
         )
 
     def _fetch(self, command: protocol.Fetch) -> protocol.Fetched:
@@ -177,7 +177,7 @@ class Service:
 
     def _load(self, command: protocol.Load) -> protocol.Ready:
         gc.unfreeze()
-        if self.backend is not None:  # two of them would need twice the memory
+        if self.backend is not None:  # close the old engine first: both would need twice the memory
             self.backend.close()
             self.backend = None
         spec = EngineSpec.from_json(command.spec)
@@ -188,51 +188,58 @@ class Service:
         self.tokenizer = Tokenizer(checkpoint)
         backend.load(spec, checkpoint, Path(command.directory) if command.directory else None, report)
         report.stage("warm up")
-        warmed = warm_up(backend, self.tokenizer)
+        warm_up_tokens = warm_up(backend, self.tokenizer)
         self.backend = backend
-        # What is loaded now stays. The collector would look through all of it in the middle of an answer, for
-        # a fifth of a second with PyTorch's libraries, and for a third after a model was compiled.
+        # The loaded objects live as long as the engine. A garbage collection would traverse all of them in
+        # the middle of an answer, which takes 0.2 s with PyTorch imported and 0.33 s after compiling a model.
         gc.freeze()
         return protocol.Ready(
-            command.id,
-            backend.memory_usage() or protocol.MemoryUsage(),
-            backend.kv_usage() or protocol.KVUsage(),
-            backend.context_tokens,
-            self.tokenizer.has_chat_template,
-            warmed,
-            time.monotonic() - started,
+            id=command.id,
+            memory=backend.memory_usage() or protocol.MemoryUsage(),
+            kv=backend.kv_usage() or protocol.KVUsage(),
+            context=backend.context_tokens,
+            chat_template=self.tokenizer.has_chat_template,
+            warm_up_tokens=warm_up_tokens,
+            load_seconds=time.monotonic() - started,
         )
 
     def _generate(self, command: protocol.Generate, received_ns: int) -> protocol.Done:
         backend, tokenizer = self._loaded()
-        token_ids, left_out = fit_prompt(command, tokenizer, backend.context_tokens)
-        sampling, cut = fit(command.sampling, len(token_ids), backend.context_tokens)
-        tokens, digest = len(token_ids), digest_of(token_ids)
-        self.send(protocol.Prompt(command.id, tokens, digest, received_ns, None, left_out))
+        token_ids, dropped_turns = fit_prompt(command, tokenizer, backend.context_tokens)
+        sampling, reduced = fit_sampling(command.sampling, len(token_ids), backend.context_tokens)
+        self.send(
+            protocol.Prompt(
+                id=command.id,
+                tokens=len(token_ids),
+                digest=prompt_digest(token_ids),
+                t_ns=received_ns,
+                left_out=dropped_turns,
+            )
+        )
         answer = Answer(command.id, tokenizer, sampling.stop, self.send)
         stop = self._stops[command.id]
-        looked = time.monotonic()
+        usage_sent = time.monotonic()
 
         def emit(ids: Sequence[int]) -> None:
-            nonlocal looked
+            nonlocal usage_sent
             answer.add(ids, time.monotonic_ns())
-            if time.monotonic() - looked >= KV_SECONDS:
-                looked = time.monotonic()
+            if time.monotonic() - usage_sent >= USAGE_SECONDS:
+                usage_sent = time.monotonic()
                 self._send_usage(command.id)
 
         def stopped() -> bool:
             return answer.stop_text_found or stop.is_set() or self._closing.is_set()
 
-        generated = Generated("stopped")  # before it began: not even the prompt is computed
+        generated = Generated("stopped")  # stopped before the prefill
         if not stopped():
             generated = backend.generate(token_ids, sampling, tokenizer.eos_token_ids, emit, stopped)
             self._send_usage(command.id)
-        reason = "context" if cut and generated.reason == "length" else generated.reason
+        reason = "context" if reduced and generated.reason == "length" else generated.reason
         return answer.done(reason, generated.cached)
 
     def _count(self, command: protocol.CountTokens) -> protocol.TokensCounted:
         backend, tokenizer = self._loaded()
-        return count(command, tokenizer, backend.context_tokens)
+        return count_tokens(command, tokenizer, backend.context_tokens)
 
     def _score(self, command: protocol.Score) -> protocol.Scored:
         backend, _ = self._loaded()
@@ -251,9 +258,9 @@ class Service:
             raise EngineError("not-loaded", "No engine is loaded in this worker.", "Load one first.")
         return self.backend, self.tokenizer
 
-    def _send_usage(self, identity: int) -> None:
+    def _send_usage(self, command_id: int) -> None:
         backend, _ = self._loaded()
         if usage := backend.kv_usage():
-            self.send(protocol.KV(identity, usage))
+            self.send(protocol.KV(command_id, usage))
         if memory := backend.memory_usage():
-            self.send(protocol.Memory(identity, memory))
+            self.send(protocol.Memory(command_id, memory))

@@ -1,4 +1,4 @@
-"""What messages carry: how to sample, and what the library reports of its cache and memory.
+"""Values inside messages: sampling parameters, KV cache usage and memory usage.
 
 Standard library only, Python 3.10 and newer.
 """
@@ -11,21 +11,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the next token is chosen. The defaults are greedy."""
+    """Sampling parameters of one request. The defaults are greedy decoding."""
 
     max_tokens: int = 512
     temperature: float = 0.0
-    """0 is greedy; the options below then do nothing, but for the repetition penalty."""
+    """0 is greedy decoding, which ignores top_p, top_k, min_p and seed."""
     top_p: float = 1.0
     top_k: int = 0
-    """0 keeps every token."""
+    """0 disables it."""
     min_p: float = 0.0
     repetition_penalty: float = 1.0
     seed: int = 0
     stop: tuple[str, ...] = ()
-    """Texts that end the answer; they are not part of it."""
+    """Stop strings; they end the answer and are not part of it."""
     ignore_eos: bool = False
-    """Generate max_tokens whatever the model says: for measurements."""
+    """Generate max_tokens tokens even past an end-of-sequence token; for measurements."""
 
 
 SAMPLING_LIMITS: dict[str, tuple[float, float]] = {
@@ -37,34 +37,34 @@ SAMPLING_LIMITS: dict[str, tuple[float, float]] = {
     "repetition_penalty": (0.01, 100.0),
     "seed": (0, 2**63 - 1),
 }
-"""Least and most of each number: what no library would accept lies outside."""
+"""Smallest and largest value of each parameter; no backend accepts values outside."""
 
 
 @dataclass(frozen=True)
 class KVUsage:
-    """The KV cache as the library reports it. A contiguous cache has no blocks: those fields are None."""
+    """KV cache usage as the library reports it. The fields for blocks are None for a contiguous cache."""
 
     tokens: int = 0
-    """Tokens held now."""
+    """Tokens in the cache."""
     capacity_tokens: int | None = None
-    """Tokens that fit; None for a cache that grows."""
+    """Largest number of tokens; None for a cache that grows."""
     bytes_used: int = 0
     bytes_total: int | None = None
     block_tokens: int | None = None
-    """Tokens in a block."""
+    """Tokens per block."""
     used_blocks: int | None = None
     free_blocks: int | None = None
     total_blocks: int | None = None
     reused_blocks: int | None = None
-    """Blocks of the last prompt that were found in the cache and not computed again."""
+    """Blocks of the last prompt that were cache hits."""
 
 
 @dataclass(frozen=True)
 class MemoryUsage:
-    """Bytes by part, as the library knows them; None where it does not."""
+    """Memory in bytes, by part; None for a part that the library does not report."""
 
     weights: int | None = None
     kv: int | None = None
     other: int | None = None
     peak: int | None = None
-    """The most that the library's allocator held at once."""
+    """Peak of the library's allocator."""

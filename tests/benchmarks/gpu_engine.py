@@ -16,13 +16,13 @@ from engines.backends.base import Backend
 from engines.backends.registry import BACKENDS, backend_class
 from engines.build.spec import EngineSpec
 from engines.worker.protocol import Sampling
-from engines.worker.report import QuietReport
+from tests.doubles.log_report import LogReport
 
 VOCABULARY = 30_000
 """Upper bound of random token ids; below the vocabulary of every shape (not of the demo)."""
 
 
-class StderrReport(QuietReport):
+class StderrReport(LogReport):
     """Prints stages, progress and log lines to stderr with the time."""
 
     def stage(self, name: str) -> None:

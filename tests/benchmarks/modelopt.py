@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.backends.tensorrt_llm.calibration_data import calibration_texts
-from engines.backends.tensorrt_llm.quantise import CONFIGURATIONS, NEEDS_GPU, export, quantised, read
+from engines.backends.tensorrt_llm.quantise import CONFIGURATIONS, NEEDS_GPU, export, quantised, read_model
 from engines.demo import CHECKPOINT
 from engines.errors import EngineError
 from engines.worker.report import StageReport
@@ -163,7 +163,7 @@ def measure(precision: str, plan: MeasurementPlan) -> PrecisionResult:
         raise EngineError("no-device", f"{precision} is calibrated on an NVIDIA GPU only.")
     report = StageReport(lambda _: None, 1, ("quantise", "export"))
     started = time.monotonic()
-    model, tokenizer = read(CHECKPOINT, plan.device)
+    model, tokenizer = read_model(CHECKPOINT, plan.device)
     reading = time.monotonic()
     batches = [
         tokenizer(text, return_tensors="pt", truncation=True, max_length=TOKENS).input_ids.to(plan.device)
@@ -199,7 +199,7 @@ def _of_exported(folder: Path, device: str) -> Any:
     """Return a plain bf16 model with the dequantised weights of the exported files."""
     import torch
 
-    model, _ = read(CHECKPOINT, "cpu")
+    model, _ = read_model(CHECKPOINT, "cpu")
     missing, unexpected = model.load_state_dict(plain_weights(folder), strict=False)
     tied = {"lm_head.weight"} if model.config.tie_word_embeddings else set[str]()
     if unexpected or set(missing) - tied:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A worker that misbehaves on purpose, started as if it were a Python interpreter.
+"""A worker that misbehaves on purpose, started in place of a Python interpreter.
 
-The environment variable MISBEHAVIOUR names how. Standard library only.
+The environment variable MISBEHAVIOUR names the function to run. Standard library only.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import sys
 import time
 
 PROTOCOL = 2
-"""That of engines.worker.protocol, which a worker on its own cannot import."""
+"""The version in engines.worker.protocol, which this script cannot import."""
 
 
-def say(**fields: object) -> None:
-    """One well-formed line."""
+def send(**fields: object) -> None:
+    """Write one valid JSON line."""
     sys.stdout.write(json.dumps(fields) + "\n")
     sys.stdout.flush()
 
 
 def greet(protocol: int = PROTOCOL) -> None:
-    """What an honest worker says first."""
-    say(type="hello", protocol=protocol, pid=os.getpid(), python="3", backend="double")
+    """Send Hello as a correct worker does."""
+    send(type="hello", protocol=protocol, pid=os.getpid(), python="3", backend="double")
 
 
 def no_json() -> None:
@@ -35,7 +35,7 @@ def no_json() -> None:
 
 def wrong_types() -> None:
     greet()
-    say(type="done", id=1, reason=5, text=[])
+    send(type="done", id=1, reason=5, text=[])
 
 
 def long_line() -> None:
@@ -49,7 +49,7 @@ def other_protocol() -> None:
 
 
 def no_hello() -> None:
-    say(type="heartbeat")
+    send(type="heartbeat")
 
 
 def flood() -> None:
@@ -68,16 +68,16 @@ def silent() -> None:
 
 
 def deaf() -> None:
-    """Beats, but neither reads nor heeds SIGTERM."""
+    """Send heartbeats, but neither read commands nor react to SIGTERM."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     greet()
     while True:
-        say(type="heartbeat")
+        send(type="heartbeat")
         time.sleep(0.2)
 
 
 def forked_child() -> None:
-    """Dies and leaves a child behind that holds its output open."""
+    """Die and leave a child process that keeps the output open."""
     greet()
     if os.fork():
         os.kill(os.getpid(), signal.SIGKILL)
@@ -85,7 +85,7 @@ def forked_child() -> None:
 
 
 def helpers() -> None:
-    """Has a process of its own, whose parent is gone."""
+    """Start a process whose parent has exited."""
     greet()
     subprocess.run(["sh", "-c", "sleep 60 & exit"], check=True)
     deaf()
@@ -99,11 +99,11 @@ def half_a_line() -> None:
 
 
 def unknown_event() -> None:
-    """Is newer than the app: another event, another field."""
+    """Behave like a newer version: send an unknown event and an unknown field."""
     greet()
     command = json.loads(sys.stdin.readline())
-    say(type="rumour", id=command["id"])
-    say(type="described", id=command["id"], available=True, colour="green")
+    send(type="rumour", id=command["id"])
+    send(type="described", id=command["id"], available=True, colour="green")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""A double of NVIDIA's management library: the functions of `pynvml` that are called, over made-up GPUs.
+"""A double of NVIDIA's management library: the functions of `pynvml` that the project calls, with fake GPUs.
 
-Use an instance where the module would be: `monkeypatch.setitem(sys.modules, "pynvml", Nvml(gpus=(Gpu(),)))`.
-It refuses what the real one refuses: every call before `nvmlInit` and after the last `nvmlShutdown`, an
-index without a device, MIG questions to a GPU without MIG, figures that a device does not support.
+Replace the module by an instance: `monkeypatch.setitem(sys.modules, "pynvml", Nvml(gpus=(Gpu(),)))`. It
+raises the errors of the real library: for calls before `nvmlInit` or after the last `nvmlShutdown`, an
+invalid index, MIG calls on a GPU without MIG, and values that a device does not support.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-_Figure = TypeVar("_Figure")
+_Value = TypeVar("_Value")
 
 
 class NVMLError(Exception):
-    """The root of the library's errors."""
+    """The base class of the library's errors."""
 
 
 class NVMLError_Uninitialized(NVMLError):  # noqa: N801, N818 - the library's name
-    """Asked before nvmlInit, or after nvmlShutdown."""
+    """A call before nvmlInit or after nvmlShutdown."""
 
 
 class NVMLError_InvalidArgument(NVMLError):  # noqa: N801, N818
-    """An index without a device, or no handle."""
+    """An invalid index or handle."""
 
 
 class NVMLError_NotSupported(NVMLError):  # noqa: N801, N818
-    """This device has no such figure."""
+    """The device does not support this value."""
 
 
 class NVMLError_NotFound(NVMLError):  # noqa: N801, N818
@@ -52,7 +52,7 @@ class Memory:
 
 @dataclass
 class Utilization:
-    """c_nvmlUtilization_t, percent."""
+    """c_nvmlUtilization_t, in percent."""
 
     gpu: int
     memory: int
@@ -60,7 +60,7 @@ class Utilization:
 
 @dataclass
 class ProcessInfo:
-    """c_nvmlProcessInfo_t; the memory is None where the driver does not say."""
+    """c_nvmlProcessInfo_t; the memory is None if the driver does not report it."""
 
     pid: int
     usedGpuMemory: int | None  # noqa: N815 - the library's name
@@ -68,7 +68,7 @@ class ProcessInfo:
 
 @dataclass
 class Gpu:
-    """A made-up GPU, or an instance of one. A figure that is None is one that it does not support."""
+    """A fake GPU or MIG instance. Values that are None are not supported."""
 
     name: str = "NVIDIA H200"
     uuid: str = "GPU-00000000-0000-0000-0000-000000000000"
@@ -79,7 +79,7 @@ class Gpu:
     limit_milliwatts: int | None = 700_000
     sm_mhz: int | None = 1755
     event_reasons: int | None = 1
-    """Bit mask; None for a driver that knows the older name only."""
+    """Bit mask; None for a driver that has only the older function."""
     throttle_reasons: int | None = None
     temperature: int | None = 51
     millijoules: int | None = 5_000_000
@@ -87,13 +87,13 @@ class Gpu:
     bus_bits: int | None = 6144
     processes: tuple[ProcessInfo, ...] = ()
     instances: tuple[Gpu | None, ...] | None = None
-    """MIG slots; None for a GPU that cannot be split."""
+    """MIG slots; None for a GPU without MIG."""
     mig_enabled: bool = False
     is_lost: bool = False
 
 
 class Nvml:
-    """Stands in for the module `pynvml`. Its functions have the library's names and arguments."""
+    """Replaces the module `pynvml`. The functions have the library's names and arguments."""
 
     NVMLError = NVMLError
 
@@ -101,7 +101,7 @@ class Nvml:
         self.gpus = gpus
         self.driver = driver
         self.missing = missing
-        """No driver on this machine: nvmlInit fails."""
+        """Whether there is no driver: nvmlInit then fails."""
         self.references = 0
         self.initialisations = 0
 
@@ -116,7 +116,7 @@ class Nvml:
         self.references -= 1
 
     def unload(self) -> None:
-        """The driver is reloaded: every user has to initialise anew."""
+        """Reload the driver: every user has to call nvmlInit again."""
         self.references = 0
 
     def nvmlSystemGetDriverVersion(self) -> str:  # noqa: N802
@@ -162,46 +162,46 @@ class Nvml:
         return handle.uuid
 
     def nvmlDeviceGetMemoryInfo(self, handle: Gpu, version: int | None = None) -> Memory:  # noqa: N802
-        return self._figure(handle, handle.memory)
+        return self._value(handle, handle.memory)
 
     def nvmlDeviceGetCudaComputeCapability(self, handle: Gpu) -> tuple[int, int]:  # noqa: N802
-        return self._figure(handle, handle.compute_capability)
+        return self._value(handle, handle.compute_capability)
 
     def nvmlDeviceGetUtilizationRates(self, handle: Gpu) -> Utilization:  # noqa: N802
-        return Utilization(self._figure(handle, handle.utilisation), 0)
+        return Utilization(self._value(handle, handle.utilisation), 0)
 
     def nvmlDeviceGetPowerUsage(self, handle: Gpu) -> int:  # noqa: N802
-        return self._figure(handle, handle.milliwatts)
+        return self._value(handle, handle.milliwatts)
 
     def nvmlDeviceGetEnforcedPowerLimit(self, handle: Gpu) -> int:  # noqa: N802
-        return self._figure(handle, handle.limit_milliwatts)
+        return self._value(handle, handle.limit_milliwatts)
 
     def nvmlDeviceGetClockInfo(self, handle: Gpu, type: int) -> int:  # noqa: N802, A002
         if not 0 <= type <= 3:
             raise NVMLError_InvalidArgument("Invalid Argument")
-        return self._figure(handle, handle.memory_mhz if type == 2 else handle.sm_mhz)
+        return self._value(handle, handle.memory_mhz if type == 2 else handle.sm_mhz)
 
     def nvmlDeviceGetCurrentClocksEventReasons(self, handle: Gpu) -> int:  # noqa: N802
-        return self._figure(handle, handle.event_reasons)
+        return self._value(handle, handle.event_reasons)
 
     def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle: Gpu) -> int:  # noqa: N802
-        return self._figure(handle, handle.throttle_reasons)
+        return self._value(handle, handle.throttle_reasons)
 
     def nvmlDeviceGetTemperature(self, handle: Gpu, sensor: int) -> int:  # noqa: N802
         if sensor != 0:
             raise NVMLError_InvalidArgument("Invalid Argument")
-        return self._figure(handle, handle.temperature)
+        return self._value(handle, handle.temperature)
 
     def nvmlDeviceGetTotalEnergyConsumption(self, handle: Gpu) -> int:  # noqa: N802
-        return self._figure(handle, handle.millijoules)
+        return self._value(handle, handle.millijoules)
 
     def nvmlDeviceGetMaxClockInfo(self, handle: Gpu, type: int) -> int:  # noqa: N802, A002
         if not 0 <= type <= 3:
             raise NVMLError_InvalidArgument("Invalid Argument")
-        return self._figure(handle, handle.memory_mhz if type == 2 else 1980)
+        return self._value(handle, handle.memory_mhz if type == 2 else 1980)
 
     def nvmlDeviceGetMemoryBusWidth(self, device: Gpu) -> int:  # noqa: N802
-        return self._figure(device, device.bus_bits)
+        return self._value(device, device.bus_bits)
 
     def nvmlDeviceGetComputeRunningProcesses(self, handle: Gpu) -> list[ProcessInfo]:  # noqa: N802
         self._check(handle)
@@ -215,7 +215,7 @@ class Nvml:
         if handle is not None and handle.is_lost:
             raise NVMLError_GpuIsLost("GPU is lost")
 
-    def _figure(self, handle: Gpu, value: _Figure | None) -> _Figure:
+    def _value(self, handle: Gpu, value: _Value | None) -> _Value:
         self._check(handle)
         if value is None:
             raise NVMLError_NotSupported("Not Supported")

@@ -1,8 +1,8 @@
-"""A worker whose engine writes Markdown at a fixed rate.
+"""A worker whose engine generates Markdown at a fixed rate.
 
-It is the real worker with one more backend, `paced`, started as if it were an interpreter: `interpreter`
-makes the file that `EngineProcess.start` takes for one. The request's seed says how many tokens a second it
-yields: nothing is random here, and so the rate can change from one prompt to the next.
+It is the real worker with an additional backend, `paced`. `interpreter` writes a script that
+`EngineProcess.start` accepts as a Python interpreter. The seed of the request is the rate in tokens per
+second, so that the rate can change from one prompt to the next; nothing is random here.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def allocate(pool: list[int], needed: int) -> list[int]:
 
 
 class PacedBackend(Backend):
-    """Writes MARKDOWN again and again, never faster than it was told."""
+    """Generates MARKDOWN repeatedly, at the requested rate."""
 
     name: ClassVar[str] = NAME
     title: ClassVar[str] = "Paced"
@@ -68,17 +68,17 @@ class PacedBackend(Backend):
 
     @classmethod
     def probe(cls) -> Availability:
-        """It runs everywhere."""
+        """Return that it is always available."""
         return Availability(True, {NAME: "1"}, devices=("cpu",))
 
     def load(self, spec: EngineSpec, checkpoint: Path, directory: Path | None, report: Report) -> None:
-        """Turn the text into ids of the checkpoint's tokenizer."""
+        """Tokenize the text with the checkpoint's tokenizer."""
         from tokenizers import Tokenizer
 
         report.stage("load")
         self._script = Tokenizer.from_file(str(checkpoint / "tokenizer.json")).encode(MARKDOWN).ids
         self._context = spec.context
-        self.context_tokens = UNLIMITED  # no conversation is too long for it
+        self.context_tokens = UNLIMITED  # conversations of any length
 
     def generate(
         self,
@@ -88,7 +88,7 @@ class PacedBackend(Backend):
         emit: Emit,
         stopped: Stopped,
     ) -> Generated:
-        """Yield one token each time one is due; one that is late does not delay the next."""
+        """Emit tokens at the requested rate; a late token does not delay the following ones."""
         rate = sampling.seed or DEFAULT_RATE
         started = time.monotonic()
         for count in range(sampling.max_tokens):
@@ -100,7 +100,7 @@ class PacedBackend(Backend):
         return Generated("length", 0)
 
     def kv_usage(self) -> KVUsage:
-        """Blocks as a paged cache would have them, so that the panel has something to draw."""
+        """Return blocks like those of a paged cache, for the panel."""
         total = -(-self._context // BLOCK_TOKENS)
         used = min(total, -(-self._held // BLOCK_TOKENS))
         return KVUsage(
@@ -116,17 +116,17 @@ class PacedBackend(Backend):
         )
 
     def memory_usage(self) -> MemoryUsage:
-        """Made up, for the panel."""
+        """Return fixed values, for the panel."""
         return MemoryUsage(weights=153_000_000, kv=self.kv_usage().bytes_total)
 
 
 def register() -> None:
-    """Make `paced` known in this process."""
+    """Add `paced` to the registry of this process."""
     BACKENDS[NAME] = BackendEntry(PacedBackend.title, f"{__name__}:PacedBackend", builds=False)
 
 
 def interpreter(folder: Path) -> str:
-    """A program in `folder` that takes an interpreter's arguments and runs this worker."""
+    """Write a script that takes an interpreter's arguments and runs this worker; return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / "paced-python"
     program.write_text(
@@ -138,11 +138,11 @@ def interpreter(folder: Path) -> str:
 
 
 if __name__ == "__main__":
-    # `-m` runs this file as __main__: import it by its name, so that there is one PacedBackend.
+    # `-m` runs this file as __main__. Import it by name, so that there is only one class PacedBackend.
     from engines.worker.__main__ import main
     from tests.doubles import paced_worker
 
     paced_worker.register()
-    # What stands before the worker's own arguments is meant for an interpreter.
+    # The arguments before --backend are meant for a Python interpreter.
     sys.argv[1:] = sys.argv[sys.argv.index("--backend") :]
     main()

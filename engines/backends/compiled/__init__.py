@@ -1,1 +1,1 @@
-"""transformers made fast by PyTorch itself: static cache, torch.compile, CUDA graphs, torchao's weights."""
+"""transformers with a static KV cache, torch.compile, CUDA graphs and torchao quantisation."""

@@ -1,4 +1,4 @@
-"""One answer: from a prompt to its last token."""
+"""Generate one answer: prefill, decode and sampling."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from engines.worker.protocol import Sampling
 
 
 class AnswerLoop:
-    """Steps of one answer. On a GPU each step is launched before the token of the one before is read.
+    """Generates one answer. On a GPU each step is launched before the token of the previous step is read.
 
-    The GPU then never waits for what the CPU does with a token; a stop comes one step later at most.
+    The GPU then does not wait for the CPU; a stop takes effect at most one step later.
     """
 
     def __init__(
@@ -38,23 +38,23 @@ class AnswerLoop:
         self._next_position = len(prompt)
 
     def run(self) -> Generated:
-        """Emit the tokens; says why they ended and how much of the prompt was still cached."""
-        cached = self._runner.kept.common(self._prompt)
+        """Generate the answer, emitting each token."""
+        cached = self._runner.kv_cache.cached_prefix(self._prompt)
         logits = None
-        for part in self._runner.prefill(self._prompt, cached):
+        for chunk_logits in self._runner.prefill(self._prompt, cached):
             if self._stopped():
                 return Generated("stopped", cached)
-            logits = part
+            logits = chunk_logits
         token = self._sampler.choose(logits)
-        self._runner.begin(token, self._next_position)
+        self._runner.start(token, self._next_position)
         answer: list[int] = []
         try:
-            return Generated(self._decode(_Read(token), answer), cached)
+            return Generated(self._decode(_PendingToken(token), answer), cached)
         finally:
             launched = self._next_position - len(self._prompt)
-            self._runner.kept.held += answer[:launched]
+            self._runner.kv_cache.cached_ids += answer[:launched]
 
-    def _decode(self, pending: _Read, answer: list[int]) -> str:
+    def _decode(self, pending: _PendingToken, answer: list[int]) -> str:
         ahead = self._runner.on_gpu
         while True:
             following = self._launch() if ahead and len(answer) + 1 < self._limit else None
@@ -68,18 +68,18 @@ class AnswerLoop:
                 return "stopped"
             pending = following or self._launch()
 
-    def _launch(self) -> _Read:
-        """Compute the next token from the one that was chosen last."""
+    def _launch(self) -> _PendingToken:
+        """Launch a decode step from the last sampled token."""
         logits, token = self._runner.step(self._next_position)
         self._next_position += 1
-        if not self._sampler.is_plain:
+        if not self._sampler.is_argmax:
             token = self._sampler.choose(logits)
-            self._runner.take(token)
-        return _Read(token)
+            self._runner.set_next_token(token)
+        return _PendingToken(token)
 
 
-class _Read:
-    """A token on its way from the device."""
+class _PendingToken:
+    """A token that is being copied from the device."""
 
     def __init__(self, token: Any) -> None:
         self._event = None
@@ -92,7 +92,7 @@ class _Read:
             self._host = token.clone()
 
     def value(self) -> int:
-        """Wait for it."""
+        """Wait for the copy and return the token id."""
         if self._event is not None:
             self._event.synchronize()
         return int(self._host)

@@ -1,4 +1,4 @@
-"""What the compiler made, kept with the engine: a second load compiles nothing, or says what it compiled."""
+"""Save the compiler's output with the engine, so that later loads compile nothing."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 
 
 class CompilerCache:
-    """PyTorch's compile caches in a folder of this process, filled from the engine and gone with it.
+    """PyTorch's compile cache in a temporary folder, restored from the engine and deleted by `close`.
 
-    The folder is private: the usual one is shared by all programs of the user and never emptied.
+    The default folder is shared by all processes of the user and never cleaned up.
     """
 
     def __init__(self) -> None:
@@ -27,18 +27,23 @@ class CompilerCache:
         os.environ[VARIABLE] = str(self._folder)
         counters.clear()
 
-    def fill(self, directory: Path) -> bool:
-        """Take over what `save` wrote; False where there is nothing or PyTorch cannot use it."""
+    def restore(self, directory: Path) -> bool:
+        """Load what `save` wrote to `directory`; return False if there is nothing or PyTorch rejects it."""
         file = directory / FILE
         if not file.is_file():
             return False
-        # The artefacts hold graphs and sources; the libraries that g++ made of them lie beside.
+        # The artefacts contain graphs and sources; the libraries that g++ built from them are stored
+        # separately.
         if (directory / LIBRARIES).is_dir():
             shutil.copytree(directory / LIBRARIES, self._folder, dirs_exist_ok=True)
         return torch.compiler.load_cache_artifacts(file.read_bytes()) is not None
 
     def save(self, directory: Path) -> int:
-        """Write everything compiled in this process; returns the bytes."""
+        """Write everything compiled in this process to `directory`.
+
+        Returns:
+            The size of the artefacts in bytes, without the libraries; 0 if nothing was compiled.
+        """
         saved = torch.compiler.save_cache_artifacts()
         if saved is None:
             return 0
@@ -49,12 +54,12 @@ class CompilerCache:
         return (directory / FILE).write_bytes(saved[0])
 
     @property
-    def compiled(self) -> int:
-        """Graphs that were compiled because no cache had them."""
+    def graphs_compiled(self) -> int:
+        """Number of graphs that were compiled because they were not in the cache."""
         return int(counters["inductor"]["fxgraph_cache_miss"] + counters["inductor"]["fxgraph_cache_bypass"])
 
     def close(self) -> None:
-        """Remove the folder."""
+        """Delete the folder and restore the environment variable."""
         if self._before is None:
             os.environ.pop(VARIABLE, None)
         else:

@@ -1,6 +1,6 @@
-"""The compiled engine: what transformers, torch.compile, CUDA graphs and torchao make of a checkpoint.
+"""The compiled backend: transformers with torch.compile, CUDA graphs and torchao.
 
-Nothing of the model is written here: the decoder is transformers', the kernels are Inductor's and torchao's.
+It contains no model code: the decoder is that of transformers, the kernels are those of Inductor and torchao.
 """
 
 from __future__ import annotations
@@ -9,12 +9,24 @@ import gc
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engines.backends.base import Availability, Backend, Emit, Generated, Report, Scores, Stopped, context_of
+from engines.backends.base import (
+    Availability,
+    Backend,
+    Emit,
+    Generated,
+    Report,
+    Scores,
+    Stopped,
+    context_window,
+)
 from engines.backends.random_weights import is_random
+from engines.backends.scores import scores_from_logits
+from engines.backends.transformers_model import check_device, probe_transformers
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 from engines.plan.hardware.hardware import gpus
@@ -25,59 +37,53 @@ if TYPE_CHECKING:
     from engines.backends.compiled.artefacts import CompilerCache
     from engines.backends.compiled.runner import Runner
 
-SCORE_ROWS = 256
-
 
 class CompiledBackend(Backend):
-    """One model, one static cache, one conversation at a time."""
+    """A model with a static KV cache for one conversation at a time."""
 
     name = "compiled"
     title = "PyTorch compiled"
     prepare_stages = ("import", "weights", "compile", "save")
     load_stages = ("import", "weights", "compile")
-    engine_format = 2  # the cache lies in parts: graphs saved before do not fit
+    engine_format = 2  # since 2 the KV cache is stored in splits: graphs of format 1 cannot be used
 
     def __init__(self) -> None:
         self._runner: Runner | None = None
         self._compiler: CompilerCache | None = None
         self._weight_bytes = 0
         self._prepared: tuple[EngineSpec, Path] | None = None
-        """What is loaded because it was just prepared, and where its files are."""
+        """The engine that `prepare` left loaded, and the folder of its files."""
 
     @classmethod
     def probe(cls) -> Availability:
-        """Versions from metadata; a C++ compiler on the path, without which PyTorch compiles nothing."""
-        try:
-            versions = {name: version(name) for name in ("torch", "transformers")}
-        except PackageNotFoundError as error:
-            return Availability(
-                False, {}, f"{error.name} is not installed.", "pip install torch transformers"
-            )
+        """See `Backend.probe`. Also needs a C++ compiler on the path, which torch.compile uses."""
+        availability = probe_transformers()
+        if not availability.available:
+            return availability
         if not _compiler_on_path():
             return Availability(
-                False,
-                versions,
-                "PyTorch compiles with a C++ compiler, and none is found here.",
-                "Install one, such as g++ (apt install g++), or name it in CXX.",
+                available=False,
+                versions=availability.versions,
+                reason="torch.compile needs a C++ compiler, and none was found.",
+                hint="Install one, such as g++ (apt install g++), or name it in CXX.",
             )
-        versions |= {name: _version(name) for name in ("torchao", "triton")}
-        if found := sorted({f"{one.name} {one.compute_capability}" for one in gpus()}):
+        versions = availability.versions | {name: _version(name) for name in ("torchao", "triton")}
+        if found := sorted({f"{gpu.name} {gpu.compute_capability}" for gpu in gpus()}):
             versions["GPU"] = ", ".join(found)  # kernels are tuned for it
-        return Availability(True, versions, devices=("cpu", "cuda"))
+        return replace(availability, versions=versions)
 
     def prepare(
         self, spec: EngineSpec, checkpoint: Path, directory: Path, report: Report
     ) -> dict[str, object]:
-        """Quantise once and save the result; compile once and save what the compiler made.
+        """Quantise and compile the model, and save the weights and the compile cache.
 
-        The engine stays loaded for a `load` that follows, which would compile everything again to find out
-        what is known. Plain precisions have no weights of their own: the checkpoint's are read when it is
-        loaded. So have random ones, which are made faster than read.
+        The engine stays loaded, so that the `load` that follows does not have to compile it again. Only
+        quantised weights are saved: unquantised ones are read from the checkpoint at each load, and random
+        ones are created faster than they could be read.
         """
-        self._import(spec, report)
+        compiler = self._import(spec, report)
         from engines.backends.compiled.model import QUANTISED, make_model, save_weights
 
-        assert self._compiler is not None
         report.stage("weights")
         model = make_model(spec, checkpoint)
         stored = spec.precision in QUANTISED and not is_random(checkpoint)
@@ -85,40 +91,38 @@ class CompiledBackend(Backend):
             save_weights(model, directory)
         self._start(spec, model, report)
         report.stage("save")
-        cached = self._compiler.save(directory)
-        facts: dict[str, object] = {
+        cache_bytes = compiler.save(directory)
+        self._prepared = spec, directory
+        return {
             "weight_bytes": self._weight_bytes,
             "weights_stored": stored,
-            "compiler_cache_bytes": cached,
-            "graphs_compiled": self._compiler.compiled,
+            "compiler_cache_bytes": cache_bytes,
+            "graphs_compiled": compiler.graphs_compiled,
             "precision": spec.precision,
         }
-        self._prepared = spec, directory
-        return facts
 
     def load(self, spec: EngineSpec, checkpoint: Path, directory: Path | None, report: Report) -> None:
-        """Load the weights, fill the compiler's caches, compile what they lack and capture the graphs.
+        """Load the weights and the compile cache, compile missing graphs, and capture the CUDA graphs.
 
         Raises:
-            EngineError: the precision cannot be run here, or the engine's files are broken.
+            EngineError: The precision or device is not supported, or the engine's files are broken.
         """
         if directory is not None and self._prepared == (spec, directory):
             self._check_files(directory, report)
             return
-        self._import(spec, report)
+        compiler = self._import(spec, report)
         from engines.backends.compiled.model import WEIGHTS, load_weights, make_model
 
-        assert self._compiler is not None
         report.stage("weights")
         if directory is not None and (directory / WEIGHTS).is_file():
             model = load_weights(spec, checkpoint, directory)
         else:
             model = make_model(spec, checkpoint)
-        filled = directory is not None and self._compiler.fill(directory)
+        restored = directory is not None and compiler.restore(directory)
         self._start(spec, model, report)
-        if compiled := self._compiler.compiled:
-            why = "the engine's compile cache does not fit here" if filled else "there is no compile cache"
-            report.log(f"compiled {compiled} graphs anew: {why}")
+        if count := compiler.graphs_compiled:
+            why = "the engine's compile cache does not match" if restored else "there is no compile cache"
+            report.log(f"compiled {count} graphs: {why}")
         else:
             report.log("compiled nothing: every graph came from the engine's cache")
 
@@ -129,31 +133,28 @@ class CompiledBackend(Backend):
             report.stage("weights")
             check_weights(self._loaded.model, directory)
 
-    def _import(self, spec: EngineSpec, report: Report) -> None:
+    def _import(self, spec: EngineSpec, report: Report) -> CompilerCache:
+        """Import torch, check device and precision, and return a new, empty compile cache."""
         report.stage("import")
         import torch
 
         from engines.backends.compiled.artefacts import CompilerCache
         from engines.backends.compiled.model import check_precision
 
+        check_device(spec.device)
         if spec.device.startswith("cuda"):
-            if not torch.cuda.is_available():
-                raise EngineError(
-                    "no-device",
-                    f"This PyTorch ({torch.__version__}) finds no NVIDIA GPU.",
-                    "Choose the CPU, or install a build of PyTorch for CUDA.",
-                )
             torch.cuda.set_device(spec.device)
         if not _compiler_on_path():
             raise EngineError(
-                "no-compiler", "PyTorch compiles with a C++ compiler, and none is found here.", "Install g++."
+                "no-compiler", "torch.compile needs a C++ compiler, and none was found.", "Install g++."
             )
         check_precision(spec)
         self.close()
         self._compiler = CompilerCache()
+        return self._compiler
 
     def _start(self, spec: EngineSpec, model: Any, report: Report) -> None:
-        """Compile, or take from the cache, and capture."""
+        """Compile the model, or take the graphs from the cache, and capture the CUDA graphs."""
         import torch
 
         from engines.backends.compiled.cache import BucketedCache
@@ -163,11 +164,11 @@ class CompiledBackend(Backend):
         report.stage("compile")
         self._weight_bytes = weight_bytes(model)
         positions = getattr(model.config, "max_position_embeddings", None)
-        self.context_tokens = context_of(spec, positions)
+        self.context_tokens = context_window(spec, positions)
         with torch.no_grad():
             self._runner = Runner(model, BucketedCache(model.config, self.context_tokens))
             self._runner.warm_up(lambda done, total: report.progress(done, total, "graphs"))
-        gc.collect()  # tracing leaves much behind
+        gc.collect()  # tracing leaves many reference cycles
 
     def generate(
         self,
@@ -177,7 +178,7 @@ class CompiledBackend(Backend):
         emit: Emit,
         stopped: Stopped,
     ) -> Generated:
-        """Compute what the cache lacks of the prompt, then one token after the other."""
+        """See `Backend.generate`. Only the part of the prompt that is not in the KV cache is computed."""
         import torch
 
         from engines.backends.compiled.answer_loop import AnswerLoop
@@ -189,27 +190,13 @@ class CompiledBackend(Backend):
             return AnswerLoop(runner, token_ids, sampling, eos, emit, stopped).run()
 
     def score(self, token_ids: Sequence[int], top_k: int = 0) -> Scores:
-        """Through the cache and the stored weights, in parts; log-softmax in fp32."""
+        """See `Backend.score`. Computed in chunks, with the stored weights and through the KV cache."""
         import torch
 
         runner = self._loaded
         check_ids(token_ids, self._vocabulary)
-        picked: list[float] = []
-        top_ids: list[list[int]] = []
-        top_logprobs: list[list[float]] = []
-        wanted = torch.tensor(list(token_ids[1:]), device=runner.device)
-        done = 0
         with torch.no_grad():
-            for part in runner.all_logits(token_ids[:-1]):
-                for rows in part.split(SCORE_ROWS):
-                    logprobs = rows.float().log_softmax(-1)
-                    picked += logprobs.gather(1, wanted[done : done + len(rows), None])[:, 0].tolist()
-                    done += len(rows)
-                    if top_k:
-                        best = logprobs.topk(min(top_k, logprobs.shape[-1]))
-                        top_ids += best.indices.tolist()
-                        top_logprobs += best.values.tolist()
-        return Scores(picked, top_ids, top_logprobs)
+            return scores_from_logits(runner.all_logits(token_ids[:-1]), token_ids, top_k)
 
     @property
     def _loaded(self) -> Runner:
@@ -222,33 +209,38 @@ class CompiledBackend(Backend):
         return int(self._loaded.model.get_input_embeddings().weight.shape[0])
 
     def kv_usage(self) -> KVUsage | None:
-        """Tokens held of those that fit; the memory is taken from the start."""
+        """Return the cached tokens of the context window; the cache is allocated in full from the start."""
         if self._runner is None:
             return None
-        kept = self._runner.kept
-        used = len(kept.held)
-        return KVUsage(used, self.context_tokens, used * kept.token_bytes, kept.capacity * kept.token_bytes)
+        kv_cache = self._runner.kv_cache
+        used = len(kv_cache.cached_ids)
+        return KVUsage(
+            tokens=used,
+            capacity_tokens=self.context_tokens,
+            bytes_used=used * kv_cache.bytes_per_token,
+            bytes_total=kv_cache.capacity * kv_cache.bytes_per_token,
+        )
 
     def memory_usage(self) -> MemoryUsage | None:
-        """Weights and cache by their tensors; the rest and the peak as CUDA's allocator counts them."""
+        """Return bytes of the weights and the KV cache; on CUDA also the allocator's rest and peak."""
         if self._runner is None:
             return None
         import torch
 
-        kv = self._runner.kept.capacity * self._runner.kept.token_bytes
+        kv = self._runner.kv_cache.capacity * self._runner.kv_cache.bytes_per_token
         if not self._runner.on_gpu:
-            return MemoryUsage(self._weight_bytes, kv)
+            return MemoryUsage(weights=self._weight_bytes, kv=kv)
         device = self._runner.device
-        held = torch.cuda.memory_reserved(device)
+        reserved = torch.cuda.memory_reserved(device)
         return MemoryUsage(
-            self._weight_bytes,
-            kv,
-            max(0, held - self._weight_bytes - kv),
-            torch.cuda.max_memory_allocated(device),
+            weights=self._weight_bytes,
+            kv=kv,
+            other=max(0, reserved - self._weight_bytes - kv),
+            peak=torch.cuda.max_memory_allocated(device),
         )
 
     def close(self) -> None:
-        """Drop model, cache and graphs, and hand CUDA's cached memory back."""
+        """Release the model, the KV cache, the CUDA graphs and CUDA's cached memory."""
         self._prepared = None
         if self._runner is None and self._compiler is None:
             return
@@ -258,7 +250,7 @@ class CompiledBackend(Backend):
         if self._compiler is not None:
             self._compiler.close()
             self._compiler = None
-        torch.compiler.reset()  # compiled code holds on to the model
+        torch.compiler.reset()  # compiled code keeps references to the model
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

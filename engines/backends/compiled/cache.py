@@ -1,4 +1,4 @@
-"""The static KV cache: transformers' own layer, written where we say, and seen as far as it is needed."""
+"""The static KV cache: its layers are written at given positions, and attention reads only a prefix of it."""
 
 from __future__ import annotations
 
@@ -10,112 +10,121 @@ import torch
 from transformers import StaticCache
 from transformers.cache_utils import Cache, StaticLayer
 
-from engines.backends.compiled.attention import PART
+from engines.backends.compiled.attention import SPLIT_TOKENS
 from engines.errors import EngineError
 
 SHORTEST = 512
-"""The least tokens that a cache holds: compiling always looks at this length, whatever the context."""
+"""Smallest capacity in tokens: the decode step is always compiled at this length, for any context window."""
 
 
-class PlacedLayer(StaticLayer):  # type: ignore[misc]
-    """A static layer whose tokens lie one after the other, so that a shorter look at it has equal strides.
+class StaticSplitLayer(StaticLayer):  # type: ignore[misc]
+    """A static layer whose tokens are contiguous, so that a view of its first tokens has the same strides.
 
-    Compiled code then depends neither on the context nor on the length that attention reads. They lie in
-    parts of PART: with a count of tokens the compiler proves at every operation, at each load again, that it
-    can be divided into parts, and with a count of parts there is nothing to prove.
+    Compiled code then depends neither on the context window nor on the length that attention reads. Tokens
+    are stored in splits of SPLIT_TOKENS: with a dynamic number of tokens the compiler would have to prove at
+    every operation, at each load again, that it is divisible into splits. With a dynamic number of splits it
+    need not.
     """
 
-    def __init__(self, capacity: int, places: Places) -> None:
+    def __init__(self, capacity: int, positions: WritePositions) -> None:
         super().__init__(capacity)
-        self._places = places
-        self.stored: tuple[Any, Any] | None = None
-        """Keys and values: parts, tokens of a part, heads, width of a head."""
+        self._positions = positions
+        self.storage: tuple[Any, Any] | None = None
+        """Keys and values, each [splits, SPLIT_TOKENS, heads, head width]."""
 
     def lazy_initialization(self, key_states: Any, value_states: Any) -> None:
-        """Take the memory, once the first call tells heads, widths and type."""
-        self.stored = (self._zeros(key_states), self._zeros(value_states))
+        """Allocate the memory when the first call shows the number of heads, head width and dtype."""
+        self.storage = (self._zeros(key_states), self._zeros(value_states))
         self.is_initialized = True
-        self.look(self.max_cache_len)
+        self.select_length(self.max_cache_len)
 
     def _zeros(self, states: Any) -> Any:
         _, heads, _, width = states.shape
-        parts = self.max_cache_len // PART
-        return torch.zeros((parts, PART, heads, width), dtype=states.dtype, device=states.device)
+        splits = self.max_cache_len // SPLIT_TOKENS
+        return torch.zeros((splits, SPLIT_TOKENS, heads, width), dtype=states.dtype, device=states.device)
 
-    def look(self, length: int) -> None:
+    def select_length(self, length: int) -> None:
         """Let attention read the first `length` tokens from now on."""
-        assert self.stored is not None
-        self.keys, self.values = (states[: length // PART] for states in self.stored)
+        assert self.storage is not None, "select_length was called before lazy_initialization"
+        self.keys, self.values = (states[: length // SPLIT_TOKENS] for states in self.storage)
         for view in (self.keys, self.values):
             torch._dynamo.mark_dynamic(view, 0)
 
     def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        """Write the new tokens at their places; returns what attention reads.
+        """Write the new tokens at their positions.
 
-        Not with `index_copy_`: compiled, it makes a contiguous copy of the whole view, and copies that back.
+        `index_copy_` is not used: compiled, it copies the whole view, and copies it back.
+
+        Returns:
+            The keys and values that attention reads, each [1, heads, tokens, head width].
         """
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        parts, within = self._places.parts, self._places.within
+        splits, offsets = self._positions.splits, self._positions.offsets
         for states, new in ((self.keys, key_states), (self.values, value_states)):
-            states[parts, within] = new[0].transpose(0, 1)
-        return _in_heads(self.keys), _in_heads(self.values)
+            states[splits, offsets] = new[0].transpose(0, 1)
+        return _by_head(self.keys), _by_head(self.values)
 
 
-def _in_heads(states: Any) -> Any:
-    """As attention reads it: 1, heads, tokens, width of a head."""
+def _by_head(states: Any) -> Any:
+    """Return splits [splits, SPLIT_TOKENS, heads, width] as [1, heads, tokens, width]."""
     return states.flatten(0, 1).transpose(0, 1).unsqueeze(0)
 
 
-class Places:
-    """Where the tokens of the current step belong, for all layers: their parts, and their places in those."""
+class WritePositions:
+    """Where all layers write the tokens of the current step."""
 
-    parts: Any = None
-    within: Any = None
+    splits: Any = None
+    """Index of the split of each token."""
+    offsets: Any = None
+    """Offset of each token inside its split."""
 
     def set(self, positions: Any) -> None:
-        """From the tokens' positions in the context."""
-        self.parts, self.within = positions // PART, positions % PART
+        """Set them from the positions of the tokens in the context window."""
+        self.splits, self.offsets = positions // SPLIT_TOKENS, positions % SPLIT_TOKENS
 
 
 class BucketedCache:
-    """A cache that keeps the last conversation, so that only what is new has to be computed."""
+    """A static cache that attention reads in lengths of a few buckets.
+
+    It keeps the last conversation, so that only new tokens need to be computed.
+    """
 
     def __init__(self, config: Any, capacity: int) -> None:
-        self.capacity = max(SHORTEST, -(-capacity // PART) * PART)
-        self.places = Places()
+        self.capacity = max(SHORTEST, -(-capacity // SPLIT_TOKENS) * SPLIT_TOKENS)
+        self.positions = WritePositions()
         _check_attention(config, self.capacity)
-        layers = [PlacedLayer(self.capacity, self.places) for _ in range(config.num_hidden_layers)]
+        layers = [StaticSplitLayer(self.capacity, self.positions) for _ in range(config.num_hidden_layers)]
         self.cache = Cache(layers=layers)
-        self.lengths = _lengths(self.capacity)
-        self.held: list[int] = []
-        """Tokens whose keys and values lie in the cache, in order."""
+        self.lengths = _bucket_lengths(self.capacity)
+        self.cached_ids: list[int] = []
+        """Tokens whose keys and values are in the cache, in order."""
 
-    def look(self, tokens: int) -> int:
-        """Let attention read a length that holds `tokens`; returns it."""
+    def select_length(self, tokens: int) -> int:
+        """Let attention read the shortest bucket that holds `tokens` tokens; return its length."""
         length = self.lengths[bisect_left(self.lengths, tokens)]
         for layer in self.cache.layers:
-            layer.look(length)
+            layer.select_length(length)
         return length
 
-    def common(self, prompt: Sequence[int]) -> int:
-        """Tokens at the front of `prompt` that need not be computed: all but the last one at most."""
+    def cached_prefix(self, prompt: Sequence[int]) -> int:
+        """Return how many tokens at the start of `prompt` are cached, except the last one."""
         count = 0
-        for held, wanted in zip(self.held, prompt[:-1], strict=False):
-            if held != wanted:
+        for cached, wanted in zip(self.cached_ids, prompt[:-1], strict=False):
+            if cached != wanted:
                 break
             count += 1
         return count
 
     @property
-    def token_bytes(self) -> int:
+    def bytes_per_token(self) -> int:
         """Bytes of one token in all layers."""
-        parts = [part for layer in self.cache.layers if layer.stored for part in layer.stored]
-        return sum(part[0, 0].numel() * part.element_size() for part in parts)
+        tensors = [states for layer in self.cache.layers if layer.storage for states in layer.storage]
+        return sum(states[0, 0].numel() * states.element_size() for states in tensors)
 
 
-def _lengths(capacity: int) -> list[int]:
-    """512, 640, 768, 896, 1024, 1280 and so on: attention reads at most a quarter more than it needs."""
+def _bucket_lengths(capacity: int) -> list[int]:
+    """Return 512, 640, 768, 896, 1024, 1280, …: attention reads at most a quarter more than it needs."""
     lengths, power = list[int](), SHORTEST
     while power < capacity:
         lengths += range(power, 2 * power, power // 4)
@@ -124,15 +133,17 @@ def _lengths(capacity: int) -> list[int]:
 
 
 def _check_attention(config: Any, capacity: int) -> None:
-    """Refuse what the placed layer and our attention cannot stand for.
+    """Refuse kinds of attention that the static cache and our attention function do not implement.
 
     Raises:
-        EngineError: a sliding window is shorter than the context, a layer has no keys and values, or scores
-            are capped.
+        EngineError: `unsupported-attention`: a sliding window is shorter than the context window, a layer has
+            no keys and values, or attention scores are capped.
     """
     if getattr(config, "attn_logit_softcapping", None):
         raise EngineError(
-            "unsupported-attention", "Capped attention scores are not covered.", "Take another backend."
+            "unsupported-attention",
+            "Capped attention scores are not supported.",
+            "Choose another backend.",
         )
     for layer in StaticCache(config=config, max_cache_len=capacity).layers:
         window = getattr(config, "sliding_window", None) or 0
@@ -140,6 +151,6 @@ def _check_attention(config: Any, capacity: int) -> None:
             continue
         raise EngineError(
             "unsupported-attention",
-            f"{type(layer).__name__} is not covered: attention must reach over all {capacity:,} tokens.",
-            "Prepare with a shorter context, or take another backend.",
+            f"{type(layer).__name__} is not supported: attention must read all {capacity:,} tokens.",
+            "Prepare with a shorter context, or choose another backend.",
         )

@@ -1,8 +1,9 @@
-"""Linear layers of four bits a weight: torchao's choice of scales, in a layout for the CPU and one for CUDA.
+"""Linear layers with 4-bit weights: torchao's scales, in one layout for the CPU and one for CUDA.
 
-On the CPU torchao 0.18 has no kernel for them. On CUDA PyTorch's own kernel (tinygemm) is the fastest found
-for one token, but not for prompts: on one H200 a prompt of 2048 tokens took 925 ms through it, and 56 ms
-through unpacked weights. So both layouts are unpacked for prompts, and the one for CUDA has its kernel too.
+On the CPU torchao 0.18 has no kernel for 4-bit weights. On CUDA PyTorch's tinygemm kernel is the fastest one
+found for decode but slow for prefill: on one H200 a prompt of 2048 tokens took 925 ms with it and 56 ms with
+unpacked weights. So both layouts are unpacked for prefill, and only the CUDA layout uses a kernel, for
+decode.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ from engines.errors import EngineError
 
 GROUP = 128
 SMALL_GROUP = 32
-"""For layers whose halves are no whole GROUPs."""
+"""Group size for layers whose halves are not multiples of GROUP."""
 
 
 def quantise(weight: Any, group: int) -> tuple[Any, Any, Any]:
-    """Values of 0 to 15 (a byte each, shape of `weight`), and scale and middle of each group of a row.
+    """Quantise a weight [outputs, inputs] to 4 bits, asymmetrically, in groups of inputs.
 
-    A weight is (value - 8) * scale + middle.
+    A weight is (value - 8) * scale + zero.
+
+    Returns:
+        Values 0 to 15 (uint8, the shape of `weight`), and scale and zero, each [outputs, groups].
     """
     from torchao.quantization.quant_primitives import (
         MappingType,
@@ -31,7 +35,7 @@ def quantise(weight: Any, group: int) -> tuple[Any, Any, Any]:
     )
 
     block, limits = (1, group), (torch.int32, 0, 15)
-    scale, middle = _choose_qparams_affine_tinygemm(
+    scale, zero = _choose_qparams_affine_tinygemm(
         weight,
         MappingType.ASYMMETRIC,
         block,
@@ -39,13 +43,14 @@ def quantise(weight: Any, group: int) -> tuple[Any, Any, Any]:
         scale_dtype=weight.dtype,
         zero_point_dtype=weight.dtype,
     )
-    return _quantize_affine_tinygemm(weight, block, scale, middle, *limits).to(torch.uint8), scale, middle
+    return _quantize_affine_tinygemm(weight, block, scale, zero, *limits).to(torch.uint8), scale, zero
 
 
 class CpuFourBitLinear(torch.nn.Module):  # type: ignore[misc]
-    """y = x · Wᵀ with W = q · scale + offset, one scale and offset for each group of inputs of an output.
+    """y = x · Wᵀ with W = q · scale + offset; scale and offset are per output and group of inputs.
 
-    A byte holds a weight of the first half of the inputs below one of the second half: both are read once.
+    Each byte stores a weight of the first half of the inputs in the low nibble and one of the second half in
+    the high nibble, so that every byte is read once.
     """
 
     packed: Any
@@ -63,24 +68,24 @@ class CpuFourBitLinear(torch.nn.Module):  # type: ignore[misc]
 
     @staticmethod
     def group_of(module: torch.nn.Linear) -> int:
-        """Inputs that share a scale."""
+        """Return the group size: inputs that share a scale."""
         return GROUP if module.in_features % (2 * GROUP) == 0 else SMALL_GROUP
 
     @classmethod
     def fits(cls, module: torch.nn.Linear) -> bool:
-        """Whether both halves of the inputs are whole groups."""
+        """Return whether both halves of the inputs are multiples of the group size."""
         return bool(module.in_features % (2 * cls.group_of(module)) == 0)
 
     def fill(self, weight: Any) -> None:
-        """Quantise `weight`."""
-        values, scale, middle = quantise(weight, weight.shape[1] // self.scale.shape[1])
+        """Quantise `weight` [outputs, inputs] and store it."""
+        values, scale, zero = quantise(weight, weight.shape[1] // self.scale.shape[1])
         low, high = values.chunk(2, 1)
         self.packed.copy_(low | high << 4)
         self.scale.copy_(scale)
-        self.offset.copy_(middle - scale * 8)
+        self.offset.copy_(zero - scale * 8)
 
     def forward(self, x: Any) -> Any:
-        """The product, half by half."""
+        """Return x · Wᵀ + bias, computed for each half of the inputs."""
         left, right = x.chunk(2, -1)
         scales, offsets = self.scale.chunk(2, 1), self.offset.chunk(2, 1)
         low = self._unpack(self.packed & 15, scales[0], offsets[0])
@@ -94,14 +99,14 @@ class CpuFourBitLinear(torch.nn.Module):  # type: ignore[misc]
 
 
 TILES = 8
-"""Tiles of 16 inputs that a thread of PyTorch's kernel reads at once."""
+"""Tiles of 16 inputs that a thread of PyTorch's kernel reads together (its `innerKTiles`)."""
 
 
 class CudaFourBitLinear(torch.nn.Module):  # type: ignore[misc]
-    """The same product from the layout of `_weight_int4pack_mm`, PyTorch's kernel for a few tokens.
+    """The same product, stored in the layout of `_weight_int4pack_mm`, PyTorch's kernel for a few tokens.
 
-    `tiles` has int32 words of shape (outputs / 8, inputs / 128, 32 threads, 4); `scales` is of shape
-    (groups, outputs, 2).
+    `tiles` is int32 [outputs / 8, inputs / 128, 32 threads, 4]; `scales` is [groups, outputs, 2], with scale
+    and zero.
     """
 
     tiles: Any
@@ -118,28 +123,28 @@ class CudaFourBitLinear(torch.nn.Module):  # type: ignore[misc]
 
     @staticmethod
     def fits(module: torch.nn.Linear) -> bool:
-        """Whether inputs and outputs are whole tiles."""
+        """Return whether inputs and outputs are multiples of the tile size."""
         return bool(module.in_features % GROUP == 0 and module.out_features % 8 == 0)
 
     def fill(self, weight: Any) -> None:
-        """Quantise `weight`.
+        """Quantise `weight` [outputs, inputs] and store it.
 
         Raises:
-            EngineError: this PyTorch packs in another layout than is unpacked here.
+            EngineError: `unsupported-precision`: this PyTorch packs in another layout than `values` unpacks.
         """
-        values, scale, middle = quantise(weight, GROUP)
+        values, scale, zero = quantise(weight, GROUP)
         pairs = values[:, ::2] << 4 | values[:, 1::2]
         self.tiles.copy_(torch.ops.aten._convert_weight_to_int4pack(pairs.contiguous(), TILES))
-        self.scales.copy_(torch.stack((scale, middle), -1).transpose(0, 1))
+        self.scales.copy_(torch.stack((scale, zero), -1).transpose(0, 1))
         if not torch.equal(self.values(), values):
             raise EngineError(
                 "unsupported-precision",
-                f"PyTorch {torch.__version__} packs four-bit weights in a layout that is not known here.",
-                "Choose INT8 or FP8.",
+                f"PyTorch {torch.__version__} packs 4-bit weights in an unknown layout.",
+                "Choose INT8 or FP8, or another version of PyTorch.",
             )
 
     def forward(self, x: Any) -> Any:
-        """By the kernel for one token, by unpacked weights for more."""
+        """Return x · Wᵀ + bias, with the kernel for one token and unpacked weights for more."""
         if x.shape[-2] == 1:
             rows = x.reshape(-1, x.shape[-1])
             y = torch.ops.aten._weight_int4pack_mm(rows, self.tiles, GROUP, self.scales)
@@ -149,38 +154,39 @@ class CudaFourBitLinear(torch.nn.Module):  # type: ignore[misc]
         return y if self.bias is None else y + self.bias
 
     def values(self) -> Any:
-        """Each weight's four bits, (outputs, inputs).
+        """Unpack the quantised values, uint8 [outputs, inputs].
 
-        A tile is 8 outputs by 16 inputs. Thread t of 32 has output t / 4, and of two tiles the inputs
-        2 (t % 4), the next one, and both again 8 further on. The three bits of a nibble's place say: second
-        of the pair, second tile, 8 further on.
+        A tile is 8 outputs by 16 inputs. Thread t of 32 stores, for output t / 4 and two tiles, the inputs
+        2 (t % 4), the next one, and both plus 8. The three bits of a nibble's index in its word mean: second
+        of the pair, second tile, plus 8.
         """
-        places = torch.arange(0, 32, 4, dtype=torch.int32, device=self.tiles.device)
-        nibbles = (self.tiles[..., None] >> places) & 15
-        high, wide = nibbles.shape[:2]
-        # output tile, input block, output, column pair, tile pair | second of pair, second tile, 8 further
-        parts = nibbles.view(high, wide, 8, 4, TILES // 2, 2, 2, 2)
-        return parts.permute(0, 2, 1, 4, 6, 7, 3, 5).reshape(high * 8, wide * 16 * TILES).to(torch.uint8)
+        shifts = torch.arange(0, 32, 4, dtype=torch.int32, device=self.tiles.device)
+        nibbles = (self.tiles[..., None] >> shifts) & 15
+        output_tiles, input_blocks = nibbles.shape[:2]
+        # output tile, input block, output, column pair, tile pair | second of pair, second tile, plus 8
+        parts = nibbles.view(output_tiles, input_blocks, 8, 4, TILES // 2, 2, 2, 2)
+        values = parts.permute(0, 2, 1, 4, 6, 7, 3, 5).reshape(output_tiles * 8, input_blocks * 16 * TILES)
+        return values.to(torch.uint8)
 
     def _weight(self) -> Any:
-        scale, middle = self.scales.transpose(0, 1).unbind(-1)
+        scale, zero = self.scales.transpose(0, 1).unbind(-1)
         grouped = self.values().unflatten(1, (-1, GROUP)).to(scale.dtype) - 8
-        return (grouped * scale[..., None] + middle[..., None]).flatten(1)
+        return (grouped * scale[..., None] + zero[..., None]).flatten(1)
 
 
 def replace_linear(model: torch.nn.Module, keep: Any, device: str, fill: bool = True) -> None:
-    """Put four-bit layers in place of the linear ones of `model`, `keep` excepted.
+    """Replace the linear layers of `model` with 4-bit layers, except `keep`.
 
     Args:
-        device: where they lie and are quantised; it says which layout is used.
-        fill: whether they take over the weights; else they are left empty, to be loaded.
+        device: Where the layers are quantised and stored; it decides the layout.
+        fill: Whether to quantise the weights; otherwise the layers stay empty, to be loaded.
     """
     kind = CudaFourBitLinear if device.startswith("cuda") else CpuFourBitLinear
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if not isinstance(child, torch.nn.Linear) or child is keep or not kind.fits(child):
                 continue
-            made = kind(child, device if fill else child.weight.device)
+            layer = kind(child, device if fill else child.weight.device)
             if fill:
-                made.fill(child.weight.detach().to(device))
-            setattr(parent, name, made)
+                layer.fill(child.weight.detach().to(device))
+            setattr(parent, name, layer)

@@ -1,4 +1,4 @@
-"""From a checkpoint to the model that runs: quantised by torchao where the precision asks for it."""
+"""Load a checkpoint as the model to run, quantised by torchao if the precision needs it."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from engines.backends.compiled.attention import register
 from engines.backends.compiled.four_bits import CpuFourBitLinear, CudaFourBitLinear, replace_linear
-from engines.backends.pytorch import read_model
 from engines.backends.random_weights import is_random, random_model
+from engines.backends.transformers_model import read_model
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 
 PLAIN = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 QUANTISED = ("int8", "fp8", "int4")
-"""Weight-only: stored so, computed in bf16."""
+"""Weight-only quantisation: stored at this precision, computed in bf16."""
 WEIGHTS = "weights.safetensors"
 
 
 def check_precision(spec: EngineSpec) -> None:
-    """Refuse what cannot be run.
+    """Check that the precision can run on the device.
 
     Raises:
-        EngineError: unknown precision, a GPU's precision on the CPU, or no torchao.
+        EngineError: `unsupported-precision`, or `backend-not-installed`: torchao is missing.
     """
     if spec.precision not in (*PLAIN, *QUANTISED):
         raise EngineError(
             "unsupported-precision",
             f"The compiled engine runs {', '.join((*PLAIN, *QUANTISED))}, not {spec.precision}.",
+            "Choose one of these.",
         )
     if spec.precision in ("fp8", "fp16") and not spec.device.startswith("cuda"):
         raise EngineError(
@@ -40,7 +41,7 @@ def check_precision(spec: EngineSpec) -> None:
         )
     if spec.precision in QUANTISED:
         try:
-            import torchao  # noqa: F401 - only whether it is there
+            import torchao  # noqa: F401 - only to check that it is installed
         except ImportError as error:
             raise EngineError(
                 "backend-not-installed",
@@ -50,7 +51,7 @@ def check_precision(spec: EngineSpec) -> None:
 
 
 def make_model(spec: EngineSpec, checkpoint: Path) -> Any:
-    """Read or make the weights, and quantise them on the device."""
+    """Return the model with its weights read, or created at random, and quantised on the device."""
     dtype = PLAIN.get(spec.precision, torch.bfloat16)
     name = register()
     if is_random(checkpoint):
@@ -59,11 +60,11 @@ def make_model(spec: EngineSpec, checkpoint: Path) -> Any:
         model = read_model(spec, checkpoint, dtype, attn_implementation=name)
     if spec.precision in QUANTISED:
         _quantise(model, spec)
-    return _ready(model.to(spec.device))
+    return _for_inference(model.to(spec.device))
 
 
 def save_weights(model: Any, directory: Path) -> int:
-    """Write the quantised weights as safetensors; returns their bytes."""
+    """Write the quantised weights as safetensors; return the size of the file in bytes."""
     from safetensors.torch import save_file
     from torchao.prototype.safetensors.safetensors_support import flatten_tensor_state_dict
 
@@ -74,10 +75,10 @@ def save_weights(model: Any, directory: Path) -> int:
 
 
 def check_weights(model: Any, directory: Path) -> None:
-    """Read back what `save_weights` wrote.
+    """Compare the file that `save_weights` wrote with the weights of the model.
 
     Raises:
-        EngineError: it is not what the model holds.
+        EngineError: `broken-engine`: they differ.
     """
     from safetensors import safe_open
     from torchao.prototype.safetensors.safetensors_support import flatten_tensor_state_dict
@@ -95,12 +96,16 @@ def check_weights(model: Any, directory: Path) -> None:
 
 
 def _as_bytes(tensor: Any) -> Any:
-    """Types of eight bits and less cannot be compared as they are everywhere."""
+    """View a tensor as bytes: torch.equal does not support 8-bit and smaller types on all devices."""
     return tensor.reshape(-1).view(torch.uint8)
 
 
 def load_weights(spec: EngineSpec, checkpoint: Path, directory: Path) -> Any:
-    """The model with the weights that `save_weights` wrote; the checkpoint's own are not read."""
+    """Return the model with the weights that `save_weights` wrote; those of the checkpoint are not read.
+
+    Raises:
+        EngineError: `broken-engine`: tensors are missing.
+    """
     from safetensors import safe_open
     from torchao.prototype.safetensors.safetensors_support import unflatten_tensor_state_dict
 
@@ -111,36 +116,38 @@ def load_weights(spec: EngineSpec, checkpoint: Path, directory: Path) -> Any:
         model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16, attn_implementation=register())
     with safe_open(directory / WEIGHTS, framework="pt", device=spec.device) as file:
         metadata = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not a dict
     if spec.precision == "int4":
         replace_linear(model, model.get_output_embeddings(), spec.device, fill=False)
     state, _ = unflatten_tensor_state_dict(tensors, metadata)
     model.config.tie_word_embeddings = False  # a quantised head has its own weights
     model.load_state_dict(state, strict=False, assign=True)
     _renew_buffers(model, spec.device)
-    left = [name for name, tensor in model.state_dict(keep_vars=True).items() if tensor.is_meta]
-    if left:
+    missing = [name for name, tensor in model.state_dict(keep_vars=True).items() if tensor.is_meta]
+    if missing:
         raise EngineError(
-            "broken-engine", f"The engine lacks {len(left)} tensors, such as {left[0]}.", "Prepare it again."
+            "broken-engine",
+            f"The engine lacks {len(missing)} tensors, such as {missing[0]}.",
+            "Prepare it again.",
         )
-    return _ready(model)
+    return _for_inference(model)
 
 
 def weight_bytes(model: Any) -> int:
-    """Bytes of all parameters and buffers, a tied one counted once."""
+    """Return the bytes of all parameters and buffers; tied tensors are counted once."""
     seen: dict[int, int] = {}
     for tensor in (*model.parameters(), *model.buffers()):
-        for part in _parts(tensor):
-            seen[part.untyped_storage().data_ptr()] = part.untyped_storage().nbytes()
+        for plain in _plain_tensors(tensor):
+            seen[plain.untyped_storage().data_ptr()] = plain.untyped_storage().nbytes()
     return sum(seen.values())
 
 
-def _parts(tensor: Any) -> list[Any]:
-    """The plain tensors of which one of torchao's is made."""
+def _plain_tensors(tensor: Any) -> list[Any]:
+    """Return the plain tensors inside a tensor subclass of torchao."""
     if not hasattr(tensor, "__tensor_flatten__"):
         return [tensor]
     names, _ = tensor.__tensor_flatten__()
-    return [part for name in names for part in _parts(getattr(tensor, name))]
+    return [plain for name in names for plain in _plain_tensors(getattr(tensor, name))]
 
 
 def _quantise(model: Any, spec: EngineSpec) -> None:
@@ -151,29 +158,33 @@ def _quantise(model: Any, spec: EngineSpec) -> None:
     if spec.precision == "int4":
         replace_linear(model, head, spec.device)
     else:
-        body = _body(spec)
-        quantize_(model, body, lambda one, _: _is_linear(one) and one is not head, device=spec.device)
-    # The head decides between neighbouring tokens: four bits are too few for it, and an fp8 engine keeps it.
+        config = _decoder_config(spec)
+        quantize_(
+            model, config, lambda module, _: _is_linear(module) and module is not head, device=spec.device
+        )
+    # The LM head is sensitive: 4 bits are too few for it, and an fp8 engine leaves it unquantised.
     if spec.precision != "fp8":
-        quantize_(model, _int8(spec), lambda one, _: one is head, device=spec.device)
+        quantize_(model, _int8_config(spec), lambda module, _: module is head, device=spec.device)
 
 
-def _body(spec: EngineSpec) -> Any:
-    """What torchao makes of the decoder's matrices."""
+def _decoder_config(spec: EngineSpec) -> Any:
+    """Return torchao's configuration for the linear layers of the decoder."""
     from torchao.quantization import Float8WeightOnlyConfig
 
-    return _int8(spec) if spec.precision == "int8" else Float8WeightOnlyConfig(set_inductor_config=False)
+    if spec.precision == "int8":
+        return _int8_config(spec)
+    return Float8WeightOnlyConfig(set_inductor_config=False)
 
 
 def _on_gpu(spec: EngineSpec) -> bool:
     return spec.device.startswith("cuda")
 
 
-def _int8(spec: EngineSpec) -> Any:
-    """One scale for each output.
+def _int8_config(spec: EngineSpec) -> Any:
+    """Return torchao's int8 configuration with one scale per output channel.
 
-    Int8Tensor's product is one that Inductor hands to a kernel of its own, which is fast on CPUs; on an H200
-    it took 1.9 s for 128 tokens. The other class unpacks in the graph.
+    Inductor compiles the matrix product of Int8WeightOnlyConfig to a separate kernel, which is fast on CPUs
+    but took 1.9 s for 128 tokens on an H200. IntxWeightOnlyConfig unpacks the weights in the graph.
     """
     from torchao.quantization import Int8WeightOnlyConfig, IntxWeightOnlyConfig, PerAxis
 
@@ -187,15 +198,15 @@ def _is_linear(module: Any) -> bool:
 
 
 def _untie(model: Any, head: Any) -> None:
-    """Give a tied head its own weights: the table of tokens stays as it is."""
-    table = model.get_input_embeddings()
-    if head.weight is table.weight:
-        head.weight = torch.nn.Parameter(table.weight.detach().clone(), requires_grad=False)
+    """Give a tied LM head its own weights, so that the embedding table is not quantised with it."""
+    embedding = model.get_input_embeddings()
+    if head.weight is embedding.weight:
+        head.weight = torch.nn.Parameter(embedding.weight.detach().clone(), requires_grad=False)
     model.config.tie_word_embeddings = False
 
 
 def _renew_buffers(model: Any, device: str) -> None:
-    """Compute what is never saved, such as the frequencies of rotary positions."""
+    """Recompute buffers that are not saved, such as the RoPE frequencies."""
     for module in model.modules():
         if any(buffer.is_meta for buffer in module.buffers(recurse=False)):
             fresh = type(module)(config=model.config)
@@ -203,19 +214,20 @@ def _renew_buffers(model: Any, device: str) -> None:
                 setattr(module, name, buffer.to(device))
 
 
-def _ready(model: Any) -> Any:
+def _for_inference(model: Any) -> Any:
     model.eval().requires_grad_(False)
     for module in model.modules():
         if isinstance(module, (torch.nn.Linear, CpuFourBitLinear, CudaFourBitLinear)):
-            module.register_forward_pre_hook(_written_out)
+            module.register_forward_pre_hook(_materialise_input)
     return model
 
 
-def _written_out(_module: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
-    """Let a single token's input be computed before the product that reads it.
+def _materialise_input(_module: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """Make Inductor compute the input of a decode-step linear layer once, in memory.
 
-    `as_strided` makes Inductor write its argument out. Otherwise it is computed anew in each block of the
-    product: on one H200 the activation of an MLP cost half of the product that follows at eight bits.
+    `as_strided` forces Inductor to materialise its argument. Otherwise the input is fused into the product
+    and recomputed in each of its blocks: on one H200 the activation of an MLP took half as long as the 8-bit
+    product that reads it.
     """
     (x,) = arguments
     if x.shape[-2] != 1 or x.device.type != "cuda":

@@ -1,4 +1,4 @@
-"""The compiled steps: a prompt's tokens in parts, then one token at a time from a captured CUDA graph."""
+"""The compiled steps: chunked prefill, then decode with one captured CUDA graph for each attention length."""
 
 from __future__ import annotations
 
@@ -7,35 +7,37 @@ from typing import Any
 
 import torch
 
-from engines.backends.compiled.attention import PART
+from engines.backends.compiled.attention import SPLIT_TOKENS
 from engines.backends.compiled.cache import SHORTEST, BucketedCache
 
-SMALLEST_PART = 16
-LARGEST_PART = {"cuda": 2048, "cpu": 512}
-"""Prompts are computed in parts of so many tokens: activations stay small, and a stop is seen in between."""
-TRACED_PART = 64
+SMALLEST_CHUNK = 16
+LARGEST_CHUNK = {"cuda": 2048, "cpu": 512}
+"""Tokens per prefill chunk: activations stay small, and a stop request is checked between chunks."""
+TRACED_CHUNK = 64
 DECODE_OPTIONS = {
-    # With it Inductor turns products of one row into fused reductions, which unpack quantised weights on
-    # the way and read at the speed of memory; without it, they are library calls that cannot.
+    # With this option Inductor compiles matrix-vector products to fused reductions, which unpack quantised
+    # weights on the fly and run at memory bandwidth. Without it they are library calls, which cannot.
     "coordinate_descent_tuning": True,
-    # Kernels that were saved for a static launch are tuned again at every load (torch 2.11).
+    # Kernels saved for the static launcher are tuned again at every load (torch 2.11).
     "use_static_cuda_launcher": False,
 }
 
 
 class Runner:
-    """A model, its cache, and the two functions that are compiled from them."""
+    """Runs a model with its KV cache through two compiled functions, one for prefill and one for decode."""
 
-    def __init__(self, model: Any, kept: BucketedCache) -> None:
+    def __init__(self, model: Any, kv_cache: BucketedCache) -> None:
         self.model = model
-        self.kept = kept
+        self.kv_cache = kv_cache
         self.device = model.device
         self.on_gpu = self.device.type == "cuda"
-        self._largest = LARGEST_PART[self.device.type]
-        self._decode = torch.compile(self._one_token, fullgraph=True, options=DECODE_OPTIONS)
-        # On the CPU a prompt is bound by arithmetic, and compiling for it would only cost the user time.
-        self._prefill = torch.compile(self._part, fullgraph=True) if self.on_gpu else self._part
-        self._columns = {length: self._column(length) for length in kept.lengths}
+        self._largest = LARGEST_CHUNK[self.device.type]
+        self._decode = torch.compile(self._decode_step, fullgraph=True, options=DECODE_OPTIONS)
+        # On the CPU prefill is compute bound: compiling it would take time without making it faster.
+        self._prefill = (
+            torch.compile(self._prefill_chunk, fullgraph=True) if self.on_gpu else self._prefill_chunk
+        )
+        self._columns = {length: self._make_columns(length) for length in kv_cache.lengths}
         self._graphs: dict[int, Any] = {}
         self._token = torch.zeros((1, 1), dtype=torch.long, device=self.device)
         self._position = torch.zeros((1,), dtype=torch.long, device=self.device)
@@ -43,68 +45,88 @@ class Runner:
         self._static: Any = None
 
     def warm_up(self, progress: Callable[[int, int], None]) -> None:
-        """Compile both functions and capture a graph for each length that attention reads."""
+        """Compile both functions, and capture a CUDA graph for each length that attention reads.
+
+        Args:
+            progress: Called with the number of finished and of all steps.
+        """
         count = len(self._columns) + 2
-        # The first call tells the cache its heads and widths.
-        everything = self._columns[self.kept.capacity]
-        self.forward(self._tokens([0] * SMALLEST_PART), self._range(0, SMALLEST_PART), everything)
-        self._compute([0] * TRACED_PART, 0)
-        for size in self._part_sizes() if self.on_gpu else ():
-            self._compute([0] * size, 0)  # libraries choose their kernels when a size is first seen
+        # The first call allocates the cache.
+        all_columns = self._columns[self.kv_cache.capacity]
+        self.forward(self._tokens([0] * SMALLEST_CHUNK), self._range(0, SMALLEST_CHUNK), all_columns)
+        self._run_chunk([0] * TRACED_CHUNK, 0)
+        for size in self._chunk_sizes() if self.on_gpu else ():
+            self._run_chunk([0] * size, 0)  # libraries select their kernels at the first call with a size
         for length in self._columns if self.on_gpu else ():
-            self._compute([0] * SMALLEST_PART, length - SMALLEST_PART)
+            self._run_chunk([0] * SMALLEST_CHUNK, length - SMALLEST_CHUNK)
         progress(1, count)
-        self._position.fill_(TRACED_PART)
-        self._step_now(SHORTEST)
+        self._position.fill_(TRACED_CHUNK)
+        self._run_step(SHORTEST)
         self._static = torch.empty_like(self._logits)
         progress(2, count)
         for index, length in enumerate(self._columns if self.on_gpu else ()):
-            self._capture(length)
+            self._capture_graph(length)
             progress(index + 3, count)
 
     def prefill(self, prompt: Sequence[int], start: int) -> Iterator[Any]:
-        """Compute `prompt` from `start` on, a part at a time; the last yield is the logits of its end.
+        """Compute `prompt` from position `start` on, and yield the logits after each chunk.
 
-        The cache's `held` follows, so that a caller may stop between parts.
+        The last ones are the logits after the prompt. `cached_ids` of the cache is updated after each chunk,
+        so that the caller may stop between chunks.
         """
         logits = None
-        del self.kept.held[start:]
+        del self.kv_cache.cached_ids[start:]
         while start < len(prompt):
-            part = list(prompt[start : start + self._largest])
-            logits = self._compute(part, start)
-            self.kept.held += part
-            start += len(part)
+            chunk = list(prompt[start : start + self._largest])
+            logits = self._run_chunk(chunk, start)
+            self.kv_cache.cached_ids += chunk
+            start += len(chunk)
             yield logits
 
-    def begin(self, token: Any, position: int) -> None:
-        """The next step computes `token` at `position`."""
+    def start(self, token: Any, position: int) -> None:
+        """Set the input of the next decode step."""
         self._token.copy_(token)
         self._position.fill_(position)
 
     def step(self, position: int) -> tuple[Any, Any]:
-        """Launch one step; returns its logits and the most likely token, which the next step will take."""
+        """Launch one decode step at `position`.
+
+        Returns:
+            Its logits [1, vocabulary], and the most likely token [1, 1], which is the input of the next step
+            unless `set_next_token` replaces it.
+        """
         length = next(length for length in self._columns if length > position)
         if length in self._graphs:
             self._graphs[length].replay()
         else:
-            self._step_now(length)
+            self._run_step(length)
         return self._logits, self._token
 
-    def take(self, token: Any) -> None:
-        """Let the next step compute `token` instead of the most likely one."""
+    def set_next_token(self, token: Any) -> None:
+        """Use `token` instead of the most likely one as the input of the next step."""
         self._token.copy_(token)
 
     def all_logits(self, token_ids: Sequence[int]) -> Iterator[Any]:
-        """Logits after each token, a part at a time, through the cache; nothing is held afterwards."""
-        self.kept.held.clear()
+        """Yield the logits after each token, chunk by chunk. The cached conversation is overwritten."""
+        self.kv_cache.cached_ids.clear()
         for start in range(0, len(token_ids), self._largest):
-            part = token_ids[start : start + self._largest]
-            columns = self._look(start + len(part))
-            yield self.forward(self._tokens(part), self._range(start, len(part)), columns)[0]
+            chunk = token_ids[start : start + self._largest]
+            columns = self._select_columns(start + len(chunk))
+            yield self.forward(self._tokens(chunk), self._range(start, len(chunk)), columns)[0]
 
     def forward(self, tokens: Any, positions: Any, columns: Any, keep: Any = 0) -> Any:
-        """The model over `tokens` at `positions`, each seeing the cache's columns up to itself."""
-        self.kept.places.set(positions)
+        """Run the model with a causal mask over the cache.
+
+        Args:
+            tokens: [1, tokens].
+            positions: [tokens], positions in the context window.
+            columns: Positions of the cache that attention reads, [splits, SPLIT_TOKENS].
+            keep: `logits_to_keep` of transformers.
+
+        Returns:
+            Logits [1, kept tokens, vocabulary].
+        """
+        self.kv_cache.positions.set(positions)
         dtype = self.model.dtype
         hidden = torch.full((), torch.finfo(dtype).min, dtype=dtype, device=columns.device)
         seen = columns.flatten()[None, :] <= positions[:, None]
@@ -113,67 +135,67 @@ class Runner:
             input_ids=tokens,
             attention_mask=mask[None, None],
             position_ids=positions[None],
-            past_key_values=self.kept.cache,
+            past_key_values=self.kv_cache.cache,
             use_cache=True,
             logits_to_keep=keep,
         ).logits
 
-    def _one_token(self, token: Any, position: Any, columns: Any) -> tuple[Any, Any]:
+    def _decode_step(self, token: Any, position: Any, columns: Any) -> tuple[Any, Any]:
         logits = self.forward(token, position, columns)[:, -1]
         return logits, logits.argmax(-1, keepdim=True)
 
-    def _part(self, tokens: Any, positions: Any, columns: Any, last: Any) -> Any:
+    def _prefill_chunk(self, tokens: Any, positions: Any, columns: Any, last: Any) -> Any:
         return self.forward(tokens, positions, columns, last)[:, -1]
 
-    def _compute(self, part: Sequence[int], start: int) -> Any:
-        """Logits after the last token of `part`, filled up to a size that was seen before.
+    def _run_chunk(self, chunk: Sequence[int], start: int) -> Any:
+        """Return the logits after the last token of `chunk`, which is padded to a size that is warmed up.
 
-        What fills it up is written behind the part, where the next tokens will overwrite it.
+        The padding is written to the cache after the chunk, where the next tokens overwrite it.
         """
-        size = min(_part_size(len(part)), self.kept.capacity - start)
-        filled = [*part, *[0] * (size - len(part))]
-        last = torch.tensor([len(part) - 1], device=self.device)
-        tokens, positions = self._tokens(filled), self._range(start, size)
+        size = min(_chunk_size(len(chunk)), self.kv_cache.capacity - start)
+        padded = [*chunk, *[0] * (size - len(chunk))]
+        last = torch.tensor([len(chunk) - 1], device=self.device)
+        tokens, positions = self._tokens(padded), self._range(start, size)
         for tensor, dimension in ((tokens, 1), (positions, 0)):
             if self.on_gpu and size > 1:
                 torch._dynamo.mark_dynamic(tensor, dimension)
-        return self._prefill(tokens, positions, self._look(start + size), last)
+        return self._prefill(tokens, positions, self._select_columns(start + size), last)
 
-    def _step_now(self, length: int) -> None:
-        columns = self._look(length)
+    def _run_step(self, length: int) -> None:
+        columns = self._select_columns(length)
         logits, token = self._decode(self._token, self._position, columns)
         self._logits = logits
         self._token.copy_(token)
         self._position.add_(1)
 
-    def _capture(self, length: int) -> None:
-        """Record the kernels of one step: replaying them costs the CPU one call instead of hundreds."""
+    def _capture_graph(self, length: int) -> None:
+        """Capture the kernels of one step: replaying the graph is one CPU call instead of hundreds."""
         stream = torch.cuda.Stream(self.device)
         stream.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(stream):
-            self._position.fill_(TRACED_PART)
-            self._step_now(length)  # whatever is done once is done before the recording
+            self._position.fill_(TRACED_CHUNK)
+            self._run_step(length)  # one-time work must happen before the capture
         torch.cuda.current_stream(self.device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         pool = next(iter(self._graphs.values())).pool() if self._graphs else None
         with torch.cuda.graph(graph, pool=pool):
-            self._step_now(length)
-            self._static.copy_(self._logits)  # one place for all graphs, which share their memory
+            self._run_step(length)
+            self._static.copy_(self._logits)  # a common output buffer: the graphs share their memory pool
         self._logits = self._static
         self._graphs[length] = graph
 
-    def _part_sizes(self) -> list[int]:
-        """The sizes that parts of a prompt are filled up to."""
-        sizes = [SMALLEST_PART]
-        while sizes[-1] < min(self._largest, self.kept.capacity):
+    def _chunk_sizes(self) -> list[int]:
+        """Return the sizes that chunks are padded to."""
+        sizes = [SMALLEST_CHUNK]
+        while sizes[-1] < min(self._largest, self.kv_cache.capacity):
             sizes.append(2 * sizes[-1])
-        return [size for size in sizes if size <= self.kept.capacity]
+        return [size for size in sizes if size <= self.kv_cache.capacity]
 
-    def _look(self, tokens: int) -> Any:
-        return self._columns[self.kept.look(tokens)]
+    def _select_columns(self, tokens: int) -> Any:
+        return self._columns[self.kv_cache.select_length(tokens)]
 
-    def _column(self, length: int) -> Any:
-        column = torch.arange(length, device=self.device).view(-1, PART)
+    def _make_columns(self, length: int) -> Any:
+        column = torch.arange(length, device=self.device).view(-1, SPLIT_TOKENS)
         torch._dynamo.mark_dynamic(column, 0)
         return column
 
@@ -184,6 +206,6 @@ class Runner:
         return torch.arange(start, start + count, device=self.device)
 
 
-def _part_size(count: int) -> int:
-    """The power of two that holds `count` tokens."""
-    return max(SMALLEST_PART, 1 << (count - 1).bit_length())
+def _chunk_size(count: int) -> int:
+    """Return the smallest power of two that holds `count` tokens, at least SMALLEST_CHUNK."""
+    return max(SMALLEST_CHUNK, 1 << (count - 1).bit_length())

@@ -1,4 +1,4 @@
-"""The next token, on the device, by transformers' own logits processors in the order of `generate`."""
+"""Sample tokens on the device with transformers' logits processors, in the order of its `generate`."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from engines.worker.protocol import Sampling
 
 
 class TokenSampler:
-    """Chooses tokens for one answer."""
+    """Samples the tokens of one answer."""
 
     def __init__(self, sampling: Sampling, prompt: Sequence[int], device: Any) -> None:
         self._greedy = sampling.temperature <= 0
         self._processors = _processors(sampling)
         self._generator = torch.Generator(device).manual_seed(sampling.seed)
-        self._remembers = sampling.repetition_penalty != 1.0
-        room = len(prompt) + sampling.max_tokens if self._remembers else 0
-        self._seen = torch.zeros((1, room), dtype=torch.long, device=device)
-        """Prompt and answer so far, which the repetition penalty looks at."""
+        self._penalises = sampling.repetition_penalty != 1.0
+        size = len(prompt) + sampling.max_tokens if self._penalises else 0
+        self._seen = torch.zeros((1, size), dtype=torch.long, device=device)
+        """Prompt and answer so far, for the repetition penalty."""
         self._count = len(prompt)
-        if self._remembers:
+        if self._penalises:
             self._seen[0, : len(prompt)] = torch.tensor(list(prompt), device=device)
 
     @property
-    def is_plain(self) -> bool:
-        """Whether the most likely token is always taken: the compiled step knows it already."""
-        return self._greedy and not self._remembers
+    def is_argmax(self) -> bool:
+        """Whether sampling is a plain argmax, which the compiled step computes already."""
+        return self._greedy and not self._penalises
 
     def choose(self, logits: Any) -> Any:
-        """The next token as a tensor of shape 1, 1; `logits` has the shape 1, vocabulary."""
+        """Return the next token, a tensor [1, 1], from `logits` [1, vocabulary]."""
         scores = self._processors(self._seen[:, : self._count], logits.float())
         if self._greedy:
             token = scores.argmax(-1, keepdim=True)
         else:
             token = torch.multinomial(scores.softmax(-1), 1, generator=self._generator)
-        if self._remembers and self._count < self._seen.shape[1]:
+        if self._penalises and self._count < self._seen.shape[1]:
             self._seen[:, self._count] = token[0]
             self._count += 1
         return token

@@ -10,7 +10,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from engines.backends.base import Availability, Backend, Emit, Generated, Report, Scores, Stopped, context_of
+from engines.backends.base import (
+    Availability,
+    Backend,
+    Emit,
+    Generated,
+    Report,
+    Scores,
+    Stopped,
+    context_window,
+)
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 from engines.plan.checkpoint.tensors import tensor_entries
@@ -26,7 +35,7 @@ PACKAGES = ("openvino", "openvino-genai")
 
 
 class OpenVINOBackend(Backend):
-    """OpenVINO GenAI's ContinuousBatchingPipeline over a graph of our own."""
+    """OpenVINO GenAI's ContinuousBatchingPipeline with a graph built by this project."""
 
     name: ClassVar[str] = "openvino"
     title: ClassVar[str] = "OpenVINO"
@@ -37,11 +46,11 @@ class OpenVINOBackend(Backend):
         self._spec: EngineSpec | None = None
         self._pipeline: Pipeline | None = None
         self._scorer: Pipeline | None = None
-        """A second pipeline, alive from a score to the next answer: see `score`."""
+        """A second pipeline for scoring, closed before the next answer; see `score`."""
 
     @classmethod
     def probe(cls) -> Availability:
-        """Look for both packages, without importing them."""
+        """See `Backend.probe`. Needs both PACKAGES."""
         versions = {}
         for package in PACKAGES:
             with suppress(metadata.PackageNotFoundError):
@@ -49,17 +58,17 @@ class OpenVINOBackend(Backend):
         missing = [name for name in PACKAGES if name not in versions or not find_spec(name.replace("-", "_"))]
         if missing:
             return Availability(
-                False,
-                versions,
-                f"{' and '.join(missing)} not installed.",
-                f"pip install {' '.join(PACKAGES)}",
+                available=False,
+                versions=versions,
+                reason=f"{' and '.join(missing)} not installed.",
+                hint=f"pip install {' '.join(PACKAGES)}",
             )
-        return Availability(True, versions, devices=("cpu",))
+        return Availability(available=True, versions=versions, devices=("cpu",))
 
     def prepare(
         self, spec: EngineSpec, checkpoint: Path, directory: Path, report: Report
     ) -> dict[str, object]:
-        """See `Backend.prepare`. The facts are weight_bytes, precision, seconds and the OpenVINO version."""
+        """See `Backend.prepare`. The facts: weight_bytes, precision, seconds, version of OpenVINO."""
         _check(spec)
         started = time.monotonic()
         decoder, entries = read_decoder(checkpoint), tensor_entries(checkpoint)
@@ -89,23 +98,28 @@ class OpenVINOBackend(Backend):
         """See `Backend.load`.
 
         Raises:
-            EngineError: `load-failed`, or an option that is not covered.
+            EngineError: `load-failed`, `not-built`, or an unsupported option.
         """
         _check(spec)
         decoder = read_decoder(checkpoint)
         report.stage("load")
         if directory is None:
-            raise EngineError("not-built", "An OpenVINO engine is built before it is loaded.", "Prepare it.")
+            raise EngineError("not-built", "The OpenVINO engine has not been prepared.", "Prepare it.")
         self.close()
-        self.context_tokens = context_of(spec, decoder.max_positions)
+        self.context_tokens = context_window(spec, decoder.max_positions)
         if self.context_tokens < spec.context:
-            report.log(f"The model's own limit is {self.context_tokens:,} tokens; it is asked for no more.")
+            report.log(f"The context window is {self.context_tokens:,} tokens, the model's own limit.")
         from engines.backends.openvino.pipeline import Pipeline, PipelineSettings
 
         kv_precision = resolved_kv(self.name, spec.precision, spec.kv_precision)
         hint = "bf16" if spec.precision == "bf16" else "f32"
         settings = PipelineSettings(
-            directory, hint, kv_precision, self.context_tokens, decoder.vocabulary, report.log
+            directory=directory,
+            hint=hint,
+            kv_precision=kv_precision,
+            context=self.context_tokens,
+            vocabulary=decoder.vocabulary,
+            log=report.log,
         )
         self._pipeline = Pipeline(settings)
 
@@ -117,7 +131,7 @@ class OpenVINOBackend(Backend):
         emit: Emit,
         stopped: Stopped,
     ) -> Generated:
-        """See `Backend.generate`. Emits one token a step, the end-of-answer token included.
+        """See `Backend.generate`. Emits one token per step.
 
         Raises:
             EngineError: `context-full`, `bad-sampling`, `bad-tokens` or `engine-failed`.
@@ -126,17 +140,17 @@ class OpenVINOBackend(Backend):
         return self._loaded.generate(token_ids, sampling, eos_token_ids, emit, stopped)
 
     def score(self, token_ids: Sequence[int], top_k: int = 0) -> Scores:
-        """See `Backend.score`; the library gives no other tokens' values, so `top_k` does nothing.
+        """See `Backend.score`. The library returns no other tokens, so `top_k` is ignored.
 
-        The serving pipeline computes nothing for tokens it has cached, and then makes up their
-        log-probabilities. A second one, with no prefix cache, scores until the next answer; the engine
-        takes its memory twice for that long.
+        The pipeline for answers does not compute cached tokens and returns wrong log-probabilities for them.
+        So a second pipeline without prefix cache scores, until the next answer; the engine needs twice the
+        memory meanwhile.
         """
-        serving = self._loaded
+        pipeline = self._loaded
         if self._scorer is None:
             from engines.backends.openvino.pipeline import Pipeline
 
-            self._scorer = Pipeline(serving.settings, reuse=False)
+            self._scorer = Pipeline(pipeline.settings, prefix_caching=False)
         return Scores(self._scorer.score(token_ids))
 
     @property
@@ -150,13 +164,13 @@ class OpenVINOBackend(Backend):
         return self._pipeline.kv_usage() if self._pipeline else None
 
     def memory_usage(self) -> MemoryUsage | None:
-        """Weights as they lie in the engine's file, which is mapped, and the KV cache's pool."""
+        """Return the size of the weight file, which is memory-mapped, and of the KV pool."""
         if self._pipeline is None:
             return None
         return MemoryUsage(weights=self._pipeline.weight_bytes, kv=self._pipeline.kv_usage().bytes_total)
 
     def close(self) -> None:
-        """Drop the pipelines; OpenVINO gives their memory back."""
+        """Close the pipelines; OpenVINO then frees their memory."""
         self._close_scorer()
         if self._pipeline is not None:
             self._pipeline.close()
@@ -172,19 +186,19 @@ def _check(spec: EngineSpec) -> None:
     if spec.device != "cpu":
         raise EngineError(
             "unsupported-device",
-            f"OpenVINO runs on the CPU here, not on {spec.device}.",
-            "Pick the device cpu.",
+            f"The OpenVINO backend runs on the CPU, not on {spec.device}.",
+            "Choose the device cpu.",
         )
     if spec.precision not in PRECISIONS:
         raise EngineError(
             "unsupported-precision",
-            f"OpenVINO has no {spec.precision} on the CPU.",
-            f"Pick one of {', '.join(PRECISIONS)}.",
+            f"OpenVINO does not support {spec.precision} on the CPU.",
+            f"Choose one of {', '.join(PRECISIONS)}.",
         )
     allowed = kv_choices("openvino", spec.precision)
     if spec.kv_precision != "auto" and spec.kv_precision not in allowed:
         raise EngineError(
             "unsupported-kv-precision",
-            f"OpenVINO does not store the KV cache of {spec.precision} weights as {spec.kv_precision}.",
-            f"Pick auto or one of {', '.join(allowed)}.",
+            f"With {spec.precision} weights OpenVINO does not support a KV cache in {spec.kv_precision}.",
+            f"Choose auto or one of {', '.join(allowed)}.",
         )

@@ -1,7 +1,7 @@
-"""From a Decoder and its weights to a stateful OpenVINO model, which OpenVINO GenAI turns into a paged one.
+"""Build a stateful OpenVINO model from a Decoder and its weights. OpenVINO GenAI converts it to a paged one.
 
-Shapes in comments: B sequences, T new tokens, S tokens with the past, H heads, K heads of key and value,
-D values a head.
+Dimensions in comments: B sequences, T new tokens, S tokens including the past, H query heads, K key/value
+heads, D head width.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from engines.backends.openvino.weights import WeightReader, int4_group, quantise
 from engines.plan.decoder.decoder import Decoder, Layer, Linear, Norm
 
 Node: TypeAlias = Any
-"""A node of the graph: openvino's Python nodes carry no types."""
+"""A node of the graph: the Python API of OpenVINO has no type hints for it."""
 
 END = np.iinfo(np.int64).max
 WIDENED = "/widened"
-"""Ends the name of a node that widens 16-bit weights: see `saving.mark_widened`."""
+"""Suffix of the names of nodes that convert 16-bit weights to fp32; see `saving.mark_widened`."""
 
 
 def build(decoder: Decoder, reader: WeightReader, precision: str) -> tuple[ov.Model, list[Any]]:
-    """Build the model.
+    """Build the model of a decoder.
 
     Args:
         precision: `fp32`, `bf16`, `int8` or `int4`.
@@ -34,7 +34,7 @@ def build(decoder: Decoder, reader: WeightReader, precision: str) -> tuple[ov.Mo
     Returns:
         The model, with inputs `input_ids`, `attention_mask`, `position_ids` ([B, T], [B, S], [B, T]) and
         `beam_idx` ([B]) and the output `logits` ([B, T, vocabulary]); and the arrays whose memory it shares,
-        to be kept until the model is saved.
+        which must stay alive until the model is saved.
     """
     graph = _Graph(decoder, reader, precision)
     return graph.model(), graph.shared
@@ -73,7 +73,7 @@ class _Graph:
         self.beam = _input("beam_idx", 1, ov.Type.i32)
 
     def model(self) -> ov.Model:
-        table = self._stored(
+        table = self._weight(
             Linear(self.decoder.embedding, self.decoder.hidden, self.decoder.vocabulary), last=True
         )
         hidden = op.gather(table, op.convert(self.ids, "i32"), _integer(0))
@@ -84,31 +84,31 @@ class _Graph:
             hidden = op.add(hidden, self._attention(self._norm(hidden, layer.attention_norm), layer, index))
             hidden = op.add(hidden, self._mlp(self._norm(hidden, layer.mlp_norm), layer))
         hidden = self._norm(hidden, self.decoder.final_norm)
-        head = self._stored(self.decoder.head, last=True) if not self.decoder.tied else table
+        head = self._weight(self.decoder.head, last=True) if not self.decoder.tied else table
         logits = op.result(op.matmul(hidden, head, False, True))
         logits.output(0).set_names({"logits"})
         inputs = [self.ids, self.attention_mask, self.position_ids, self.beam]
         return ov.Model([logits], self.sinks, inputs, self.decoder.model_type)
 
-    # --- the two halves of a layer ----------------------------------------------------------------------
+    # --- attention and MLP ------------------------------------------------------------------------------
 
     def _attention(self, hidden: Node, layer: Layer, index: int) -> Node:
         decoder = self.decoder
-        query, key, value = self._projected(hidden, layer)
-        query = self._headed(query, decoder.heads, layer.query_norm)
-        key = self._headed(key, decoder.kv_heads, layer.key_norm)
-        value = self._headed(value, decoder.kv_heads, None)
+        query, key, value = self._project_qkv(hidden, layer)
+        query = self._split_heads(query, decoder.heads, layer.query_norm)
+        key = self._split_heads(key, decoder.kv_heads, layer.key_norm)
+        value = self._split_heads(value, decoder.kv_heads, None)
         if layer.rotates:
-            query, key = self._rotated(query), self._rotated(key)
-        key, value = self._remembered(key, f"{index}.key"), self._remembered(value, f"{index}.value")
+            query, key = self._apply_rope(query), self._apply_rope(key)
+        key, value = self._with_past(key, f"{index}.key"), self._with_past(value, f"{index}.value")
         mixed = op.scaled_dot_product_attention(
-            query, self._repeated(key), self._repeated(value), self._causal_mask
+            query, self._repeat_kv(key), self._repeat_kv(value), self._causal_mask
         )
         joined = op.transpose(mixed, _integers(0, 2, 1, 3))
         joined = op.reshape(joined, _integers(0, 0, decoder.heads * decoder.head_dim), True)
         return self._linear(joined, layer.attention_out)
 
-    def _projected(self, hidden: Node, layer: Layer) -> list[Node]:
+    def _project_qkv(self, hidden: Node, layer: Layer) -> list[Node]:
         if len(layer.attention_in) == 3:
             return [self._linear(hidden, linear) for linear in layer.attention_in]
         query, key = (heads * self.decoder.head_dim for heads in (self.decoder.heads, self.decoder.kv_heads))
@@ -118,14 +118,14 @@ class _Graph:
 
     def _mlp(self, hidden: Node, layer: Layer) -> Node:
         if not self.decoder.gated:
-            return self._linear(self._activated(self._linear(hidden, layer.mlp_in[0])), layer.mlp_out)
+            return self._linear(self._activation(self._linear(hidden, layer.mlp_in[0])), layer.mlp_out)
         if len(layer.mlp_in) == 2:
             gate, up = (self._linear(hidden, linear) for linear in layer.mlp_in)
         else:
             gate, up = op.split(self._linear(hidden, layer.mlp_in[0]), _integer(-1), 2).outputs()
-        return self._linear(op.multiply(self._activated(gate), up), layer.mlp_out)
+        return self._linear(op.multiply(self._activation(gate), up), layer.mlp_out)
 
-    def _activated(self, values: Node) -> Node:
+    def _activation(self, values: Node) -> Node:
         if self.decoder.activation == "silu":
             return op.swish(values)
         return op.gelu(values, "tanh" if self.decoder.activation == "gelu_tanh" else "erf")
@@ -135,22 +135,22 @@ class _Graph:
         if self.decoder.norm == "layer":
             scaled = op.multiply(op.mvn(values, _integers(-1), True, epsilon, "inside_sqrt"), weight)
             return op.add(scaled, op.constant(self.reader.tensor(str(norm.bias))))
-        # Spelt in the very steps that OpenVINO fuses into one RMS node.
+        # Exactly the pattern that OpenVINO fuses into one RMS node.
         square = op.reduce_mean(op.power(values, _float(2)), _integers(-1), True)
         inverse = op.divide(_float(1), op.sqrt(op.add(square, _float(epsilon))))
         return op.multiply(weight, op.multiply(values, inverse))
 
-    # --- attention's parts ------------------------------------------------------------------------------
+    # --- parts of attention -----------------------------------------------------------------------------
 
-    def _headed(self, values: Node, heads: int, norm: Norm | None) -> Node:
-        """[B, T, heads * D] to [B, heads, T, D]."""
+    def _split_heads(self, values: Node, heads: int, norm: Norm | None) -> Node:
+        """Reshape [B, T, heads * D] to [B, heads, T, D], with an optional norm of each head."""
         split = op.reshape(values, _integers(0, 0, heads, self.decoder.head_dim), True)
         normed = split if norm is None else self._norm(split, norm)
         return op.transpose(normed, _integers(0, 2, 1, 3))
 
     @cached_property
-    def _turns(self) -> tuple[Node, Node]:
-        """Cosine and sine of every new token's angles, [B, 1, T, D]; computed once for all layers."""
+    def _rope_angles(self) -> tuple[Node, Node]:
+        """Cosine and sine of the RoPE angles of the new tokens, each [B, 1, T, D]; shared by all layers."""
         assert self.decoder.rope is not None
         frequencies = np.array(
             self.decoder.rope.inverse_frequencies(self.decoder.head_dim), np.float32
@@ -160,23 +160,23 @@ class _Graph:
         angles = op.concat([angles, angles], -1)
         return op.unsqueeze(op.cos(angles), _integer(1)), op.unsqueeze(op.sin(angles), _integer(1))
 
-    def _rotated(self, values: Node) -> Node:
-        # Two slices, not a split: otherwise OpenVINO does not fuse RoPE, and at bf16 the angles drift
-        # beyond position 128 (KL 2e-4 in place of 1.5e-5).
-        cosine, sine = self._turns
+    def _apply_rope(self, values: Node) -> Node:
+        # Two slices instead of a split: otherwise OpenVINO does not fuse RoPE, and in bf16 the angles drift
+        # beyond position 128 (KL divergence 2e-4 instead of 1.5e-5).
+        cosine, sine = self._rope_angles
         half = _integers(self.decoder.head_dim // 2)
         first = op.slice(values, _integers(0), half, _integers(1), _integers(3))
         second = op.slice(values, half, _integers(END), _integers(1), _integers(3))
-        minus = op.constant(np.full((1, 1, 1, 1), -1, np.float32))
-        turned = op.concat([op.multiply(second, minus), first], -1)
-        return op.add(op.multiply(values, cosine), op.multiply(turned, sine))
+        minus_one = op.constant(np.full((1, 1, 1, 1), -1, np.float32))
+        rotated_half = op.concat([op.multiply(second, minus_one), first], -1)
+        return op.add(op.multiply(values, cosine), op.multiply(rotated_half, sine))
 
     @cached_property
     def _batch(self) -> Node:
         return op.gather(op.shape_of(self.ids, "i64"), _integers(0), _integer(0))
 
-    def _remembered(self, new: Node, name: str) -> Node:
-        """The past and the new keys or values, [B, K, S, D], kept in a variable of the model."""
+    def _with_past(self, new: Node, name: str) -> Node:
+        """Append new keys or values to those of a state variable; return all of them, [B, K, S, D]."""
         kv_heads, head_dim = self.decoder.kv_heads, self.decoder.head_dim
         information = ov.op.util.VariableInfo()
         information.data_shape = ov.PartialShape([-1, kv_heads, -1, head_dim])
@@ -189,8 +189,8 @@ class _Graph:
         self.sinks.append(op.assign(full, variable))
         return full
 
-    def _repeated(self, values: Node) -> Node:
-        """[B, K, S, D] to [B, H, S, D]: each head of key and value serves H / K heads of query."""
+    def _repeat_kv(self, values: Node) -> Node:
+        """Repeat [B, K, S, D] to [B, H, S, D]: each key/value head serves H / K query heads."""
         heads, kv_heads = self.decoder.heads, self.decoder.kv_heads
         if heads == kv_heads:
             return values
@@ -203,7 +203,7 @@ class _Graph:
 
     @cached_property
     def _causal_mask(self) -> Node:
-        """0 where a token may look and -65504 elsewhere, [B, 1, T, S]."""
+        """The causal mask [B, 1, T, S]: 0 for visible positions, -65504 for all others."""
         length = op.gather(op.shape_of(self.attention_mask, "i64"), _integer(1), _integer(0))
         columns = op.range(_integer(0), length, _integer(1), "i64")
         columns = op.unsqueeze(columns, _integers(0, 1, 2))
@@ -214,13 +214,17 @@ class _Graph:
     # --- weights ----------------------------------------------------------------------------------------
 
     def _linear(self, values: Node, linear: Linear) -> Node:
-        product = op.matmul(values, self._stored(linear), False, True)
+        product = op.matmul(values, self._weight(linear), False, True)
         if linear.bias is None:
             return product
         return op.add(product, op.constant(self.reader.tensor(linear.bias).reshape(1, 1, -1)))
 
-    def _stored(self, linear: Linear, last: bool = False) -> Node:
-        """A weight as [outputs, inputs]; `last`: the embedding or the head, never below int8."""
+    def _weight(self, linear: Linear, last: bool = False) -> Node:
+        """Return a weight as [outputs, inputs].
+
+        Args:
+            last: Whether it is the embedding or the LM head, which are never quantised below int8.
+        """
         group = int4_group(linear.inputs)
         if self.precision == "int4" and group is not None and not last:
             return self._int4(linear, group)
@@ -236,7 +240,7 @@ class _Graph:
         if stored.dtype == np.float16:
             constant = op.constant(stored, shared_memory=True)
         else:
-            # numpy has no bfloat16: its bits travel as a tensor over the same memory.
+            # numpy has no bfloat16: wrap the 16-bit integers in a bf16 tensor that shares their memory.
             constant = ov.op.Constant(ov.Tensor(stored.view(np.int8), ov.Shape(stored.shape), ov.Type.bf16))
         widened = op.convert(constant, "f32")
         widened.set_friendly_name(linear.weight + WIDENED)

@@ -1,4 +1,4 @@
-"""One loaded ContinuousBatchingPipeline: one request at a time, step by step."""
+"""Run one ContinuousBatchingPipeline step by step, one request at a time."""
 
 from __future__ import annotations
 
@@ -17,48 +17,50 @@ import openvino_genai as genai
 from engines.backends.base import Emit, Generated, Stopped
 from engines.backends.openvino.prefix import PrefixLedger
 from engines.backends.openvino.request import GenerationRequest, generation_config, read_outputs
-from engines.backends.openvino.saving import whole_bytes
+from engines.backends.openvino.saving import complete_bytes
 from engines.errors import EngineError
 from engines.worker.protocol import KVUsage, Sampling
 
 BLOCK_TOKENS = 32
-"""Tokens in a block of the KV cache on CPUs. No attribute says so: `Pipeline` measures it as it opens."""
+"""Expected tokens per KV block on CPUs. The library has no attribute for it, so `Pipeline` measures it."""
 SPARE_BLOCKS = 2
 PREFILL_TOKENS = 256
-"""Tokens of a prompt computed in a step (the library's default), and so how soon a stop is seen."""
+"""Tokens of a prompt computed per step (the library's default). A stop request is checked after each step."""
 
 
 @dataclass(frozen=True)
 class PipelineSettings:
-    """How an engine's folder is opened."""
+    """How an engine is loaded."""
 
     directory: Path
     hint: str
-    """INFERENCE_PRECISION_HINT, `f32` or `bf16`. Never left out: with none, a CPU that has bfloat16 computes
-    fp32 weights in it. Never `f16`: paged attention then answers NaN on CPUs, and no error."""
+    """INFERENCE_PRECISION_HINT, `f32` or `bf16`. Always set: without it, CPUs with bfloat16 compute fp32
+    weights in bfloat16. Never `f16`: paged attention on CPUs then returns NaN without an error."""
     kv_precision: str
     context: int
     """Tokens that the KV cache must hold."""
     vocabulary: int
+    """Rows of the embedding table."""
     log: Callable[[str], None]
+    """Adds a line to the log shown to the user."""
     quantise_activations: bool = True
-    """OpenVINO's default for int8 and int4 weights: 175 against 139 tok/s at int4."""
+    """OpenVINO's default for int8 and int4 weights: at int4 175 tok/s with it and 139 without."""
 
 
 class Pipeline:
-    """Runs one request at a time; opening it includes one small inference."""
+    """Runs one request at a time."""
 
-    def __init__(self, settings: PipelineSettings, reuse: bool = True) -> None:
-        """Open the engine.
+    def __init__(self, settings: PipelineSettings, prefix_caching: bool = True) -> None:
+        """Load the engine and run one short request, to measure the block size.
 
         Args:
-            reuse: whether keys and values of earlier prompts are kept for prompts that begin alike.
+            prefix_caching: Whether KV blocks of earlier prompts are reused for prompts with the same prefix.
 
         Raises:
             EngineError: `load-failed`.
         """
         self.settings = settings
-        self._reuse = reuse
+        self._prefix_caching = prefix_caching
         self._ids = count()
         self.total_blocks = math.ceil(settings.context / BLOCK_TOKENS) + SPARE_BLOCKS
         self.weight_bytes = _weight_bytes(settings.directory)
@@ -76,7 +78,7 @@ class Pipeline:
                     raise EngineError(
                         "load-failed",
                         f"OpenVINO cannot load the engine: {_first_line(error)}",
-                        "Build it again; if that does not help, try another precision.",
+                        "Prepare it again. If that does not help, choose another precision.",
                     ) from error
                 self.settings = fallback
         self._load_seconds = time.monotonic() - started
@@ -85,24 +87,24 @@ class Pipeline:
         scheduler = genai.SchedulerConfig()
         scheduler.num_kv_blocks = self.total_blocks
         scheduler.max_num_batched_tokens = PREFILL_TOKENS
-        scheduler.enable_prefix_caching = self._reuse
+        scheduler.enable_prefix_caching = self._prefix_caching
         properties: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": self.settings.hint,
             "KV_CACHE_PRECISION": self.settings.kv_precision,
         }
         if not self.settings.quantise_activations:
             properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0
-        self._pipeline: Any = None  # the old one goes before the new one comes
+        self._pipeline: Any = None  # free the old pipeline before creating the new one
         self._pipeline = genai.ContinuousBatchingPipeline(
             str(self.settings.directory), scheduler, "CPU", properties
         )
         self._tokens = 0
         self._reused = 0
-        self.block_tokens = self._measured_block()
+        self.block_tokens = self._measure_block_tokens()
         self._ledger = PrefixLedger(self.block_tokens, self.total_blocks)
 
-    def _measured_block(self) -> int:
-        """Tokens in a block, from the blocks that a prompt of two of ours takes."""
+    def _measure_block_tokens(self) -> int:
+        """Return the tokens per block, from the number of blocks that a prompt of known length uses."""
         length = min(2 * BLOCK_TOKENS, self.settings.context - 1)
         handle = self._request([0] * length, generation_config(Sampling(max_tokens=1), frozenset()))
         while self._pipeline.has_non_finished_requests():
@@ -134,42 +136,46 @@ class Pipeline:
                     self._tokens += len(new)
                     emit(new)
         finally:
-            # Our own flag: a cancelled request's status is now CANCEL and now IGNORED.
+            # A separate flag, because the status of a cancelled request is sometimes CANCEL, sometimes
+            # IGNORED.
             if abandoned := self._pipeline.has_non_finished_requests():
                 left = len(token_ids) - cached - steps * PREFILL_TOKENS
                 pace = (time.monotonic() - started) / max(1, steps)
                 self._abandon(handle, answer, left / PREFILL_TOKENS * pace)
             if answer.token_ids:
-                # The last token was chosen but never went through the model.
+                # The last token was sampled, but its keys and values were not computed.
                 self._ledger.record([*token_ids, *answer.token_ids[:-1]])
         if not abandoned and handle.get_status() == genai.GenerationStatus.IGNORED:
             self._raise_full(answer, len(token_ids))
         return Generated(answer.reason, cached)
 
     def _abandon(self, handle: Any, answer: GenerationRequest, prefill_seconds: float) -> None:
-        """Drop a request that is not finished.
+        """Cancel a request that is not finished.
 
-        A prompt that is dropped half computed poisons the prefix cache: its last block is then kept under
-        the name of tokens that were never computed, and a later prompt that begins alike is answered
-        wrongly (0.5 to 1.5 off in log-probability, measured). So the prompt is computed to its end, or the
-        pipeline opened anew, whichever is sooner.
+        Cancelling during prefill corrupts the prefix cache: the last block is stored under the hash of tokens
+        that were not computed, and later prompts with the same prefix get wrong answers (measured: 0.5 to 1.5
+        off in log-probability). So either the prefill is completed or the pipeline is reloaded, whichever
+        takes less time.
+
+        Args:
+            prefill_seconds: Estimated time of the rest of the prefill.
         """
-        started = bool(answer.token_ids) or not self._reuse
-        worth_it = prefill_seconds < self._load_seconds
-        while worth_it and not started and self._pipeline.has_non_finished_requests():
+        prefilled = bool(answer.token_ids) or not self._prefix_caching
+        complete = prefill_seconds < self._load_seconds
+        while complete and not prefilled and self._pipeline.has_non_finished_requests():
             self._step()
-            started = handle.can_read()
+            prefilled = handle.can_read()
         handle.cancel()
         while self._pipeline.has_non_finished_requests():
             self._step()
-        if not started:
+        if not prefilled:
             self._open()
 
     def score(self, token_ids: Sequence[int]) -> list[float]:
-        """Log-probabilities of token_ids[1:]; only right with `reuse=False`.
+        """Return the log-probabilities of token_ids[1:]; only correct with `prefix_caching=False`.
 
         Raises:
-            EngineError: `engine-failed`, the library gave fewer values than tokens.
+            EngineError: `engine-failed`: the library returned fewer values than tokens.
         """
         config = generation_config(Sampling(max_tokens=0), frozenset())
         config.echo, config.logprobs = True, 1
@@ -184,12 +190,12 @@ class Pipeline:
             raise EngineError(
                 "engine-failed",
                 f"OpenVINO scored {len(values)} of {len(token_ids)} tokens.",
-                "Load it again.",
+                "Load the engine again.",
             )
-        return values[1:]  # the first is a placeholder: nothing stands before it
+        return values[1:]  # the first is a placeholder: the first token has no context
 
     def kv_usage(self) -> KVUsage:
-        """Blocks of the last request, as of its last step; what is kept for reuse is not counted in."""
+        """Return the blocks of the last request at its last step, without blocks kept by the prefix cache."""
         used, total_bytes = self._used_blocks(), self._pipeline.get_metrics().kv_cache_size_in_bytes
         return KVUsage(
             tokens=min(self._tokens, used * self.block_tokens),
@@ -204,7 +210,7 @@ class Pipeline:
         )
 
     def close(self) -> None:
-        """Drop the pipeline and its memory."""
+        """Release the pipeline and its memory."""
         self._pipeline = None
 
     def _used_blocks(self) -> int:
@@ -212,12 +218,12 @@ class Pipeline:
         return round(share * self.total_blocks)
 
     def _request(self, token_ids: Sequence[int], config: Any) -> Any:
-        # OpenVINO looks an unknown id up beyond the end of the embedding.
+        # OpenVINO does not check ids: an invalid one reads beyond the end of the embedding table.
         if not token_ids or min(token_ids) < 0 or max(token_ids) >= self.settings.vocabulary:
             raise EngineError(
                 "bad-tokens",
-                f"The prompt is empty or holds an id outside 0 … {self.settings.vocabulary - 1}.",
-                "The tokenizer does not belong to this model.",
+                f"The prompt is empty or has a token id outside 0 … {self.settings.vocabulary - 1}.",
+                "The tokenizer may belong to another model.",
             )
         try:
             return self._pipeline.add_request(
@@ -225,7 +231,7 @@ class Pipeline:
             )
         except RuntimeError as error:
             raise EngineError(
-                "bad-sampling", f"OpenVINO refuses the request: {_first_line(error)}"
+                "bad-sampling", f"OpenVINO rejected the request: {_first_line(error)}"
             ) from error
 
     def _step(self) -> None:
@@ -233,11 +239,11 @@ class Pipeline:
             self._pipeline.step()
         except RuntimeError as error:
             raise EngineError(
-                "engine-failed", f"OpenVINO stopped with: {_first_line(error)}", "Load the engine again."
+                "engine-failed", f"OpenVINO failed: {_first_line(error)}", "Load the engine again."
             ) from error
 
     def _raise_full(self, answer: GenerationRequest, prompt_tokens: int) -> None:
-        """The library gives up a request whose tokens no longer fit the cache, without an exception."""
+        """Handle a request that the library dropped, without an exception, because the cache is full."""
         if answer.token_ids:
             answer.reason = "context"
             return
@@ -249,31 +255,33 @@ class Pipeline:
 
 
 def _fallback(settings: PipelineSettings, error: str) -> PipelineSettings | None:
-    """What this CPU can do instead; None where the error has another cause.
+    """Return settings that this CPU supports, or None if the error has another cause.
 
-    Seen with oneDNN held to plain AVX2, at the first inference.
+    Seen at the first inference with oneDNN limited to AVX2.
     """
     no_kernel = "primitive descriptor" in error
     if settings.hint == "bf16" and (no_kernel or "kvcache type" in error):
-        settings.log("This CPU does not compute in bfloat16: its weights are computed with in fp32.")
+        settings.log("This CPU does not support bfloat16: bf16 weights are computed in fp32.")
         kv_precision = "f16" if settings.kv_precision == "bf16" else settings.kv_precision
         return replace(settings, hint="f32", kv_precision=kv_precision)
     if settings.quantise_activations and no_kernel:
-        settings.log("This CPU has no kernel for quantised activations: loading again without them.")
+        settings.log("This CPU has no kernel for quantised activations: loading without them.")
         return replace(settings, quantise_activations=False)
     return None
 
 
 def _weight_bytes(directory: Path) -> int:
-    size = whole_bytes(directory)
+    size = complete_bytes(directory)
     if size is None:
         raise EngineError(
-            "load-failed", f"The engine's files in {directory} are missing or cut off.", "Build it again."
+            "load-failed",
+            f"The engine's files in {directory} are missing or incomplete.",
+            "Prepare it again.",
         )
     return size
 
 
 def _first_line(error: RuntimeError) -> str:
-    """What a C++ exception says, without the path of the library's source."""
+    """Return the message of a C++ exception, without the lines that name the library's source files."""
     lines = [line for line in str(error).splitlines() if line and "/src/" not in line]
     return (lines or [str(error)])[-1][:300]

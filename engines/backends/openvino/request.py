@@ -1,4 +1,4 @@
-"""A request's settings and its answer, between our words and OpenVINO GenAI's."""
+"""Convert requests to OpenVINO GenAI's configuration, and read its outputs."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from engines.worker.protocol import Sampling
 
 
 class GenerationRequest:
-    """What a request has given so far."""
+    """The output of a request so far."""
 
     def __init__(self) -> None:
         self.token_ids: list[int] = []
         self.reason = "stopped"
-        """One of `engines.worker.protocol.FINISH_REASONS`; `stopped` until the library says otherwise."""
+        """One of `engines.worker.protocol.FINISH_REASONS`; `stopped` until the library reports one."""
 
     def read(self, handle: Any) -> list[int]:
-        """The tokens since the last read."""
+        """Return the new tokens since the last read."""
         new: list[int] = []
         for output in read_outputs(handle):
             new += output.generated_ids
@@ -31,19 +31,19 @@ class GenerationRequest:
 
 
 def read_outputs(handle: Any) -> list[Any]:
-    """Every output that waits to be read."""
+    """Return all outputs that can be read now."""
     outputs = []
     while handle.can_read():
-        outputs += handle.read().values()  # empty for a request that was ignored
+        outputs += handle.read().values()  # empty if the request was ignored
     return outputs
 
 
 def generation_config(sampling: Sampling, eos_token_ids: frozenset[int]) -> Any:
-    """The library's own words for how tokens are chosen and where the answer ends."""
+    """Return the library's GenerationConfig for our sampling parameters."""
     config = genai.GenerationConfig()
     config.max_new_tokens = sampling.max_tokens
     config.repetition_penalty = sampling.repetition_penalty
-    # The library insists on an end token, also where it is to be ignored.
+    # The library requires an end-of-sequence token even if it is ignored.
     config.set_eos_token_id(min(eos_token_ids, default=0))
     config.stop_token_ids = set(eos_token_ids) or {0}
     config.ignore_eos = sampling.ignore_eos or not eos_token_ids

@@ -1,4 +1,4 @@
-"""From safetensors to the constants of a graph: read by memory map, stored as asked, a chunk at a time."""
+"""Read weights from memory-mapped safetensors, and quantise them chunk by chunk."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 Halves: TypeAlias = npt.NDArray[np.float16]
 
 CHUNK_ELEMENTS = 1 << 23
-"""Values quantised at once: 32 MB of fp32, whatever the tensor's size."""
+"""Values per chunk: 32 MB of fp32, independent of the size of the tensor."""
 INT4_GROUPS = (64, 32)
-"""Weights that share a scale, by preference; 64 costs a quarter of a bit each."""
+"""Group sizes in order of preference. With 64, the scales add a quarter of a bit per weight."""
 
 
 @dataclass(frozen=True)
@@ -34,72 +34,73 @@ class Int8:
 
 @dataclass(frozen=True)
 class Int4:
-    """weight[o, g, i] = values[o, g, i] * scales[o, g, 0]; two values a byte, the lower nibble first."""
+    """weight[o, g, i] = values[o, g, i] * scales[o, g, 0]; two values per byte, low nibble first."""
 
     packed: npt.NDArray[np.uint8]
     """[outputs * inputs / 2]."""
     scales: Halves
     """[outputs, groups, 1]."""
     shape: tuple[int, int, int]
-    """[outputs, groups, values a group]."""
+    """[outputs, groups, group size], the shape of `values`."""
 
 
 @dataclass
 class WeightReader:
-    """Tensors of a checkpoint as fp32 arrays. F32 tensors are views of the file, not copies."""
+    """Reads tensors of a checkpoint as fp32 arrays. F32 tensors are views of the file, not copies."""
 
     entries: Mapping[str, TensorEntry]
-    read: Callable[[int], None] = lambda elements: None
-    """Told how many values were just read, for progress."""
+    on_read: Callable[[int], None] = lambda elements: None
+    """Called with the number of values just read, for progress."""
     _maps: dict[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
 
     def tensor(self, name: str) -> Floats:
-        """A whole tensor in its own shape.
+        """Return a complete tensor in its stored shape.
 
         Raises:
-            EngineError: `broken-weights`, a value is not finite.
+            EngineError: `broken-weights`: a value is not finite.
         """
         return self._floats(name, self._stored(name))
 
     def stored(self, linear: Linear, bfloat16: bool) -> npt.NDArray[np.generic]:
-        """A projection's weight, [outputs, inputs], as F32 or F16 numbers or as the 16 bits of bfloat16.
+        """Return the weight of a linear layer, [outputs, inputs]: F32, F16, or bfloat16 as uint16.
 
         Args:
-            bfloat16: round to bfloat16; else the file's own type is kept, and where the layout is kept too
-                the array is a view of the file.
+            bfloat16: Round to bfloat16. Otherwise the type of the file is kept, and the array is a view of
+            the
+                file unless it has to be transposed.
         """
         if bfloat16 and self.entries[linear.weight].dtype != "BF16":
             bits = np.empty((linear.outputs, linear.inputs), np.uint16)
             for begin, rows in self.chunks(linear):
                 bits[begin : begin + len(rows)] = _bfloat16(rows)
             return bits
-        for _ in self.chunks(linear):  # for the check and the progress alone
+        for _ in self.chunks(linear):  # only to check the values and report progress
             pass
-        whole = self._stored(linear.weight)
-        return np.ascontiguousarray(whole.T) if linear.transposed else whole
+        stored = self._stored(linear.weight)
+        return np.ascontiguousarray(stored.T) if linear.transposed else stored
 
     def rows(self, linear: Linear, begin: int = 0, end: int | None = None) -> Floats:
-        """Rows of a projection's weight as [outputs, inputs], however it is stored."""
+        """Return rows `begin` to `end` of the weight of a linear layer, fp32 [outputs, inputs]."""
         stored = self._stored(linear.weight)
         part = stored[:, begin:end].T if linear.transposed else stored[begin:end]
         return np.ascontiguousarray(self._floats(linear.weight, part))
 
     def chunks(self, linear: Linear) -> Iterator[tuple[int, Floats]]:
-        """First row and rows of a projection's weight, at most CHUNK_ELEMENTS values at a time."""
+        """Yield the weight as (index of the first row, rows), about CHUNK_ELEMENTS values at a time."""
         step = max(1, CHUNK_ELEMENTS // linear.inputs)
         for begin in range(0, linear.outputs, step):
             yield begin, self.rows(linear, begin, min(begin + step, linear.outputs))
 
     def _stored(self, name: str) -> npt.NDArray[np.generic]:
-        """The tensor as it lies in the file; bfloat16 as its 16 bits."""
+        """Return the tensor with the type of the file; bfloat16 as uint16."""
         entry = self.entries[name]
         key = str(entry.file)
         if key not in self._maps:
-            # Copy on write: OpenVINO shares writeable memory only, and nothing here writes.
+            # Copy on write, because OpenVINO shares only writeable memory. Nothing is written.
             self._maps[key] = np.memmap(entry.file, dtype=np.uint8, mode="c")
         raw = self._maps[key][entry.offset : entry.offset + entry.size]
         width = np.dtype({"F32": "<f4", "F16": "<f2", "BF16": "<u2"}[entry.dtype])
-        # A tensor may lie at any byte, and a view needs its own alignment.
+        # Tensors in the file need not be aligned, but a view must be.
         aligned = raw if entry.offset % width.itemsize == 0 else raw.copy()
         return aligned.view(width).reshape(entry.shape)
 
@@ -108,23 +109,23 @@ class WeightReader:
             values = (stored.astype(np.uint32) << 16).view(np.float32)
         else:
             values = stored.astype(np.float32, copy=False)
-        # The sum of finite weights is finite: one pass without a temporary array.
+        # The sum is finite if all weights are: this takes one pass and no temporary array.
         if not np.isfinite(np.sum(values, dtype=np.float64)):
             raise EngineError(
-                "broken-weights", f"{name} holds a value that is no number.", "Download the checkpoint again."
+                "broken-weights", f"{name} contains NaN or infinity.", "Download the checkpoint again."
             )
-        self.read(values.size)
+        self.on_read(values.size)
         return values
 
 
 def _bfloat16(values: Floats) -> npt.NDArray[np.uint16]:
-    """The upper half of each fp32, rounded to nearest, ties to even."""
+    """Return the upper 16 bits of each fp32 value, rounded to nearest, ties to even."""
     bits = values.view(np.uint32)
     return ((bits + (0x7FFF + ((bits >> 16) & 1))) >> 16).astype(np.uint16)
 
 
 def quantise_int8(reader: WeightReader, linear: Linear) -> Int8:
-    """Symmetric int8 with one scale an output channel, rounded to nearest."""
+    """Quantise to symmetric int8 with one scale per output channel, rounded to nearest."""
     values = np.empty((linear.outputs, linear.inputs), np.int8)
     scales = np.empty((linear.outputs, 1), np.float16)
     for begin, rows in reader.chunks(linear):
@@ -135,12 +136,12 @@ def quantise_int8(reader: WeightReader, linear: Linear) -> Int8:
 
 
 def int4_group(inputs: int) -> int | None:
-    """Weights that share an int4 scale; None where no group size divides the inputs."""
+    """Return the int4 group size; None if no group size divides the number of inputs."""
     return next((size for size in INT4_GROUPS if inputs % size == 0), None)
 
 
 def quantise_int4(reader: WeightReader, linear: Linear, group: int) -> Int4:
-    """Symmetric int4: the value of largest magnitude becomes -8, so that all sixteen levels are used."""
+    """Quantise to symmetric int4. The value of largest magnitude becomes -8, to use all 16 levels."""
     shape = (linear.outputs, linear.inputs // group, group)
     packed = np.empty(linear.outputs * linear.inputs // 2, np.uint8)
     scales = np.empty((*shape[:2], 1), np.float16)
@@ -161,15 +162,15 @@ def _half(scales: Floats, linear: Linear) -> Halves:
     if not np.isfinite(halves).all():
         raise EngineError(
             "broken-weights",
-            f"{linear.weight} holds values too large to quantise ({np.abs(scales).max():.1e} a step).",
-            "Pick fp32, which stores them as they are.",
+            f"{linear.weight} has values too large to quantise (scale {np.abs(scales).max():.1e}).",
+            "Choose fp32, which does not quantise.",
         )
     return halves
 
 
 def _rounded(values: Floats, scales: Halves, low: int, high: int) -> npt.NDArray[np.int8]:
     steps: Floats = scales.astype(np.float32)
-    # A scale too small for float16 is stored as zero, and so are its values.
+    # A scale too small for float16 becomes zero, and its values are stored as zero.
     steps[steps == 0] = np.inf
     rounded: npt.NDArray[np.int8] = np.clip(np.rint(values / steps), low, high).astype(np.int8)
     return rounded

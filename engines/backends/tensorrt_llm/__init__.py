@@ -1,1 +1,1 @@
-"""NVIDIA TensorRT-LLM through its LLM API. Runs in a worker with an interpreter of its own."""
+"""NVIDIA TensorRT-LLM through its LLM API. Runs in a worker with a separate interpreter."""

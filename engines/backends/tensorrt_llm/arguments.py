@@ -1,6 +1,6 @@
-"""The arguments of `LLM`: the portable minimum, and nothing that a generation would refuse.
+"""Arguments of `LLM`: only those that all supported releases accept.
 
-Both generations answer an unknown argument with `ValueError: LLM got invalid argument`.
+They raise `ValueError: LLM got invalid argument` for an unknown one.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import Any
 from engines.build.spec import EngineSpec
 
 BLOCK_TOKENS = 32
-"""The library's own default of a block."""
+"""Tokens per KV block: the library's default."""
 SPARE_BLOCKS = 2
-"""Blocks beyond those of the context: the last one is rarely full."""
+"""Blocks in addition to those of the context window: the last block is rarely full."""
 PREFILL_TOKENS = 8192
-"""The library's `max_num_tokens`. Longer prompts are cut into chunks."""
+"""`max_num_tokens` of the library. Longer prompts are split into chunks."""
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-"""Others are said by the checkpoint itself."""
+"""`dtype` by precision. For other precisions the checkpoint defines it."""
 ENGINE_PRECISIONS = ("int8-sq",)
-"""Those that only a TensorRT engine runs: the PyTorch-based class has no such linear layer."""
+"""Precisions that need a TensorRT engine: the PyTorch-based class has no linear layer for them."""
 QUANT_ALGORITHMS = {
     "fp8": "FP8",
     "int4-awq": "W4A16_AWQ",
@@ -27,21 +27,21 @@ QUANT_ALGORITHMS = {
     "w4a8-awq": "W4A8_AWQ",
     "nvfp4": "NVFP4",
 }
-"""Names of `QuantAlgo`."""
+"""Precision to the name of its `QuantAlgo`."""
 
 
 def wants_engine(spec: EngineSpec) -> bool:
-    """Whether a TensorRT engine is built, and not only a checkpoint loaded."""
+    """Return whether a TensorRT engine is built; otherwise a checkpoint is loaded."""
     return spec.precision in ENGINE_PRECISIONS or spec.options.get("runtime") == "engine"
 
 
 def pool_tokens(context: int) -> int:
-    """Tokens of the KV pool for one conversation. The library's default takes 90 % of the GPU."""
+    """Return the tokens of a KV pool for one conversation. The default would take 90 % of the GPU."""
     return (-(-context // BLOCK_TOKENS) + SPARE_BLOCKS) * BLOCK_TOKENS
 
 
 def shared_arguments(spec: EngineSpec, model: Path, tokenizer: Path, context: int) -> dict[str, Any]:
-    """What both classes take."""
+    """Return the arguments that both classes take."""
     return {
         "model": str(model),
         "tokenizer": str(tokenizer),
@@ -56,26 +56,31 @@ def shared_arguments(spec: EngineSpec, model: Path, tokenizer: Path, context: in
 
 
 def torch_arguments(spec: EngineSpec, context: int, llmapi: Any) -> dict[str, Any]:
-    """What the PyTorch-based class takes beside them."""
+    """Return the additional arguments of the PyTorch-based class."""
     kv_dtype = "fp8" if spec.kv_precision == "fp8" else "auto"
     return {
         "kv_cache_config": llmapi.KvCacheConfig(max_tokens=pool_tokens(context), dtype=kv_dtype),
-        # The library's own list has some thirty sizes; a chat has one.
+        # The library would capture about thirty batch sizes; a chat needs only one.
         "cuda_graph_config": llmapi.CudaGraphConfig(batch_sizes=[1]),
         "enable_iter_perf_stats": True,
     }
 
 
 def engine_arguments(context: int, llmapi: Any) -> dict[str, Any]:
-    """What the engine class takes beside the shared ones; it refuses a KV type that is not `auto`."""
+    """Return the additional arguments of the TensorRT engine class; its KV dtype must be `auto`."""
     return {"kv_cache_config": llmapi.KvCacheConfig(max_tokens=pool_tokens(context))}
 
 
 def build_arguments(spec: EngineSpec, calibration: Path, workspace: Path, llmapi: Any) -> dict[str, Any]:
-    """What is said when an engine is built."""
-    found: dict[str, Any] = {"workspace": str(workspace)}
+    """Return the additional arguments for building a TensorRT engine.
+
+    Args:
+        calibration: Folder of the calibration data set.
+        workspace: Folder for temporary files.
+    """
+    arguments: dict[str, Any] = {"workspace": str(workspace)}
     if algorithm := QUANT_ALGORITHMS.get(spec.precision):
-        found["quant_config"] = llmapi.QuantConfig(quant_algo=getattr(llmapi.QuantAlgo, algorithm))
-        # A folder, so that nothing is downloaded.
-        found["calib_config"] = llmapi.CalibConfig(calib_dataset=str(calibration), calib_batches=128)
-    return found
+        arguments["quant_config"] = llmapi.QuantConfig(quant_algo=getattr(llmapi.QuantAlgo, algorithm))
+        # A local folder, so that nothing is downloaded.
+        arguments["calib_config"] = llmapi.CalibConfig(calib_dataset=str(calibration), calib_batches=128)
+    return arguments

@@ -1,4 +1,4 @@
-"""The TensorRT-LLM backend: its LLM API, with what the installed release can do."""
+"""The TensorRT-LLM backend: its LLM API, with the features of the installed release."""
 
 from __future__ import annotations
 
@@ -9,14 +9,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engines.backends.base import Availability, Backend, Emit, Generated, Report, Scores, Stopped, context_of
+from engines.backends.base import (
+    Availability,
+    Backend,
+    Emit,
+    Generated,
+    Report,
+    Scores,
+    Stopped,
+    context_window,
+)
+from engines.backends.scores import ROWS, scores_from_logits
 from engines.backends.tensorrt_llm import arguments, capability, engine, reference
 from engines.backends.tensorrt_llm.calibration_data import calibration_texts
 from engines.backends.tensorrt_llm.deadline import deadline
 from engines.backends.tensorrt_llm.devices import free_memory, pin_gpus, torch_device
 from engines.backends.tensorrt_llm.failures import translate_errors
-from engines.backends.tensorrt_llm.library import imported
-from engines.backends.tensorrt_llm.log_lines import tee_log
+from engines.backends.tensorrt_llm.library import import_llmapi
 from engines.backends.tensorrt_llm.model_folder import (
     CHECKPOINT,
     ENGINE,
@@ -26,9 +35,9 @@ from engines.backends.tensorrt_llm.model_folder import (
 )
 from engines.backends.tensorrt_llm.quantise import quantise
 from engines.backends.tensorrt_llm.sampling_params import sampling_fields
-from engines.backends.tensorrt_llm.scores import scores_of
-from engines.backends.tensorrt_llm.start_lines import STAGES, StartLines
+from engines.backends.tensorrt_llm.start_log import STAGES, StartLogParser
 from engines.backends.tensorrt_llm.statistics import Statistics
+from engines.backends.tensorrt_llm.tee_log import tee_log
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 from engines.plan.checkpoint.checkpoint import Checkpoint, read_checkpoint
@@ -37,12 +46,12 @@ from engines.worker.protocol import KVUsage, MemoryUsage, Sampling
 
 START_SECONDS = 1800.0
 SHUTDOWN_SECONDS = 4.0
-"""Less than the app waits before it ends the whole process tree."""
+"""Less than the app waits before it kills the process tree."""
 REASONS = {"stop": "stop", "length": "length", "cancelled": "stopped", "timeout": "stopped"}
 
 
 class TensorRTLLMBackend(Backend):
-    """`tensorrt_llm.LLM`, or `tensorrt_llm._tensorrt_engine.LLM` where that exists and is wanted."""
+    """Runs `tensorrt_llm.LLM`, or `tensorrt_llm._tensorrt_engine.LLM` for TensorRT engines."""
 
     name = "tensorrt-llm"
     title = "TensorRT-LLM"
@@ -59,24 +68,22 @@ class TensorRTLLMBackend(Backend):
 
     @classmethod
     def probe(cls) -> Availability:
-        """Look at the package's folder and metadata; nothing is imported."""
-        found = capability.installed()
-        if found is None:
+        """See `Backend.probe`. Reads the package's folder and metadata."""
+        if capability.installed() is None:
             return Availability(
-                False,
-                {},
-                "TensorRT-LLM is not installed in this environment.",
-                "trt-playground env create tensorrt-llm",
+                available=False,
+                reason="TensorRT-LLM is not installed in this environment.",
+                hint="trt-playground env create tensorrt-llm",
             )
-        return Availability(True, capability.versions(), devices=("cuda",))
+        return Availability(available=True, versions=capability.versions(), devices=("cuda",))
 
     def prepare(
         self, spec: EngineSpec, checkpoint: Path, directory: Path, report: Report
     ) -> dict[str, object]:
-        """Quantise to a checkpoint, or build a TensorRT engine; nothing for plain precisions.
+        """Quantise to a checkpoint, or build a TensorRT engine; do nothing for unquantised precisions.
 
         Raises:
-            EngineError: the installed release, or the checkpoint, does not go with the precision.
+            EngineError: The installed release or the checkpoint does not support the precision.
         """
         pin_gpus(spec)
         already = already_quantised(spec, checkpoint)
@@ -92,34 +99,35 @@ class TensorRTLLMBackend(Backend):
         return facts
 
     def load(self, spec: EngineSpec, checkpoint: Path, directory: Path | None, report: Report) -> None:
-        """Import the library, then start the engine: weights, autotuner, CUDA graphs, each time anew.
+        """Import the library and start the engine; the autotuner and CUDA graphs run at every load.
 
         Raises:
-            EngineError: in words, what the library said.
+            EngineError: The start failed; errors of the library are translated by `failures`.
         """
         pin_gpus(spec)
         model = model_folder(spec, checkpoint, directory)
         self.close()
         report.stage("import")
-        llmapi = imported(report)
-        lines = StartLines(report)
-        lines.begin()
-        self.context_tokens = context_of(spec, read_checkpoint(checkpoint).shape.max_positions)
-        wanted = arguments.shared_arguments(spec, model, checkpoint, self.context_tokens)
+        llmapi = import_llmapi(report)
+        log_parser = StartLogParser(report)
+        log_parser.begin()
+        self.context_tokens = context_window(spec, read_checkpoint(checkpoint).shape.max_positions)
+        options = arguments.shared_arguments(spec, model, checkpoint, self.context_tokens)
         if model.name == ENGINE:
             engine.check_version(model)
             llm_class = engine.engine_class()
-            wanted |= arguments.engine_arguments(self.context_tokens, llmapi)
+            options |= arguments.engine_arguments(self.context_tokens, llmapi)
         else:
             llm_class = llmapi.LLM
-            wanted |= arguments.torch_arguments(spec, self.context_tokens, llmapi)
-        slow = EngineError(
+            options |= arguments.torch_arguments(spec, self.context_tokens, llmapi)
+        hung = EngineError(
             "start-hung",
-            f"TensorRT-LLM has not started within {START_SECONDS / 60:g} minutes.",
-            "Its log ends where it waits. With MPI trouble, TLLM_WORKER_USE_SINGLE_PROCESS=1 may help.",
+            f"TensorRT-LLM did not start within {START_SECONDS / 60:g} minutes.",
+            "The last lines of its log show where it hangs. If it is MPI, try "
+            "TLLM_WORKER_USE_SINGLE_PROCESS=1.",
         )
-        with translate_errors("starting"), tee_log(lines), deadline(START_SECONDS, report, slow):
-            self._llm = llm_class(**wanted)
+        with translate_errors("starting"), tee_log(log_parser), deadline(START_SECONDS, report, hung):
+            self._llm = llm_class(**options)
         self._statistics = Statistics(self._llm)
         self._checkpoint = read_checkpoint(checkpoint)
         kv = resolved_kv(self.name, spec.precision, spec.kv_precision)
@@ -134,7 +142,7 @@ class TensorRTLLMBackend(Backend):
         emit: Emit,
         stopped: Stopped,
     ) -> Generated:
-        """Token ids in, `token_ids_diff` out. A plain loop: no event loop runs in this thread."""
+        """See `Backend.generate`. Iterates synchronously: no event loop runs in this thread."""
         from tensorrt_llm import SamplingParams
 
         llm, statistics = self._loaded()
@@ -144,7 +152,7 @@ class TensorRTLLMBackend(Backend):
         statistics.begin()
         try:
             with translate_errors("answering"):
-                # One object, changed at every step.
+                # The same object is yielded, updated at every step.
                 for output in llm.generate_async(list(token_ids), sampling_params=params, streaming=True):
                     new = [] if aborted else output.outputs[0].token_ids_diff
                     if new:
@@ -157,39 +165,40 @@ class TensorRTLLMBackend(Backend):
             statistics.end()
         reason = output.outputs[0].finish_reason if output is not None else "length"
         cached = getattr(output, "cached_tokens", None)
-        ended = "stopped" if aborted else REASONS.get(str(reason), "stopped")
-        return Generated(ended, cached if type(cached) is int else None)
+        finish_reason = "stopped" if aborted else REASONS.get(str(reason), "stopped")
+        return Generated(finish_reason, cached if type(cached) is int else None)
 
     def score(self, token_ids: Sequence[int], top_k: int = 0) -> Scores:
-        """From the logits of the prompt, where the engine gives them for all of it."""
+        """See `Backend.score`. Uses context logits; TensorRT engines return them only if built for it."""
         from tensorrt_llm import SamplingParams
 
         llm, _ = self._loaded()
         params = SamplingParams(max_tokens=1, return_context_logits=True, detokenize=False)
-        # Of tokens found in the cache there are no logits: a salt of its own finds none.
+        # Cached tokens have no logits; a unique salt prevents cache hits.
         takes_salt = "cache_salt" in inspect.signature(llm.generate_async).parameters
         salt = {"cache_salt": f"score-{time.monotonic_ns()}"} if takes_salt else {}
         try:
             result = llm.generate_async(list(token_ids), sampling_params=params, streaming=False, **salt)
             logits = result.result().context_logits
         except Exception as error:
-            raise EngineError(
-                "unsupported", f"TensorRT-LLM gives no log-probabilities here: {error}"
-            ) from error
+            raise EngineError("unsupported", f"TensorRT-LLM returns no log-probabilities: {error}") from error
         if logits is None or len(logits) < len(token_ids):
-            raise EngineError("unsupported", "TensorRT-LLM gave no logits for the whole of the prompt.")
-        return scores_of(logits, token_ids, top_k)
+            raise EngineError("unsupported", "TensorRT-LLM did not return logits for the complete prompt.")
+        # On the CPU, in parts, so that no memory of the engine's GPU is needed.
+        parts = (rows.float().cpu() for rows in logits[: len(token_ids) - 1].split(ROWS))
+        return scores_from_logits(parts, token_ids, top_k)
 
     def check_engine(self, spec: EngineSpec, directory: Path, report: Report) -> None:
-        """Against what the plain model said before it was quantised."""
-        asked = reference.Asked(self.score, self._following, self.context_tokens)
-        reference.check(asked, spec.precision, directory, report)
+        """Compare with the scores of the unquantised model; see `Backend.check_engine`."""
+        candidate = reference.Candidate(self.score, self._greedy_token, self.context_tokens)
+        reference.check(candidate, spec.precision, directory, report)
 
-    def _following(self, token_ids: Sequence[int]) -> int:
-        """The token that is likeliest after these."""
-        found: list[int] = []
-        self.generate(token_ids, Sampling(1, ignore_eos=True), frozenset(), found.extend, lambda: False)
-        return found[0]
+    def _greedy_token(self, token_ids: Sequence[int]) -> int:
+        """Return the most likely token after `token_ids`."""
+        generated: list[int] = []
+        sampling = Sampling(max_tokens=1, ignore_eos=True)
+        self.generate(token_ids, sampling, frozenset(), generated.extend, lambda: False)
+        return generated[0]
 
     def _loaded(self) -> tuple[Any, Statistics]:
         if self._llm is None or self._statistics is None:
@@ -197,34 +206,36 @@ class TensorRTLLMBackend(Backend):
         return self._llm, self._statistics
 
     def kv_usage(self) -> KVUsage | None:
-        """The blocks of `kvCacheStats`; counted from the tokens where the library has stopped telling."""
+        """Return the blocks of `kvCacheStats`, or computed ones if there are no statistics."""
         if self._statistics is None or self._checkpoint is None:
             return None
-        told = self._statistics.fullest
-        block = told["tokensPerBlock"] if told else arguments.BLOCK_TOKENS
-        total = told["maxNumBlocks"] if told else arguments.pool_tokens(self.context_tokens) // block
-        used = min(total, max(told["usedNumBlocks"] if told else 0, -(-self._tokens // block)))
-        stored = KV_PRECISIONS[self._kv_precision]
-        size = round(self._checkpoint.kv_bytes_per_token(stored.element_bytes, stored.head_overhead) * block)
+        stats = self._statistics.fullest
+        block_tokens = stats["tokensPerBlock"] if stats else arguments.BLOCK_TOKENS
+        pool_blocks = arguments.pool_tokens(self.context_tokens) // block_tokens
+        total = stats["maxNumBlocks"] if stats else pool_blocks
+        used = min(total, max(stats["usedNumBlocks"] if stats else 0, -(-self._tokens // block_tokens)))
+        kv = KV_PRECISIONS[self._kv_precision]
+        token_bytes = self._checkpoint.kv_bytes_per_token(kv.element_bytes, kv.head_overhead)
+        block_bytes = round(token_bytes * block_tokens)
         return KVUsage(
-            self._tokens,
-            total * block,
-            used * size,
-            total * size,
-            block,
-            used,
-            total - used,
-            total,
-            told.get("reusedBlocks") if told else None,
+            tokens=self._tokens,
+            capacity_tokens=total * block_tokens,
+            bytes_used=used * block_bytes,
+            bytes_total=total * block_bytes,
+            block_tokens=block_tokens,
+            used_blocks=used,
+            free_blocks=total - used,
+            total_blocks=total,
+            reused_blocks=stats.get("reusedBlocks") if stats else None,
         )
 
     def memory_usage(self) -> MemoryUsage | None:
-        """Weights as they lie on the disk, and the pool; the library's own figure is of the whole GPU."""
+        """Return the size of the weight files and KV pool; the library reports only the whole GPU."""
         usage = self.kv_usage()
         return MemoryUsage(weights=self._weight_bytes, kv=usage.bytes_total) if usage else None
 
     def close(self) -> None:
-        """Shut down, for at most SHUTDOWN_SECONDS: what is left is ended with the process tree."""
+        """Shut down the library, for at most SHUTDOWN_SECONDS; the app then kills what is left."""
         if self._statistics is not None:
             self._statistics.close()
         llm, self._llm, self._statistics = self._llm, None, None

@@ -1,7 +1,7 @@
-"""What the installed TensorRT-LLM can do, found in its folder without importing it.
+"""Find out what the installed TensorRT-LLM supports by inspecting its folder, without importing it.
 
-An import initialises MPI, prints, and may hang. Releases up to 1.2 have a class that builds TensorRT
-engines; which later one lost it is told by the folder, not by the version.
+An import initialises MPI, prints, and may hang. Releases up to 1.2 have a class that builds TensorRT engines.
+Whether a release has it is decided by its folder, not by its version.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from engines.plan.hardware.hardware import Device, gpus
 
 @dataclass(frozen=True)
 class Installed:
-    """An installed `tensorrt_llm`."""
+    """The installed package `tensorrt_llm`."""
 
     folder: Path
     version: str
     builds_engines: bool
     """Whether it has the class that builds and loads TensorRT engines."""
     quantises: bool
-    """Whether ModelOpt is there."""
+    """Whether ModelOpt is installed."""
 
 
 def installed() -> Installed | None:
-    """What this interpreter has; None without TensorRT-LLM."""
+    """Return the TensorRT-LLM of this interpreter; None if it is not installed."""
     spec = find_spec("tensorrt_llm")
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -41,9 +41,9 @@ def installed() -> Installed | None:
 
 
 def versions() -> dict[str, str]:
-    """What an engine depends on: versions, and the GPUs, as an engine fits one architecture only."""
+    """Return the versions and GPUs that an engine depends on; it runs on one architecture only."""
     found = {name: _version(name) for name in ("tensorrt_llm", "tensorrt", "nvidia-modelopt")}
-    found["GPU"] = ", ".join(sorted({_title(one) for one in gpus()}))
+    found["GPU"] = ", ".join(sorted({_title(gpu) for gpu in gpus()}))
     return {name: version for name, version in found.items() if version}
 
 

@@ -1,4 +1,4 @@
-"""A limit for calls into native code that may never come back."""
+"""A time limit for calls into native code that may never return."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from engines.errors import EngineError
 
 
 @contextmanager
-def deadline(seconds: float, report: Report, words: EngineError) -> Iterator[None]:
-    """Tell `words` and end the process when the block takes longer: nothing can interrupt its thread."""
-    timer = threading.Timer(seconds, report.give_up, (words,))
+def deadline(seconds: float, report: Report, error: EngineError) -> Iterator[None]:
+    """Report `error` and end the process if the block takes longer: its thread cannot be interrupted."""
+    timer = threading.Timer(seconds, report.abort, (error,))
     timer.daemon = True
     timer.start()
     try:

@@ -1,4 +1,4 @@
-"""The GPUs that the library is to see, and where the plain model is run and quantised."""
+"""Select the GPUs that the library sees, and the device on which models are quantised."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from engines.errors import EngineError
 
 
 def pin_gpus(spec: EngineSpec) -> None:
-    """Show the library the GPUs of the spec only.
+    """Make only the GPUs of the spec visible to the library.
 
     Raises:
-        EngineError: the spec is for no GPU.
+        EngineError: `unsupported-device`: the device of the spec is not a GPU.
     """
     if not spec.device.startswith("cuda"):
         raise EngineError(
             "unsupported-device",
             "TensorRT-LLM runs on NVIDIA GPUs only.",
-            "Choose OpenVINO on this machine.",
+            "Choose a GPU, or a backend that runs on the CPU.",
         )
     _show_gpus(int(spec.device.partition(":")[2] or 0), spec.gpus)
 
 
 @cache
 def _show_gpus(first: int, count: int) -> None:
-    # Once, before the first import of torch.
-    setting = os.environ.get("CUDA_VISIBLE_DEVICES")
-    visible = setting.split(",") if setting else [str(index) for index in range(first + count)]
+    # Cached, because it may run only once, before the first import of torch.
+    variable = os.environ.get("CUDA_VISIBLE_DEVICES")
+    visible = variable.split(",") if variable else [str(index) for index in range(first + count)]
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(visible[first : first + count])
 
 
 def torch_device() -> str:
-    """Where the plain model is run."""
+    """Return the device for running and quantising the unquantised model."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def free_memory() -> None:
-    """Give the GPU back what models of this process have held: the engine's is another process."""
+    """Release this process's cached GPU memory: the library loads the engine in another process."""
     import torch
 
     gc.collect()

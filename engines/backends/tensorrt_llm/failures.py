@@ -1,4 +1,4 @@
-"""What TensorRT-LLM says when it fails, as words for the user."""
+"""Translate errors of TensorRT-LLM into messages for the user."""
 
 from __future__ import annotations
 
@@ -11,62 +11,62 @@ PATTERNS: tuple[tuple[str, str, str, str], ...] = (
     (
         "libmpi",
         "no-mpi",
-        "TensorRT-LLM needs MPI, and its library is not found.",
+        "TensorRT-LLM needs MPI, and the MPI library was not found.",
         "Install it (sudo apt-get install libopenmpi-dev), then run `trt-playground env check`.",
     ),
     (
         "all nodes which are allocated",
         "no-mpi",
-        "MPI has no slot for the engine's process.",
+        "MPI has no free slot for the engine's process.",
         "Start trt-playground with TLLM_WORKER_USE_SINGLE_PROCESS=1, or under mpirun -n 1 --oversubscribe.",
     ),
     (
         "undefined symbol",
         "torch-mismatch",
-        "TensorRT-LLM does not fit the PyTorch of its environment.",
-        "Make the environment anew: `trt-playground env create tensorrt-llm`.",
+        "TensorRT-LLM is not compatible with the PyTorch of its environment.",
+        "Recreate the environment: `trt-playground env create tensorrt-llm`.",
     ),
     (
         "incompatible device",
         "other-gpu",
-        "The engine was built for another GPU or another TensorRT.",
+        "The engine was built for another GPU or another version of TensorRT.",
         "Delete it in the store (F8, or `trt-playground engines rm`), then prepare it again.",
     ),
     (
         "gpus are available",
         "too-few-gpus",
-        "There are fewer GPUs than the weights are to be split over.",
-        "Choose fewer on Prepare (F2), or with --gpus.",
+        "The weights should be split over more GPUs than there are.",
+        "Choose fewer GPUs on Prepare (F2), or with --gpus.",
     ),
     (
         "unsupported quantization_config",
         "unsupported-checkpoint",
-        "TensorRT-LLM cannot load the way this checkpoint is quantised.",
-        "Take the plain checkpoint and choose a precision here, or one exported by NVIDIA ModelOpt.",
+        "TensorRT-LLM does not support the quantisation of this checkpoint.",
+        "Choose the unquantised checkpoint and a precision on Prepare, or one exported by NVIDIA ModelOpt.",
     ),
     (
         "unknown architecture",
         "unsupported-checkpoint",
-        "The installed TensorRT-LLM has no such model.",
+        "The installed TensorRT-LLM does not support this model architecture.",
         "Choose another backend for this checkpoint, or a newer TensorRT-LLM.",
     ),
     (
         "got invalid argument",
         "unknown-version",
-        "This version of TensorRT-LLM does not know an argument that the playground uses.",
+        "This version of TensorRT-LLM does not accept an argument that the playground uses.",
         "Run `trt-playground env check` and report what it prints.",
     ),
 )
 
 
 def known_failure(text: str) -> EngineError | None:
-    """What a text of the library means; None for one that is not known."""
-    found = (EngineError(*words) for mark, *words in PATTERNS if mark in text.lower())
+    """Return the EngineError for an error text of the library; None if it matches no pattern."""
+    found = (EngineError(*fields) for pattern, *fields in PATTERNS if pattern in text.lower())
     return next(found, None)
 
 
-def in_words(error: Exception, doing: str) -> Exception:
-    """The error as an EngineError; one that is told elsewhere, as out of memory, stays as it is."""
+def to_engine_error(error: Exception, doing: str) -> Exception:
+    """Return `error` as an EngineError. Out-of-memory errors are unchanged (see `error_mapping`)."""
     text = str(error)
     if isinstance(error, EngineError) or "out of memory" in text.lower() or isinstance(error, MemoryError):
         return error
@@ -82,8 +82,12 @@ def in_words(error: Exception, doing: str) -> Exception:
 
 @contextmanager
 def translate_errors(doing: str) -> Iterator[None]:
-    """Raise what goes wrong within the block in words."""
+    """Raise exceptions of the block as EngineError.
+
+    Args:
+        doing: What the library was doing, for the message: "starting".
+    """
     try:
         yield
     except Exception as error:
-        raise in_words(error, doing) from error
+        raise to_engine_error(error, doing) from error

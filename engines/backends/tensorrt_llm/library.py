@@ -1,4 +1,4 @@
-"""Importing TensorRT-LLM, which initialises MPI, prints, and may never come back."""
+"""Import TensorRT-LLM with a time limit: the import initialises MPI, prints, and may never return."""
 
 from __future__ import annotations
 
@@ -11,25 +11,24 @@ from engines.backends.tensorrt_llm.failures import translate_errors
 from engines.errors import EngineError
 
 IMPORT_SECONDS = 120.0
-"""An import takes 20 to 40 s; one that waits for MPI never ends."""
-LIMIT = "TRT_PLAYGROUND_IMPORT_SECONDS"
-"""A slow disk may need longer."""
+"""An import takes 20 to 40 s; one that hangs in MPI never ends."""
+LIMIT_VARIABLE = "TRT_PLAYGROUND_IMPORT_SECONDS"
+"""Environment variable that overrides the limit, for slow disks."""
 
 
-def imported(report: Report) -> Any:
-    """`tensorrt_llm.llmapi`.
+def import_llmapi(report: Report) -> Any:
+    """Import and return `tensorrt_llm.llmapi`.
 
     Raises:
-        EngineError: in words, why it cannot be imported.
+        EngineError: The import failed; the message says why.
     """
-    # Before the import: the logger reads it once. All that is printed goes to the log, where the lines of
-    # a build are looked for.
+    # Set before the import, because the logger reads it once. The stages of a build are parsed from the log.
     os.environ.setdefault("TLLM_LOG_LEVEL", "info")
-    seconds = float(os.environ.get(LIMIT, IMPORT_SECONDS))
+    seconds = float(os.environ.get(LIMIT_VARIABLE, IMPORT_SECONDS))
     hung = EngineError(
         "import-hung",
-        f"Importing TensorRT-LLM has not ended within {seconds:g} s: MPI usually hangs like this.",
-        "Check with `trt-playground env check`; conda's mpich does not go with it, libopenmpi does.",
+        f"Importing TensorRT-LLM did not finish within {seconds:g} s. The usual cause is MPI.",
+        "Run `trt-playground env check`. TensorRT-LLM needs libopenmpi; conda's mpich does not work with it.",
     )
     with translate_errors("being imported"), deadline(seconds, report, hung):
         import tensorrt_llm.llmapi

@@ -1,4 +1,4 @@
-"""The folder that TensorRT-LLM is given: an engine, a quantised checkpoint, or the plain one."""
+"""Choose the folder that TensorRT-LLM loads: an engine, a quantised or the original checkpoint."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from engines.plan.checkpoint.loadable import refuse_unloadable
 from engines.plan.checkpoint.quantisation import modelopt_precision
 
 CHECKPOINT, ENGINE = "checkpoint", "engine"
-"""Folders within an engine of the store."""
+"""Subfolders of an engine in the store."""
 
 
 def model_folder(spec: EngineSpec, checkpoint: Path, directory: Path | None) -> Path:
-    """What is loaded.
+    """Return the folder to load.
 
     Raises:
-        EngineError: it has not been prepared, or the checkpoint is quantised otherwise.
+        EngineError: `not-built`, or `already-quantised`: the checkpoint has another quantisation.
     """
     for name in (ENGINE, CHECKPOINT):
         if directory is not None and (directory / name).is_dir():
             return directory / name
     if spec.precision in CONFIGURATIONS and not already_quantised(spec, checkpoint):
-        raise EngineError("not-built", f"{spec.precision} has not been prepared.", "Prepare it.")
+        raise EngineError("not-built", f"The {spec.precision} engine has not been prepared.", "Prepare it.")
     return checkpoint
 
 
 def already_quantised(spec: EngineSpec, checkpoint: Path) -> str:
-    """The checkpoint's own quantisation, where it is the precision that is wanted; empty for plain weights.
+    """Return the name of the checkpoint's quantisation if it matches the spec; empty if it is unquantised.
 
     Raises:
-        EngineError: it is quantised otherwise.
+        EngineError: `already-quantised`: the checkpoint has another quantisation.
     """
     refuse_unloadable("tensorrt-llm", checkpoint)
     found = read_checkpoint(checkpoint).quantisation
@@ -46,11 +46,11 @@ def already_quantised(spec: EngineSpec, checkpoint: Path) -> str:
     raise EngineError(
         "already-quantised",
         f"This checkpoint is quantised to {found.name} already.",
-        f"Choose {precision}, or the plain checkpoint.",
+        f"Choose {precision}, or the unquantised checkpoint.",
     )
 
 
 def weight_bytes(folder: Path) -> int:
-    """Bytes of the weights in it."""
+    """Return the bytes of the weight files in a folder."""
     files = [*folder.glob("*.safetensors"), *folder.glob("*.engine")]
     return sum(file.stat().st_size for file in files)

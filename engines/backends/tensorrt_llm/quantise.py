@@ -1,4 +1,4 @@
-"""Quantise with NVIDIA ModelOpt into a checkpoint of Hugging Face's form. It also runs on the CPU.
+"""Quantise with NVIDIA ModelOpt to a Hugging Face checkpoint. Also runs on the CPU.
 
 The formats and their configurations are those of ModelOpt's `examples/hf_ptq`.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.backends.base import Report
-from engines.backends.tensorrt_llm.reference import keep
+from engines.backends.tensorrt_llm.reference import write_reference
 from engines.errors import EngineError
 
 CONFIGURATIONS = {
@@ -21,11 +21,11 @@ CONFIGURATIONS = {
     "w4a8-awq": "W4A8_AWQ_BETA_CFG",
     "nvfp4": "NVFP4_DEFAULT_CFG",
 }
-"""Precision to a name in `modelopt.torch.quantization`."""
+"""Precision to the name of its configuration in `modelopt.torch.quantization`."""
 CALIBRATION_TOKENS = 512
-"""Of one text."""
+"""Largest number of tokens of one calibration text."""
 NEEDS_GPU = ("nvfp4", "w4a8-awq")
-"""ModelOpt's kernels for blocks of 16 are for GPUs only; W4A8 was not done after a minute on a CPU."""
+"""ModelOpt's kernels for blocks of 16 need a GPU; W4A8 did not finish within a minute on a CPU."""
 TOKENIZER_FILES = (
     "tokenizer*",
     "special_tokens_map.json",
@@ -45,24 +45,24 @@ def quantise(
     *,
     device: str = "cpu",
 ) -> dict[str, object]:
-    """Write the quantised checkpoint into `target`, and beside it what the plain model says of some texts.
+    """Write the quantised checkpoint to `target`, and the unquantised model's reference scores to its parent.
 
     Stages: `reference`, `quantise` and `export`.
 
     Returns:
-        Facts for the manifest.
+        Facts for the manifest: the number of calibration texts, and the bytes of the weights.
 
     Raises:
-        EngineError: the precision is none of CONFIGURATIONS, or needs a GPU.
+        EngineError: `unsupported-precision`: it is not in CONFIGURATIONS; `no-device`: it needs a GPU.
     """
     if precision not in CONFIGURATIONS:
         raise EngineError(
             "unsupported-precision",
-            f"ModelOpt makes {', '.join(CONFIGURATIONS)} here, not {precision}.",
+            f"Supported ModelOpt precisions are {', '.join(CONFIGURATIONS)}, not {precision}.",
             "Choose one of them.",
         )
     if precision in NEEDS_GPU and not device.startswith("cuda"):
-        raise EngineError("no-device", f"{precision} is calibrated on an NVIDIA GPU only.", "Choose fp8.")
+        raise EngineError("no-device", f"Calibrating {precision} needs an NVIDIA GPU.", "Choose fp8.")
     report.stage("reference")
     _import_modelopt()
     target.mkdir(parents=True, exist_ok=True)
@@ -71,27 +71,28 @@ def quantise(
 
 
 def _import_modelopt() -> None:
-    """Before there is a model: PuLP, which ModelOpt needs, keeps what it failed to import, with all frames.
+    """Import ModelOpt before the model is loaded.
 
-    What those frames hold by their end stays as long as the process lives, a model on the GPU included.
+    PuLP, a dependency of ModelOpt, stores its ImportErrors with their tracebacks. Their frames, with all
+    local variables, then stay alive as long as the process, including a model on the GPU.
     """
     import modelopt.torch.export
-    import modelopt.torch.quantization  # noqa: F401 - only so that it is imported
+    import modelopt.torch.quantization  # noqa: F401 - imported for its side effects
 
 
 def _quantise(
     checkpoint: Path, precision: str, target: Path, texts: list[str], report: Report, device: str
 ) -> None:
-    model, tokenizer = read(checkpoint, device)
-    keep(model, checkpoint, target.parent)
+    model, tokenizer = read_model(checkpoint, device)
+    write_reference(model, checkpoint, target.parent)
     report.stage("quantise")
     model = quantised(model, tokenizer, precision, texts, report)
     report.stage("export")
     export(model, checkpoint, target)
 
 
-def read(checkpoint: Path, device: str) -> tuple[Any, Any]:
-    """The model and its tokenizer, from this disk."""
+def read_model(checkpoint: Path, device: str) -> tuple[Any, Any]:
+    """Return the model of a checkpoint, on `device`, and its tokenizer."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype="auto", local_files_only=True)
@@ -99,7 +100,7 @@ def read(checkpoint: Path, device: str) -> tuple[Any, Any]:
 
 
 def quantised(model: Any, tokenizer: Any, precision: str, texts: list[str], report: Report) -> Any:
-    """The model with ModelOpt's quantisers in it, calibrated with the texts."""
+    """Return the model with ModelOpt's quantisers inserted, calibrated with the texts."""
     import modelopt.torch.quantization as mtq
     import torch
 
@@ -110,7 +111,7 @@ def quantised(model: Any, tokenizer: Any, precision: str, texts: list[str], repo
     ]
 
     def calibrate(calibrated: Any) -> None:
-        # Called once for the ranges, and once more for the search of AWQ: the bar begins anew.
+        # Called once for the ranges, and again for the search of AWQ: the progress then restarts.
         with torch.inference_mode():
             for done, batch in enumerate(batches, 1):
                 calibrated(batch.to(model.device), use_cache=False)
@@ -120,7 +121,7 @@ def quantised(model: Any, tokenizer: Any, precision: str, texts: list[str], repo
 
 
 def export(model: Any, checkpoint: Path, target: Path) -> None:
-    """Write what `quantised` returned, with the tokenizer's files, in Hugging Face's form."""
+    """Write the model that `quantised` returned as a Hugging Face checkpoint, with the tokenizer files."""
     import torch
     from modelopt.torch.export import export_hf_checkpoint
 

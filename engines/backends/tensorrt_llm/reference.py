@@ -1,6 +1,7 @@
-"""What a checkpoint says before it is quantised: kept beside the engine, and held against what that says.
+"""Compare a quantised engine with reference scores of its unquantised checkpoint.
 
-The plain model is in memory when it is quantised, and at no other time: a second one may not fit the GPU.
+The scores are written before the model is quantised, when it is in memory anyway. Later the GPU may not have
+enough memory for it and the engine.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.backends.base import Report, Scores
-from engines.backends.tensorrt_llm.scores import scores_of
+from engines.backends.scores import ROWS, scores_from_logits
 from engines.errors import EngineError
 from engines.measure.quality import QualityCard, quality_card
 from engines.plan.checkpoint.json_file import read_json_object
@@ -20,48 +21,48 @@ from engines.worker.tokenizer import Tokenizer
 
 FILE = "reference.json"
 QUESTIONS = ("What is a KV cache?", "What does FP8 mean?", "Tell me a short story.", "What is 12 plus 7?")
-TOKENS, TOP = 48, 40
-"""Of an answer, and of a position: enough to tell broken weights from rounded ones."""
-WIDE = 4096
-"""Of the engine: with the same few a divergence is a lower bound, and near 0 where they share none."""
+ANSWER_TOKENS, REFERENCE_TOP_K = 48, 40
+"""Tokens per answer and top tokens per position: enough to distinguish broken weights from rounding."""
+ENGINE_TOP_K = 4096
+"""Top tokens per position of the engine. With only 40 the KL divergence would be a lower bound, near 0 if the
+two sets are disjoint."""
 MEASURED = "exported weights of the demo checkpoint, tests/engines/backends/tensorrt_llm/test_quantise.py"
-ON_A_GPU = "the same, tried by hand: calibrated on one H200, read by the double"
+ON_A_GPU = "the same, run manually: calibrated on one H200, read by the test double"
 AS_INT4 = "INT4 AWQ's: `tests.benchmarks.modelopt` on one H200 finds 1.08 times its divergence"
-ROOM = 50
-"""Other models, and activations in 8 bits, are further off; rows in a wrong order make it 12.6 nats."""
-
-
-EVERY = 4
-"""Places between two that are asked for, one request each."""
-LEAST_SAME = 0.5
-"""Of the demo, the worst precision keeps 0.92 and rows in a wrong order 0."""
+TOLERANCE = 50
+"""Other models and 8-bit activations diverge more than was measured. Permuted rows give 12.6 nats."""
+STRIDE = 4
+"""Distance between the positions that are compared with one request each."""
+MIN_SAME_TOP = 0.5
+"""On the demo checkpoint the worst precision has 0.92, and permuted rows 0."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The loaded engine, as far as it is asked here."""
+class Candidate:
+    """The functions of the loaded engine that the comparison uses."""
 
     score: Callable[[Sequence[int], int], Scores]
-    """`Backend.score`. A TensorRT engine gives none unless it was built with `gather_context_logits`, which
-    takes gigabytes of the GPU for as long as it is loaded."""
-    following: Callable[[Sequence[int]], int]
-    """The likeliest token after others."""
+    """`Backend.score`. Not supported by TensorRT engines unless they are built with `gather_context_logits`,
+    which takes gigabytes of GPU memory while the engine is loaded."""
+    greedy_token: Callable[[Sequence[int]], int]
+    """Returns the most likely token after given ones."""
     context: int
-    """Tokens that it holds."""
+    """Context window in tokens."""
 
 
 @dataclass(frozen=True)
 class Bound:
-    """How far a precision may be from its checkpoint."""
+    """How much a precision may diverge from its checkpoint."""
 
     mean_kld: float
-    """In nats, as it was seen."""
+    """Measured mean KL divergence in nats."""
     source: str
+    """How it was measured."""
 
     @property
-    def most(self) -> float:
-        """More than this is no rounding."""
-        return ROOM * self.mean_kld
+    def limit(self) -> float:
+        """Largest accepted mean KL divergence in nats; rounding does not explain more."""
+        return TOLERANCE * self.mean_kld
 
 
 BOUNDS = {
@@ -75,99 +76,105 @@ BOUNDS = {
 
 @dataclass
 class Reference:
-    """Texts as token ids, and what the plain model says of each."""
+    """Texts as token ids, and the unquantised model's scores of each."""
 
     texts: list[list[int]] = field(default_factory=list)
     scores: list[Scores] = field(default_factory=list)
 
 
-def keep(model: Any, checkpoint: Path, directory: Path) -> None:
-    """Let the plain model answer, and write down how probable it holds every token of that."""
+def write_reference(model: Any, checkpoint: Path, directory: Path) -> None:
+    """Generate answers with the unquantised model, and write them and their scores to FILE."""
     import torch
 
-    found, tokenizer = Reference(), Tokenizer(checkpoint)
+    reference, tokenizer = Reference(), Tokenizer(checkpoint)
     for question in QUESTIONS:
         ids = tokenizer.prompt_ids([{"role": "user", "content": question}])
         prompt = torch.tensor([ids], device=model.device)
         with torch.inference_mode():
-            answered = model.generate(prompt, max_new_tokens=TOKENS, do_sample=False)
-            logits = model(answered, use_cache=False).logits[0]
-        found.texts.append(answered[0].tolist())
-        found.scores.append(scores_of(logits, found.texts[-1], TOP))
-    (directory / FILE).write_text(json.dumps(asdict(found)), "utf-8")
+            answer = model.generate(prompt, max_new_tokens=ANSWER_TOKENS, do_sample=False)
+            logits = model(answer, use_cache=False).logits[0, :-1]
+        reference.texts.append(answer[0].tolist())
+        parts = (rows.float().cpu() for rows in logits.split(ROWS))
+        reference.scores.append(scores_from_logits(parts, reference.texts[-1], REFERENCE_TOP_K))
+    (directory / FILE).write_text(json.dumps(asdict(reference)), "utf-8")
 
 
-def read(directory: Path) -> Reference | None:
-    """What `keep` wrote; None where nothing was quantised here."""
+def read_reference(directory: Path) -> Reference | None:
+    """Return what `write_reference` wrote; None if the engine is not quantised."""
     if not (directory / FILE).is_file():
         return None
-    found: dict[str, Any] = dict(read_json_object(directory / FILE))
-    return Reference(found["texts"], [Scores(**one) for one in found["scores"]])
+    data: dict[str, Any] = dict(read_json_object(directory / FILE))
+    return Reference(data["texts"], [Scores(**scores) for scores in data["scores"]])
 
 
-def check(asked: Asked, precision: str, directory: Path, report: Report) -> None:
-    """Hold the loaded engine against the kept scores; where it gives none, against the likeliest tokens.
+def check(candidate: Candidate, precision: str, directory: Path, report: Report) -> None:
+    """Compare the engine with the reference scores, or with its top tokens if the engine returns no scores.
 
     Raises:
-        EngineError: `smoke-test`: the engine is further from its checkpoint than rounding explains.
+        EngineError: `smoke-test`: the divergence is larger than rounding explains.
     """
-    reference, bound = read(directory), BOUNDS.get(precision)
+    reference, bound = read_reference(directory), BOUNDS.get(precision)
     if reference is None or bound is None:
         return
     try:
-        card = compare(reference, asked)
+        card = compare(reference, candidate)
     except EngineError as error:
         if error.code != "unsupported":
             raise
         report.log(error.message)
-        _check_first_tokens(reference, asked, report)
+        _check_top_tokens(reference, candidate, report)
         return
-    seen = f"KL divergence {card.mean_kld:.4f} nats over {card.tokens} tokens"
-    # Also where it is not a number.
-    if not card.mean_kld <= bound.most:
-        raise _too_far(f"{seen}; {precision} may have {bound.most:g}")
-    report.log(f"smoke test: {seen}, at most {bound.most:g}; same first token {card.same_top:.0%}")
+    result = f"KL divergence {card.mean_kld:.4f} nats over {card.tokens} tokens"
+    # Written so that NaN fails too.
+    if not card.mean_kld <= bound.limit:
+        raise _diverges(f"{result}; the limit for {precision} is {bound.limit:g}")
+    report.log(f"smoke test: {result}, limit {bound.limit:g}; same top token {card.same_top:.0%}")
 
 
-def _check_first_tokens(reference: Reference, asked: Asked, report: Report) -> None:
-    same, of = same_first_tokens(reference, asked)
-    seen = f"{same} of {of} first tokens are those of the checkpoint"
-    if same < LEAST_SAME * of:
-        raise _too_far(f"{seen}; at least {LEAST_SAME:.0%} should be")
-    report.log(f"smoke test: {seen}, at least {LEAST_SAME:.0%}")
+def _check_top_tokens(reference: Reference, candidate: Candidate, report: Report) -> None:
+    same, total = same_top_tokens(reference, candidate)
+    result = f"{same} of {total} top tokens are those of the checkpoint"
+    if same < MIN_SAME_TOP * total:
+        raise _diverges(f"{result}; at least {MIN_SAME_TOP:.0%} should be")
+    report.log(f"smoke test: {result}, at least {MIN_SAME_TOP:.0%} should be")
 
 
-def _too_far(seen: str) -> EngineError:
+def _diverges(result: str) -> EngineError:
     return EngineError(
         "smoke-test",
-        f"The engine is too far from its checkpoint: {seen}.",
-        "Prepare it again; if that does not help, choose another precision and report this with the log.",
+        f"The engine diverges too much from its checkpoint: {result}.",
+        "Prepare it again. If that does not help, choose another precision and report this with the log.",
     )
 
 
-def same_first_tokens(reference: Reference, asked: Asked) -> tuple[int, int]:
-    """At how many places of the texts the engine would go on as the plain model does, and of how many."""
-    places = [
-        (ids[:end], kept.top_ids[end - 1][0])
-        for ids, kept in zip(reference.texts, reference.scores, strict=True)
-        for end in range(EVERY, min(len(ids), asked.context), EVERY)
+def same_top_tokens(reference: Reference, candidate: Candidate) -> tuple[int, int]:
+    """Count the positions at which the engine's top token is that of the unquantised model.
+
+    Returns:
+        That number, and the number of compared positions.
+    """
+    positions = [
+        (ids[:end], scores.top_ids[end - 1][0])
+        for ids, scores in zip(reference.texts, reference.scores, strict=True)
+        for end in range(STRIDE, min(len(ids), candidate.context), STRIDE)
     ]
-    return sum(asked.following(before) == token for before, token in places), len(places)
+    return sum(candidate.greedy_token(before) == token for before, token in positions), len(positions)
 
 
-def compare(reference: Reference, asked: Asked) -> QualityCard:
-    """One card over all texts, as far as they fit the engine's context."""
-    base, candidate = Scores([], [], []), Scores([], [], [])
-    for ids, kept in zip(reference.texts, reference.scores, strict=True):
-        fitting = ids[: asked.context]
-        base = _joined(base, kept, len(fitting) - 1)
-        candidate = _joined(candidate, asked.score(fitting, WIDE), len(fitting) - 1)
-    return quality_card(base, candidate)
+def compare(reference: Reference, candidate: Candidate) -> QualityCard:
+    """Return one quality card over all texts, each cut to the engine's context window."""
+    expected, actual = Scores([], [], []), Scores([], [], [])
+    for ids, scores in zip(reference.texts, reference.scores, strict=True):
+        text = ids[: candidate.context]
+        expected = _concatenated(expected, scores, len(text) - 1)
+        actual = _concatenated(actual, candidate.score(text, ENGINE_TOP_K), len(text) - 1)
+    return quality_card(expected, actual)
 
 
-def _joined(before: Scores, more: Scores, count: int) -> Scores:
+def _concatenated(first: Scores, second: Scores, count: int) -> Scores:
+    """Append the first `count` positions of `second` to `first`."""
     return Scores(
-        [*before.logprobs, *more.logprobs[:count]],
-        [*before.top_ids, *more.top_ids[:count]],
-        [*before.top_logprobs, *more.top_logprobs[:count]],
+        logprobs=[*first.logprobs, *second.logprobs[:count]],
+        top_ids=[*first.top_ids, *second.top_ids[:count]],
+        top_logprobs=[*first.top_logprobs, *second.top_logprobs[:count]],
     )

@@ -1,4 +1,4 @@
-"""Our sampling as the library's, one field after the other."""
+"""Convert sampling parameters to the library's `SamplingParams`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ LARGEST_SEED = 2**63 - 1
 
 
 def sampling_fields(sampling: Sampling, eos_token_ids: Collection[int]) -> dict[str, Any]:
-    """Keyword arguments of `SamplingParams`. What stays at the library's default is not named.
+    """Return the keyword arguments of `SamplingParams`, without those that keep the library's default.
 
-    Stop texts are the worker's business, and text is not wanted: `detokenize` is off.
+    The worker handles stop strings and detokenizes, so `detokenize` is off.
     """
     fields: dict[str, Any] = {
         "max_tokens": sampling.max_tokens,  # the library's default is 32
@@ -33,12 +33,12 @@ def sampling_fields(sampling: Sampling, eos_token_ids: Collection[int]) -> dict[
 
 
 def _greedy() -> dict[str, Any]:
-    return {"top_k": 1}  # what every generation documents; a temperature of 0 is not taken everywhere
+    return {"top_k": 1}  # documented in all releases, while some do not accept a temperature of 0
 
 
 def _sampled(sampling: Sampling) -> dict[str, Any]:
     fields: dict[str, Any] = {"temperature": sampling.temperature}
-    # Always named: with neither, the library takes the likeliest token whatever the temperature.
+    # Always set: without top_k and top_p the library decodes greedily at any temperature.
     fields["top_p"] = sampling.top_p
     if sampling.top_k:
         fields["top_k"] = sampling.top_k

@@ -1,25 +1,25 @@
-"""The library's statistics, read in a thread: reading drains them, and one known way of it blocks.
+"""Read the library's statistics in a thread, because one of its two implementations blocks.
 
-The classic path waits `timeout` after the last record and then delivers nothing before the next prompt;
-the newer one fetches at once. An empty list is normal in both: the last record stays.
+The old one waits `timeout` after the last record, and then returns nothing until the next prompt; the new one
+returns immediately. Reading removes the records. Both may return an empty list: the last record is kept.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 READ_SECONDS = 0.25
 WAIT_SECONDS = 0.05
-"""How long a read may wait for one more record."""
+"""How long a read waits for another record."""
 
 
 class Statistics:
-    """The latest `kvCacheStats`.
+    """Collects `kvCacheStats` while an answer is generated.
 
     Attributes:
-        fullest: the record of the last answer with the most blocks in use; None before there is one.
+        fullest: Of the current or last answer, the record with the most used blocks; None if there is none.
     """
 
     def __init__(self, llm: Any) -> None:
@@ -32,17 +32,17 @@ class Statistics:
         self._thread.start()
 
     def begin(self) -> None:
-        """An answer begins."""
+        """Start reading for a new answer."""
         self.fullest = None
         self._answering.set()
 
     def end(self) -> None:
-        """It ended: read what is left."""
+        """Stop reading, after one last read."""
         self._answering.clear()
         self._read()
 
     def close(self) -> None:
-        """Read no more: the library is shut down next."""
+        """End the thread, before the library is shut down."""
         self._closed.set()
         self._answering.set()
         self._thread.join(1.0)
@@ -55,8 +55,8 @@ class Statistics:
         with self._reading:
             try:
                 records = self._llm.get_stats(timeout=WAIT_SECONDS)
-            except Exception as error:  # prototypes: an answer is worth more than a panel
-                print(f"no statistics: {type(error).__name__}: {error}")
+            except Exception as error:  # this API is a prototype: its failure must not end the answer
+                print(f"cannot read statistics: {type(error).__name__}: {error}")
                 return
         for stats in cache_stats(records or ()):
             if self.fullest is None or stats["usedNumBlocks"] >= self.fullest["usedNumBlocks"]:
@@ -64,7 +64,11 @@ class Statistics:
 
 
 def cache_stats(records: Sequence[Any]) -> list[Mapping[str, Any]]:
-    """The `kvCacheStats` of records, whatever else they hold or lack."""
+    """Return the valid `kvCacheStats` of records; all other content is ignored."""
     found = [record.get("kvCacheStats") for record in records if isinstance(record, Mapping)]
+    return [stats for stats in found if _is_valid(stats)]
+
+
+def _is_valid(stats: Any) -> TypeGuard[Mapping[str, Any]]:
     names = ("maxNumBlocks", "freeNumBlocks", "usedNumBlocks", "tokensPerBlock")
-    return [one for one in found if isinstance(one, Mapping) and all(type(one.get(n)) is int for n in names)]
+    return isinstance(stats, Mapping) and all(type(stats.get(name)) is int for name in names)

@@ -75,15 +75,13 @@ async def test_starts_that_fail_one_after_the_other(tiny: Path, monkeypatch: pyt
     monkeypatch.setenv("TRT_PLAYGROUND_IMPORT_SECONDS", "2")
     monkeypatch.setenv(FAILURE, "hang-at-import")
     async with opened(beside_pytorch("bf16", str(tiny))) as (app, pilot):
-        await failed(
-            pilot, "has not ended within 2 s: MPI usually hangs like this.", "trt-playground env check"
-        )
+        await failed(pilot, "did not finish within 2 s. The usual cause is MPI.", "trt-playground env check")
         monkeypatch.setenv("TRT_PLAYGROUND_IMPORT_SECONDS", "120")
         for failure_name, texts, next_step in (
-            ("libmpi", "TensorRT-LLM needs MPI, and its library is not found.", "libopenmpi-dev"),
+            ("libmpi", "TensorRT-LLM needs MPI, and the MPI library was not found.", "libopenmpi-dev"),
             (
                 "no-slots",
-                "MPI has no slot for the engine's process.",
+                "MPI has no free slot for the engine's process.",
                 "Start trt-playground with TLLM_WORKER_USE_SINGLE_PROCESS=1",
             ),
             ("out-of-memory", "There is not enough memory.", "Choose a smaller precision or context"),

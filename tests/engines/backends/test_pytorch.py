@@ -1,4 +1,4 @@
-"""The reference does what transformers does, and nothing that a checkpoint's settings slip in."""
+"""The PyTorch backend does exactly what transformers does, without the checkpoint's generation defaults."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from engines.backends.pytorch import PyTorchBackend
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 from engines.worker.protocol import Sampling
-from engines.worker.report import QuietReport
+from tests.doubles.log_report import LogReport
 
 PROMPT = list(range(10, 30))
 
 
-def opened(checkpoint: Path, precision: str = "fp32", **fields: Any) -> PyTorchBackend:
-    """Loaded."""
+def loaded(checkpoint: Path, precision: str = "fp32", **fields: Any) -> PyTorchBackend:
+    """Return a loaded backend."""
     backend = PyTorchBackend()
     spec = EngineSpec(str(checkpoint), "pytorch", precision, **fields)
-    backend.load(spec, checkpoint, None, QuietReport())
+    backend.load(spec, checkpoint, None, LogReport())
     return backend
 
 
 @pytest.fixture(scope="module")
 def backend(tiny_llama: Path) -> Iterator[PyTorchBackend]:
-    """On the tiny Llama."""
-    backend = opened(tiny_llama)
+    """A backend with the tiny Llama."""
+    backend = loaded(tiny_llama)
     yield backend
     backend.close()
     backend.close()
@@ -40,19 +40,21 @@ def backend(tiny_llama: Path) -> Iterator[PyTorchBackend]:
 
 @pytest.fixture(scope="module")
 def model(tiny_llama: Path) -> Any:
-    """The same, without us."""
+    """The same model, loaded by transformers."""
     return AutoModelForCausalLM.from_pretrained(tiny_llama, dtype=torch.float32).eval()
 
 
-def say(backend: PyTorchBackend, eos: frozenset[int] = frozenset(), **sampling: Any) -> tuple[list[int], str]:
-    """Tokens and reason."""
+def generate(
+    backend: PyTorchBackend, eos: frozenset[int] = frozenset(), **sampling: Any
+) -> tuple[list[int], str]:
+    """Return the tokens and the finish reason of an answer."""
     seen: list[int] = []
     options = Sampling(**({"max_tokens": 24} | sampling))
     return seen, backend.generate(PROMPT, options, eos, seen.extend, lambda: False).reason
 
 
-def by_hand(model: Any, tokens: int) -> list[int]:
-    """Greedy, one forward pass after the other."""
+def greedy_reference(model: Any, tokens: int) -> list[int]:
+    """Return greedy tokens, from one forward pass per token."""
     ids = list(PROMPT)
     with torch.inference_mode():
         for _ in range(tokens):
@@ -61,7 +63,7 @@ def by_hand(model: Any, tokens: int) -> list[int]:
 
 
 def test_greedy_is_the_argmax_of_forward_passes(backend: PyTorchBackend, model: Any) -> None:
-    assert say(backend) == (by_hand(model, 24), "length")
+    assert generate(backend) == (greedy_reference(model, 24), "length")
 
 
 def test_scores_are_those_of_a_forward_pass(backend: PyTorchBackend, model: Any) -> None:
@@ -75,24 +77,26 @@ def test_scores_are_those_of_a_forward_pass(backend: PyTorchBackend, model: Any)
     assert len(scores.top_logprobs) == 699
 
 
-def test_the_checkpoints_own_sampling_does_not_mix_in(tiny_llama: Path, tmp_path: Path, model: Any) -> None:
+def test_generation_defaults_of_the_checkpoint_are_ignored(
+    tiny_llama: Path, tmp_path: Path, model: Any
+) -> None:
     folder = shutil.copytree(tiny_llama, tmp_path / "checkpoint")
-    greedy = by_hand(model, 24)
+    greedy = greedy_reference(model, 24)
     (folder / "generation_config.json").write_text(
         json.dumps(
             {"do_sample": True, "temperature": 9.0, "repetition_penalty": 3.0, "no_repeat_ngram_size": 1,
              "eos_token_id": greedy[3], "max_new_tokens": 2, "suppress_tokens": [greedy[0]]}
         )
     )  # fmt: skip
-    assert say(opened(folder)) == (greedy, "length")
+    assert generate(loaded(folder)) == (greedy, "length")
 
 
 def test_the_end_of_an_answer(backend: PyTorchBackend, model: Any) -> None:
-    greedy = by_hand(model, 24)
+    greedy = greedy_reference(model, 24)
     end = greedy[5]
     first = greedy.index(end)
-    assert say(backend, frozenset({end})) == (greedy[: first + 1], "stop")
-    assert say(backend, frozenset({end}), ignore_eos=True) == (greedy, "length")
+    assert generate(backend, frozenset({end})) == (greedy[: first + 1], "stop")
+    assert generate(backend, frozenset({end}), ignore_eos=True) == (greedy, "length")
 
 
 def test_stopped_within_a_step(backend: PyTorchBackend) -> None:
@@ -106,19 +110,19 @@ def test_stopped_within_a_step(backend: PyTorchBackend) -> None:
 
 @pytest.mark.parametrize(("precision", "size"), [("fp32", 4), ("bf16", 2), ("fp16", 2)])
 def test_bytes_of_weights_and_cache(tiny_llama: Path, precision: str, size: int) -> None:
-    backend = opened(tiny_llama, precision)
+    backend = loaded(tiny_llama, precision)
     assert backend.kv_usage().bytes_used == 0
-    say(backend)
+    generate(backend)
     usage, memory = backend.kv_usage(), backend.memory_usage()
     assert usage.tokens == len(PROMPT) + 24 - 1
     assert usage.bytes_used == 2 * 2 * 2 * 32 * size * usage.tokens
     assert memory.weights is not None
-    assert 0 <= memory.weights - 393_856 * size < 1000  # the tables of RoPE stay in fp32
+    assert 0 <= memory.weights - 393_856 * size < 1000  # the RoPE tables stay in fp32
 
 
-def test_the_context_is_no_longer_than_the_positions(tiny_llama: Path) -> None:
-    assert opened(tiny_llama, context=10**6).context_tokens == 2048
-    assert opened(tiny_llama, context=64).context_tokens == 64
+def test_the_context_is_limited_by_the_positions(tiny_llama: Path) -> None:
+    assert loaded(tiny_llama, context=10**6).context_tokens == 2048
+    assert loaded(tiny_llama, context=64).context_tokens == 64
 
 
 @pytest.mark.parametrize(
@@ -146,20 +150,20 @@ def test_a_checkpoint_that_cannot_be_loaded(
         config = (folder / "config.json").read_text().replace('"llama"', '"abacus"')
         (folder / "config.json").write_text(config)
     with pytest.raises(EngineError) as caught:
-        opened(folder)
+        loaded(folder)
     assert caught.value.code == code
     assert caught.value.message.startswith(words)
 
 
-def test_a_precision_and_a_device_that_it_does_not_have(tiny_llama: Path) -> None:
+def test_unsupported_precision_and_device(tiny_llama: Path) -> None:
     with pytest.raises(EngineError, match="PyTorch eager runs fp32, bf16, fp16, not int4"):
-        opened(tiny_llama, "int4")
+        loaded(tiny_llama, "int4")
     if not torch.cuda.is_available():
         with pytest.raises(EngineError, match="finds no NVIDIA GPU"):
-            opened(tiny_llama, device="cuda:0")
+            loaded(tiny_llama, device="cuda:0")
 
 
-def test_probing_tells_the_versions() -> None:
+def test_probe_returns_the_versions() -> None:
     found = PyTorchBackend.probe()
     assert found.available
     assert set(found.versions) == {"torch", "transformers"}

@@ -44,7 +44,7 @@ def test_the_digest_depends_on_the_content_only(tmp_path: Path) -> None:
         ("a.txt", b"too short", f"9 characters; at least {CHUNK_CHARACTERS:,} are needed"),
         ("a.txt", b"", "It is empty"),
         ("a.bin", b"\0" * 9999, "binary"),
-        ("a.txt", b"\xff\xfe" * 9999, "no text in UTF-8"),
+        ("a.txt", b"\xff\xfe" * 9999, "not valid UTF-8"),
         ("a.jsonl", b'{"text": "x"}\nnot json', "Line 2 is not a JSON object"),
         ("a.jsonl", b'{"prompt": "x"}', "Line 1 is not a JSON object with a `text`"),
         ("a.jsonl", b"[" * 100_000, "Line 1 is not a JSON object"),

@@ -1,7 +1,7 @@
-"""Stands in for the app, in a process of its own that a test can kill.
+"""A minimal app in a separate process, which a test can kill.
 
-`python -m tests.engines.worker.app_stand_in SCRATCH CHECKPOINT [BACKEND]` starts a worker, or a build of
-an engine where a backend is named, writes the worker's process id to SCRATCH/pid, and sleeps.
+`python -m tests.engines.worker.app_stand_in SCRATCH CHECKPOINT [BACKEND]` starts a worker, or, if a backend
+is given, the build of an engine. It writes the worker's process id to SCRATCH/pid and sleeps.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from engines.worker.process import EngineProcess
 
 
 async def main(scratch: Path, checkpoint: str, backend: str = "") -> None:
-    """Begin, tell the process id, and never end."""
+    """Start the worker or the build, write its process id, and sleep."""
     workers: list[EngineProcess] = []
 
     async def start(name: str, log: Path) -> EngineProcess:

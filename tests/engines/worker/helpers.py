@@ -1,4 +1,4 @@
-"""What the tests of workers share."""
+"""Helpers for the tests of workers."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ LONG = protocol.Sampling(max_tokens=100_000, ignore_eos=True)
 
 
 def pytorch_spec(checkpoint: Path, context: int = 2048, **fields: object) -> EngineSpec:
-    """The reference on the CPU."""
+    """Return the spec of PyTorch fp32 on the CPU."""
     return EngineSpec(str(checkpoint), "pytorch", "fp32", context=context, **fields)  # type: ignore[arg-type]
 
 
 async def load(process: EngineProcess, spec: EngineSpec, directory: str = "") -> protocol.Ready:
-    """Load, and insist that it worked."""
+    """Load an engine and assert that it succeeded."""
     event = await process.ask(protocol.Load(process.next_id(), spec.to_json(), directory))
     assert isinstance(event, protocol.Ready), event
     return event
 
 
 async def loaded(checkpoint: Path, log: Path, context: int = 2048) -> EngineProcess:
-    """A worker with PyTorch loaded."""
+    """Start a worker and load PyTorch."""
     process = await EngineProcess.start("pytorch", log)
     await load(process, pytorch_spec(checkpoint, context))
     return process
@@ -41,14 +41,14 @@ async def loaded(checkpoint: Path, log: Path, context: int = 2048) -> EngineProc
 async def answer(
     process: EngineProcess, prompt: str | tuple[int, ...], sampling: protocol.Sampling
 ) -> list[protocol.Event]:
-    """All events of one answer."""
+    """Return all events of one answer."""
     return [event async for event in process.run(generate(process, prompt, sampling))]
 
 
 def generate(
     process: EngineProcess, prompt: str | tuple[int, ...], sampling: protocol.Sampling
 ) -> protocol.Generate:
-    """The command for a text or token ids."""
+    """Return the command for a text or for token ids."""
     identity = process.next_id()
     if isinstance(prompt, tuple):
         return protocol.Generate(identity, (), prompt, sampling)
@@ -56,13 +56,13 @@ def generate(
 
 
 def last_error(events: list[protocol.Event]) -> protocol.Error:
-    """The Error at the end."""
+    """Return the last event, which must be an Error."""
     assert isinstance(events[-1], protocol.Error), events[-1]
     return events[-1]
 
 
 async def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
-    """Whether it comes true in time."""
+    """Return whether the condition becomes true within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -72,12 +72,12 @@ async def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> boo
 
 
 def is_gone(pid: int) -> bool:
-    """No process, and no zombie either."""
+    """Return whether there is no such process, not even a zombie."""
     return not psutil.pid_exists(pid)
 
 
 def session_is_empty(pid: int) -> bool:
-    """Nothing runs in the session that the worker led."""
+    """Return whether no process runs in the session of the worker."""
     for other in psutil.pids():
         with contextlib.suppress(OSError, psutil.Error):
             if os.getsid(other) == pid and psutil.Process(other).status() != psutil.STATUS_ZOMBIE:

@@ -1,4 +1,4 @@
-"""What is shown is what is sent: chunks and Done agree whatever the tokens are."""
+"""The texts of the chunks join to the text of Done, for any tokens."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ TEXTS = (
 )
 
 
-class Metaspace:
-    """A tokenizer as Llama 2 has it: the first space of a text is dropped, bytes stand in for the unknown."""
+class MetaspaceTokenizer:
+    """A tokenizer like Llama 2's: it strips the first space of a text, and has byte fallback."""
 
     BYTES = 256
 
@@ -48,7 +48,7 @@ class Metaspace:
         self.size = len(pieces)
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """The text of ids."""
+        """Return the text of token ids."""
         return str(self._tokenizer.decode(list(token_ids), skip_special_tokens=True))
 
 
@@ -71,18 +71,18 @@ def run(
     return chunks, answer
 
 
-def in_batches(ids: Sequence[int], chance: random.Random) -> list[list[int]]:
-    """Cut into batches of one to five, as speculative engines yield them."""
+def random_batches(ids: Sequence[int], rng: random.Random) -> list[list[int]]:
+    """Split into batches of one to five tokens, as engines with speculative decoding yield them."""
     rest, batches = list(ids), []
     while rest:
-        size = chance.randint(1, 5)
+        size = rng.randint(1, 5)
         batches.append(rest[:size])
         rest = rest[size:]
     return batches
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_real_text_comes_out_whole(tokenizer: Tokenizer, text: str) -> None:
+def test_real_text_is_unchanged(tokenizer: Tokenizer, text: str) -> None:
     ids = tokenizer.plain_ids(text)
     chunks, answer = run(tokenizer, [[token] for token in ids], step_ns=10**8)
     done = answer.done("length", None)
@@ -92,14 +92,16 @@ def test_real_text_comes_out_whole(tokenizer: Tokenizer, text: str) -> None:
 
 @pytest.mark.parametrize("seed", range(60))
 def test_random_tokens(tokenizer: Tokenizer, seed: int) -> None:
-    """Random weights talk like this: broken characters, special tokens, anything."""
-    chance = random.Random(seed)
-    decoder: TokenDecoder = Metaspace() if seed % 2 else tokenizer
-    low, high = (Metaspace.BYTES + 1, decoder.size) if isinstance(decoder, Metaspace) else (0, 384)
-    ids = [chance.randrange(low, high) for _ in range(chance.randint(0, 200))]
-    stop = ("END", "a b", "��")[: chance.randint(0, 3)]
-    step_ns = chance.choice([0, 10**6, 10**8])
-    chunks, answer = run(decoder, in_batches(ids, chance), stop, step_ns)
+    """As random weights generate them: broken characters, special tokens, anything."""
+    rng = random.Random(seed)
+    decoder: TokenDecoder = MetaspaceTokenizer() if seed % 2 else tokenizer
+    low, high = (
+        (MetaspaceTokenizer.BYTES + 1, decoder.size) if isinstance(decoder, MetaspaceTokenizer) else (0, 384)
+    )
+    ids = [rng.randrange(low, high) for _ in range(rng.randint(0, 200))]
+    stop = ("END", "a b", "��")[: rng.randint(0, 3)]
+    step_ns = rng.choice([0, 10**6, 10**8])
+    chunks, answer = run(decoder, random_batches(ids, rng), stop, step_ns)
     found = answer.stop_text_found
     done = answer.done("stopped" if found else "length", None)
     assert "".join(chunk.text for chunk in chunks) == done.text
@@ -117,19 +119,19 @@ def test_random_tokens(tokenizer: Tokenizer, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_random_bytes_that_change_what_was_before_them(seed: int) -> None:
-    """Byte fallback decodes a run of bytes as a whole: one broken byte breaks good ones before it.
+def test_random_bytes_that_change_earlier_text(seed: int) -> None:
+    """Byte fallback decodes a run of bytes together: one invalid byte invalidates those before it.
 
-    What was shown cannot be taken back, so here the stream differs from a decode of everything.
+    Text that was sent cannot be changed, so here the stream differs from decoding all tokens together.
     """
-    chance = random.Random(seed)
-    decoder = Metaspace()
-    ids = [chance.randrange(decoder.size) for _ in range(200)]
-    chunks, answer = run(decoder, in_batches(ids, chance), ("a b",), 10**8)
+    rng = random.Random(seed)
+    decoder = MetaspaceTokenizer()
+    ids = [rng.randrange(decoder.size) for _ in range(200)]
+    chunks, answer = run(decoder, random_batches(ids, rng), ("a b",), 10**8)
     assert answer.done("length", None).text == "".join(chunk.text for chunk in chunks)
 
 
-def test_a_long_run_of_broken_bytes_does_not_pile_up(tokenizer: Tokenizer) -> None:
+def test_a_long_run_of_broken_bytes_is_not_buffered(tokenizer: Tokenizer) -> None:
     half = tokenizer.plain_ids("é")[:1] * 5000
     _, answer = run(tokenizer, [half])
     assert answer.done("length", None).text == "\ufffd" * 5000
@@ -139,7 +141,7 @@ def test_a_long_run_of_broken_bytes_does_not_pile_up(tokenizer: Tokenizer) -> No
 
 
 @pytest.mark.parametrize("stop", ["END", "E", "one END", "D two", "dEND"])
-def test_stop_text_across_every_border(tokenizer: Tokenizer, stop: str) -> None:
+def test_stop_strings_at_any_token_boundary(tokenizer: Tokenizer, stop: str) -> None:
     text = "said oneEND one END two"
     ids = [token for letter in text for token in tokenizer.plain_ids(letter)]
     chunks, answer = run(tokenizer, [[token] for token in ids], (stop,), step_ns=10**8)
@@ -149,7 +151,7 @@ def test_stop_text_across_every_border(tokenizer: Tokenizer, stop: str) -> None:
     assert done.reason == ("stop" if stop in text else "length")
 
 
-def test_the_beginning_of_a_stop_text_is_held_back_until_it_is_none(tokenizer: Tokenizer) -> None:
+def test_a_partial_stop_string_is_held_back_until_it_cannot_match(tokenizer: Tokenizer) -> None:
     chunks: list[Chunk] = []
     answer = Answer(1, tokenizer, ("###",), chunks.append)
     for number, letter in enumerate("a##b"):
@@ -157,24 +159,24 @@ def test_the_beginning_of_a_stop_text_is_held_back_until_it_is_none(tokenizer: T
     assert [chunk.text for chunk in chunks] == ["a", "", "", "##b"]
 
 
-def test_a_stop_text_that_never_came_is_shown(tokenizer: Tokenizer) -> None:
+def test_an_incomplete_stop_string_is_sent_at_the_end(tokenizer: Tokenizer) -> None:
     chunks, answer = run(tokenizer, [tokenizer.plain_ids("a##")], ("###",))
     assert answer.done("length", None).text == "a##" == "".join(chunk.text for chunk in chunks)
 
 
-def test_tokens_of_a_batch_after_the_stop_text_are_no_part_of_the_answer(tokenizer: Tokenizer) -> None:
+def test_tokens_of_a_batch_after_the_stop_string_are_dropped(tokenizer: Tokenizer) -> None:
     ids = [token for letter in "aXbc" for token in tokenizer.plain_ids(letter)]
     _, answer = run(tokenizer, [ids], ("X",))
     done = answer.done("stopped", None)
     assert (done.text, done.token_ids, done.reason) == ("a", tuple(ids[:2]), "stop")
 
 
-def test_the_earliest_of_several_stop_texts_counts(tokenizer: Tokenizer) -> None:
+def test_the_earliest_of_several_stop_strings_is_used(tokenizer: Tokenizer) -> None:
     _, answer = run(tokenizer, [tokenizer.plain_ids("one two three")], ("three", "two", ""))
     assert answer.done("stopped", None).text == "one "
 
 
-def test_the_first_token_leaves_at_once_and_later_ones_in_groups(tokenizer: Tokenizer) -> None:
+def test_the_first_token_is_sent_immediately_and_later_ones_in_groups(tokenizer: Tokenizer) -> None:
     ids = tokenizer.plain_ids("x") * 150
     chunks, answer = run(tokenizer, [[token] for token in ids], step_ns=1000)
     answer.done("length", None)

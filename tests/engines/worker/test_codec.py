@@ -1,4 +1,4 @@
-"""The wire: what each message looks like is fixed, and what is no message is refused."""
+"""The JSON of each message is fixed, and invalid messages are rejected."""
 
 from __future__ import annotations
 
@@ -8,6 +8,17 @@ import pytest
 
 from engines.worker import protocol as p
 
+KV_USAGE = p.KVUsage(
+    tokens=1,
+    capacity_tokens=2,
+    bytes_used=3,
+    bytes_total=4,
+    block_tokens=5,
+    used_blocks=6,
+    free_blocks=7,
+    total_blocks=8,
+    reused_blocks=9,
+)
 USAGE = '{"tokens":1,"capacity_tokens":2,"bytes_used":3,"bytes_total":4,"block_tokens":5,"used_blocks":6,' + (
     '"free_blocks":7,"total_blocks":8,"reused_blocks":9}'
 )
@@ -24,7 +35,17 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
             1,
             ({"role": "user", "content": "é"},),
             (1, 2),
-            p.Sampling(5, 0.5, 0.9, 40, 0.1, 1.1, 7, ("END",), True),
+            p.Sampling(
+                max_tokens=5,
+                temperature=0.5,
+                top_p=0.9,
+                top_k=40,
+                min_p=0.1,
+                repetition_penalty=1.1,
+                seed=7,
+                stop=("END",),
+                ignore_eos=True,
+            ),
         ),
         '{"type":"generate","id":1,"messages":[{"role":"user","content":"\\u00e9"}],"token_ids":[1,2],"sampling":'
         + SAMPLING
@@ -51,7 +72,15 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
     (p.Log(1, "x"), '{"type":"log","id":1,"line":"x"}'),
     (p.Prepared(1, {"weight_bytes": 5}), '{"type":"prepared","id":1,"facts":{"weight_bytes":5}}'),
     (
-        p.Ready(1, p.MemoryUsage(1, 2, 3, 4), p.KVUsage(1, 2, 3, 4, 5, 6, 7, 8, 9), 10, False, 4, 1.5),
+        p.Ready(
+            id=1,
+            memory=p.MemoryUsage(weights=1, kv=2, other=3, peak=4),
+            kv=KV_USAGE,
+            context=10,
+            chat_template=False,
+            warm_up_tokens=4,
+            load_seconds=1.5,
+        ),
         '{"type":"ready","id":1,"memory":{"weights":1,"kv":2,"other":3,"peak":4},"kv":'
         + USAGE
         + ',"context":10,"chat_template":false,"warm_up_tokens":4,"load_seconds":1.5}',
@@ -65,7 +94,7 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
         '{"type":"tokens-counted","id":1,"tokens":9,"context":8,"least":6,"left_out":1,"texts":[2]}',
     ),
     (p.Chunk(1, (1,), (2,), "x"), '{"type":"chunk","id":1,"token_ids":[1],"t_ns":[2],"text":"x"}'),
-    (p.KV(1, p.KVUsage(1, 2, 3, 4, 5, 6, 7, 8, 9)), '{"type":"kv","id":1,"usage":' + USAGE + "}"),
+    (p.KV(1, KV_USAGE), '{"type":"kv","id":1,"usage":' + USAGE + "}"),
     (
         p.Memory(1, p.MemoryUsage(weights=1)),
         '{"type":"memory","id":1,"usage":{"weights":1,"kv":null,"other":null,"peak":null}}',
@@ -87,7 +116,7 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
 
 
 def read(line: bytes) -> object:
-    """Whatever it is."""
+    """Decode an event or a command."""
     return p.decode_event(line) or p.decode_command(line)
 
 
@@ -103,13 +132,13 @@ def test_every_message_is_golden() -> None:
     assert {type(message) for message, _ in GOLDEN} == {*get_args(p.Command), *get_args(p.Event)}
 
 
-def test_a_newer_side_is_understood() -> None:
+def test_messages_of_a_newer_version_are_accepted() -> None:
     assert p.decode_event(b'{"type":"log","id":1,"line":"x","colour":"green"}') == p.Log(1, "x")
     assert p.decode_event(b'{"type":"rumour","id":1}') is None
     assert p.decode_command(b'{"type":"dance","id":1}') is None
 
 
-def test_infinity_survives() -> None:
+def test_infinity_is_preserved() -> None:
     event = p.decode_event(p.encode(p.Scored(1, (-math.inf,))))
     assert event == p.Scored(1, (-math.inf,))
 
@@ -135,12 +164,12 @@ def test_infinity_survives() -> None:
         (b'{"type":"described","id":1,"available":true,"versions":{"a":1}}', "described.versions"),
     ],
 )
-def test_nonsense_is_refused(line: bytes, words: str) -> None:
+def test_invalid_messages_are_rejected(line: bytes, words: str) -> None:
     with pytest.raises(p.ProtocolError, match=words):
         p.decode_event(line)
 
 
-def test_a_refused_command_still_has_an_id() -> None:
+def test_the_id_of_an_invalid_command() -> None:
     assert p.command_id(b'{"type":"load","id":7}') == 7
     assert p.command_id(b'{"type":"load","id":"7"}') == 0
     assert p.command_id(b"nonsense") == 0

@@ -1,4 +1,4 @@
-"""Tokens counted and turns left out by a real worker."""
+"""Counting tokens and dropping turns in a real worker."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ async def worker(tiny_llama: Path, tmp_path: Path) -> AsyncIterator[EngineProces
 
 
 def conversation(turns: int) -> tuple[dict[str, str], ...]:
-    said = [
+    answered = [
         {"role": role, "content": f"These are the words of turn {number}."}
         for number in range(turns)
         for role in ("user", "assistant")
     ]
-    return (*said, {"role": "user", "content": "And now?"})
+    return (*answered, {"role": "user", "content": "And now?"})
 
 
 async def counted(worker: EngineProcess, messages: tuple[dict[str, str], ...]) -> protocol.TokensCounted:
@@ -38,36 +38,36 @@ async def counted(worker: EngineProcess, messages: tuple[dict[str, str], ...]) -
     return event
 
 
-async def asked(
+async def generate(
     worker: EngineProcess, messages: tuple[dict[str, str], ...], trim: bool
 ) -> list[protocol.Event]:
     command = protocol.Generate(worker.next_id(), messages, None, SHORT, trim)
     return [event async for event in worker.run(command)]
 
 
-async def test_counted_is_what_is_sent(worker: EngineProcess) -> None:
+async def test_the_count_is_the_length_of_the_prompt(worker: EngineProcess) -> None:
     messages = conversation(1)
     found = await counted(worker, messages)
-    prompt = (await asked(worker, messages, trim=False))[0]
+    prompt = (await generate(worker, messages, trim=False))[0]
     assert isinstance(prompt, protocol.Prompt)
     assert (found.tokens, found.context, found.left_out) == (prompt.tokens, CONTEXT, 0)
     assert found.least == found.tokens
     assert found.texts[0] > 0
 
 
-async def test_counted_while_an_answer_goes_on(worker: EngineProcess) -> None:
+async def test_tokens_are_counted_while_an_answer_is_generated(worker: EngineProcess) -> None:
     command = protocol.Generate(worker.next_id(), conversation(0), None, LONG)
     async with aclosing(worker.run(command)) as events:
         async for event in events:
             if isinstance(event, protocol.Chunk):
                 break
         assert (await counted(worker, conversation(1))).tokens > 0
-        late = [event async for event in events]  # the answer went on meanwhile, and ends by itself
+        late = [event async for event in events]  # the answer was not interrupted
     assert isinstance(late[-1], protocol.Done)
     assert late[-1].reason == "context"
 
 
-async def test_without_an_engine_nothing_is_counted(tmp_path: Path) -> None:
+async def test_counting_needs_a_loaded_engine(tmp_path: Path) -> None:
     process = await EngineProcess.start("pytorch", tmp_path / "worker.log")
     event = await process.ask(protocol.CountTokens(process.next_id(), conversation(1)))
     assert isinstance(event, protocol.Error)
@@ -75,14 +75,14 @@ async def test_without_an_engine_nothing_is_counted(tmp_path: Path) -> None:
     await process.close()
 
 
-async def test_the_oldest_turns_are_left_out_where_that_is_wanted(worker: EngineProcess) -> None:
+async def test_the_oldest_turns_are_dropped_with_trim(worker: EngineProcess) -> None:
     messages = conversation(12)
     found = await counted(worker, messages)
     assert found.tokens > CONTEXT > found.least
-    refused = (await asked(worker, messages, trim=False))[-1]
+    refused = (await generate(worker, messages, trim=False))[-1]
     assert isinstance(refused, protocol.Error)
     assert refused.code == "context-full"
-    events = await asked(worker, messages, trim=True)
+    events = await generate(worker, messages, trim=True)
     assert isinstance(events[0], protocol.Prompt)
     assert isinstance(events[-1], protocol.Done)
     assert (events[0].left_out, events[0].tokens) == (found.left_out, found.least)

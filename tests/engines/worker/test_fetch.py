@@ -1,4 +1,4 @@
-"""Fetching without a network: told in words, and soon."""
+"""Downloading without a network fails with a clear message, and within the timeout."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pathlib import Path
 import pytest
 
 from engines.worker import protocol
-from engines.worker.fetch import UNWANTED, WANTED
+from engines.worker.fetch import ALLOW_PATTERNS, IGNORE_PATTERNS
 from engines.worker.process import EngineProcess
 
 
 @pytest.fixture(autouse=True)
 def online(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the machine says about the hub."""
+    """Remove settings of this machine that turn off the hub."""
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.delenv("TRANSFORMERS_OFFLINE", raising=False)
 
 
 async def fetch(tmp_path: Path, checkpoint: str) -> tuple[protocol.Event, float]:
-    """The last event and the seconds it took."""
+    """Return the last event of a download, and its duration in seconds."""
     process = await EngineProcess.start("pytorch", tmp_path / "log")
     started = time.monotonic()
     event = await process.ask(protocol.Fetch(1, checkpoint))
@@ -58,7 +58,7 @@ async def test_a_hub_that_never_answers(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert seconds < 15
 
 
-async def test_a_hub_that_knows_no_such_checkpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_a_checkpoint_that_is_not_on_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=_refuse, args=(server,), daemon=True).start()
         monkeypatch.setenv("HF_HOME", str(tmp_path))
@@ -66,8 +66,8 @@ async def test_a_hub_that_knows_no_such_checkpoint(monkeypatch: pytest.MonkeyPat
         error, _ = await fetch(tmp_path, "org/name")
     assert isinstance(error, protocol.Error)
     assert error.code == "unknown-checkpoint"
-    assert error.message == "The hub knows no checkpoint 'org/name'."
-    assert error.hint == "Check the spelling (org/name); private ones need `hf auth login`."
+    assert error.message == "The hub has no checkpoint 'org/name'."
+    assert error.hint == "Check the spelling (org/name); private checkpoints need `hf auth login`."
 
 
 def _refuse(server: socket.socket) -> None:
@@ -84,13 +84,13 @@ def _refuse(server: socket.socket) -> None:
             )
 
 
-async def test_an_impossible_name(tmp_path: Path) -> None:
+async def test_an_invalid_name(tmp_path: Path) -> None:
     error, _ = await fetch(tmp_path, "a/b/c")
     assert isinstance(error, protocol.Error)
     assert error.code == "unknown-checkpoint"
 
 
-def test_what_is_fetched() -> None:
+def test_which_files_are_downloaded() -> None:
     files = {
         "config.json", "model-00001-of-00002.safetensors", "model.safetensors.index.json", "tokenizer.json",
         "tokenizer.model", "merges.txt", "chat_template.jinja", "README.md", "LICENSE",
@@ -101,6 +101,8 @@ def test_what_is_fetched() -> None:
     }  # fmt: skip
 
     def wanted(name: str) -> bool:
-        return any(fnmatch(name, p) for p in WANTED) and not any(fnmatch(name, p) for p in UNWANTED)
+        return any(fnmatch(name, p) for p in ALLOW_PATTERNS) and not any(
+            fnmatch(name, p) for p in IGNORE_PATTERNS
+        )
 
     assert {name for name in files | others if wanted(name)} == files

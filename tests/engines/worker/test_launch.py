@@ -15,7 +15,7 @@ from engines.worker.launch import WorkerLog, environment
 from engines.worker.process import EngineProcess
 
 
-async def test_a_log_that_cannot_be_written_costs_only_the_log(tmp_path: Path) -> None:
+async def test_a_worker_runs_without_a_writable_log(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     process = await EngineProcess.start("pytorch", tmp_path / "file" / "log")
     assert isinstance(await process.ask(protocol.Describe(1)), protocol.Described)
@@ -24,12 +24,12 @@ async def test_a_log_that_cannot_be_written_costs_only_the_log(tmp_path: Path) -
 
 
 def write(log: WorkerLog, text: bytes) -> None:
-    """As a worker would."""
+    """Write to the log as a worker does."""
     with log.opened("test") as descriptor:
         os.write(descriptor, text)
 
 
-def test_the_tail_is_of_this_worker_only(tmp_path: Path) -> None:
+def test_the_tail_has_only_lines_of_this_worker(tmp_path: Path) -> None:
     first, second = WorkerLog(tmp_path / "log"), WorkerLog(tmp_path / "log")
     write(first, b"one\ntwo\n")
     write(second, b"three\n\xff four\n")
@@ -38,7 +38,7 @@ def test_the_tail_is_of_this_worker_only(tmp_path: Path) -> None:
     assert "one\ntwo" in (tmp_path / "log").read_text(errors="replace")
 
 
-def test_an_old_log_is_put_aside(tmp_path: Path) -> None:
+def test_a_long_log_is_rotated(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(b"x" * (launch.LOG_BYTES + 1))
     log = WorkerLog(tmp_path / "log")
     write(log, b"new\n")
@@ -47,7 +47,7 @@ def test_an_old_log_is_put_aside(tmp_path: Path) -> None:
     assert (tmp_path / "log").stat().st_size < 100
 
 
-async def test_a_log_that_grows_too_long_is_begun_anew(tmp_path: Path) -> None:
+async def test_a_log_that_grows_too_long_is_truncated(tmp_path: Path) -> None:
     process = await EngineProcess.start("pytorch", tmp_path / "log")
     await process.ask(protocol.Describe(1))
     with (tmp_path / "log").open("ab") as stream:
@@ -57,10 +57,10 @@ async def test_a_log_that_grows_too_long_is_begun_anew(tmp_path: Path) -> None:
     await process.close()
 
 
-def test_another_interpreter_gets_none_of_our_packages(
+def test_another_interpreter_does_not_get_our_packages(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Not even when the app is installed beside its own torch, and not what lies in the working folder."""
+    """Also if the app is installed in the environment of its torch; and nothing from the working folder."""
     monkeypatch.setenv("PYTHONPATH", "/ours")
     monkeypatch.setenv("PYTHONHOME", "/ours")
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
@@ -83,7 +83,7 @@ def test_another_interpreter_gets_none_of_our_packages(
 
 
 def test_the_workers_side_runs_on_python_3_10() -> None:
-    """No such interpreter is here, but mypy knows its library."""
+    """Checked by mypy, which needs no interpreter of that version."""
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--python-version", "3.10", "--cache-dir", os.devnull,
          "-p", "engines.worker", "-m", "engines.backends.pytorch", "-m", "engines.backends.registry",

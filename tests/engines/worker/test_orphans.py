@@ -1,4 +1,4 @@
-"""The app is killed: its workers go with it."""
+"""Workers end when the app is killed."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ async def test_the_worker_dies_with_the_app(tmp_path: Path) -> None:
     assert await eventually(lambda: is_gone(worker), 2)
 
 
-async def test_the_worker_ends_with_its_input_where_the_kernel_does_not_help(tmp_path: Path) -> None:
+async def test_without_prctl_the_worker_ends_when_its_input_closes(tmp_path: Path) -> None:
     command = command_line("pytorch", sys.executable)
     command[command.index("--parent") + 1] = "0"  # no prctl
-    worker = subprocess.Popen(  # noqa: ASYNC220 - its pipes are what this is about
+    worker = subprocess.Popen(  # noqa: ASYNC220 - the test needs its pipes
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(sys.executable)
     )
     assert worker.stdin

@@ -1,4 +1,4 @@
-"""Bad days of a worker: whatever it does, the caller gets an Error event with words, and nothing is left."""
+"""Failures of a worker: the caller always gets an Error event, and no process is left."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from tests.engines.worker.helpers import (
     session_is_empty,
 )
 
-NONSENSE = "The worker sent an invalid message: "
+BAD_MESSAGE = "The worker sent an invalid message: "
 
 
-async def misbehave(
+async def start_misbehaving(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str, silence: float = 60.0
 ) -> EngineProcess:
-    """Start the double."""
+    """Start the misbehaving double."""
     monkeypatch.setenv("MISBEHAVIOUR", how)
     return await EngineProcess.start("pytorch", tmp_path / "log", str(MISBEHAVING), silence)
 
@@ -42,12 +42,12 @@ async def misbehave(
 @pytest.mark.parametrize(
     ("how", "code", "message"),
     [
-        ("no_json", "worker-nonsense", NONSENSE + "not JSON: 'Loading weights: 100%"),
-        ("wrong_types", "worker-nonsense", NONSENSE + "done.reason: '5' is not str"),
-        ("long_line", "worker-nonsense", NONSENSE + "Separator is not found"),
-        ("other_protocol", "worker-nonsense", NONSENSE + "protocol 99, expected 2"),
-        ("no_hello", "worker-nonsense", NONSENSE + "the first one is not hello"),
-        ("flood", "worker-nonsense", NONSENSE + "more than 10,000 lines within a second"),
+        ("no_json", "worker-nonsense", BAD_MESSAGE + "not JSON: 'Loading weights: 100%"),
+        ("wrong_types", "worker-nonsense", BAD_MESSAGE + "done.reason: '5' is not str"),
+        ("long_line", "worker-nonsense", BAD_MESSAGE + "Separator is not found"),
+        ("other_protocol", "worker-nonsense", BAD_MESSAGE + "protocol 99, expected 2"),
+        ("no_hello", "worker-nonsense", BAD_MESSAGE + "the first one is not hello"),
+        ("flood", "worker-nonsense", BAD_MESSAGE + "more than 10,000 lines within a second"),
         ("closed_output", "worker-nonsense", "The worker closed its output and kept running."),
         ("silent", "worker-hung", "The worker has sent nothing for 1.5 seconds."),
         ("forked_child", "worker-died", "The worker ended: killed by SIGKILL."),
@@ -58,7 +58,7 @@ async def misbehave(
 async def test_misbehaviour(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str, code: str, message: str
 ) -> None:
-    process = await misbehave(monkeypatch, tmp_path, how, 1.5 if how == "silent" else 60.0)
+    process = await start_misbehaving(monkeypatch, tmp_path, how, 1.5 if how == "silent" else 60.0)
     async with asyncio.timeout(20):
         error = await process.ask(protocol.Describe(process.next_id()))
     assert isinstance(error, protocol.Error)
@@ -74,28 +74,30 @@ async def test_misbehaviour(
     await process.kill()
 
 
-async def test_the_log_tells_why_python_could_not_start_the_worker(
+async def test_the_error_has_the_log_of_a_worker_that_failed_to_start(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    process = await misbehave(monkeypatch, tmp_path, "no_such_function")
+    process = await start_misbehaving(monkeypatch, tmp_path, "no_such_function")
     error = await process.ask(protocol.Describe(1))
     assert isinstance(error, protocol.Error)
     assert "KeyError: 'no_such_function'" in error.detail
 
 
-async def test_a_newer_worker_is_understood(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    process = await misbehave(monkeypatch, tmp_path, "unknown_event")
+async def test_messages_of_a_newer_worker_are_accepted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    process = await start_misbehaving(monkeypatch, tmp_path, "unknown_event")
     assert await process.ask(protocol.Describe(1)) == protocol.Described(1, True)
     await process.kill()
 
 
-async def test_an_interpreter_that_is_not_there(tmp_path: Path) -> None:
+async def test_a_missing_interpreter(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=r"The worker cannot be started: .*No such file") as caught:
         await EngineProcess.start("pytorch", tmp_path / "log", "/nowhere/python")
     assert caught.value.code == "no-worker"
 
 
-async def test_a_program_that_is_no_python(tmp_path: Path) -> None:
+async def test_an_interpreter_that_is_not_python(tmp_path: Path) -> None:
     process = await EngineProcess.start("pytorch", tmp_path / "log", "/bin/cat")
     error = await process.ask(protocol.Describe(1))
     assert isinstance(error, protocol.Error)
@@ -132,7 +134,7 @@ async def test_killed_while_loading(tiny_llama: Path, tmp_path: Path) -> None:
 
 
 async def test_killed_and_crashed_while_answering(tiny_llama: Path, tmp_path: Path) -> None:
-    """A native crash leaves its traceback in the log, and the log's tail in the error."""
+    """A native crash writes its traceback to the log, whose tail is part of the error."""
     process = await loaded(tiny_llama, tmp_path / "log", 1_000_000)
     events = []
     async for event in process.run(generate(process, "Hello", LONG)):
@@ -190,8 +192,10 @@ async def test_close_does_not_wait_for_a_load(tiny_llama: Path, tmp_path: Path) 
     assert error.code == "worker-closed"
 
 
-async def test_a_deaf_worker_is_closed_all_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    process = await misbehave(monkeypatch, tmp_path, "deaf")
+async def test_a_worker_that_ignores_commands_and_sigterm_is_closed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    process = await start_misbehaving(monkeypatch, tmp_path, "deaf")
     for _ in range(40):  # more than a pipe holds
         process._send(protocol.Score(0, tuple(range(10_000))))
     started = time.monotonic()
@@ -200,10 +204,10 @@ async def test_a_deaf_worker_is_closed_all_the_same(monkeypatch: pytest.MonkeyPa
     assert is_gone(process.pid)
 
 
-async def test_close_kills_when_its_caller_loses_patience(
+async def test_close_kills_the_worker_when_it_is_cancelled(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    process = await misbehave(monkeypatch, tmp_path, "deaf")
+    process = await start_misbehaving(monkeypatch, tmp_path, "deaf")
     await asyncio.sleep(0.2)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(process.close(), 0.2)
@@ -211,20 +215,20 @@ async def test_close_kills_when_its_caller_loses_patience(
 
 
 async def test_processes_of_the_worker_end_with_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    process = await misbehave(monkeypatch, tmp_path, "helpers")
+    process = await start_misbehaving(monkeypatch, tmp_path, "helpers")
     assert await eventually(lambda: not session_has_one(process.pid))
     await process.kill()
     assert session_is_empty(process.pid)
 
 
 def session_has_one(pid: int) -> bool:
-    """Only the worker itself so far."""
+    """Return whether the worker is still alone in its session."""
     members = [other for other in psutil.pids() if psutil.pid_exists(other) and sid(other) == pid]
     return len(members) < 2
 
 
 def sid(pid: int) -> int:
-    """The session, or 0."""
+    """Return the session id of a process; 0 if it is gone."""
     try:
         return os.getsid(pid)
     except OSError:
@@ -267,7 +271,7 @@ async def test_fifty_workers_leak_nothing(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 async def test_leaving_an_answer_stops_it(tiny_llama: Path, tmp_path: Path) -> None:
-    """A caller that goes away in the middle must not leave the engine busy for the next one."""
+    """After the caller stops iterating, the engine must not stay busy."""
     process = await loaded(tiny_llama, tmp_path / "log", 1_000_000)
     events = process.run(generate(process, "Hello", LONG))
     async for event in events:

@@ -1,4 +1,4 @@
-"""Answers from a real worker: limits, stopping, seeds, time stamps. One loaded worker serves them all."""
+"""Answers of a real worker: limits, stopping, seeds, time stamps. All tests share one loaded worker."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ async def test_an_answer_from_first_to_last(worker: EngineProcess) -> None:
     assert before < prompt.t_ns < times[0]
     assert times == sorted(times)
     assert times[-1] < after
-    assert len(set(times)) == 40  # each stamped when it came, not when its chunk left
+    assert len(set(times)) == 40  # each has its own time, not that of its chunk
     assert "".join(chunk.text for chunk in chunks) == last.text
     assert sum((chunk.token_ids for chunk in chunks), ()) == last.token_ids
     assert (len(last.token_ids), last.reason, last.cached) == (40, "length", 0)
 
 
-async def test_a_prompt_is_told_by_its_length_and_a_digest(worker: EngineProcess) -> None:
-    """The same prompt has the same digest, another of the same length has not; the ids stay in the worker."""
+async def test_a_prompt_is_reported_by_its_length_and_digest(worker: EngineProcess) -> None:
+    """Equal prompts have equal digests, others of the same length do not; the ids are not sent."""
     short = Sampling(max_tokens=1)
     prompts = [(await answer(worker, ids, short))[0] for ids in ((5, 6, 7), (5, 6, 7), (7, 6, 5))]
     first, same, other = [(one.tokens, one.digest) for one in prompts if isinstance(one, protocol.Prompt)]
@@ -72,7 +72,7 @@ async def test_kv_bytes_are_the_formula(worker: EngineProcess) -> None:
     memory = [event.usage for event in events if isinstance(event, protocol.Memory)][-1]
     assert memory.kv == usage.bytes_used
     assert memory.weights is not None
-    assert memory.peak is None  # nobody counts it on a CPU
+    assert memory.peak is None  # not measured on a CPU
 
 
 async def test_greedy_is_the_same_every_time_and_seeds_differ(worker: EngineProcess) -> None:
@@ -101,7 +101,7 @@ async def test_an_answer_that_fills_the_context(worker: EngineProcess) -> None:
     assert last.reason == "length"
 
 
-async def test_a_stop_text_ends_the_answer_and_is_no_part_of_it(worker: EngineProcess) -> None:
+async def test_a_stop_string_ends_the_answer_and_is_not_part_of_it(worker: EngineProcess) -> None:
     sampling = Sampling(max_tokens=60, ignore_eos=True)
     whole = done(await answer(worker, "Hello", sampling))
     stop = whole.text[20:23]
@@ -127,7 +127,7 @@ async def test_stop_within_a_step_twice_and_late(worker: EngineProcess) -> None:
     assert isinstance(last, protocol.Done)
     assert last.reason == "stopped"
     assert time.monotonic_ns() - stopped_at < 500_000_000
-    await worker.stop(command.id)  # nobody is there any more
+    await worker.stop(command.id)  # the answer has ended already
     again = protocol.Generate(command.id, (), (5, 6), Sampling(max_tokens=4, ignore_eos=True))
     events = [event async for event in worker.run(again)]
     assert (done(events).reason, len(done(events).token_ids)) == ("length", 4)
@@ -160,19 +160,25 @@ async def _collect(worker: EngineProcess, command: protocol.Command) -> list[pro
         ({"seed": -1}, "seed is -1"),
     ],
 )
-async def test_sampling_that_no_library_takes(
-    worker: EngineProcess, changes: dict[str, float], words: str
-) -> None:
+async def test_sampling_out_of_range(worker: EngineProcess, changes: dict[str, float], words: str) -> None:
     error = last_error(await answer(worker, "Hello", replace(Sampling(), **changes)))  # type: ignore[arg-type]
     assert error.code == "bad-sampling"
     assert error.message.startswith(words)
 
 
 EDGES = (
-    Sampling(8, 1e-3),
-    Sampling(8, 1.0, top_p=0.01),
-    Sampling(8, 5.0, 1.0, 1),
-    Sampling(8, 1.0, 0.9, 5, 0.5, 1.3, 2**63 - 1),
+    Sampling(max_tokens=8, temperature=1e-3),
+    Sampling(max_tokens=8, temperature=1.0, top_p=0.01),
+    Sampling(max_tokens=8, temperature=5.0, top_p=1.0, top_k=1),
+    Sampling(
+        max_tokens=8,
+        temperature=1.0,
+        top_p=0.9,
+        top_k=5,
+        min_p=0.5,
+        repetition_penalty=1.3,
+        seed=2**63 - 1,
+    ),
 )
 
 
@@ -181,9 +187,12 @@ async def test_sampling_at_its_edges(worker: EngineProcess, sampling: Sampling) 
     assert done(await answer(worker, "Hello", replace(sampling, ignore_eos=True))).reason == "length"
 
 
-async def test_tokens_that_the_model_does_not_have(worker: EngineProcess) -> None:
+async def test_tokens_outside_the_vocabulary(worker: EngineProcess) -> None:
     error = last_error(await answer(worker, (5, 384), Sampling()))
-    assert (error.code, error.message) == ("bad-token", "Token id 384 is not among the model's 384.")
+    assert (error.code, error.message) == (
+        "bad-token",
+        "Token id 384 is outside the model's vocabulary of 384.",
+    )
     assert last_error(await answer(worker, (-1,), Sampling())).code == "bad-token"
     assert last_error(await answer(worker, (), Sampling())).code == "empty-prompt"
 
@@ -221,7 +230,7 @@ async def test_loading_again_replaces_the_engine(worker: EngineProcess, tiny_lla
     ready = await load(worker, pytorch_spec(tiny_llama, 64))
     assert (ready.context, ready.chat_template, ready.warm_up_tokens) == (64, True, 4)
     assert last_error(await answer(worker, (5,) * 64, Sampling())).code == "context-full"
-    ready = await load(worker, pytorch_spec(tiny_llama, 2))  # no room to warm up in
+    ready = await load(worker, pytorch_spec(tiny_llama, 2))  # too small for a warm-up
     assert ready.context == 2
     await load(worker, pytorch_spec(tiny_llama, CONTEXT))
 

@@ -1,4 +1,4 @@
-"""The compiled engine on the CPU: prepared once, loaded from its caches, and asked."""
+"""The compiled backend on the CPU: prepared once, then loaded from its compile cache."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from engines.backends.pytorch import PyTorchBackend
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 from engines.worker.protocol import Sampling
-from engines.worker.report import QuietReport
+from tests.doubles.log_report import LogReport
 from tests.engines.tiny import make_checkpoint
 
 pytestmark = pytest.mark.skipif(
     not CompiledBackend.probe().available, reason=CompiledBackend.probe().reason or "available"
 )
-NOTHING_ENDS: frozenset[int] = frozenset()
+NO_EOS: frozenset[int] = frozenset()
 PROMPT = list(range(5, 60))
 
 
-class Notes(QuietReport):
-    """A report that remembers what was logged."""
+class RecordingReport(LogReport):
+    """Records the log lines."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -45,13 +45,13 @@ def spec(folder: Path) -> EngineSpec:
 
 @pytest.fixture(scope="module")
 def engine(folder: Path, spec: EngineSpec, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `prepare` wrote: the one time that these tests compile."""
-    directory, backend, notes = tmp_path_factory.mktemp("engine"), CompiledBackend(), Notes()
-    facts = backend.prepare(spec, folder, directory, QuietReport())
+    """The folder that `prepare` wrote; the only compilation of these tests."""
+    directory, backend, report = tmp_path_factory.mktemp("engine"), CompiledBackend(), RecordingReport()
+    facts = backend.prepare(spec, folder, directory, LogReport())
     assert facts["graphs_compiled"] == 1
     assert not facts["weights_stored"]
-    backend.load(spec, folder, directory, notes)  # it is loaded already
-    assert notes.lines == []
+    backend.load(spec, folder, directory, report)  # the engine is still loaded
+    assert report.lines == []
     assert len(answer(backend, PROMPT)) == 12
     backend.close()
     with pytest.raises(EngineError, match="No engine"):
@@ -60,15 +60,17 @@ def engine(folder: Path, spec: EngineSpec, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="module")
-def notes() -> Notes:
-    return Notes()
+def report() -> RecordingReport:
+    return RecordingReport()
 
 
 @pytest.fixture(scope="module")
-def loaded(folder: Path, spec: EngineSpec, engine: Path, notes: Notes) -> Iterator[CompiledBackend]:
-    """Loaded with another context than it was prepared for: the compiled step does not depend on it."""
+def loaded(
+    folder: Path, spec: EngineSpec, engine: Path, report: RecordingReport
+) -> Iterator[CompiledBackend]:
+    """Loaded with another context window than prepared: the compiled step does not depend on it."""
     backend = CompiledBackend()
-    backend.load(replace(spec, context=600), folder, engine, notes)
+    backend.load(replace(spec, context=600), folder, engine, report)
     yield backend
     backend.close()
 
@@ -76,18 +78,18 @@ def loaded(folder: Path, spec: EngineSpec, engine: Path, notes: Notes) -> Iterat
 def answer(backend: CompiledBackend | PyTorchBackend, prompt: list[int], **sampling: float) -> list[int]:
     seen: list[int] = []
     wanted = Sampling(max_tokens=12, ignore_eos=True)
-    backend.generate(prompt, replace(wanted, **sampling), NOTHING_ENDS, seen.extend, lambda: False)  # type: ignore[arg-type]
+    backend.generate(prompt, replace(wanted, **sampling), NO_EOS, seen.extend, lambda: False)  # type: ignore[arg-type]
     return seen
 
 
-def test_the_second_load_compiles_nothing(loaded: CompiledBackend, notes: Notes) -> None:
-    assert notes.lines == ["compiled nothing: every graph came from the engine's cache"]
+def test_the_second_load_compiles_nothing(loaded: CompiledBackend, report: RecordingReport) -> None:
+    assert report.lines == ["compiled nothing: every graph came from the engine's cache"]
     assert loaded.context_tokens == 600
 
 
 def test_answers_and_scores_are_those_of_pytorch(loaded: CompiledBackend, folder: Path) -> None:
     reference = PyTorchBackend()
-    reference.load(EngineSpec(str(folder), "pytorch", "fp32"), folder, None, QuietReport())
+    reference.load(EngineSpec(str(folder), "pytorch", "fp32"), folder, None, LogReport())
     for length in (1, 3, 16, 17, 55):
         assert answer(loaded, PROMPT[:length]) == answer(reference, PROMPT[:length])
     mine, theirs = loaded.score(PROMPT, 4), reference.score(PROMPT, 4)
@@ -95,21 +97,21 @@ def test_answers_and_scores_are_those_of_pytorch(loaded: CompiledBackend, folder
     assert list(mine.top_ids) == list(theirs.top_ids)
 
 
-def test_a_long_prompt_is_computed_in_parts(loaded: CompiledBackend, folder: Path) -> None:
+def test_a_long_prompt_is_computed_in_chunks(loaded: CompiledBackend, folder: Path) -> None:
     reference = PyTorchBackend()
-    reference.load(EngineSpec(str(folder), "pytorch", "fp32"), folder, None, QuietReport())
+    reference.load(EngineSpec(str(folder), "pytorch", "fp32"), folder, None, LogReport())
     prompt = [(7 * number) % 380 for number in range(580)]
     assert answer(loaded, prompt) == answer(reference, prompt)
 
 
-def test_the_next_turn_computes_only_what_is_new(loaded: CompiledBackend) -> None:
+def test_the_next_turn_computes_only_new_tokens(loaded: CompiledBackend) -> None:
     first = answer(loaded, PROMPT)
     following = [*PROMPT, *first, 9, 8, 7]
     seen: list[int] = []
     wanted = Sampling(max_tokens=6, ignore_eos=True)
-    result = loaded.generate(following, wanted, NOTHING_ENDS, seen.extend, lambda: False)
+    result = loaded.generate(following, wanted, NO_EOS, seen.extend, lambda: False)
     assert result.cached == len(PROMPT) + len(first) - 1
-    loaded.score(PROMPT)  # forgets the conversation
+    loaded.score(PROMPT)  # overwrites the cached conversation
     assert answer(loaded, following)[:6] == seen
     usage = loaded.kv_usage()
     assert usage is not None
@@ -122,7 +124,7 @@ def test_a_stop_ends_within_a_step_and_leaves_the_engine_usable(loaded: Compiled
     expected = answer(loaded, PROMPT)
     seen: list[int] = []
     wanted = Sampling(max_tokens=300, ignore_eos=True)
-    result = loaded.generate(PROMPT, wanted, NOTHING_ENDS, seen.extend, lambda: len(seen) >= 4)
+    result = loaded.generate(PROMPT, wanted, NO_EOS, seen.extend, lambda: len(seen) >= 4)
     assert result.reason == "stopped"
     assert seen == expected[:4]
     assert answer(loaded, PROMPT) == expected
@@ -136,7 +138,7 @@ def test_an_end_token_ends_the_answer(loaded: CompiledBackend) -> None:
     assert seen[-1] == end
 
 
-def test_seeds_are_reproducible_and_penalties_count(loaded: CompiledBackend) -> None:
+def test_seeds_are_reproducible_and_penalties_work(loaded: CompiledBackend) -> None:
     first, again, other = (answer(loaded, PROMPT, temperature=1.5, seed=seed) for seed in (7, 7, 8))
     assert first == again != other
     greedy = answer(loaded, PROMPT)
@@ -150,15 +152,15 @@ def test_unknown_tokens_and_precisions_are_refused(loaded: CompiledBackend, spec
         answer(loaded, [384])
     for precision in ("fp16", "fp8", "nvfp4"):
         with pytest.raises(EngineError) as caught:
-            CompiledBackend().load(replace(spec, precision=precision), Path(), None, QuietReport())
+            CompiledBackend().load(replace(spec, precision=precision), Path(), None, LogReport())
         assert caught.value.code == "unsupported-precision"
 
 
 @pytest.mark.parametrize("precision", ["int8", "int4"])
-def test_quantised_weights_are_written_once_and_read_back(
+def test_quantised_weights_are_saved_and_loaded(
     precision: str, spec: EngineSpec, folder: Path, tmp_path: Path
 ) -> None:
-    """Without compiling: the eager model tells whether the weights are right."""
+    """Without compiling: the logits of the eager model show whether the weights are correct."""
     pytest.importorskip("torchao", reason="quantised precisions need torchao (extra `compiled`)")
     import torch
 
@@ -185,7 +187,7 @@ def test_quantised_weights_are_written_once_and_read_back(
         check_weights(made, tmp_path)
 
 
-def test_a_machine_without_a_compiler_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_probe_needs_a_cpp_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
     found = CompiledBackend.probe()

@@ -1,4 +1,4 @@
-"""What the compiled engine is made of, on the CPU: its attention, its cache, its four-bit layouts."""
+"""Components of the compiled backend, on the CPU: attention, KV cache and 4-bit layouts."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from torch._dynamo.backends.common import aot_autograd
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import LlamaConfig
 
-from engines.backends.compiled.attention import one_token
-from engines.backends.compiled.cache import BucketedCache, PlacedLayer, Places
+from engines.backends.compiled.attention import decode_attention
+from engines.backends.compiled.cache import BucketedCache, StaticSplitLayer, WritePositions
 from engines.backends.compiled.four_bits import CpuFourBitLinear, CudaFourBitLinear, quantise
 from engines.errors import EngineError
 
 HEADS, KV_HEADS, TOKENS, WIDTH = 8, 2, 192, 16
 
 
-def test_attention_in_parts_is_attention() -> None:
+def test_split_attention_equals_sdpa() -> None:
     torch.manual_seed(0)
     query = torch.randn(1, HEADS, 1, WIDTH)
     key, value = torch.randn(2, 1, KV_HEADS, TOKENS, WIDTH).unbind(0)
     mask = torch.zeros(1, 1, 1, TOKENS)
-    mask[..., 70:] = torch.finfo(torch.float32).min  # a part that is seen in part, and one not at all
+    mask[..., 70:] = torch.finfo(torch.float32).min  # one split is partly masked, and one completely
     expected = scaled_dot_product_attention(query, key, value, mask, enable_gqa=True, scale=0.25)
-    found = one_token(query, key, value, mask, 0.25)
+    found = decode_attention(query, key, value, mask, 0.25)
     torch.testing.assert_close(found, expected.transpose(1, 2))
 
 
 def test_the_cache_is_written_in_place() -> None:
-    """Compiled, nothing of the view is copied but the new tokens: a step would pay for the whole context."""
-    places = Places()
-    places.set(torch.tensor([67]))
-    layer = PlacedLayer(512, places)
+    """The compiled update copies only the new tokens; otherwise a step would copy the whole cache."""
+    positions = WritePositions()
+    positions.set(torch.tensor([67]))
+    layer = StaticSplitLayer(512, positions)
     new = torch.ones(1, KV_HEADS, 1, WIDTH)
     layer.lazy_initialization(new, new)
     seen: list[Any] = []
@@ -47,18 +47,18 @@ def test_the_cache_is_written_in_place() -> None:
         torch.compile(layer.update, backend=aot_autograd(fw_compiler=keep), fullgraph=True)(new, new)
     assert torch.ops.aten.index_put.default in seen
     assert torch.ops.aten.clone.default not in seen
-    assert layer.stored is not None
-    assert layer.stored[0][1, 3].eq(1).all()
-    assert layer.stored[0].sum() == new.numel()
+    assert layer.storage is not None
+    assert layer.storage[0][1, 3].eq(1).all()
+    assert layer.storage[0].sum() == new.numel()
 
 
-def test_a_context_of_any_length_holds_whole_parts() -> None:
+def test_the_capacity_is_a_multiple_of_the_split_size() -> None:
     config = LlamaConfig(num_hidden_layers=1)
     assert BucketedCache(config, 1000).capacity == 1024
     assert BucketedCache(config, 1024).capacity == 1024
 
 
-def test_capped_scores_are_refused() -> None:
+def test_capped_attention_scores_are_refused() -> None:
     config = LlamaConfig(num_hidden_layers=1)
     config.attn_logit_softcapping = 50.0
     with pytest.raises(EngineError, match="Capped"):
@@ -66,22 +66,22 @@ def test_capped_scores_are_refused() -> None:
 
 
 @pytest.mark.parametrize("inputs", [256, 192])
-def test_four_bits_on_the_cpu_are_torchaos(inputs: int) -> None:
+def test_four_bits_on_the_cpu_equal_torchao(inputs: int) -> None:
     torch.manual_seed(0)
     module = torch.nn.Linear(inputs, 24)
     layer = CpuFourBitLinear(module, "cpu")
     layer.fill(module.weight.detach())
     group = layer.group_of(module)
-    values, scale, middle = quantise(module.weight.detach(), group)
+    values, scale, zero = quantise(module.weight.detach(), group)
     grouped = values.unflatten(1, (-1, group)).float() - 8
-    weight = (grouped * scale[..., None] + middle[..., None]).flatten(1)
+    weight = (grouped * scale[..., None] + zero[..., None]).flatten(1)
     x = torch.randn(3, inputs)
     torch.testing.assert_close(layer(x), x @ weight.T + module.bias)
     assert (weight - module.weight).abs().max() <= scale.max()
 
 
-def test_the_tiles_of_cudas_kernel_are_read_back() -> None:
-    """Packed as the kernel's threads read them: 8 outputs by two tiles of 16 inputs in a warp's words."""
+def test_the_layout_of_the_cuda_kernel_is_unpacked() -> None:
+    """A warp's words hold 8 outputs by two tiles of 16 inputs, in the order of its threads."""
     torch.manual_seed(0)
     outputs, inputs = 16, 256
     values = torch.randint(0, 16, (outputs, inputs), dtype=torch.uint8)

@@ -1,4 +1,4 @@
-"""Engines built once a session from tiny checkpoints."""
+"""Engines built from tiny checkpoints, once per session."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from engines.build.spec import EngineSpec
 from tests.engines.tiny import make_checkpoint
 
 
-class Notes:
-    """A report that remembers."""
+class RecordingReport:
+    """A report that records everything."""
 
     def __init__(self) -> None:
         self.stages: list[str] = []
@@ -40,7 +40,7 @@ Load = Callable[..., OpenVINOBackend]
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    """A tiny checkpoint of a family, made once for the same arguments."""
+    """Creates a tiny checkpoint of a family, once for the same arguments."""
     made: dict[str, Path] = {}
 
     def make(family: str = "llama", **overrides: Any) -> Path:
@@ -54,7 +54,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
-    """The folder of an engine, built once for the same checkpoint and precision."""
+    """Builds an engine, once for the same checkpoint and precision, and returns its folder."""
     built: dict[tuple[Path, str], Path] = {}
 
     def make(folder: Path, precision: str = "fp32") -> Path:
@@ -62,7 +62,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
         if key not in built:
             directory = tmp_path_factory.mktemp("engine")
             spec = EngineSpec(str(folder), "openvino", precision)
-            OpenVINOBackend().prepare(spec, folder, directory, Notes())
+            OpenVINOBackend().prepare(spec, folder, directory, RecordingReport())
             built[key] = directory
         return built[key]
 
@@ -71,13 +71,13 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
 
 @pytest.fixture
 def load(build: Build) -> Iterator[Load]:
-    """Loaded engines, closed after the test."""
+    """Loads engines, and closes them after the test."""
     loaded: list[OpenVINOBackend] = []
 
     def make(folder: Path, precision: str = "fp32", **fields: Any) -> OpenVINOBackend:
         spec = EngineSpec(str(folder), "openvino", precision, **fields)
         backend = OpenVINOBackend()
-        backend.load(spec, folder, build(folder, precision), fields.pop("report", Notes()))
+        backend.load(spec, folder, build(folder, precision), fields.pop("report", RecordingReport()))
         loaded.append(backend)
         return backend
 
@@ -88,7 +88,7 @@ def load(build: Build) -> Iterator[Load]:
 
 @pytest.fixture(scope="session")
 def reference() -> Callable[..., Any]:
-    """The checkpoint in transformers, fp32 unless told otherwise."""
+    """Loads a checkpoint in transformers, in fp32 by default."""
     models: dict[tuple[Path, torch.dtype], Any] = {}
 
     def make(folder: Path, dtype: torch.dtype = torch.float32) -> Any:

@@ -1,4 +1,4 @@
-"""What the tests compare: logits of both libraries and the divergence between them."""
+"""Logits of both libraries and the divergence between them."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ import torch
 from engines.backends.openvino.backend import OpenVINOBackend
 from engines.worker.protocol import Sampling
 
-NOTHING_ENDS: frozenset[int] = frozenset()
+NO_EOS: frozenset[int] = frozenset()
 
 
 def tokens(count: int, seed: int = 0, vocabulary: int = 384) -> list[int]:
-    """Random token ids."""
+    """Return random token ids."""
     return [int(i) for i in np.random.default_rng(seed).integers(1, vocabulary, count)]
 
 
 def answer(
     backend: OpenVINOBackend, prompt: Sequence[int], max_tokens: int = 24, **sampling: Any
 ) -> list[int]:
-    """The tokens of an answer that nothing ends early."""
+    """Return the tokens of an answer of exactly `max_tokens`."""
     seen: list[int] = []
     wanted = Sampling(max_tokens=max_tokens, ignore_eos=True, **sampling)
-    backend.generate(prompt, wanted, NOTHING_ENDS, seen.extend, lambda: False)
+    backend.generate(prompt, wanted, NO_EOS, seen.extend, lambda: False)
     return seen
 
 
 @torch.no_grad()
 def reference_logits(model: Any, ids: Sequence[int]) -> torch.Tensor:
-    """[tokens, vocabulary] in fp64."""
+    """Return transformers' logits, fp64 [tokens, vocabulary]."""
     return model(torch.tensor([list(ids)])).logits[0].double()
 
 
 @torch.no_grad()
 def reference_answer(model: Any, prompt: Sequence[int], max_tokens: int = 24) -> list[int]:
-    """Greedy tokens that nothing ends early."""
+    """Return exactly `max_tokens` greedy tokens of transformers."""
     ids = list(prompt)
     for _ in range(max_tokens):
         ids.append(int(model(torch.tensor([ids])).logits[0, -1].argmax()))
@@ -46,7 +46,7 @@ def reference_answer(model: Any, prompt: Sequence[int], max_tokens: int = 24) ->
 
 
 def compiled(directory: Path, hint: str, **properties: Any) -> Any:
-    """The engine's own graph, compiled without paging: this path gives full logits."""
+    """Compile the engine's graph without paging, which returns all logits."""
     import openvino as ov
 
     properties["INFERENCE_PRECISION_HINT"] = hint
@@ -54,7 +54,7 @@ def compiled(directory: Path, hint: str, **properties: Any) -> Any:
 
 
 def engine_logits(model: Any, ids: Sequence[int]) -> torch.Tensor:
-    """[tokens, vocabulary] in fp64."""
+    """Return the logits of a compiled graph, fp64 [tokens, vocabulary]."""
     inputs = {
         "input_ids": np.array([ids], np.int64),
         "attention_mask": np.ones((1, len(ids)), np.int64),
@@ -65,11 +65,11 @@ def engine_logits(model: Any, ids: Sequence[int]) -> torch.Tensor:
 
 
 def divergence(reference: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    """KL divergence of each position, in nats."""
+    """Return the KL divergence of each position, in nats."""
     p, q = reference.log_softmax(-1), other.log_softmax(-1)
     return (p.exp() * (p - q)).sum(-1)
 
 
 def layer_types(model: Any) -> list[str]:
-    """Types of the nodes that the CPU plugin runs."""
+    """Return the types of the nodes that the CPU plugin executes."""
     return [str(node.get_rt_info()["layerType"].astype(str)) for node in model.get_runtime_model().get_ops()]

@@ -1,4 +1,4 @@
-"""The loaded engine: what it emits, how it ends, what it reports and what it refuses."""
+"""The OpenVINO backend: generation, finish reasons, usage and errors."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 from engines.plan.kv_precision import kv_choices
 from engines.worker.protocol import KVUsage, Sampling
-from tests.engines.backends.openvino.conftest import Checkpoint, Load, Notes
-from tests.engines.backends.openvino.measures import NOTHING_ENDS, answer, reference_logits, tokens
+from tests.engines.backends.openvino.conftest import Checkpoint, Load, RecordingReport
+from tests.engines.backends.openvino.measures import NO_EOS, answer, reference_logits, tokens
 
 
 def usage(backend: OpenVINOBackend) -> KVUsage:
@@ -25,8 +25,8 @@ def usage(backend: OpenVINOBackend) -> KVUsage:
     return found
 
 
-def test_prepare_tells_its_stages_progress_and_facts(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    folder, report = checkpoint(), Notes()
+def test_prepare_reports_stages_progress_and_facts(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    folder, report = checkpoint(), RecordingReport()
     facts = OpenVINOBackend().prepare(EngineSpec(str(folder), "openvino", "int8"), folder, tmp_path, report)
     assert report.stages == list(OpenVINOBackend.prepare_stages)
     done = [progress[0] for progress in report.progresses]
@@ -38,10 +38,10 @@ def test_prepare_tells_its_stages_progress_and_facts(checkpoint: Checkpoint, tmp
     assert facts["openvino"]
 
 
-def test_one_emit_a_token_and_the_reason_is_length(checkpoint: Checkpoint, load: Load) -> None:
+def test_each_token_is_emitted_and_the_reason_is_length(checkpoint: Checkpoint, load: Load) -> None:
     emitted: list[list[int]] = []
     result = load(checkpoint()).generate(
-        tokens(10), Sampling(max_tokens=7), NOTHING_ENDS, lambda new: emitted.append(list(new)), lambda: False
+        tokens(10), Sampling(max_tokens=7), NO_EOS, lambda new: emitted.append(list(new)), lambda: False
     )
     assert [len(new) for new in emitted] == [1] * 7
     assert result.reason == "length"
@@ -68,44 +68,44 @@ def test_a_stop_ends_within_a_step_and_leaves_the_engine_usable(checkpoint: Chec
     expected = answer(backend, prompt)
     seen: list[int] = []
     wanted = Sampling(max_tokens=500, ignore_eos=True)
-    result = backend.generate(prompt, wanted, NOTHING_ENDS, seen.extend, lambda: len(seen) >= 5)
+    result = backend.generate(prompt, wanted, NO_EOS, seen.extend, lambda: len(seen) >= 5)
     assert result.reason == "stopped"
     assert seen == expected[:5]
     assert answer(backend, prompt) == expected
 
 
-@pytest.mark.parametrize("reload", [False, True], ids=["computes to the end", "opens anew"])
+@pytest.mark.parametrize("reload", [False, True], ids=["completes the prefill", "reloads"])
 @pytest.mark.parametrize("steps", [1, 2, 3])
-def test_a_stop_while_the_prompt_is_computed_does_not_poison_the_cache(
+def test_a_stop_during_prefill_does_not_corrupt_the_cache(
     steps: int, reload: bool, checkpoint: Checkpoint, load: Load
 ) -> None:
-    """The library keeps a half-computed block under the name of the whole one: see `Pipeline._abandon`."""
+    """The library stores a half-computed block under the hash of the full one; see `Pipeline._abandon`."""
     backend, fresh = load(checkpoint()), load(checkpoint())
     start = tokens(37)
     prompt = [*start, *answer(backend, start), *tokens(1100, seed=1)]
     backend._loaded._load_seconds = 0.0 if reload else 1e9
-    looks, seen = 0, list[int]()
+    calls, seen = 0, list[int]()
 
     def stopped() -> bool:
-        nonlocal looks
-        looks += 1
-        return looks >= steps
+        nonlocal calls
+        calls += 1
+        return calls >= steps
 
     wanted = Sampling(max_tokens=20)
-    result = backend.generate(prompt, wanted, NOTHING_ENDS, seen.extend, stopped)
+    result = backend.generate(prompt, wanted, NO_EOS, seen.extend, stopped)
     assert (result.reason, seen) == ("stopped", [])
     assert answer(backend, prompt) == answer(fresh, prompt)
     assert backend.score(prompt).logprobs == fresh.score(prompt).logprobs
 
 
-def test_a_failing_reader_leaves_the_engine_usable(checkpoint: Checkpoint, load: Load) -> None:
+def test_an_exception_in_emit_leaves_the_engine_usable(checkpoint: Checkpoint, load: Load) -> None:
     backend = load(checkpoint())
 
     def broken(new: Any) -> None:
         raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        backend.generate(tokens(10), Sampling(max_tokens=9), NOTHING_ENDS, broken, lambda: False)
+        backend.generate(tokens(10), Sampling(max_tokens=9), NO_EOS, broken, lambda: False)
     assert len(answer(backend, tokens(10))) == 24
 
 
@@ -137,7 +137,7 @@ def test_a_repetition_penalty_works_with_greedy_and_changes_the_answer(
     assert len(set(penalised)) > len(set(plain))
 
 
-def test_options_the_library_refuses_are_told(checkpoint: Checkpoint, load: Load) -> None:
+def test_sampling_that_the_library_rejects_is_an_error(checkpoint: Checkpoint, load: Load) -> None:
     with pytest.raises(EngineError) as caught:
         answer(load(checkpoint()), tokens(5), temperature=1.0, top_p=7.0)
     assert caught.value.code == "bad-sampling"
@@ -162,20 +162,20 @@ def test_a_prompt_that_never_fits_is_refused_and_the_next_one_runs(
     assert len(answer(backend, tokens(60))) == 24
 
 
-def test_the_whole_context_can_be_filled(checkpoint: Checkpoint, load: Load) -> None:
+def test_the_context_window_can_be_filled(checkpoint: Checkpoint, load: Load) -> None:
     backend = load(checkpoint(), context=200)
     assert backend.context_tokens == 200
     assert len(answer(backend, tokens(150), 50)) == 50
     assert len(answer(backend, tokens(150, seed=1), 50)) == 50
 
 
-def test_the_context_ends_where_the_model_does(checkpoint: Checkpoint, load: Load) -> None:
+def test_the_context_is_limited_by_the_positions(checkpoint: Checkpoint, load: Load) -> None:
     folder = checkpoint("gpt2", n_positions=64)
     backend = load(folder, context=512)
     assert backend.context_tokens == 64
 
 
-def test_kv_usage_is_the_librarys_and_moves(checkpoint: Checkpoint, load: Load) -> None:
+def test_kv_usage_follows_the_library(checkpoint: Checkpoint, load: Load) -> None:
     backend = load(checkpoint(), context=1024)
     answer(backend, tokens(100), 5)
     small = usage(backend)
@@ -195,7 +195,7 @@ def test_kv_usage_is_the_librarys_and_moves(checkpoint: Checkpoint, load: Load) 
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_every_kv_precision_on_offer_works_and_takes_its_size(
+def test_every_kv_precision_works_and_has_its_size(
     precision: str, checkpoint: Checkpoint, load: Load, reference: Any
 ) -> None:
     folder, ids = checkpoint(standard_deviation=0.06), tokens(100)
@@ -208,17 +208,17 @@ def test_every_kv_precision_on_offer_works_and_takes_its_size(
         off = [abs(float(exact[i, ids[i + 1]]) - p) for i, p in enumerate(backend.score(ids).logprobs)]
         limit = 1e-4 if (precision, kv_precision) == ("fp32", "f32") else 0.25
         assert sum(off) / len(off) < limit
-    widths = {"f32": 4, "f16": 2, "bf16": 2, "u8": 1.25}  # u8 keeps scales beside the values
+    widths = {"f32": 4, "f16": 2, "bf16": 2, "u8": 1.25}  # u8 also stores scales
     assert len({size / widths[name] for name, size in sizes.items()}) == 1
     automatic = load(folder, precision, context=256)
     answer(automatic, ids)
     assert usage(automatic).bytes_total == sizes[kv_choices("openvino", precision)[0]]
 
 
-def test_scores_are_transformers_even_right_after_an_answer_to_the_same_prompt(
+def test_scores_equal_transformers_even_after_an_answer_to_the_same_prompt(
     checkpoint: Checkpoint, load: Load, reference: Any
 ) -> None:
-    """With a cached prefix the serving pipeline would give noise: see `OpenVINOBackend.score`."""
+    """With a cached prefix the pipeline for answers would return noise; see `OpenVINOBackend.score`."""
     folder, prompt = checkpoint(), tokens(300)
     backend = load(folder)
     ids = [*prompt, *answer(backend, prompt)]
@@ -229,7 +229,7 @@ def test_scores_are_transformers_even_right_after_an_answer_to_the_same_prompt(
     assert answer(backend, prompt) == ids[300:]
 
 
-def test_a_second_turn_is_answered_sooner(checkpoint: Checkpoint, load: Load) -> None:
+def test_the_second_turn_has_a_lower_ttft(checkpoint: Checkpoint, load: Load) -> None:
     backend = load(checkpoint(num_hidden_layers=6, hidden_size=256, intermediate_size=1024), context=2048)
     prompt = tokens(1500)
 
@@ -255,35 +255,35 @@ def test_a_second_turn_is_answered_sooner(checkpoint: Checkpoint, load: Load) ->
     ],
     ids=str,
 )
-def test_what_is_not_covered_is_refused_before_any_work(
+def test_unsupported_options_are_refused_before_any_work(
     change: dict[str, Any], code: str, checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
     spec = replace(EngineSpec(str(checkpoint()), "openvino", "fp32"), **change)
     for call in (OpenVINOBackend().prepare, OpenVINOBackend().load):
         with pytest.raises(EngineError) as caught:
-            call(spec, checkpoint(), tmp_path, Notes())
+            call(spec, checkpoint(), tmp_path, RecordingReport())
         assert caught.value.code == code
     assert not list(tmp_path.glob("*.xml"))
 
 
 @pytest.mark.parametrize("damage", ["nothing there", "graph cut", "graph changed", "weights cut"])
-def test_a_lost_or_damaged_engine_is_told(damage: str, checkpoint: Checkpoint, tmp_path: Path) -> None:
+def test_a_missing_or_damaged_engine_is_an_error(damage: str, checkpoint: Checkpoint, tmp_path: Path) -> None:
     folder = checkpoint()
     spec = EngineSpec(str(folder), "openvino", "fp32")
     graph, weights = tmp_path / "openvino_model.xml", tmp_path / "openvino_model.bin"
     if damage != "nothing there":
-        OpenVINOBackend().prepare(spec, folder, tmp_path, Notes())
+        OpenVINOBackend().prepare(spec, folder, tmp_path, RecordingReport())
         text = graph.read_text()
         if damage == "weights cut":
             os.truncate(weights, weights.stat().st_size - 1)
         else:
             graph.write_text(text[:9000] if damage == "graph cut" else text.replace("MatMul", "Mystery"))
     with pytest.raises(EngineError) as caught:
-        OpenVINOBackend().load(spec, folder, tmp_path, Notes())
+        OpenVINOBackend().load(spec, folder, tmp_path, RecordingReport())
     assert caught.value.code == "load-failed"
 
 
-def test_an_engine_that_is_not_loaded_says_so() -> None:
+def test_generating_without_a_loaded_engine_is_an_error() -> None:
     backend = OpenVINOBackend()
     with pytest.raises(EngineError) as caught:
         answer(backend, [1])
@@ -293,11 +293,13 @@ def test_an_engine_that_is_not_loaded_says_so() -> None:
     backend.close()
 
 
-def test_an_answer_that_outgrows_the_cache_ends_with_the_context(checkpoint: Checkpoint, load: Load) -> None:
-    """The worker cuts max_tokens to the room there is; without that the library gives up in the middle."""
+def test_an_answer_that_fills_the_cache_ends_with_the_reason_context(
+    checkpoint: Checkpoint, load: Load
+) -> None:
+    """The worker limits max_tokens to the context window; without that the library drops the request."""
     backend, seen = load(checkpoint(), context=128), list[int]()
     wanted = Sampling(max_tokens=500, ignore_eos=True)
-    result = backend.generate(tokens(100), wanted, NOTHING_ENDS, seen.extend, lambda: False)
+    result = backend.generate(tokens(100), wanted, NO_EOS, seen.extend, lambda: False)
     assert result.reason == "context"
     assert 28 <= len(seen) < 500
     assert len(answer(backend, tokens(60))) == 24

@@ -1,4 +1,4 @@
-"""The engine says what transformers says, family by family and precision by precision."""
+"""The engine's tokens and logits equal those of transformers, for each family and precision."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.engines.backends.openvino.measures import (
 from tests.engines.tiny import FAMILIES
 
 LONG = 1300
-"""Past position 1024, where a bfloat16 angle would be off by a whole turn."""
+"""Beyond position 1024, where a RoPE angle in bfloat16 would be off by a full turn."""
 ALL = (*FAMILIES, "llama-biased")
 
 
@@ -50,7 +50,7 @@ def test_fp32_logits_equal_transformers_past_position_1024(
 
 
 @pytest.mark.parametrize("options", [{"max_shard_size": "400KB"}, {"dtype": torch.bfloat16}], ids=str)
-def test_shards_and_16_bit_checkpoints_keep_every_digit(
+def test_shards_and_16_bit_checkpoints_are_exact(
     options: dict[str, Any], checkpoint: Checkpoint, load: Load, build: Build, reference: Any
 ) -> None:
     folder, prompt = checkpoint("llama", **options), tokens(40)
@@ -68,7 +68,7 @@ def test_shards_and_16_bit_checkpoints_keep_every_digit(
 
 
 @pytest.mark.parametrize("family", ["llama3", "qwen3", "phi3", "gpt2"])
-def test_bf16_is_as_near_as_pytorch_bf16(
+def test_bf16_is_as_close_as_pytorch_bf16(
     family: str, checkpoint: Checkpoint, build: Build, reference: Any
 ) -> None:
     folder, ids = checkpoint(family, standard_deviation=0.06), tokens(LONG)
@@ -82,12 +82,12 @@ def test_bf16_is_as_near_as_pytorch_bf16(
 
 
 QUANTISED_BOUNDS = {"int8": 6e-4, "int4": 4e-2}
-"""Twice what was measured on random weights, whose quantisation errors nothing averages out."""
+"""Twice the divergence measured on random weights, whose quantisation errors do not average out."""
 
 
 @pytest.mark.parametrize("precision", QUANTISED_BOUNDS)
 @pytest.mark.parametrize("family", ["llama", "qwen3", "phi3", "gpt2"])
-def test_quantised_engines_stay_near(
+def test_quantised_engines_stay_close(
     family: str, precision: str, checkpoint: Checkpoint, build: Build, reference: Any
 ) -> None:
     folder, ids = checkpoint(family, standard_deviation=0.06), tokens(LONG)
@@ -99,10 +99,10 @@ def test_quantised_engines_stay_near(
 
 @pytest.mark.parametrize("precision", ["int8", "int4"])
 @pytest.mark.parametrize("family", ["llama-tied", "phi3", "gpt2"])
-def test_the_graph_computes_with_the_very_weights_that_were_quantised(
+def test_the_graph_computes_with_the_quantised_weights(
     family: str, precision: str, checkpoint: Checkpoint, build: Build, reference: Any
 ) -> None:
-    """transformers with the dequantised weights is the same model, to fp32's last digits."""
+    """transformers with the dequantised weights gives the same logits, up to fp32 rounding."""
     folder, ids = checkpoint(family), tokens(300)
     decoder, reader = read_decoder(folder), WeightReader(tensor_entries(folder))
     model = type(reference(folder)).from_pretrained(folder, dtype=torch.float32).eval()

@@ -1,4 +1,4 @@
-"""What only a process of its own can show: full disks, other CPUs, telemetry, imports."""
+"""Tests that need a separate process: full disks, other CPUs, telemetry, imports."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 from engines.worker.protocol import Sampling
 
-class Notes:
+class RecordingReport:
     lines = []
     def stage(self, name): pass
     def progress(self, done, total, unit=""): pass
     def log(self, line): self.lines.append(line)
 
 folder, directory, precision = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-spec, notes, found = EngineSpec(str(folder), "openvino", precision), Notes(), {}
+spec, notes, found = EngineSpec(str(folder), "openvino", precision), RecordingReport(), {}
 backend = OpenVINOBackend()
 """
 END = "\nprint(json.dumps(found))"
 
 
 def run(script: str, *arguments: object, **environment: str) -> dict[str, object]:
-    """The JSON that a script prints last."""
+    """Run a script and return the JSON on its last line."""
     done = subprocess.run(
         [sys.executable, "-c", BEGIN + script + END, *map(str, arguments)],
         capture_output=True, text=True, cwd=ROOT, env=os.environ | environment, timeout=120,
@@ -48,10 +48,8 @@ def run(script: str, *arguments: object, **environment: str) -> dict[str, object
 
 @pytest.mark.parametrize("precision", ["fp32", "int4"])
 @pytest.mark.parametrize("limit", [1000, 100_000, 250_000])
-def test_a_disk_that_fills_up_is_told_and_no_success_is_claimed(
-    limit: int, precision: str, checkpoint: Checkpoint, tmp_path: Path
-) -> None:
-    """Real writes fail, at a limit on the size of files; OpenVINO itself may say nothing."""
+def test_a_full_disk_is_an_error(limit: int, precision: str, checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """Writes fail at a limit of the file size; OpenVINO itself may not report it."""
     found = run(
         f"""
 resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
@@ -67,7 +65,7 @@ except EngineError as error:
     assert found["hint"]
 
 
-def test_a_folder_that_cannot_be_written_is_told(checkpoint: Checkpoint, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error(checkpoint: Checkpoint, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     found = run(
         """
@@ -86,7 +84,7 @@ except EngineError as error:
 def test_every_precision_runs_on_a_cpu_that_lacks_its_kernels(
     precision: str, checkpoint: Checkpoint, build: Build
 ) -> None:
-    """oneDNN held to plain AVX2 has none for quantised activations and bfloat16."""
+    """oneDNN limited to AVX2 has no kernels for quantised activations and bfloat16."""
     folder = checkpoint()
     script = """
 backend.load(spec, folder, directory, notes)
@@ -99,7 +97,7 @@ found["lines"] = notes.lines
     assert all("This CPU" in line for line in found["lines"])  # type: ignore[attr-defined]
 
 
-def test_openvino_reports_to_nobody_and_writes_nothing_home(
+def test_openvino_sends_no_telemetry_and_writes_nothing_to_the_home_folder(
     checkpoint: Checkpoint, build: Build, tmp_path: Path
 ) -> None:
     """`import openvino` sends an event and keeps an id in ~/intel, unless it finds no telemetry package."""
@@ -114,7 +112,7 @@ found["home"] = sorted(file.name for file in Path.home().iterdir())
     assert found == {"telemetry": [], "home": ["openvino_model.bin", "openvino_model.xml"]}
 
 
-def test_probing_imports_nothing_heavy(checkpoint: Checkpoint, tmp_path: Path) -> None:
+def test_probe_imports_no_libraries(checkpoint: Checkpoint, tmp_path: Path) -> None:
     script = """
 found["versions"] = OpenVINOBackend.probe().versions
 heavy = ("openvino", "openvino_genai", "numpy", "torch", "transformers")
@@ -125,7 +123,7 @@ found["heavy"] = [name for name in heavy if name in sys.modules]
     assert set(found["versions"]) == {"openvino", "openvino-genai"}  # type: ignore[call-overload]
 
 
-def test_a_missing_package_is_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported_with_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engines.backends.openvino.backend.PACKAGES", ("openvino", "no-such-package"))
     found = OpenVINOBackend.probe()
     assert not found.available
@@ -133,8 +131,8 @@ def test_a_missing_package_is_told_with_the_remedy(monkeypatch: pytest.MonkeyPat
     assert "pip install" in found.hint
 
 
-def test_the_quantised_build_takes_little_memory(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    """Close to the quantised model and one tensor, not to the checkpoint in fp32."""
+def test_a_quantised_build_needs_little_memory(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """About the size of the quantised model and one tensor, not of the checkpoint in fp32."""
     folder = checkpoint(
         hidden_size=1024, intermediate_size=4096, num_hidden_layers=6, vocab_size=8000, num_attention_heads=16
     )
@@ -149,5 +147,5 @@ found["megabytes"] = peak() - before
     found = run(script, folder, tmp_path, "int8")
     checkpoint_megabytes = sum(file.stat().st_size for file in folder.glob("*.safetensors")) >> 20
     found["checkpoint"] = checkpoint_megabytes
-    # The mapped file counts as resident too while it is read, but the copies do not.
+    # The memory-mapped file counts as resident memory while it is read.
     assert int(str(found["megabytes"])) < 1.6 * checkpoint_megabytes, found

@@ -1,4 +1,4 @@
-"""Reading and quantising, tensor by tensor."""
+"""Reading and quantising single tensors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from engines.plan.decoder.decoder import Linear
 
 def stored(folder: Path, tensor: torch.Tensor) -> WeightReader:
     folder.mkdir(exist_ok=True)
-    # An odd number of bytes in front: nothing in the format keeps tensors aligned.
+    # Preceded by an odd number of bytes: the format does not align tensors.
     save_file({"a": torch.zeros(3, dtype=torch.uint8), "w": tensor}, folder / "model.safetensors")
     return WeightReader(tensor_entries(folder))
 
@@ -49,12 +49,12 @@ def test_int8_is_off_by_half_a_step_at_most(tmp_path: Path) -> None:
     int8 = quantise_int8(stored(tmp_path, tensor), LINEAR)
     scales = int8.scales.astype(np.float32)
     off = np.abs(int8.values.astype(np.float32) * scales - tensor.numpy())
-    # Half a step, and what rounding the scale to float16 moves the largest value.
+    # Half a step, plus the effect of rounding the scale to float16 on the largest value.
     assert (off <= 0.5 * scales * 1.2 + 1e-6).all()
     assert int8.values.min() >= -127
 
 
-def test_int4_is_off_by_half_a_step_except_at_the_far_end(tmp_path: Path) -> None:
+def test_int4_is_off_by_half_a_step_except_at_the_positive_end(tmp_path: Path) -> None:
     tensor = torch.randn(24, 128)
     int4 = quantise_int4(stored(tmp_path, tensor), LINEAR, 64)
     assert int4.shape == (24, 2, 64)
@@ -63,13 +63,15 @@ def test_int4_is_off_by_half_a_step_except_at_the_far_end(tmp_path: Path) -> Non
     values = np.where(values > 7, values - 16, values).astype(np.float32)
     scales = int4.scales.astype(np.float32)
     off = np.abs(values * scales - tensor.numpy().reshape(int4.shape)) / np.abs(scales)
-    assert off.max() <= 1.01  # +8 steps have no level of their own
+    assert off.max() <= 1.01  # there is no level for +8
     assert np.mean(off <= 0.51) > 0.97
     assert (values.min(2) == -8).all()
 
 
 @pytest.mark.parametrize("linear", [LINEAR, CONV1D], ids=["linear", "conv1d"])
-def test_chunks_change_nothing(linear: Linear, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunking_does_not_change_the_result(
+    linear: Linear, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tensor = torch.randn(24, 128)
     reader = stored(tmp_path, tensor.T.contiguous() if linear.transposed else tensor)
     whole8, whole4 = quantise_int8(reader, linear), quantise_int4(reader, linear, 64)
@@ -92,7 +94,7 @@ def test_rows_of_zeros_stay_zeros(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_a_weight_that_is_no_number_is_told(value: float, tmp_path: Path) -> None:
+def test_weights_that_are_not_finite_are_refused(value: float, tmp_path: Path) -> None:
     tensor = torch.randn(24, 128)
     tensor[20, 100] = value
     reader = stored(tmp_path, tensor)
@@ -107,11 +109,11 @@ def test_a_weight_that_is_no_number_is_told(value: float, tmp_path: Path) -> Non
         assert caught.value.code == "broken-weights"
 
 
-def test_weights_beyond_a_float16_scale_are_told(tmp_path: Path) -> None:
+def test_weights_too_large_for_a_float16_scale_are_refused(tmp_path: Path) -> None:
     with pytest.raises(EngineError) as caught:
         quantise_int8(stored(tmp_path, torch.full((24, 128), 1e9)), LINEAR)
     assert caught.value.code == "broken-weights"
 
 
-def test_the_group_falls_back_where_it_does_not_divide() -> None:
+def test_the_group_size_divides_the_inputs() -> None:
     assert [int4_group(inputs) for inputs in (128, 96, 100)] == [64, 32, None]

@@ -1,6 +1,6 @@
-"""ModelOpt for real, on the CPU: what it exports is taken apart again and held against bf16.
+"""ModelOpt on the CPU: its exported weights are dequantised and compared with bf16.
 
-The exported weights are compared; how a GPU rounds activations is not part of it.
+Only weights are compared; a GPU would round activations as well.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ QUESTIONS = ("What is a KV cache?", "What does FP8 mean?", "Tell me a short stor
 STAGES = ("reference", "quantise", "export")
 
 
-async def answered_and_scored(process: EngineProcess, ids: list[tuple[int, ...]]) -> list[protocol.Scored]:
-    """The scores of each text."""
+async def scores_of_texts(process: EngineProcess, ids: list[tuple[int, ...]]) -> list[protocol.Scored]:
+    """Return the scores of each text."""
     found = []
     for one in ids:
         event = await process.ask(protocol.Score(process.next_id(), one, 40))
@@ -42,7 +42,7 @@ async def answered_and_scored(process: EngineProcess, ids: list[tuple[int, ...]]
 
 @pytest.fixture(scope="module")
 def texts() -> list[str]:
-    """A few of those that ship with the project: fewer than are used, for the time it takes."""
+    """Six of the calibration texts of the project, to save time."""
     return calibration_texts("")[:48:8]
 
 
@@ -81,7 +81,7 @@ async def test_close_to_the_reference(
         reference = EngineSpec(str(CHECKPOINT), "pytorch", "bf16", context=512)
         assert isinstance(await ready(base, reference), protocol.Ready)
         quantised = EngineSpec(str(target), "tensorrt-llm", precision, "cuda:0", context=512)
-        if precision == "int8-sq":  # its checkpoint is for others; the double runs it all the same
+        if precision == "int8-sq":  # the real library refuses this checkpoint, but the double runs it
             quantised = EngineSpec(str(target), "tensorrt-llm", "bf16", "cuda:0", context=512)
         event = await ready(candidate, quantised)
         assert isinstance(event, protocol.Ready), event
@@ -91,9 +91,7 @@ async def test_close_to_the_reference(
             command = protocol.Generate(base.next_id(), (), prompt, protocol.Sampling(max_tokens=48))
             done = await base.ask(command)
             ids.append((*prompt, *done.token_ids))  # type: ignore[union-attr]
-        pairs = zip(
-            await answered_and_scored(base, ids), await answered_and_scored(candidate, ids), strict=True
-        )
+        pairs = zip(await scores_of_texts(base, ids), await scores_of_texts(candidate, ids), strict=True)
         cards = [quality_card(one, other) for one, other in pairs]
     finally:
         await base.kill()
@@ -107,7 +105,7 @@ async def test_close_to_the_reference(
 
 
 async def ready(process: EngineProcess, spec: EngineSpec) -> protocol.Event:
-    """The last event of loading."""
+    """Load an engine and return the last event."""
     return await process.ask(protocol.Load(process.next_id(), spec.to_json()))
 
 
@@ -116,16 +114,16 @@ import gc, sys
 from pathlib import Path
 from engines.backends.tensorrt_llm.quantise import quantise
 from engines.demo import CHECKPOINT
-from engines.worker.report import QuietReport
-quantise(CHECKPOINT, "fp8", Path(sys.argv[1]), ["A text."], QuietReport())
+from tests.doubles.log_report import LogReport
+quantise(CHECKPOINT, "fp8", Path(sys.argv[1]), ["A text."], LogReport())
 gc.collect()
 names = (type(one).__name__ for one in gc.get_objects())
 print("alive:", [name for name in names if name.endswith("ForCausalLM")])
 """
 
 
-def test_the_model_is_gone_afterwards(tmp_path: Path) -> None:
-    """In a process that has not imported ModelOpt: what that import keeps must not keep the model."""
+def test_the_model_is_freed_after_quantising(tmp_path: Path) -> None:
+    """In a process that has not imported ModelOpt: its import must not keep references to the model."""
     found = subprocess.run(
         [sys.executable, "-c", ALIVE, str(tmp_path / "checkpoint")],
         capture_output=True,
@@ -140,7 +138,7 @@ def test_nvfp4_needs_a_gpu(texts: list[str], tmp_path: Path) -> None:
         quantise(CHECKPOINT, "nvfp4", tmp_path, texts, StageReport(lambda _: None, 1, STAGES))
 
 
-def test_texts_of_the_user(tmp_path: Path) -> None:
+def test_calibration_texts_of_the_user(tmp_path: Path) -> None:
     file = tmp_path / "mine.txt"
     file.write_text("What people really ask. " * 1000)
     assert len(calibration_texts(str(file))) == 16
@@ -157,7 +155,7 @@ def test_texts_of_the_user(tmp_path: Path) -> None:
         calibration_texts(str(tmp_path / "none.txt"))
 
 
-def test_texts_as_a_data_set(tmp_path: Path) -> None:
+def test_texts_are_written_as_a_data_set(tmp_path: Path) -> None:
     folder = write_data_set(["one", "two\nlines"], tmp_path / "data")
     rows = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
     assert rows == [{"text": "one"}, {"text": "two\nlines"}]

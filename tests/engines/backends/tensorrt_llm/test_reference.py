@@ -1,4 +1,4 @@
-"""A quantised engine is held against its checkpoint before it is relied on."""
+"""The smoke test compares a quantised engine with its unquantised checkpoint."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engines.backends.tensorrt_llm.quantise import CONFIGURATIONS
-from engines.backends.tensorrt_llm.reference import BOUNDS, read
+from engines.backends.tensorrt_llm.reference import BOUNDS, read_reference
 from engines.build.spec import EngineSpec
 from engines.demo import CHECKPOINT
 from engines.worker import protocol
@@ -17,7 +17,7 @@ from engines.worker.process import EngineProcess
 
 @pytest.fixture
 def calibration(tmp_path: Path) -> str:
-    """A short text: calibrating takes a second."""
+    """A short calibration text, with which calibration takes a second."""
     file = tmp_path / "calibration.txt"
     file.write_text("A KV cache keeps the keys and values of tokens that were read before. " * 60)
     return str(file)
@@ -25,7 +25,7 @@ def calibration(tmp_path: Path) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where the engine is written."""
+    """The folder of the engine."""
     made = tmp_path / "engine"
     made.mkdir()
     return made
@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 async def prepared(
     python: str, folder: Path, calibration: str, precision: str = "fp8"
 ) -> list[protocol.Event]:
-    """All that a worker says while it prepares the demo."""
+    """Prepare the demo checkpoint and return all events."""
     options = {"calibration": calibration}
     wanted = EngineSpec(str(CHECKPOINT), "tensorrt-llm", precision, "cuda:0", context=64, options=options)
     process = await EngineProcess.start("tensorrt-llm", folder.with_suffix(".log"), python=python)
@@ -46,57 +46,57 @@ async def prepared(
 
 
 def lines(events: list[protocol.Event]) -> list[str]:
-    """The log."""
+    """Return the log lines."""
     return [event.line for event in events if isinstance(event, protocol.Log)]
 
 
 async def test_close_to_its_checkpoint(without_engines: str, folder: Path, calibration: str) -> None:
     events = await prepared(without_engines, folder, calibration)
     assert isinstance(events[-1], protocol.Prepared), events[-1]
-    told = lines(events)
-    assert any("KL divergence 0.00" in line and "same first token" in line for line in told), told
+    log = lines(events)
+    assert any("KL divergence 0.00" in line and "same top token" in line for line in log), log
 
 
-async def test_mixed_up_weights_are_told(
+async def test_permuted_weights_fail_the_smoke_test(
     without_engines: str, folder: Path, calibration: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TENSORRT_LLM_DOUBLE", "corrupt-weights")
     error = (await prepared(without_engines, folder, calibration))[-1]
     assert isinstance(error, protocol.Error)
     assert error.code == "smoke-test"
-    assert "too far from its checkpoint: KL divergence" in error.message
-    assert "fp8 may have 0.025" in error.message
+    assert "diverges too much from its checkpoint: KL divergence" in error.message
+    assert "the limit for fp8 is 0.025" in error.message
     assert "another precision" in error.hint
 
 
-async def test_an_engine_is_held_against_the_likeliest_tokens(
+async def test_a_tensorrt_engine_is_compared_by_its_top_tokens(
     with_engines: str, folder: Path, calibration: str
 ) -> None:
     events = await prepared(with_engines, folder, calibration, "int8-sq")
     assert isinstance(events[-1], protocol.Prepared), events[-1]
     stages = [event.name for event in events if isinstance(event, protocol.Stage)]
     assert stages == ["reference", "import", "build", "smoke test"]
-    told = lines(events)
-    assert any("gather_context_logits" in line for line in told), told
-    found = [re.search(r"(\d+) of (\d+) first tokens are those of the checkpoint", line) for line in told]
-    same, of = next((int(one[1]), int(one[2])) for one in found if one)
-    assert of >= 40
-    assert same >= of - 2  # the same weights, in fp32: ties in bf16 may go the other way
-    assert read(folder) is not None
+    log = lines(events)
+    assert any("gather_context_logits" in line for line in log), log
+    found = [re.search(r"(\d+) of (\d+) top tokens are those of the checkpoint", line) for line in log]
+    same, total = next((int(match[1]), int(match[2])) for match in found if match)
+    assert total >= 40
+    assert same >= total - 2  # the same weights in fp32; ties in bf16 may be broken differently
+    assert read_reference(folder) is not None
 
 
-async def test_an_engine_with_mixed_up_weights_is_told(
+async def test_a_tensorrt_engine_with_permuted_weights_fails_the_smoke_test(
     with_engines: str, folder: Path, calibration: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TENSORRT_LLM_DOUBLE", "corrupt-weights")
     error = (await prepared(with_engines, folder, calibration, "int8-sq"))[-1]
     assert isinstance(error, protocol.Error)
     assert error.code == "smoke-test"
-    assert "first tokens are those of the checkpoint; at least 50% should be" in error.message
+    assert "top tokens are those of the checkpoint; at least 50% should be" in error.message
 
 
-def test_every_precision_that_is_made_has_a_bound() -> None:
+def test_every_quantised_precision_has_a_bound() -> None:
     assert {*BOUNDS} == {*CONFIGURATIONS}
     for bound in BOUNDS.values():
-        assert 0 < bound.most < 1
+        assert 0 < bound.limit < 1
         assert bound.source

@@ -1,4 +1,4 @@
-"""The adapter in a worker with an interpreter of its own, over the double and the real demo checkpoint."""
+"""The backend in a worker with a separate interpreter, with the double and the real demo checkpoint."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ IDS = (1, 20, 30, 40, 50)
 
 
 def spec(precision: str = "bf16", **fields: object) -> EngineSpec:
-    """The demo on a GPU that is not there: the double does not ask."""
+    """Return a spec of the demo checkpoint on a GPU; the double needs none."""
     return EngineSpec(str(CHECKPOINT), "tensorrt-llm", precision, "cuda:0", context=512, **fields)  # type: ignore[arg-type]
 
 
 @asynccontextmanager
 async def worker(python: str, log: Path) -> AsyncGenerator[EngineProcess, None]:
-    """A worker that is gone afterwards."""
+    """Start a worker, and kill it at the end."""
     process = await EngineProcess.start("tensorrt-llm", log, python=python)
     try:
         yield process
@@ -38,7 +38,7 @@ async def worker(python: str, log: Path) -> AsyncGenerator[EngineProcess, None]:
 
 
 async def load(process: EngineProcess, wanted: EngineSpec, directory: str = "") -> protocol.Event:
-    """The last event of loading."""
+    """Load an engine and return the last event."""
     return await process.ask(protocol.Load(process.next_id(), wanted.to_json(), directory))
 
 
@@ -46,12 +46,12 @@ def of_type(events: list[protocol.Event], kind: type) -> list[Any]:
     return [event for event in events if isinstance(event, kind)]
 
 
-async def test_answers_as_the_reference_does(python: str, log: Path) -> None:
+async def test_answers_and_scores_equal_pytorch(python: str, log: Path) -> None:
     async with worker(python, log) as process:
         command = protocol.Load(process.next_id(), spec().to_json())
-        *told, ready = [event async for event in process.run(command)]
+        *earlier, ready = [event async for event in process.run(command)]
         assert isinstance(ready, protocol.Ready), ready
-        stages = [event.name for event in of_type(told, protocol.Stage)]
+        stages = [event.name for event in of_type(earlier, protocol.Stage)]
         assert stages == ["import", "load", "autotune", "CUDA graphs", "warm up"]
         assert ready.context == 512
         assert ready.kv.total_blocks == 512 // 32 + 2
@@ -76,10 +76,10 @@ async def test_answers_as_the_reference_does(python: str, log: Path) -> None:
     assert isinstance(again[-1], protocol.Done)
 
 
-async def test_weights_are_split_over_the_gpus_that_it_is_shown(
+async def test_weights_are_split_over_the_visible_gpus(
     python: str, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From the spec's device on, and of those that the app itself may see."""
+    """Counted from the device of the spec, among those visible to the app."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,3,1")
     two = {"tensor_parallel_size": "2"}
     async with worker(python, log) as process:
@@ -95,7 +95,7 @@ async def test_weights_are_split_over_the_gpus_that_it_is_shown(
 
 @asynccontextmanager
 async def worker_of_pytorch(log: Path) -> AsyncGenerator[EngineProcess, None]:
-    """The reference."""
+    """Start a worker with PyTorch fp32."""
     process = await EngineProcess.start("pytorch", log)
     try:
         wanted = EngineSpec(str(CHECKPOINT), "pytorch", "fp32", context=512)
@@ -122,7 +122,7 @@ async def test_stop_aborts_the_request(without_engines: str, log: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bad_day", "code", "words"),
+    ("failure", "code", "words"),
     [
         ("libmpi", "no-mpi", "libopenmpi-dev"),
         ("no-slots", "no-mpi", "oversubscribe"),
@@ -130,11 +130,11 @@ async def test_stop_aborts_the_request(without_engines: str, log: Path) -> None:
         ("hang-at-import", "import-hung", "env check"),
     ],
 )
-async def test_bad_days_in_words(
-    bad_day: str, code: str, words: str, with_engines: str, log: Path, monkeypatch: pytest.MonkeyPatch
+async def test_failures_of_the_start_are_translated(
+    failure: str, code: str, words: str, with_engines: str, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TENSORRT_LLM_DOUBLE", bad_day)
-    monkeypatch.setenv("TRT_PLAYGROUND_IMPORT_SECONDS", "3" if bad_day == "hang-at-import" else "60")
+    monkeypatch.setenv("TENSORRT_LLM_DOUBLE", failure)
+    monkeypatch.setenv("TRT_PLAYGROUND_IMPORT_SECONDS", "3" if failure == "hang-at-import" else "60")
     async with worker(with_engines, log) as process:
         event = await load(process, spec())
         assert isinstance(event, protocol.Error)
@@ -154,7 +154,7 @@ async def test_death_in_the_middle_of_an_answer(
         assert is_gone(process.pid)
 
 
-async def test_shutdown_that_hangs_ends_with_the_tree(
+async def test_a_shutdown_that_hangs_is_killed(
     with_engines: str, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TENSORRT_LLM_DOUBLE", "hang-at-shutdown")
@@ -178,7 +178,9 @@ async def test_an_engine_is_built_saved_and_loaded(with_engines: str, log: Path,
         assert isinstance((await answer(process, IDS, SHORT))[-1], protocol.Done)
 
 
-async def test_a_release_without_engines_says_so(without_engines: str, log: Path, tmp_path: Path) -> None:
+async def test_a_release_without_engines_cannot_build(
+    without_engines: str, log: Path, tmp_path: Path
+) -> None:
     async with worker(without_engines, log) as process:
         command = protocol.Prepare(process.next_id(), spec("int8-sq").to_json(), str(tmp_path))
         event = await process.ask(command)

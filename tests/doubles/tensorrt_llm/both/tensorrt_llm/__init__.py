@@ -1,4 +1,4 @@
-"""A double of `tensorrt_llm`: importing it prints, and takes its time or fails when a test asks for it."""
+"""A double of `tensorrt_llm`: the import prints, and hangs or fails if a test requests it."""
 
 from tensorrt_llm import _double
 from tensorrt_llm.version import __version__

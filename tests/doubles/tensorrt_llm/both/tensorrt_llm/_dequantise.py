@@ -1,4 +1,4 @@
-"""The plain weights of a checkpoint that ModelOpt exported: what its kernels multiply with."""
+"""Dequantise the weights of a checkpoint exported by ModelOpt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FP4 = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4
 
 
 def plain_weights(folder: Path) -> dict[str, torch.Tensor]:
-    """Every weight as floats, with the names of the model's own."""
+    """Return all weights as fp32, by the names of the unquantised model."""
     algorithm = json.loads((folder / "hf_quant_config.json").read_text())["quantization"]["quant_algo"]
     stored: dict[str, torch.Tensor] = {}
     for file in sorted(folder.glob("*.safetensors")):
@@ -43,7 +43,7 @@ def _plain(name: str, weight: torch.Tensor, stored: dict[str, torch.Tensor], alg
 def _awq(
     name: str, weight: torch.Tensor, scale: torch.Tensor, stored: dict[str, torch.Tensor]
 ) -> torch.Tensor:
-    """Two rows of the output in each byte, a scale for each group of inputs."""
+    """Unpack 4-bit weights: two output rows per byte, one scale per group of inputs."""
     packed = weight.to(torch.uint8)
     low, high = (packed & 15).to(torch.int8), (packed >> 4).to(torch.int8)
     rows = torch.stack([low, high], dim=1).reshape(-1, packed.shape[1])
@@ -51,13 +51,13 @@ def _awq(
     groups = rows.reshape(rows.shape[0], scale.shape[-1], -1) * scale[..., None]
     plain = groups.reshape(rows.shape)
     if (second := stored.get(f"{name}_scale_2")) is not None:
-        # W4A8: what four bits stand for is rounded to FP8, which is what is multiplied.
+        # W4A8: the 4-bit weights are converted to FP8 for the product.
         plain = (plain / second.float()).to(torch.float8_e4m3fn).float() * second.float()
     return plain * _smoothing(name, stored)
 
 
 def _smoothing(name: str, stored: dict[str, torch.Tensor]) -> torch.Tensor:
-    """What inputs are multiplied with before the kernel sees them."""
+    """Return the smoothing scales, with which the inputs of the layer are multiplied."""
     found = stored.get(name.removesuffix("weight") + "pre_quant_scale")
     return torch.ones(()) if found is None else found.float()
 

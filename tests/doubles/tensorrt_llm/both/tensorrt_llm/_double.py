@@ -1,4 +1,4 @@
-"""What the double has of its own: bad days on demand, and a model that really answers."""
+"""The implementation of the double: failures on request, and a real model that generates answers."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ import torch
 from safetensors.torch import load_file, save_file
 
 ENGINE = "rank0.engine"
-"""The file that makes a folder an engine."""
+"""The file of an engine folder."""
 
 
-def wants(bad_day: str) -> bool:
-    """Whether the test asked for this bad day."""
-    return os.environ.get("TENSORRT_LLM_DOUBLE") == bad_day
+def fails(failure: str) -> bool:
+    """Return whether the test requests this failure."""
+    return os.environ.get("TENSORRT_LLM_DOUBLE") == failure
 
 
 def visible_gpus() -> int:
-    """As many as CUDA would count: there is none here, so those that the process was told to see."""
+    """Return the number of GPUs that CUDA would see, from CUDA_VISIBLE_DEVICES."""
     return len(os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(","))
 
 
 def on_import(version: str) -> None:
-    """The banner, and what may go wrong before it."""
-    if wants("libmpi"):
+    """Print the banner, or fail before it."""
+    if fails("libmpi"):
         raise ImportError("libmpi.so.40: cannot open shared object file: No such file or directory")
-    if wants("hang-at-import"):
+    if fails("hang-at-import"):
         os.write(1, b"Initializing MPI with thread mode 3\n")
         time.sleep(3600)
     print(f"[TensorRT-LLM] TensorRT-LLM version: {version}")
 
 
 def on_load() -> None:
-    """Native code prints past Python, and workers are spawned through MPI."""
+    """Print as native code does, past Python's streams, and as MPI does when it starts workers; or fail."""
     os.write(1, b"rank 0 using MpiPoolSession to spawn MPI processes\n")
     os.write(2, b"[TensorRT-LLM][INFO] MPI size: 1, MPI local size: 1, rank: 0\n")
     print(f"visible GPUs: {os.environ.get('CUDA_VISIBLE_DEVICES')}")
-    if wants("no-slots"):
+    if fails("no-slots"):
         raise RuntimeError("All nodes which are allocated for this job are already filled.")
-    if wants("out-of-memory"):
+    if fails("out-of-memory"):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-    if wants("hang-at-load"):
+    if fails("hang-at-load"):
         time.sleep(3600)
 
 
 def on_warm_up(batch_sizes: list[int]) -> None:
-    """What the PyTorch-based class logs between its weights and its first request."""
+    """Log what the PyTorch-based class logs between loading weights and the first request."""
     prefix = "[11/21/2026-10:00:00] [TRT-LLM] [I] "
     bar = "Loading weights in parallel: 100%|##########| 2/2 [00:00<00:00,  9.01it/s]\r"
     lines = [
@@ -67,7 +67,7 @@ def on_warm_up(batch_sizes: list[int]) -> None:
 
 
 def on_build() -> None:
-    """The stage lines of a build."""
+    """Print the log lines of a build."""
     labels = ("Loading HF model to memory", "Building TRT-LLM engine")
     for index, label in enumerate(labels, 1):
         line = f"\033[38;20mLoading Model: \033[1;32m[{index}/2]\t\033[1;31m{label}\033[0m\n"
@@ -76,8 +76,8 @@ def on_build() -> None:
 
 
 def on_engine() -> None:
-    """TensorRT looks at where the engine was built."""
-    if wants("other-gpu"):
+    """Fail as TensorRT does for an engine of another GPU."""
+    if fails("other-gpu"):
         raise RuntimeError(
             "[TRT] The engine plan file is generated on an incompatible device, "
             "expecting compute 9.0 got compute 8.0, please rebuild."
@@ -85,14 +85,14 @@ def on_engine() -> None:
 
 
 def on_token(count: int) -> None:
-    """A rank that fails ends the whole process."""
-    if wants("die-mid-answer") and count == 5:
+    """End the process as a failing MPI rank does."""
+    if fails("die-mid-answer") and count == 5:
         print("MPI_ABORT was invoked on rank 0 in communicator MPI_COMM_WORLD", file=sys.stderr, flush=True)
         os._exit(134)
 
 
 def load_model(folder: Path) -> Any:
-    """The checkpoint, an export of ModelOpt with its weights taken apart again, or an engine folder."""
+    """Load a plain checkpoint, a ModelOpt export (dequantised), or an engine folder."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
     if (folder / ENGINE).is_file():
@@ -110,20 +110,20 @@ def load_model(folder: Path) -> Any:
         _fill(model, plain_weights(folder))
     else:
         model = AutoModelForCausalLM.from_pretrained(folder)
-    if wants("corrupt-weights"):
-        _mix_up(model)
+    if fails("corrupt-weights"):
+        _permute_rows(model)
     return model.float().eval()
 
 
 def gathers_context_logits(folder: Path, build_config: Any) -> bool:
-    """What an engine was built with, or is to be."""
+    """Return whether an engine is, or will be, built with `gather_context_logits`."""
     if (folder / ENGINE).is_file():
         return bool(json.loads((folder / "config.json").read_text())["build_config"]["gather_context_logits"])
     return build_config is not None and bool(build_config.gather_context_logits)
 
 
 def save_engine(model: Any, folder: Path, version: str, context_logits: bool) -> None:
-    """`config.json` and the engine's file, as `LLM.save` leaves them."""
+    """Write `config.json` and the engine file, as `LLM.save` does."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {
         "version": version,
@@ -135,8 +135,8 @@ def save_engine(model: Any, folder: Path, version: str, context_logits: bool) ->
     save_file(weights, folder / ENGINE)
 
 
-def _mix_up(model: Any) -> None:
-    """Rows of every layer's matrices in another order: still probabilities, of another model."""
+def _permute_rows(model: Any) -> None:
+    """Permute the rows of all matrices: the output stays a valid distribution, but of another model."""
     for name, weight in model.named_parameters():
         if "layers" in name and weight.dim() == 2:
             weight.data = weight.data.roll(1, 0)

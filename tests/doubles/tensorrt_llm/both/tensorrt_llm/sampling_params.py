@@ -1,4 +1,4 @@
-"""SamplingParams, with the library's names and defaults: an answer ends after 32 tokens."""
+"""SamplingParams with the library's names and defaults, such as max_tokens 32."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(kw_only=True)
 class SamplingParams:
-    """How one request is sampled."""
+    """Sampling parameters of one request."""
 
     end_id: int | None = None
     pad_id: int | None = None

@@ -1,4 +1,4 @@
-"""Runs requests in a thread, one token a step, and counts the blocks of the cache."""
+"""Run requests in a thread, one token per step, and count the KV blocks."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tensorrt_llm.sampling_params import SamplingParams
 
 
 class IterationStats:
-    """One step, as the executor counts it."""
+    """Statistics of one step."""
 
     def __init__(self, values: dict[str, Any]) -> None:
         self._values = values
 
     def to_json_str(self) -> str:
-        """As C++ serialises it."""
+        """Return the JSON, like the C++ class."""
         return json.dumps(self._values)
 
 
@@ -41,7 +41,7 @@ class BaseWorker:
         self._requests: queue.Queue[tuple[GenerationResult, SamplingParams, int | None] | None] = (
             queue.Queue()
         )
-        self._held: list[int] = []
+        self._cached_ids: list[int] = []
         self._reused = self._allocated = self._iteration = 0
         threading.Thread(target=self._run, daemon=True).start()
 
@@ -49,16 +49,16 @@ class BaseWorker:
         """Queue a request."""
         self._requests.put((result, params, end_id))
 
-    def forget(self) -> None:
-        """What was read before is not found in the cache again."""
-        self._held = []
+    def clear_cache(self) -> None:
+        """Clear the KV cache, so that the next prompt has no cache hits."""
+        self._cached_ids = []
 
     @staticmethod
     def _stats_serializer(stats: IterationStats) -> dict[str, Any]:
         return dict(json.loads(stats.to_json_str()))
 
     def fetch(self) -> list[dict[str, Any]]:
-        """Take what has gathered: nobody else will see it."""
+        """Return and remove all records."""
         found = []
         while self.records:
             found.append(self._stats_serializer(self.records.popleft()))
@@ -77,8 +77,9 @@ class BaseWorker:
         if params.return_context_logits and not self._context_logits:
             raise RuntimeError("Return context logit need to build engine with gather_context_logits")
         prompt = result.prompt_token_ids
-        same = next((n for n, (a, b) in enumerate(zip(prompt, self._held)) if a != b), None)  # noqa: B905
-        same = min(len(prompt), len(self._held)) if same is None else same
+        cached = self._cached_ids
+        same = next((n for n, (a, b) in enumerate(zip(prompt, cached)) if a != b), None)  # noqa: B905
+        same = min(len(prompt), len(cached)) if same is None else same
         reused = min(same, len(prompt) - 1) // self.block_tokens
         self._reused += reused
         result.cached_tokens = reused * self.block_tokens
@@ -90,7 +91,7 @@ class BaseWorker:
             if new == 0 and params.return_context_logits:
                 result.context_logits = output.logits[0]
             cache = output.past_key_values
-            token = _chosen(output.logits[0, -1], tokens, params, generator)
+            token = _sample(output.logits[0, -1], tokens, params, generator)
             tokens.append(token)
             new += 1
             self._count(tokens)
@@ -103,7 +104,7 @@ class BaseWorker:
             result.put(([token], reason))
             _double.on_token(new)
             inputs = torch.tensor([[token]])
-        self._held = tokens
+        self._cached_ids = tokens
         self._count([])
 
     def _count(self, tokens: list[int]) -> None:
@@ -127,7 +128,7 @@ class BaseWorker:
         self.records.append(IterationStats({**record, "staticBatchingStats": None, "gpuMemUsage": 10**9}))
 
 
-def _chosen(logits: torch.Tensor, tokens: list[int], params: SamplingParams, generator: Any) -> int:
+def _sample(logits: torch.Tensor, tokens: list[int], params: SamplingParams, generator: Any) -> int:
     logits = logits.float().clone()
     if params.repetition_penalty:
         seen = torch.tensor(sorted(set(tokens)))

@@ -1,4 +1,4 @@
-"""Results: one object for a whole answer, changed at every step."""
+"""Results: one object per answer, updated at every step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tensorrt_llm.executor.utils import RequestError
 
 @dataclass
 class CompletionOutput:
-    """One answer so far."""
+    """The answer so far."""
 
     index: int = 0
     text: str = ""
@@ -29,22 +29,22 @@ class CompletionOutput:
 
     @property
     def length(self) -> int:
-        """Tokens so far."""
+        """Number of tokens so far."""
         return len(self.token_ids)
 
     @property
     def text_diff(self) -> str:
-        """What the last step added."""
+        """Text that the last step added."""
         return self.text[self._last_text_len :]
 
     @property
     def token_ids_diff(self) -> list[int]:
-        """What the last step added."""
+        """Tokens that the last step added."""
         return self.token_ids[self._last_token_ids_len :]
 
 
 class GenerationResult:
-    """The queue is chosen when the object is made, as in the library: inside an event loop or not."""
+    """As in the library, an asyncio queue if it is created inside an event loop, otherwise a thread queue."""
 
     def __init__(self, prompt_token_ids: list[int]) -> None:
         self.prompt_token_ids = prompt_token_ids
@@ -61,19 +61,19 @@ class GenerationResult:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing will follow."""
+        """Whether the answer has ended."""
         return self._done
 
     def abort(self) -> None:
-        """Ask the executor to end it: what is on the way still comes."""
+        """Ask the executor to end the answer. Tokens that are computed already are still delivered."""
         self._aborted = True
 
     def aborted(self) -> bool:
-        """Whether somebody asked."""
+        """Return whether `abort` was called."""
         return self._aborted
 
     def put(self, response: Any) -> None:
-        """From the executor's thread."""
+        """Add a response; called by the executor's thread."""
         if self._loop is not None and self.aqueue is not None:
             self._loop.call_soon_threadsafe(self.aqueue.put_nowait, response)
         else:
@@ -112,7 +112,7 @@ class GenerationResult:
         return self._handle(await self.aqueue.get())
 
     def result(self, timeout: float | None = None) -> GenerationResult:
-        """Wait for the end."""
+        """Wait for the end of the answer."""
         for _ in self:
             pass
         return self

@@ -1,5 +1,5 @@
-"""What goes wrong with one request."""
+"""Errors of a request."""
 
 
 class RequestError(RuntimeError):
-    """One request failed; the engine goes on."""
+    """One request failed; the engine stays usable."""

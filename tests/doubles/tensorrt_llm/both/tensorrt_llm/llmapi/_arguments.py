@@ -1,4 +1,4 @@
-"""Arguments that both generations have and the adapter does not name; `llm_args.py` has those it names."""
+"""Arguments of both releases that the backend does not use; those that it uses are in `llm_args.py`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pydantic import BaseModel, ConfigDict
 
 
 class StrictBaseModel(BaseModel):
-    """Every nested config refuses what it does not know."""
+    """Nested configurations refuse unknown fields."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class KvCacheFields(StrictBaseModel):
-    """Of the pool of keys and values."""
+    """Fields of the KV pool."""
 
     enable_block_reuse: bool = True
     max_attention_window: list[int] | None = None
@@ -33,7 +33,7 @@ class KvCacheFields(StrictBaseModel):
 
 
 class CalibrationFields(StrictBaseModel):
-    """Of a calibration."""
+    """Fields of a calibration."""
 
     device: Literal["cuda", "cpu"] = "cuda"
     calib_batch_size: int = 1
@@ -43,7 +43,7 @@ class CalibrationFields(StrictBaseModel):
 
 
 class BaseFields(StrictBaseModel):
-    """Of every LLM."""
+    """Fields of both LLM classes."""
 
     tokenizer_mode: Literal["auto", "slow"] = "auto"
     skip_tokenizer_init: bool = False
@@ -58,7 +58,7 @@ class BaseFields(StrictBaseModel):
 
 
 class TorchFields(StrictBaseModel):
-    """Of the PyTorch-based class."""
+    """Fields of the PyTorch-based class."""
 
     enable_iter_req_stats: bool = False
     print_iter_log: bool = False

@@ -1,4 +1,4 @@
-"""What the classes of both generations do behind their own names and signatures."""
+"""The implementation that the LLM classes of both releases share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tensorrt_llm.sampling_params import SamplingParams
 
 
 class DoubleLLM:
-    """Arguments checked twice, a model from the folder, requests run by an executor."""
+    """Checks arguments twice, like the library, loads the model, and runs requests in an executor."""
 
     _args_class: type[Any]
 
@@ -43,9 +43,9 @@ class DoubleLLM:
             dtype=dtype,
             **kwargs,
         )
-        here = _double.visible_gpus()
-        if tensor_parallel_size > here:
-            raise RuntimeError(f"Only {here} GPUs are available, but {tensor_parallel_size} are required.")
+        visible = _double.visible_gpus()
+        if tensor_parallel_size > visible:
+            raise RuntimeError(f"Only {visible} GPUs are available, but {tensor_parallel_size} are required.")
         _double.on_load()
         self._shutdown = False
         self._build_model()
@@ -70,7 +70,7 @@ class DoubleLLM:
 
     @property
     def tokenizer(self) -> Any:
-        """The checkpoint's."""
+        """The tokenizer of the checkpoint."""
         return self.args.tokenizer
 
     def _submit(
@@ -86,17 +86,17 @@ class DoubleLLM:
             raise ValueError(f"The prompt has {len(ids)} tokens, more than max_num_tokens")
         request = result(list(ids))
         if salt is not None:
-            self._executor.forget()
+            self._executor.clear_cache()
         self._executor.submit(request, params, params.end_id)
         return request
 
     def get_kv_cache_events(self, timeout: float | None = 2) -> list[dict[str, Any]]:
-        """None were asked for."""
+        """Return no events."""
         return []
 
     def _end(self) -> None:
         self._shutdown = True
-        if _double.wants("hang-at-shutdown"):
+        if _double.fails("hang-at-shutdown"):
             time.sleep(3600)
 
     def __enter__(self) -> Any:
@@ -111,7 +111,7 @@ class DoubleLLM:
 
 
 class DoubleTorchLLM(DoubleLLM):
-    """Warms up, and keeps statistics where they are asked for."""
+    """Warms up, and records statistics if they are enabled."""
 
     def _build_model(self) -> None:
         super()._build_model()

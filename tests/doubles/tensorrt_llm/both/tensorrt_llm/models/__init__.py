@@ -1,1 +1,1 @@
-"""Models, of which the double has none of its own."""
+"""Models. The double has none."""

@@ -1,4 +1,4 @@
-"""How the weights of a model are to be quantised."""
+"""Configuration of quantisation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tensorrt_llm.quantization.mode import QuantAlgo
 
 
 class QuantConfig(BaseModel):
-    """How to quantise."""
+    """How to quantise the weights of a model."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Ways to quantise."""
+"""Quantisation."""
 
 from tensorrt_llm.quantization.mode import QuantAlgo
 

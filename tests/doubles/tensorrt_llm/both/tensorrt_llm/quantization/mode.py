@@ -1,10 +1,10 @@
-"""The names of the ways to quantise."""
+"""Quantisation algorithms."""
 
 from enum import Enum
 
 
 class QuantAlgo(str, Enum):  # noqa: UP042 - also for Python 3.10
-    """As written into `hf_quant_config.json`."""
+    """Names of algorithms, as in `hf_quant_config.json`."""
 
     W8A16 = "W8A16"
     W4A16 = "W4A16"

@@ -1,4 +1,4 @@
-"""The engine class under its public name."""
+"""The TensorRT engine class under its public name."""
 
 from tensorrt_llm.llmapi.llm import _TrtLLM as LLM
 

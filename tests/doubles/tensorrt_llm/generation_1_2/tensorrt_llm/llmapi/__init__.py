@@ -1,4 +1,4 @@
-"""The public names of 1.2."""
+"""The public names of release 1.2."""
 
 from tensorrt_llm.executor.result import CompletionOutput
 from tensorrt_llm.executor.utils import RequestError

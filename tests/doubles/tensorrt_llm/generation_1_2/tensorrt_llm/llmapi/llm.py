@@ -1,4 +1,4 @@
-"""The classes that users make, as in 1.2."""
+"""The public LLM classes of release 1.2."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tensorrt_llm.version import __version__
 
 
 class RequestOutput(GenerationResult):
-    """What users iterate over."""
+    """The result of a request."""
 
     prompt: str | None = None
 
 
 class BaseLLM(DoubleLLM):
-    """What users call."""
+    """The public methods."""
 
     _asked = False
     _stats_done = False
@@ -39,12 +39,12 @@ class BaseLLM(DoubleLLM):
         scheduling_params: Any = None,
         cache_salt: str | None = None,
     ) -> RequestOutput:
-        """Start a request: the classic path of statistics begins anew with it."""
+        """Start a request, after which `get_stats` returns records again."""
         self._asked, self._stats_done = True, False
         return self._submit(RequestOutput, inputs, sampling_params, cache_salt)
 
     def get_stats(self, timeout: float | None = 2) -> list[dict[str, Any]]:
-        """The classic path: waits until nothing comes, then delivers nothing before the next prompt."""
+        """Return records until none arrives within `timeout`; after that nothing until the next request."""
         if not self._asked:
             print("\033[33mIteration statistics are not available yet. Please submit prompts first.\033[0m")
             return []
@@ -86,14 +86,14 @@ class _TrtLLM(BaseLLM):
         return _double.gathers_context_logits(Path(self.args.model), self.args.build_config)
 
     def save(self, engine_dir: str) -> None:
-        """Copy the engine."""
+        """Write the built engine."""
         if not self._built:
             raise RuntimeError("The engine is not built yet.")
         _double.save_engine(self._model, Path(engine_dir), __version__, self._context_logits())
 
 
 class LLM(_TorchLLM):
-    """The public class."""
+    """The public PyTorch-based class."""
 
     def __init__(self, model: Any, tokenizer: Any = None, **kwargs: Any) -> None:
         foreign = sorted(set(kwargs) & (set(TrtLlmArgs.model_fields) - set(TorchLlmArgs.model_fields)))

@@ -1,4 +1,4 @@
-"""The arguments of `LLM` in 1.2: what is not declared here is refused."""
+"""The arguments of `LLM` in release 1.2. Others are refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tensorrt_llm.models.modeling_utils import QuantConfig
 
 
 class CudaGraphConfig(StrictBaseModel):
-    """Which batch sizes are captured."""
+    """Batch sizes for CUDA graphs."""
 
     batch_sizes: list[int] | None = None
     max_batch_size: int = 0
@@ -23,7 +23,7 @@ class CudaGraphConfig(StrictBaseModel):
 
 
 class KvCacheConfig(KvCacheFields):
-    """The pool of keys and values."""
+    """The KV pool."""
 
     max_tokens: int | None = None
     dtype: str = "auto"
@@ -32,14 +32,14 @@ class KvCacheConfig(KvCacheFields):
 
 
 class CalibConfig(CalibrationFields):
-    """What to calibrate with."""
+    """Calibration data."""
 
     calib_dataset: str = "cnn_dailymail"
     calib_batches: int = 512
 
 
 class BaseLlmArgs(BaseFields):
-    """What every LLM takes."""
+    """The arguments of both LLM classes."""
 
     model: Any
     tokenizer: Any = None
@@ -76,7 +76,7 @@ class BuildConfig(StrictBaseModel):
 
 
 class TrtLlmArgs(BaseLlmArgs):
-    """The arguments of the engine class."""
+    """The arguments of the TensorRT engine class."""
 
     build_config: BuildConfig | None = None
     quant_config: QuantConfig | None = None

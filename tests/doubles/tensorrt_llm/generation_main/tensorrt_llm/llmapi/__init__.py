@@ -1,4 +1,4 @@
-"""The public names of main."""
+"""The public names of the main branch."""
 
 from tensorrt_llm.executor.result import CompletionOutput
 from tensorrt_llm.executor.utils import RequestError

@@ -1,4 +1,4 @@
-"""The classes that users make, as in main."""
+"""The public LLM class of the main branch."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tensorrt_llm.sampling_params import SamplingParams
 
 
 class RequestOutput(GenerationResult):
-    """What users iterate over."""
+    """The result of a request."""
 
     prompt: str | None = None
 
 
 class BaseLLM(DoubleLLM):
-    """What users call."""
+    """The public methods."""
 
     def generate_async(
         self,
@@ -34,7 +34,7 @@ class BaseLLM(DoubleLLM):
         return self._submit(RequestOutput, inputs, sampling_params, cache_salt)
 
     def get_stats(self, timeout: float | None = 2) -> list[dict[str, Any]]:
-        """The RPC path: every call fetches what has gathered."""
+        """Return all new records immediately."""
         return self._executor.fetch()
 
     def shutdown(self) -> None:
@@ -47,4 +47,4 @@ class _TorchLLM(BaseLLM, DoubleTorchLLM):
 
 
 class LLM(_TorchLLM):
-    """The public class."""
+    """The public PyTorch-based class."""

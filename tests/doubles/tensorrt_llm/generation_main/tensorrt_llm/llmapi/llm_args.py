@@ -1,4 +1,4 @@
-"""The arguments of `LLM` in main: what is not declared here is refused."""
+"""The arguments of `LLM` in the main branch. Others are refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tensorrt_llm.llmapi._arguments import (
 
 
 class BaseCudaGraphConfig(StrictBaseModel):
-    """Which batch sizes are captured."""
+    """Batch sizes for CUDA graphs."""
 
     batch_sizes: list[int] | None = None
     max_batch_size: int = 0
@@ -22,7 +22,7 @@ class BaseCudaGraphConfig(StrictBaseModel):
 
 
 class DecodeCudaGraphConfig(BaseCudaGraphConfig):
-    """Graphs of decoding."""
+    """CUDA graphs for decode."""
 
     mode: Literal["decode"] = "decode"
 
@@ -31,7 +31,7 @@ CudaGraphConfig = DecodeCudaGraphConfig
 
 
 class KvCacheConfig(KvCacheFields):
-    """The pool of keys and values."""
+    """The KV pool."""
 
     max_tokens: int | None = None
     dtype: str = "auto"
@@ -41,14 +41,14 @@ class KvCacheConfig(KvCacheFields):
 
 
 class CalibConfig(CalibrationFields):
-    """What to calibrate with."""
+    """Calibration data."""
 
     calib_dataset: str = "cnn_dailymail"
     calib_batches: int = 512
 
 
 class BaseLlmArgs(BaseFields):
-    """What every LLM takes."""
+    """The arguments of all LLM classes."""
 
     model: Any
     tokenizer: Any = None

@@ -1,43 +1,42 @@
-"""What is mapped, read and refused without any engine."""
+"""Mapping of parameters, log parsing and error translation, without an engine."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engines.backends.tensorrt_llm.arguments import pool_tokens, wants_engine
-from engines.backends.tensorrt_llm.build_lines import BuildLines
-from engines.backends.tensorrt_llm.failures import in_words
+from engines.backends.tensorrt_llm.build_log import BuildLogParser
+from engines.backends.tensorrt_llm.failures import to_engine_error
 from engines.backends.tensorrt_llm.model_folder import already_quantised
 from engines.backends.tensorrt_llm.sampling_params import sampling_fields
-from engines.backends.tensorrt_llm.start_lines import StartLines
+from engines.backends.tensorrt_llm.start_log import StartLogParser
 from engines.backends.tensorrt_llm.statistics import cache_stats
 from engines.build.spec import EngineSpec
 from engines.demo import CHECKPOINT
 from engines.errors import EngineError
 from engines.worker.protocol import Sampling
-from engines.worker.report import QuietReport
+from tests.doubles.log_report import LogReport
 
 
 def spec(precision: str) -> EngineSpec:
-    """On a GPU."""
+    """Return a spec for a GPU."""
     return EngineSpec("anywhere", "tensorrt-llm", precision, "cuda:0")
 
 
-def test_greedy_is_one_token_wide() -> None:
+def test_greedy_is_top_k_1() -> None:
     fields = sampling_fields(Sampling(max_tokens=7), frozenset({5}))
     assert fields["top_k"] == 1
     assert "temperature" not in fields
     assert (fields["max_tokens"], fields["end_id"], fields["ignore_eos"]) == (7, 5, False)
 
 
-def test_every_field_has_its_place() -> None:
-    sampling = Sampling(9, 0.7, 0.9, 40, 0.05, 1.1, 3)
-    fields = sampling_fields(sampling, frozenset({5, 9}))
-    expected = {
+def test_all_sampling_fields_are_mapped() -> None:
+    expected: dict[str, Any] = {
         "temperature": 0.7,
         "top_p": 0.9,
         "top_k": 40,
@@ -45,11 +44,12 @@ def test_every_field_has_its_place() -> None:
         "repetition_penalty": 1.1,
         "seed": 3,
     }
+    fields = sampling_fields(Sampling(max_tokens=9, **expected), frozenset({5, 9}))
     assert {name: fields[name] for name in expected} == expected
     assert (fields["end_id"], fields["stop_token_ids"]) == (5, [9])
 
 
-def test_what_ends_nothing_is_not_named() -> None:
+def test_with_ignore_eos_no_end_token_is_set() -> None:
     fields = sampling_fields(Sampling(ignore_eos=True), frozenset({5}))
     assert "end_id" not in fields
     assert fields["ignore_eos"]
@@ -66,34 +66,34 @@ def test_only_smoothquant_needs_an_engine() -> None:
     assert wants_engine(EngineSpec("anywhere", "tensorrt-llm", "fp8", options={"runtime": "engine"}))
 
 
-class Notes(QuietReport):
-    """Keeps what it is told."""
+class RecordingReport(LogReport):
+    """Records stages and progress."""
 
     def __init__(self) -> None:
-        self.told: list[object] = []
+        self.calls: list[object] = []
 
     def stage(self, name: str) -> None:
-        """A stage."""
-        self.told.append(name)
+        """Record the stage."""
+        self.calls.append(name)
 
     def progress(self, done: float, total: float, unit: str = "") -> None:
-        """Progress."""
-        self.told.append((done, total, unit))
+        """Record the progress."""
+        self.calls.append((done, total, unit))
 
     def log(self, line: str) -> None:
-        """A line: told by the library itself."""
+        """Ignore log lines, which are the library's own."""
 
 
-def test_stage_lines_of_a_build() -> None:
-    notes = Notes()
+def test_the_log_of_a_build_is_parsed() -> None:
+    report = RecordingReport()
     for line in ("Loading Model: [2/3]\tBuilding TRT-LLM engine", "Time: 1.0s", "Total latency: 37.655s"):
-        BuildLines(notes)(line)
-    assert notes.told == [(1, 3, "steps")]
+        BuildLogParser(report)(line)
+    assert report.calls == [(1, 3, "steps")]
 
 
-def test_stages_of_a_start_go_forwards_only() -> None:
-    notes = Notes()
-    lines = StartLines(notes)
+def test_stages_of_a_start_never_go_back() -> None:
+    report = RecordingReport()
+    lines = StartLogParser(report)
     lines.begin()
     graphs = ["[TRT-LLM] [I] Creating CUDA graph instances for 2 batch sizes."]
     graphs += [f"Run generation only CUDA graph warmup for batch size={size}, draft_len=0" for size in (2, 1)]
@@ -106,17 +106,17 @@ def test_stages_of_a_start_go_forwards_only() -> None:
     ):
         lines(line)
     files, first, second = (1, 2, "files"), (0, 2, "graphs"), (1, 2, "graphs")
-    assert notes.told == ["load", files, "autotune", "CUDA graphs", first, second]
+    assert report.calls == ["load", files, "autotune", "CUDA graphs", first, second]
 
 
-def test_statistics_are_read_with_tolerance() -> None:
+def test_invalid_statistics_are_ignored() -> None:
     good = {"maxNumBlocks": 8, "freeNumBlocks": 7, "usedNumBlocks": 1, "tokensPerBlock": 32, "new": None}
     records = [{"kvCacheStats": good}, {"kvCacheStats": None}, {}, {"kvCacheStats": {"maxNumBlocks": 8}}, "x"]
     assert cache_stats(records) == [good]
 
 
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("message", "code"),
     [
         ("_ZN3c10: undefined symbol: foo", "torch-mismatch"),
         ("is generated on an incompatible device, expecting compute 9.0 got compute 8.0", "other-gpu"),
@@ -125,18 +125,18 @@ def test_statistics_are_read_with_tolerance() -> None:
         ("something new", "engine-failed"),
     ],
 )
-def test_what_the_library_says_becomes_words(said: str, code: str) -> None:
-    found = in_words(RuntimeError(said), "starting")
+def test_errors_of_the_library_are_translated(message: str, code: str) -> None:
+    found = to_engine_error(RuntimeError(message), "starting")
     assert isinstance(found, EngineError)
     assert found.code == code
     assert found.hint
 
 
 def quantised(folder: Path, config: dict[str, object]) -> Path:
-    """The demo, as if it had been quantised."""
+    """Copy the demo checkpoint and add a quantization_config."""
     shutil.copytree(CHECKPOINT, folder)
-    whole = json.loads((folder / "config.json").read_text()) | {"quantization_config": config}
-    (folder / "config.json").write_text(json.dumps(whole))
+    changed = json.loads((folder / "config.json").read_text()) | {"quantization_config": config}
+    (folder / "config.json").write_text(json.dumps(changed))
     return folder
 
 
@@ -144,7 +144,7 @@ def test_plain_weights_are_not_quantised() -> None:
     assert already_quantised(spec("fp8"), CHECKPOINT) == ""
 
 
-def test_what_nobody_exported_for_it_is_refused(tmp_path: Path) -> None:
+def test_an_unsupported_quantisation_is_refused(tmp_path: Path) -> None:
     folder = quantised(tmp_path / "gptq", {"quant_method": "gptq", "bits": 4})
     with pytest.raises(EngineError, match="does not load checkpoints quantised by gptq") as caught:
         already_quantised(spec("int4-awq"), folder)

@@ -1,4 +1,4 @@
-"""The stage lines of an engine build: `Loading Model: [2/3]<TAB>Building TRT-LLM engine`."""
+"""Parse the log of an engine build for progress: `Loading Model: [2/3]<TAB>Building TRT-LLM engine`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _STAGE = re.compile(r"Loading Model:\s*\[(\d+)/(\d+)\]\s*(\S.*)")
 _TOTAL = re.compile(r"Total (?:latency|time of building).*")
 
 
-class BuildLines:
-    """Turns them into progress, line by line."""
+class BuildLogParser:
+    """Reports the progress of a build from its log lines."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
 
     def __call__(self, line: str) -> None:
-        """Take a line of the log."""
+        """Parse one line of the log."""
         if found := _STAGE.search(line):
             self._report.log(found[3].strip())
             self._report.progress(int(found[1]) - 1, int(found[2]), "steps")

@@ -1,7 +1,7 @@
-"""What the PyTorch-based class prints while it starts, as stages: weights, autotuner, CUDA graphs.
+"""Parse the log of the PyTorch-based class for the stages of its start: weights, autotuner, CUDA graphs.
 
 Source: NVIDIA/TensorRT-LLM, `tensorrt_llm/_torch/pyexecutor/model_engine.py` and `_torch/autotuner.py`. The
-lines are for people and may change: a stage that is not recognised is passed over, and nothing else.
+format is not stable; a stage that is not recognised is only missing from the progress display.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from engines.backends.base import Report
 
 STAGES = ("load", "autotune", "CUDA graphs")
-"""In the order in which they begin."""
+"""Stages in their order."""
 _BEGINS = {
     "autotune": re.compile(r"Autotuning process starts|Run autotuning warmup"),
     "CUDA graphs": re.compile(r"Creating CUDA graph instances for (\d+) batch sizes"),
@@ -20,8 +20,8 @@ _WEIGHTS = re.compile(r"Loading (?:bin |safetensors )?weights.*\|\s*(\d+)/(\d+)\
 _GRAPH = re.compile(r"Run generation.only CUDA graph warmup for batch size=(\d+)", re.IGNORECASE)
 
 
-class StartLines:
-    """Turns them into stages and progress, line by line."""
+class StartLogParser:
+    """Reports stages and progress of a start from its log lines."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -29,11 +29,11 @@ class StartLines:
         self._graphs = self._captured = 0
 
     def begin(self) -> None:
-        """The first stage needs no line."""
+        """Report the first stage, which has no log line."""
         self._report.stage(STAGES[0])
 
     def __call__(self, line: str) -> None:
-        """Take a line of the log."""
+        """Parse one line of the log."""
         for stage, begins in _BEGINS.items():
             if found := begins.search(line):
                 self._enter(stage, line)
@@ -41,12 +41,12 @@ class StartLines:
         if self._reached == 0 and (found := _WEIGHTS.search(line)):
             self._report.progress(int(found[1]), int(found[2]), "files")
         elif self._graphs and (found := _GRAPH.search(line)):
-            # Printed before each graph. A release that sizes its cache by a trial run captures twice.
+            # Printed before each graph. Releases that size their cache with a trial run capture twice.
             self._captured = min(self._captured + 1, self._graphs)
             self._report.progress(self._captured - 1, self._graphs, "graphs")
 
     def _enter(self, stage: str, line: str) -> None:
-        """Forwards only: a trial run passes through the stages before the real one does."""
+        """Report a later stage. Earlier ones are ignored: a trial run goes through the stages first."""
         self._report.log(line.strip())
         if STAGES.index(stage) > self._reached:
             self._reached = STAGES.index(stage)

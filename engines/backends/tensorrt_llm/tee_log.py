@@ -1,4 +1,4 @@
-"""What is printed while the library works, read from the log it is printed into: there is no callback."""
+"""Follow the worker's log while the library runs: the library has no progress callback."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-LOOK_SECONDS = 0.2
+POLL_SECONDS = 0.2
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _LINE_END = re.compile(r"[\r\n]")
-"""Progress bars end their lines with a carriage return."""
+"""A line feed, or the carriage return of a progress bar."""
 
 
 @contextmanager
-def tee_log(tell: Callable[[str], None]) -> Iterator[None]:
-    """Call `tell`, from a thread, with every line that is printed within the block, colours aside."""
+def tee_log(on_line: Callable[[str], None]) -> Iterator[None]:
+    """Call `on_line`, from a thread, with every line printed inside the block, without colour codes."""
     ended, start = threading.Event(), os.fstat(2).st_size
-    thread = threading.Thread(target=_follow, args=(tell, start, ended), daemon=True, name="log lines")
+    thread = threading.Thread(target=_follow, args=(on_line, start, ended), daemon=True, name="tee log")
     thread.start()
     try:
         yield
@@ -28,13 +28,13 @@ def tee_log(tell: Callable[[str], None]) -> Iterator[None]:
         thread.join(1.0)
 
 
-def _follow(tell: Callable[[str], None], start: int, ended: threading.Event) -> None:
-    # The log may be no regular file, and a system may have no /proc.
+def _follow(on_line: Callable[[str], None], start: int, ended: threading.Event) -> None:
+    # The log may not be a regular file, and the system may not have /proc.
     with suppress(OSError), Path("/proc/self/fd/2").open("rb") as log:
         log.seek(start)
         rest, last = "", False
         while not last:
-            last = ended.wait(LOOK_SECONDS)
+            last = ended.wait(POLL_SECONDS)
             *lines, rest = _LINE_END.split(rest + log.read().decode(errors="replace"))
             for line in lines:
-                tell(_COLOUR.sub("", line))
+                on_line(_COLOUR.sub("", line))
