@@ -69,7 +69,7 @@ class GenerationRun:
     async def _write(self, side: Side) -> None:
         """Save the last turn as it stands; a disk that refuses costs the copy, not the chat."""
         try:
-            await asyncio.to_thread(self._app.history.said, side.name, side.conversation)
+            await asyncio.to_thread(self._app.history.append_turn, side.name, side.conversation)
         except OSError as error:
             words = f"The conversation cannot be saved: {error}"
             self._chat.notify(words, severity="warning", markup=False)

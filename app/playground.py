@@ -45,9 +45,20 @@ class Playground(Navigation):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q", "quit", "Quit", id="app.quit", priority=True)]
 
     def __init__(
-        self, settings: Settings, settings_file: Path | None = None, conversation: Path | None = None
+        self,
+        settings: Settings,
+        settings_file: Path | None = None,
+        conversation: Path | None = None,
+        saved: Settings | None = None,
     ) -> None:
-        """Create the app; `conversation` is a saved one to go on with."""
+        """Create the app.
+
+        Args:
+            settings: the settings to start with.
+            settings_file: where changes are saved; None: they are not.
+            conversation: a saved conversation to continue.
+            saved: what the settings file holds, where the command line has changed some of it.
+        """
         # Before anything is made: a change of the theme costs another reading of every style.
         self.set_reactive(App.theme, themes.known(settings.theme))
         super().__init__()
@@ -65,7 +76,7 @@ class Playground(Navigation):
         self.gpu: Device | None = others[0] if others else None
         self.gpus = tuple(others)
         register_all(environments(paths.environment_folder()))
-        self._settings_file = SettingsFile(settings_file)
+        self._settings_file = SettingsFile(settings_file, saved or settings)
         self._sampler = TelemetrySampler(lambda: self.sides, lambda: self.devices)
         self.energy = EnergyCounter()
         self._opening: dict[str, Worker[None]] = {}
@@ -118,7 +129,7 @@ class Playground(Navigation):
         if settings == self.settings:
             return
         self.settings = settings
-        self._settings_file.want(settings)
+        self._settings_file.set_pending(settings)
         if self.is_running:
             self.settings_changed.publish(settings)
             self.run_worker(self._save_settings(), group="settings", exit_on_error=False)
@@ -133,6 +144,7 @@ class Playground(Navigation):
         """Save what was changed last, if the worker that should do it did not come to it."""
         with contextlib.suppress(OSError):  # there is no screen any more to say it on
             self._settings_file.write()
+        self.history.close()
 
     @property
     def settings_path(self) -> Path | None:
@@ -183,7 +195,10 @@ class Playground(Navigation):
 
         One without a path gets a file with its first prompt.
         """
-        self.history.reopen(path)
+        record = self.history.reopen(record, path)
+        if self.history.is_copy:
+            words = "This conversation is open in another window. You are working on a copy."
+            self.notify(words, severity="warning", timeout=8)
         for side in self.sides:
             side.conversation = record.sides[side.name]
         if changes := restored_options(record, self.settings):

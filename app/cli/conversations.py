@@ -112,6 +112,7 @@ def remove_conversation(
       trt-playground conversations rm 3
       trt-playground conversations rm 3 --yes
     """
+    from app.state.conversation.saved_conversations import delete_conversation
     from app.state.side.pacing import displayable
 
     path = _path(which)
@@ -119,7 +120,7 @@ def remove_conversation(
     if not yes:
         typer.confirm(f"Delete “{title}” for good?", abort=True)
     try:
-        path.unlink()
+        delete_conversation(path)
     except OSError as error:
         _refuse(f"It cannot be deleted: {error}")
     typer.echo(f"Deleted “{title}”.")

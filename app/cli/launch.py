@@ -36,7 +36,7 @@ def start_playground(
         typer.BadParameter: an engine is not written as BACKEND:PRECISION, or an option cannot be had.
         typer.Exit: the settings file cannot be used.
     """
-    settings = saved_settings()
+    settings = in_file = saved_settings()
     changes: dict[str, object] = {}
     if checkpoint:
         changes["checkpoint"] = checkpoint
@@ -52,7 +52,7 @@ def start_playground(
         left_choice, right_choice = with_options((settings.left, settings.right), calibration, gpus)
         settings = _replace(settings, {"left": left_choice, "right": right_choice, "chosen": True})
     saved = saved_conversations(conversation_folder()) if go_on else []
-    Playground(settings, settings_file(), saved[0].path if saved else None).run()
+    Playground(settings, settings_file(), saved[0].path if saved else None, in_file).run()
 
 
 def saved_settings() -> Settings:

@@ -128,7 +128,7 @@ class ChatScreen(ChatView):
             number = side.conversation.number(versions[wanted])
             side.conversation.choose(number)
             with contextlib.suppress(OSError):  # said when a turn is written
-                await asyncio.to_thread(self.app.history.chose, side.name, number)
+                await asyncio.to_thread(self.app.history.append_choice, side.name, number)
             self.pane(side).show_again()
             self.show_verdict()
             self.composer.recount()
@@ -179,7 +179,7 @@ class ChatScreen(ChatView):
         if self._must_wait(to_ask=False):
             return
         with contextlib.suppress(OSError):  # said when a turn is written
-            await asyncio.to_thread(self.app.history.swapped)
+            await asyncio.to_thread(self.app.history.append_swap)
         self.app.swap()
         panes = list(self.query(Pane))
         for pane, side in zip(panes, self.app.sides, strict=True):

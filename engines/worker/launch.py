@@ -9,9 +9,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from engines.worker.log_files import prune_logs, set_aside
+
 ENGINES = Path(__file__).resolve().parents[1]
 LOG_BYTES = 1_000_000
-"""A log longer than this is put aside as `.old` when the next worker starts."""
+"""A log longer than this is renamed to `.old` when the next worker starts."""
 TAIL_BYTES = 16_384
 # Another environment's interpreter gets this one package and nothing else of ours: with the folder above
 # on its path, an installed app would lend it our torch. The working folder is left out as well: a file
@@ -52,7 +54,7 @@ def environment(python: str) -> dict[str, str]:
 
 
 class WorkerLog:
-    """The file with everything a worker and its libraries print.
+    """The file with everything that a worker and its libraries print.
 
     Attributes:
         path: the file. Where it cannot be written, the worker runs without a log.
@@ -91,7 +93,8 @@ class WorkerLog:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(FileNotFoundError):
                 if self.path.stat().st_size > LOG_BYTES:
-                    self.path.replace(self.path.with_name(self.path.name + ".old"))
+                    self.path.replace(set_aside(self.path))
+            prune_logs(self.path)
             return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except OSError:
             return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)

@@ -105,7 +105,7 @@ async def say(pilot: Pilot[None]) -> None:
     """A conversation is saved."""
     conversation = Conversation()
     conversation.add(turn("left"))
-    ConversationFile(conversation_folder()).said("left", conversation)
+    ConversationFile(conversation_folder()).append_turn("left", conversation)
 
 
 async def build(pilot: Pilot[None]) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from app.state.conversation.conversation import ROOT, Conversation, Turn
 from app.state.conversation.conversation_file import Record
 from app.state.conversation.markdown_export import markdown
-from app.state.settings.atomic_file import write_atomic
+from app.state.settings.atomic_file import PUBLIC, write_atomic
 
 SUFFIXES = (".md", ".json")
 
@@ -59,7 +59,7 @@ def write_export(record: Record, path: str | Path, *, replace: bool = False) -> 
     path = Path(path).expanduser().absolute()
     if path.exists() and not replace:
         raise FileExistsError(f"There is a file {path} already.")
-    write_atomic(path, exported(record, path.suffix))
+    write_atomic(path, exported(record, path.suffix), PUBLIC)
     return path
 
 

@@ -25,6 +25,7 @@ from engines.measure.timing import RateWindow, timing
 from engines.plan.checkpoint.checkpoint import Checkpoint
 from engines.plan.estimate.estimate import Estimate
 from engines.worker import protocol
+from engines.worker.log_files import log_file
 from engines.worker.process import EngineProcess
 
 ANSWERING = frozenset({Phase.QUEUED, Phase.PREFILL, Phase.DECODE, Phase.STOPPING})
@@ -87,7 +88,7 @@ class Side:
     @property
     def log_path(self) -> Path:
         """Where this side's worker logs."""
-        return self._logs / f"{self.name}.log"
+        return log_file(self._logs, self.name)
 
     @property
     def can_answer(self) -> bool:
@@ -114,7 +115,7 @@ class Side:
         self._enter(Phase.PREPARING)
         try:
             prepared: PreparedEngine | None = None
-            log = self._logs / f"{self.name}-build.log"
+            log = log_file(self._logs, f"{self.name}-build")
             async with aclosing(prepare(spec, self._store, log, self._start_worker)) as steps:
                 async for step in steps:
                     if isinstance(step, PreparedEngine):

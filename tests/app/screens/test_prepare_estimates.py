@@ -167,7 +167,7 @@ async def test_a_backend_that_can_use_the_gpu_is_estimated_on_it(
         assert "of 139 GiB free" not in estimate(pilot, "left")
         assert "by the driver: F5 measures" in estimate(pilot, "right")
         assert app.device_for("pytorch").name == "cuda:0"
-        bandwidths._remember(app.device_for("pytorch"), 4.28e12)
+        bandwidths.save_bandwidth(app.device_for("pytorch"), 4.28e12)
         pilot.app.screen.query_one(EnginePair).look_around()
         await wait_until(pilot, lambda: "at 4,280 GB/s" in estimate(pilot, "right"))
         assert "by the driver" not in estimate(pilot, "right")

@@ -12,11 +12,11 @@ def test_a_draft_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "data" / "draft.json"
     file, draft = DraftFile(path), Draft("Why\nis it", (Attachment("a.txt", "text"),))
     assert file.read() == Draft()
-    file.want(Draft("Wh"))
-    file.want(draft)
+    file.set_pending(Draft("Wh"))
+    file.set_pending(draft)
     file.write()
     assert DraftFile(path).read() == draft
-    file.want(Draft())
+    file.set_pending(Draft())
     file.write()
     assert not path.exists()
     file.write()

@@ -15,9 +15,9 @@ GPU = Device("cuda:0", "cuda", "NVIDIA H200", None, None)
 
 
 def test_each_device_keeps_its_own(own_folders: Path) -> None:
-    bandwidths._remember(CPU, 40e9)
-    bandwidths._remember(GPU, 4.28e12)
-    bandwidths._remember(CPU, 41e9)
+    bandwidths.save_bandwidth(CPU, 40e9)
+    bandwidths.save_bandwidth(GPU, 4.28e12)
+    bandwidths.save_bandwidth(CPU, 41e9)
     assert read_bandwidths() == {key(CPU): 41e9, key(GPU): 4.28e12}
     fewer = Device("cpu", "cpu", "A processor", None, None, cores=2)
     assert read_bandwidth(fewer) is None, "fewer cores read more slowly"

@@ -112,7 +112,7 @@ def test_swapping_takes_everything_of_a_side() -> None:
 def test_of_several_that_were_wanted_the_latest_is_saved(tmp_path: Path) -> None:
     file = SettingsFile(tmp_path / "settings.toml")
     for context in range(100, 150):
-        file.want(Settings(context=context))
+        file.set_pending(Settings(context=context))
         if context % 10 == 0:
             threading.Thread(target=file.write).start()
     file.write()
@@ -124,5 +124,5 @@ def test_of_several_that_were_wanted_the_latest_is_saved(tmp_path: Path) -> None
 
 def test_without_a_file_nothing_is_saved() -> None:
     file = SettingsFile(None)
-    file.want(Settings())
+    file.set_pending(Settings())
     file.write()
