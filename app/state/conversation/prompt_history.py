@@ -107,6 +107,11 @@ class PromptFile:
         """Let the next `write` add a prompt."""
         self._pending.append(prompt)
 
+    @property
+    def unsaved(self) -> bool:
+        """Whether there are prompts that are not in the file."""
+        return bool(self._pending)
+
     def write(self) -> None:
         """Add what is pending to the file.
 

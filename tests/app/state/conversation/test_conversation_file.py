@@ -116,19 +116,19 @@ def test_versions_come_back(tmp_path: Path) -> None:
 
 
 def test_lines_about_what_is_not_there(tmp_path: Path) -> None:
-    """Numbers that no turn has, below parents that are not there: left out, never an error."""
+    """Lines that make no sense are skipped, and a turn after a gap in the numbers is kept."""
     path = tmp_path / "a.jsonl"
     turn = '"turn":{"prompt":"x"}'
     lines = [
         f'{{"type":"said","side":"left","index":0,{turn}}}',
-        f'{{"type":"said","side":"left","index":5,{turn}}}',
+        '{"type":"said","side":"left","index":5,"turn":{"prompt":"after"}}',
         f'{{"type":"said","side":"left","index":1,"parent":1,{turn}}}',
         f'{{"type":"said","side":"left","index":1,"parent":-7,{turn}}}',
         '{"type":"chosen","side":"left","index":9}',
         '{"type":"chosen","side":"left","index":-9}',
     ]
     path.write_text("\n".join(lines))
-    assert prompts(read_conversation(path)["left"]) == ["x"]
+    assert prompts(read_conversation(path)["left"]) == ["x", "after"]
 
 
 def prompts(conversation: Conversation) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,13 @@ async def test_a_gpu_that_is_not_there_is_no_bandwidth(own_folders: Path) -> Non
     with pytest.raises(OSError, match="ended with status"):
         await measure_bandwidth(absent)
     assert read_bandwidths() == {}
+
+
+def test_a_bandwidth_that_could_not_be_saved_is_used_and_saved_with_the_next(own_folders: Path) -> None:
+    file = bandwidths._file()
+    file.mkdir(parents=True)  # in the place of the file
+    bandwidths.save_bandwidth(CPU, 40e9)
+    assert read_bandwidth(CPU) == 40e9
+    file.rmdir()
+    bandwidths.save_bandwidth(GPU, 4.28e12)
+    assert json.loads(file.read_text()) == {key(CPU): 40e9, key(GPU): 4.28e12}
