@@ -1,4 +1,4 @@
-"""How much of the context a prompt would take, in words."""
+"""How much of the context window a prompt takes, as text."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from engines.worker import protocol
 from engines.worker.protocol import TokensCounted
 
 NEAR = 0.8
-"""Of the context: from here on one should look."""
+"""Share of the context window from which the count is highlighted."""
 
 
 class ContextLevel(StrEnum):
-    """How tight it is."""
+    """How much of the context window is left."""
 
     WIDE = "wide"
     NEAR = "near"
@@ -26,7 +26,7 @@ class ContextLevel(StrEnum):
 async def count_tokens(
     side: Side, messages: tuple[dict[str, str], ...], texts: tuple[str, ...]
 ) -> TokensCounted | None:
-    """Let a side's engine count; None while it has none, or where it cannot."""
+    """Count the tokens with a side's engine; None while it has none, or where it cannot count."""
     process = side.process
     if process is None or side.ready is None:
         return None
@@ -35,7 +35,7 @@ async def count_tokens(
 
 
 def context_level(counted: Mapping[str, TokensCounted], full: ContextFull) -> ContextLevel:
-    """How tight it is on the tighter side."""
+    """Return the level of the side with less space left."""
     if any(_refused(one, full) for one in counted.values()):
         return ContextLevel.OVER
     near = any(one.tokens > NEAR * one.context for one in counted.values())
@@ -43,7 +43,7 @@ def context_level(counted: Mapping[str, TokensCounted], full: ContextFull) -> Co
 
 
 def context_words(counted: Mapping[str, TokensCounted], full: ContextFull) -> str:
-    """`1,204 of 2,048 tokens`, of both sides where they differ; and what will happen if that is too much."""
+    """Return `1,204 of 2,048 tokens`, for both sides where they differ, and what is left out."""
     what = _what_happens(counted, full)
     return f"{_figures(counted)} tokens{f': {what}' if what else ''}"
 

@@ -88,7 +88,7 @@ class ConversationFile:
                 self._append(NameLine(name))
 
     def reopen(self, record: Record, path: Path | None) -> Record:
-        """Open a saved conversation instead, and return it as it is on disk now.
+        """Open a saved conversation instead, and return its present content.
 
         It may have grown since `record` was read. If another app has it open, it is returned as given, and
         `is_copy` is set.

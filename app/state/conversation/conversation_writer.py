@@ -81,7 +81,7 @@ class ConversationWriter:
             self._pending = []
 
     def record(self) -> Record:
-        """Return the conversation as it is in the file, with what is not written yet.
+        """Return the conversation in the file, with the lines that are not written yet.
 
         Raises:
             OSError: the file cannot be read.

@@ -115,7 +115,7 @@ def lines_of(record: Record) -> Iterator[Line]:
 
 
 def encode_line(line: Line) -> bytes:
-    """Return a line as it is written, with its line break.
+    """Return the bytes of a line, with its line break.
 
     An engine may send half of a surrogate pair, which is not valid in UTF-8: it is written as `?`.
     """

@@ -57,7 +57,7 @@ class Lease:
     """
 
     def __init__(self, path: Path) -> None:
-        """Take the lease. Where no lock can be made, the lease excludes nobody.
+        """Take the lease. Where no lock can be made, the lease excludes no other app.
 
         Raises:
             FileInUseError: another app has the file open.

@@ -9,7 +9,7 @@ Fields = Mapping[str, Any]
 """Settings as plain values: numbers, strings, lists and dicts."""
 
 # An engine (left, right) is one value: the precision of one app with the backend of another may not exist.
-# So is a preset: its name stands for what was saved under it.
+# So is a preset: its fields were saved together.
 _CHAT: dict[str, Any] = {"sampling": {}}
 SEPARATE: Mapping[str, Any] = {"left_chat": _CHAT, "right_chat": _CHAT, "presets": {}, "interpreters": {}}
 """Fields that are merged by their own fields or names."""

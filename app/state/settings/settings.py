@@ -20,9 +20,9 @@ from engines.worker.protocol import Sampling
 DEMO = "demo"
 """How the settings name the checkpoint that ships with the project."""
 SEEDS = 2**63
-"""Their number: no library takes larger ones."""
+"""How many there are: no library takes larger ones."""
 MINIMUM_CONTEXT = 64
-"""Tokens: less holds no conversation."""
+"""Tokens: a conversation does not fit in fewer."""
 
 
 class SettingsError(Exception):
@@ -30,21 +30,21 @@ class SettingsError(Exception):
 
 
 class TimingMode(StrEnum):
-    """Whether two engines share the machine while they answer."""
+    """Whether two engines answer at the same time, and share the machine."""
 
     IN_TURN = "in turn"
     TOGETHER = "together"
 
 
 class ContextFull(StrEnum):
-    """What happens to a conversation that the context does not hold."""
+    """What happens to a conversation that does not fit in the context window."""
 
     TRIM = "trim"
     REFUSE = "refuse"
 
 
 class EngineChoice(msgspec.Struct, frozen=True):
-    """What stands on one side."""
+    """The engine that is chosen for a side."""
 
     backend: str
     precision: str
@@ -52,33 +52,33 @@ class EngineChoice(msgspec.Struct, frozen=True):
     calibration: str = ""
     """The user's file to calibrate with; empty for the texts that ship with the project."""
     gpus: int = 1
-    """Over how many the weights are split."""
+    """Number of GPUs that the weights are split over."""
 
     @property
     def options(self) -> dict[str, str]:
-        """What an EngineSpec gets of these: only what the backend and the precision take."""
+        """The options for an EngineSpec: only those that the backend and the precision take."""
         return options_of(self.backend, self.precision, self.calibration, self.gpus)
 
 
 class ChatOptions(msgspec.Struct, frozen=True):
-    """How an engine is asked: what a side has, and what a preset gives it."""
+    """System prompt and sampling of a side or a preset."""
 
     system_prompt: str = ""
     sampling: Sampling = Sampling()
 
     def for_attempt(self, attempt: int) -> Sampling:
-        """For another version of an answer: with a seed of its own, so that it can differ."""
+        """Return the sampling of another version of an answer: with another seed, so that it can differ."""
         return replace(self.sampling, seed=(self.sampling.seed + attempt) % SEEDS)
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """Everything the app remembers. Replaced as a whole, never changed in place."""
+    """Everything that the app remembers. Immutable: a change makes a new object."""
 
     theme: str = "playground-dark"
     timing: TimingMode = TimingMode.IN_TURN
     panels: bool = True
     folded: tuple[str, ...] = ()
-    """Titles of the panels that are folded to a line."""
+    """Titles of the panels that are folded to one line."""
     checkpoint: str = DEMO
     """`demo`, a folder, or a hub id."""
     context: int = 2048
@@ -92,18 +92,18 @@ class Settings(msgspec.Struct, frozen=True):
     left_chat: ChatOptions = ChatOptions()
     right_chat: ChatOptions = ChatOptions()
     presets: dict[str, ChatOptions] = {}
-    """Those that the user has saved, by name; ours are in `presets.py`."""
+    """Presets that the user has saved, by name; the built-in ones are in `presets.py`."""
 
     interpreters: dict[str, str] = {}
-    """The Python of a backend that cannot live in our environment, by the backend."""
+    """Python interpreters of backends that need another environment, by the backend."""
 
     def chat(self, side: str) -> ChatOptions:
-        """How the left or the right side is asked."""
+        """Return the system prompt and the sampling of the left or the right side."""
         return self.left_chat if side == "left" else self.right_chat
 
     @property
     def checkpoint_path(self) -> str:
-        """What an EngineSpec wants: `demo` is a folder of the package."""
+        """The checkpoint for an EngineSpec: `demo` is a folder of the package."""
         return str(CHECKPOINT) if self.checkpoint == DEMO else self.checkpoint
 
 
@@ -120,7 +120,7 @@ def load_settings(path: Path) -> Settings:
 
 
 def save_settings(path: Path, settings: Settings) -> None:
-    """Write the settings in one step, whatever the file holds.
+    """Write the settings in one step, and replace what other apps have changed.
 
     Raises:
         OSError: the folder cannot be written.
@@ -129,7 +129,7 @@ def save_settings(path: Path, settings: Settings) -> None:
 
 
 def _read_fields(path: Path) -> dict[str, Any] | None:
-    """Return what the file holds, not yet validated; None where there is no file.
+    """Return what the file holds, not yet validated; None without a file.
 
     Raises:
         SettingsError: the file cannot be read, or is not TOML.
@@ -156,7 +156,7 @@ def _current_layout(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def swapped(settings: Settings) -> dict[str, object]:
-    """What changes when the sides change places."""
+    """Return the changes of the settings that swap the sides."""
     return {
         "left": settings.right,
         "right": settings.left,

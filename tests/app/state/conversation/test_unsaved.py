@@ -132,9 +132,8 @@ def file_with_a_gap(folder: Path) -> Path:
     """Turns 2 and 3 were never written, as by an earlier version on a full disk."""
     path = folder / "gap.jsonl"
     folder.mkdir(parents=True, exist_ok=True)
-    lines = [
-        encode_line(TurnLine("left", number, Turn(f"{number}", "yes"), number - 1)) for number in range(6)
-    ]
+    turns = [TurnLine("left", number, Turn(f"{number}", "yes"), number - 1) for number in range(6)]
+    lines = [encode_line(line) for line in turns]
     path.write_bytes(b"".join([*lines[:2], *lines[4:], encode_line(TurnLine("left", 4, Turn("4", "no"), 3))]))
     return path
 
@@ -143,13 +142,8 @@ def test_a_file_with_a_gap_is_read_to_its_end_and_continued(tmp_path: Path) -> N
     path = file_with_a_gap(tmp_path / "talks")
     record = read_record(path)
     assert record.has_gaps
-    turns = record.sides["left"].turns
-    assert [(turn.prompt, turn.answer) for turn in turns] == [
-        ("0", "yes"),
-        ("1", "yes"),
-        ("4", "no"),
-        ("5", "yes"),
-    ]
+    turns = [(turn.prompt, turn.answer) for turn in record.sides["left"].turns]
+    assert turns == [("0", "yes"), ("1", "yes"), ("4", "no"), ("5", "yes")]
     file = ConversationFile(path.parent)
     conversation = file.reopen(record, path).sides["left"]
     ask(file, conversation, "6", "7")
