@@ -60,7 +60,7 @@ def talk_on_a_full_disk(folder: Path, bytes_left: int) -> None:
 @pytest.mark.parametrize("bytes_left", [0, 20, 300])
 def test_turns_are_written_when_there_is_space_again(tmp_path: Path, bytes_left: int) -> None:
     """Also where the disk took half of a line, or the first line of several."""
-    run_alone(talk_on_a_full_disk, tmp_path, bytes_left)
+    run_alone(talk_on_a_full_disk, tmp_path / "talks", bytes_left)
 
 
 def begin_on_a_full_disk(folder: Path) -> None:
@@ -78,7 +78,7 @@ def begin_on_a_full_disk(folder: Path) -> None:
 
 
 def test_a_conversation_that_was_left_unsaved_is_written_with_the_next_one(tmp_path: Path) -> None:
-    run_alone(begin_on_a_full_disk, tmp_path)
+    run_alone(begin_on_a_full_disk, tmp_path / "talks")
 
 
 def come_back(folder: Path) -> None:
@@ -97,7 +97,7 @@ def come_back(folder: Path) -> None:
 
 
 def test_a_conversation_with_unsaved_turns_is_reopened_with_them(tmp_path: Path) -> None:
-    run_alone(come_back, tmp_path)
+    run_alone(come_back, tmp_path / "talks")
 
 
 def quit_with_unsaved(folder: Path) -> None:
@@ -110,7 +110,7 @@ def quit_with_unsaved(folder: Path) -> None:
 
 
 def test_quitting_tries_once_more(tmp_path: Path) -> None:
-    run_alone(quit_with_unsaved, tmp_path)
+    run_alone(quit_with_unsaved, tmp_path / "talks")
 
 
 def delete_with_unsaved(folder: Path) -> None:
@@ -125,7 +125,7 @@ def delete_with_unsaved(folder: Path) -> None:
 
 
 def test_a_deleted_conversation_does_not_come_back(tmp_path: Path) -> None:
-    run_alone(delete_with_unsaved, tmp_path)
+    run_alone(delete_with_unsaved, tmp_path / "talks")
 
 
 def file_with_a_gap(folder: Path) -> Path:
