@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from engines.environments.start import start_worker
 from engines.errors import EngineError
 from engines.worker import protocol
 from engines.worker.error_mapping import to_error_event
+from engines.worker.log_files import log_file
 from engines.worker.process import EngineProcess
 
 NO_ENGINE = protocol.Error(0, "no-engine", "This side has no engine.", "Choose one with F2.")
@@ -246,8 +246,7 @@ class EngineLifecycle:
         await self._load(process if process.alive else await self._start(spec.backend), prepared, take)
 
     async def _start(self, backend: str) -> EngineProcess:
-        log = self._logs / f"{self.side.name}-{os.getpid()}.log"
-        process = await self._start_worker(backend, log)
+        process = await self._start_worker(backend, log_file(self._logs, self.side.name))
         self._hold(process)
         return process
 

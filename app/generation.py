@@ -109,7 +109,7 @@ class GenerationRun:
     async def _save(self, side: Side) -> None:
         """Save the last turn as it is now; when the disk refuses, the chat goes on without the copy."""
         try:
-            await asyncio.to_thread(self._history.said, side.name, side.conversation)
+            await asyncio.to_thread(self._history.append_turn, side.name, side.conversation)
         except OSError as error:
             self._view.report(f"The conversation cannot be saved: {error}")
 

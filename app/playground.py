@@ -69,14 +69,17 @@ class Playground(App[None]):
         settings: Settings,
         settings_file: Path | None = None,
         conversation: Path | None = None,
+        saved: Settings | None = None,
         start_worker: StartWorker = start_worker,
         side_class: type[Side] = Side,
     ) -> None:
         """Create the app.
 
         Args:
-            settings_file: where changes are saved; None saves nothing.
-            conversation: a saved one to continue.
+            settings: the settings to start with.
+            settings_file: where changes are saved; None: they are not.
+            conversation: a saved conversation to continue.
+            saved: what the settings file holds, where the command line has changed some of it.
             start_worker: starts the worker processes.
             side_class: a subclass of Side that observes answers, as benchmarks do.
         """
@@ -84,7 +87,7 @@ class Playground(App[None]):
         self.set_reactive(App.theme, themes.known_or_default(settings.theme))
         super().__init__()
         self.settings = settings
-        self._settings_file = SettingsFile(settings_file)
+        self._settings_file = SettingsFile(settings_file, saved or settings)
         self.store = EngineStore(paths.engine_store())
         self.history = ConversationFile(paths.conversation_folder())
         self.left, self.right = (side_class(name, self._side_changed) for name in ("left", "right"))
@@ -192,7 +195,7 @@ class Playground(App[None]):
         if settings == self.settings:
             return
         self.settings = settings
-        self._settings_file.want(settings)
+        self._settings_file.set_pending(settings)
         if self.is_running:
             self.settings_changed.publish(settings)
             self.run_worker(self._save_settings(), group="settings", exit_on_error=False)
@@ -207,6 +210,7 @@ class Playground(App[None]):
         """Save settings that were not saved yet."""
         with contextlib.suppress(OSError):  # the screen is closed: there is no place for a message
             self._settings_file.write()
+        self.history.close()
 
     # Engines
 
@@ -286,7 +290,10 @@ class Playground(App[None]):
 
         One without a path gets a file with its first prompt.
         """
-        self.history.reopen(path)
+        record = self.history.reopen(record, path)
+        if self.history.is_copy:
+            words = "This conversation is open in another window. You are working on a copy."
+            self.notify(words, severity="warning", timeout=8)
         for side in self.sides:
             side.conversation = record.sides[side.name]
         if changes := restored_options(record, self.settings):

@@ -19,6 +19,7 @@ from app.state.settings import paths
 from app.state.settings.interpreters import known_environments, named_in_settings
 from app.state.settings.settings import ChatOptions, Settings, SettingsError, load_settings
 from engines.build.store import EngineStore
+from engines.worker.log_files import newest_logs
 
 LOG_LINES = 80
 """Number of lines from the end of each log."""
@@ -57,7 +58,7 @@ def _lines(import_seconds: float) -> Iterator[str]:
         yield from ("", f"## env check {environment.name}", "", *lines)
     yield from ("", "## engines ls", "", *engine_lines(EngineStore(paths.engine_store())))
     yield from ("", "## settings", "", *_settings())
-    for log in sorted(paths.log_folder().glob("*.log"), key=lambda log: log.stat().st_mtime):
+    for log in newest_logs(paths.log_folder()):
         yield from ("", f"## {log.name}, last {LOG_LINES} lines", "", *_tail(log))
 
 

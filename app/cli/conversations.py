@@ -118,6 +118,7 @@ def remove_conversation(
       trt-playground conversations rm 3
       trt-playground conversations rm 3 --yes
     """
+    from app.state.conversation.saved_conversations import delete_conversation
     from app.state.side.pacing import displayable
 
     path = _path(which)
@@ -125,7 +126,7 @@ def remove_conversation(
     if not yes:
         typer.confirm(f"Delete “{title}” permanently?", abort=True)
     try:
-        path.unlink()
+        delete_conversation(path)
     except OSError as error:
         _fail(f"{path} cannot be deleted: {error.strerror}.")
     typer.echo(f"Deleted “{title}”.")

@@ -7,7 +7,6 @@ import platform
 import shutil
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from app.cli.environments import environment_lines, finding_lines
 from app.state.prepare.bandwidth_cache import read_bandwidth
@@ -23,6 +22,7 @@ from engines.errors import EngineError
 from engines.plan.hardware.hardware import Device, devices
 from engines.plan.precision import PRECISIONS, rule, support
 from engines.worker import protocol
+from engines.worker.log_files import log_file
 
 PACKAGES = ("trt-playground", "textual", "rich", "transformers", "torch", "openvino", "openvino-genai")
 
@@ -81,7 +81,7 @@ async def _backend(name: str, found: list[Device]) -> list[str]:
     title = BACKENDS[name].title
     precisions = [line for device in found for line in _precisions(name, device)]
     try:
-        process = await start_worker(name, Path(paths.log_folder()) / "doctor.log")
+        process = await start_worker(name, log_file(paths.log_folder(), "doctor"))
     except EngineError as error:
         return [f"{title}: {error.message} {error.hint}", *precisions]
     try:

@@ -60,6 +60,7 @@ def start_playground(options: LaunchOptions) -> None:
         typer.BadParameter: an engine is not BACKEND:PRECISION, or an option cannot be used.
         typer.Exit: the settings file cannot be used; the reason has been printed.
     """
-    settings = options.applied_to(saved_settings())
+    in_file = saved_settings()
     saved = saved_conversations(conversation_folder()) if options.resume else []
-    Playground(settings, settings_file(), saved[0].path if saved else None).run()
+    conversation = saved[0].path if saved else None
+    Playground(options.applied_to(in_file), settings_file(), conversation, in_file).run()

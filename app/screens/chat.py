@@ -243,7 +243,7 @@ class ChatScreen(Screen[None]):
         if number is not None:
             side.conversation.choose(number)
             with contextlib.suppress(OSError):  # reported when a turn is saved
-                await asyncio.to_thread(self.playground.history.chose, side.name, number)
+                await asyncio.to_thread(self.playground.history.append_choice, side.name, number)
             self.panes.pane(side).show_again()
             self.show_verdict()
             self.composer.recount()
@@ -285,7 +285,7 @@ class ChatScreen(Screen[None]):
         if self._must_wait(to_ask=False):
             return
         with contextlib.suppress(OSError):  # reported when a turn is saved
-            await asyncio.to_thread(self.playground.history.swapped)
+            await asyncio.to_thread(self.playground.history.append_swap)
         self.playground.swap()
         self.panes.exchange(*self.sides)
         self.show_verdict()

@@ -17,7 +17,7 @@ from textual.worker import Worker
 from app.screens.chat import ChatScreen
 from app.screens.export import ask_and_export
 from app.screens.name import NameScreen
-from app.state.conversation.conversation_file import ConversationFile, Record, read_record
+from app.state.conversation.conversation_file import Record, read_record, rename_conversation
 from app.state.conversation.saved_conversations import (
     SavedConversation,
     delete_conversation,
@@ -168,10 +168,11 @@ into titles and into everything that was said. **Delete**, pressed twice, remove
         name = await self.app.push_screen_wait(question)
         if name is None:
             return
-        file = ConversationFile(saved.path.parent)
-        file.reopen(saved.path)
         try:
-            await asyncio.to_thread(file.named, name)
+            if saved.path == self.app.history.path:
+                await asyncio.to_thread(self.app.history.append_name, name)
+            else:
+                await asyncio.to_thread(rename_conversation, saved.path, name)
         except OSError as error:
             self._complain("The name cannot be saved", error)
         self.list_saved()
@@ -197,7 +198,7 @@ into titles and into everything that was said. **Delete**, pressed twice, remove
             return
         self._doomed = None
         try:
-            await asyncio.to_thread(delete_conversation, saved)
+            await asyncio.to_thread(delete_conversation, saved.path)
         except OSError as error:
             self._complain("It cannot be deleted", error)
         else:

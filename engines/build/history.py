@@ -1,4 +1,4 @@
-"""How long a build will take, from the builds that this machine's store remembers."""
+"""The expected time of a build, from the engines in this machine's store."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from engines.build.store import StoredEngine
 
 @dataclass(frozen=True)
 class ExpectedBuild:
-    """A build's time, and the build that it was taken from."""
+    """The expected time of a build, and the build that it was scaled from."""
 
     seconds: float
     source: StoredEngine
     builds: int
-    """Builds of this backend that are known."""
+    """Number of known builds of this backend."""
 
 
 def expected_build(
     entries: Sequence[StoredEngine], backend: str, precision: str, weight_bytes: int
 ) -> ExpectedBuild | None:
-    """The time of the most similar build, scaled by the bytes written; None without any build.
+    """Return the time of the most similar build, scaled by the bytes of the weights; None without a build.
 
-    Every build has a part that does not shrink with the model, so it is never less than the fastest one.
+    Every build has a part that does not shrink with the model, so the result is at least the fastest build.
     """
     known = [entry for entry in entries if entry.spec.backend == backend and entry.manifest.build_seconds > 0]
     if not known:
@@ -36,6 +36,6 @@ def expected_build(
 
 
 def weights_of(entry: StoredEngine) -> int:
-    """Bytes of its weights; those on disk where the backend says nothing of them."""
-    told = entry.manifest.facts.get("weight_bytes")
-    return told if isinstance(told, int) and told > 0 else entry.size
+    """Return the bytes of an engine's weights; its size on disk where the backend does not report them."""
+    reported = entry.manifest.facts.get("weight_bytes")
+    return reported if isinstance(reported, int) and reported > 0 else entry.size

@@ -1,4 +1,4 @@
-"""How a worker is started: its command line, its environment and its log."""
+"""Command line, environment variables and log of a worker."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from engines.worker.log_files import prune_logs, set_aside
+
 ENGINES = Path(__file__).resolve().parents[1]
 LOG_BYTES = 1_000_000
-"""A log longer than this is put aside as `.old` when the next worker starts."""
+"""A log longer than this is renamed to `.old` when the next worker starts."""
 TAIL_BYTES = 16_384
-# Another environment's interpreter gets this one package and nothing else of ours: with the folder above
-# on its path, an installed app would lend it our torch. The working folder is left out as well: a file
-# named json.py in it would be imported.
+# Another environment's interpreter gets this one package only: with the folder above on its path, it would
+# import the torch that is installed with the app. The working folder is removed as well: a file named json.py
+# in it would be imported.
 _BOOTSTRAP = """\
 import sys
 sys.path[:] = [place for place in sys.path if place]
@@ -31,28 +33,28 @@ _OF_OUR_INTERPRETER = ("PYTHONHOME", "PYTHONPATH", "PYTHONEXECUTABLE", "__PYVENV
 
 
 def command_line(backend: str, python: str) -> list[str]:
-    """What starts a worker for `backend` with the interpreter `python`."""
+    """Return the command that starts a worker for `backend` with the interpreter `python`."""
     return [python, "-c", _BOOTSTRAP, str(ENGINES), "--backend", backend, "--parent", str(os.getpid())]
 
 
 def environment(python: str) -> dict[str, str]:
-    """The app's environment, without what would lead another interpreter to our packages."""
+    """Return the app's environment variables, without those that lead another interpreter to our packages."""
     ours = Path(python) == Path(sys.executable)
     kept = {name: value for name, value in os.environ.items() if ours or name not in _OF_OUR_INTERPRETER}
     return kept | {
         "PYTHONUNBUFFERED": "1",
         "TOKENIZERS_PARALLELISM": "false",
-        # CUDA's own order is the fastest first: `cuda:N` is meant as the driver counts.
+        # CUDA's default order is the fastest first; here `cuda:N` means the N-th in the driver's order.
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "0",
-        # A network that swallows packets is told from a slow one after five seconds.
+        # A network that drops packets counts as unreachable after five seconds.
         "HF_HUB_ETAG_TIMEOUT": kept.get("HF_HUB_ETAG_TIMEOUT", "5"),
     }
 
 
 class WorkerLog:
-    """The file with everything a worker and its libraries print.
+    """The file with everything that a worker and its libraries print.
 
     Attributes:
         path: the file. Where it cannot be written, the worker runs without a log.
@@ -64,7 +66,7 @@ class WorkerLog:
 
     @contextlib.contextmanager
     def opened(self, title: str) -> Iterator[int]:
-        """The file's descriptor for a new worker, which is to inherit it."""
+        """Open the file, and yield its descriptor for a new worker to inherit."""
         descriptor = self._open()
         try:
             os.write(descriptor, f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} {title}\n".encode())
@@ -74,7 +76,7 @@ class WorkerLog:
             os.close(descriptor)
 
     def tail(self, lines: int) -> str:
-        """The last lines that this worker printed."""
+        """Return the last lines that this worker printed."""
         try:
             with self.path.open("rb") as stream:
                 size = os.fstat(stream.fileno()).st_size
@@ -91,7 +93,8 @@ class WorkerLog:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(FileNotFoundError):
                 if self.path.stat().st_size > LOG_BYTES:
-                    self.path.replace(self.path.with_name(self.path.name + ".old"))
+                    self.path.replace(set_aside(self.path))
+            prune_logs(self.path)
             return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except OSError:
             return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)

@@ -106,7 +106,7 @@ async def save_conversation(pilot: Pilot[None]) -> None:
     """Save a conversation."""
     conversation = Conversation()
     conversation.add(turn("left"))
-    ConversationFile(conversation_folder()).said("left", conversation)
+    ConversationFile(conversation_folder()).append_turn("left", conversation)
 
 
 async def build(pilot: Pilot[None]) -> None:

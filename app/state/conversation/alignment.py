@@ -9,12 +9,12 @@ from app.state.conversation.conversation import Conversation, Turn
 
 
 def index_of(turn: Turn, conversation: Conversation) -> int | None:
-    """Where a turn stands in a conversation; None where it is not on its path."""
+    """Return the index of a turn on the path of a conversation; None where it is not on it."""
     return next((index for index, one in enumerate(conversation.turns) if one is turn), None)
 
 
 def counterpart(turn: Turn, source: Conversation, other: Conversation) -> int | None:
-    """Where `other` was asked what `turn` of `source` was asked.
+    """Return the index of the turn of `other` with the same prompt as `turn` of `source`; None without one.
 
     The same prompt may have been sent several times: the n-th on one side is the n-th on the other.
     """
@@ -28,7 +28,7 @@ def counterpart(turn: Turn, source: Conversation, other: Conversation) -> int | 
 
 
 def pairs(left: Iterable[Turn], right: Iterable[Turn]) -> list[tuple[Turn | None, Turn | None]]:
-    """The turns of both sides in their order, those beside each other that were asked the same."""
+    """Return the turns of both sides in their order; turns with the same prompt are paired."""
     found: list[tuple[Turn | None, Turn | None]] = []
     waiting = dict(_counted(right))
     for asked, turn in _counted(left):
@@ -43,7 +43,7 @@ def pairs(left: Iterable[Turn], right: Iterable[Turn]) -> list[tuple[Turn | None
 
 
 def _counted(turns: Iterable[Turn]) -> Iterable[tuple[tuple[Hashable, int], Turn]]:
-    """Each turn with what was asked, and how often that was asked before."""
+    """Yield each turn with its prompt and how often the same prompt was sent before."""
     times: Counter[Hashable] = Counter()
     for turn in turns:
         yield (turn.asked, times[turn.asked]), turn

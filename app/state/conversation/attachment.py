@@ -14,7 +14,7 @@ from engines.text_file import TextFileError, read_text_file
 LARGEST = 1 << 20
 """Bytes: more is past every context."""
 LONG_LINES, LONG_CHARACTERS = 10, 1000
-"""A longer paste would fill the box, and stands above it instead."""
+"""A longer paste would fill the box, and is shown above it instead."""
 BOX_CHARACTERS = 50_000
 """More would make the box slow."""
 
@@ -57,7 +57,7 @@ def with_attachments(prompt: str, attachments: Iterable[Attachment]) -> str:
     return "\n\n".join([*(one.block for one in attachments), *([prompt] if prompt else [])])
 
 
-@lru_cache(maxsize=32)  # the whole conversation is put together anew for each count
+@lru_cache(maxsize=32)  # the whole conversation is put together again for each count
 def _block(one: Attachment) -> str:
     longest = max(map(len, re.findall("`+", one.text)), default=0)
     fence = "`" * max(3, longest + 1)
@@ -71,15 +71,15 @@ def is_long(text: str) -> bool:
 
 
 def pasted(text: str) -> Attachment:
-    """What was pasted, as an attachment."""
+    """Return pasted text as an attachment."""
     return Attachment("", _lines_of_unix(text))
 
 
 def read_attachment(path: str) -> Attachment:
-    """Read a text file; never on the event loop.
+    """Read a text file. Not for the event loop.
 
     Raises:
-        AttachmentError: there is none, it is too large, or it is no text.
+        AttachmentError: the file does not exist, is too large, or is not text.
     """
     try:
         text = read_text_file(path, LARGEST)
@@ -89,7 +89,7 @@ def read_attachment(path: str) -> Attachment:
 
 
 def _name(file: Path) -> str:
-    """In one line, and with nothing that cannot be written as UTF-8."""
+    """Return the name in one line of valid UTF-8."""
     return " ".join(file.name.encode("utf-8", "replace").decode().split())
 
 

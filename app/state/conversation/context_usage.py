@@ -1,4 +1,4 @@
-"""How much of the context a prompt would take, in words."""
+"""How much of the context window a prompt takes, as text."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from app.units import count_text
 from engines.worker.protocol import TokensCounted
 
 NEAR = 0.8
-"""Of the context: from here on one should look."""
+"""Share of the context window from which the count is highlighted."""
 
 
 class ContextLevel(StrEnum):
-    """How tight it is."""
+    """How much of the context window is left."""
 
     WIDE = "wide"
     NEAR = "near"
@@ -22,7 +22,7 @@ class ContextLevel(StrEnum):
 
 
 def context_level(counted: Mapping[str, TokensCounted], full: ContextFull) -> ContextLevel:
-    """How tight it is on the tighter side."""
+    """Return the level of the side with less space left."""
     if any(_refused(one, full) for one in counted.values()):
         return ContextLevel.OVER
     near = any(one.tokens > NEAR * one.context for one in counted.values())
@@ -30,7 +30,7 @@ def context_level(counted: Mapping[str, TokensCounted], full: ContextFull) -> Co
 
 
 def context_words(counted: Mapping[str, TokensCounted], full: ContextFull) -> str:
-    """`1,204 of 2,048 tokens`, of both sides where they differ; and what will happen if that is too much."""
+    """Return `1,204 of 2,048 tokens`, for both sides where they differ, and what is left out."""
     what = _what_happens(counted, full)
     return f"{_figures(counted)} tokens{f': {what}' if what else ''}"
 

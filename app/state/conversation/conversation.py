@@ -1,4 +1,4 @@
-"""What was said on one side, as data."""
+"""The conversation of one side, as data."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from app.state.conversation.attachment import Attachment
 from app.state.conversation.turn import Turn as Turn
 
 ROOT = -1
-"""Stands for what is above the first turn."""
+"""Parent of the first turn and of its versions."""
 
 
 class Conversation:
-    """What was said on one side, versions included. It outlives the engine that answered.
+    """The turns of one side, versions included. It outlives the engine that answered.
 
-    Turns are a tree: each stands below the one it goes on from, and turns below the same one are versions
-    of each other. One path of it is shown, and built on.
+    Turns form a tree: each is below the one it continues, and turns below the same one are versions of each
+    other. One path of the tree is shown and continued.
     """
 
     def __init__(self, system_prompt: str = "") -> None:
@@ -23,9 +23,9 @@ class Conversation:
         self.clear()
 
     def clear(self) -> None:
-        """Forget every turn."""
+        """Remove every turn."""
         self.turns: list[Turn] = []
-        """The path that is shown, oldest first. To be read only."""
+        """The path that is shown, oldest first. Read only."""
         self._path: list[int] = []
         self._all: list[Turn] = []
         self._parents: list[int] = []
@@ -47,9 +47,9 @@ class Conversation:
         prompt: str | None = None,
         attachments: tuple[Attachment, ...] = (),
     ) -> Turn | None:
-        """Start another version of a turn, with another prompt if there is one; None when nothing was said.
+        """Start another version of a turn, with another prompt if given; None in an empty conversation.
 
-        The path ends there. What followed the version before stays below that one.
+        The path ends there. The turns after the version before stay below that one.
         """
         if not self.turns:
             return None
@@ -64,39 +64,39 @@ class Conversation:
         return turn
 
     def versions(self, index: int) -> tuple[Turn, ...]:
-        """The versions of the turn at `index` of the path, that one included, oldest first."""
+        """Return the versions of the turn at `index` of the path, including that turn, oldest first."""
         parent = self._parents[self._path[index]]
         return tuple(self._all[number] for number in self._below[parent])
 
     def choose(self, number: int) -> None:
-        """Show the turn of that number, and below it the newest of everything.
+        """Show the turn with that number, and the newest version of every turn below it.
 
         Raises:
-            IndexError: there is no such turn.
+            IndexError: the number is out of range.
         """
         self._show(self._path_to(range(len(self._all))[number]))
         while below := self._below.get(self._path[-1]):
             self._extend(below[-1])
 
     def number(self, turn: Turn) -> int:
-        """Which turn of the conversation it is, counted from 0 as they began."""
+        """Return the number of a turn, counted from 0 in the order in which the turns began."""
         numbers = range(len(self._all) - 1, -1, -1)  # backwards: it is mostly the last
         return next(number for number in numbers if self._all[number] is turn)
 
     @property
     def all_turns(self) -> tuple[Turn, ...]:
-        """Every version of every turn, as they began."""
+        """Every version of every turn, in the order in which they began."""
         return tuple(self._all)
 
     def parent(self, number: int) -> int:
-        """Number of the turn above, or ROOT."""
+        """Return the number of the turn above, or ROOT."""
         return self._parents[number]
 
     def record(self, number: int, parent: int, turn: Turn) -> None:
-        """Put a turn in its place: a new one, which ends the path, or the newer state of one that is there.
+        """Add a turn, which ends the path, or replace one that exists with its newer state.
 
         Raises:
-            IndexError: there is no place for such a number or below such a parent.
+            IndexError: the number or the parent is out of range.
         """
         if not (ROOT <= parent < number <= len(self._all)):
             raise IndexError(number)
@@ -129,7 +129,7 @@ class Conversation:
         return path[::-1]
 
     def messages(self) -> tuple[dict[str, str], ...]:
-        """What the engine is asked: the answered turns, then the last prompt.
+        """Return the messages for the engine: the answered turns, then the last prompt.
 
         Turns without an answer are left out: chat templates want the roles to alternate.
         """
@@ -139,7 +139,7 @@ class Conversation:
     def messages_with(
         self, system_prompt: str, content: str, above: int | None = None
     ) -> tuple[dict[str, str], ...]:
-        """What the engine would be asked with one more prompt, below the first `above` turns or all."""
+        """Return the messages with one more prompt after the first `above` turns, or after all of them."""
         return (*_said(system_prompt, self.turns[:above]), _user(content))
 
 

@@ -1,189 +1,195 @@
-"""Conversations on disk, one JSON-lines file each: a line when a prompt is sent, a line when it is answered.
+"""The conversation that the app has open, on disk.
 
-A file is only ever appended to, so a crash costs the unfinished answer and nothing else. Later lines about
-the same turn replace earlier ones.
+A file is only ever appended to, so a crash costs the unfinished answer and nothing more. One app at a time
+has a file open: a second one gets a copy. What a full disk refuses is written before the next line, in order.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import time
+import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
+from app.state.conversation.conversation import Conversation
+from app.state.conversation.conversation_writer import ConversationWriter
+from app.state.conversation.record import ChoiceLine, Line, NameLine, SwapLine, TurnLine, lines_of
+from app.state.conversation.record import Record as Record
+from app.state.conversation.record import read_conversation as read_conversation
+from app.state.conversation.record import read_record as read_record
+from app.state.settings.file_lock import FileInUseError, Lease
 
-from app.state.conversation.conversation import Conversation, Turn
-
-
-class _Said(msgspec.Struct, tag="said", omit_defaults=True):
-    """A turn as it stands."""
-
-    side: str
-    index: int
-    """Number of the turn in its conversation, as they began."""
-    turn: Turn
-    parent: int | None = None
-    """Number of the turn above. Files from before there were versions have none: it is the one before."""
-
-
-class _Chosen(msgspec.Struct, tag="chosen"):
-    """Another version of a turn is shown."""
-
-    side: str
-    index: int
-
-
-class _Swapped(msgspec.Struct, tag="swapped"):
-    """The sides changed places."""
-
-
-class _Named(msgspec.Struct, tag="named"):
-    """The user gave the conversation a name; an empty one takes it away."""
-
-    name: str
-
-
-_Line = _Said | _Chosen | _Swapped | _Named
-_LINE: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
-_OTHER = {"left": "right", "right": "left"}
-
-
-@dataclass
-class Record:
-    """What is known of a conversation."""
-
-    sides: dict[str, Conversation] = field(
-        default_factory=lambda: {"left": Conversation(), "right": Conversation()}
-    )
-    name: str = ""
-    """Given by the user."""
-
-    @property
-    def longest(self) -> Conversation:
-        """The side with more turns; a side may have had no engine for a while."""
-        return max(self.sides.values(), key=lambda conversation: len(conversation.turns))
-
-    @property
-    def title(self) -> str:
-        """The name, else the first prompt or what went with it, in one line; empty while nothing was said."""
-        turns = self.longest.turns
-        first = turns[0].prompt or ", ".join(one.title for one in turns[0].attachments) if turns else ""
-        return " ".join((self.name or first).split())
+COPY_NAME = 60
+"""Characters of the title that the name of a copy begins with."""
 
 
 class ConversationFile:
-    """Where one conversation is written. The file begins with the first prompt."""
+    """Where the open conversation is written, from threads. The file begins with the first prompt.
+
+    Attributes:
+        is_copy: whether the conversation was open in another app when it was reopened here. The next prompt
+            writes all of it to a new file.
+    """
 
     def __init__(self, folder: Path) -> None:
+        self.is_copy = False
         self._folder = folder
-        self.path: Path | None = None
+        self._writer = ConversationWriter(folder)
+        self._left_behind: list[ConversationWriter] = []
+        """Of conversations that were closed while lines of them could not be written."""
+        self._lock = threading.Lock()
 
-    def said(self, side: str, conversation: Conversation) -> None:
-        """Write the last turn of a side as it stands now.
+    @property
+    def path(self) -> Path | None:
+        """The file; None until it begins."""
+        return self._writer.path
+
+    @property
+    def unsaved(self) -> int:
+        """How many lines could not be written yet, of this conversation and of earlier ones."""
+        return sum(writer.unsaved for writer in (self._writer, *self._left_behind))
+
+    def append_turn(self, side: str, conversation: Conversation) -> None:
+        """Write the present state of the last turn of a side.
 
         Raises:
-            OSError: the disk is full, or the folder cannot be written.
+            OSError: the disk is full, or the folder cannot be written. The next call tries again.
         """
         if conversation.turns:
             turn = conversation.turns[-1]
             number = conversation.number(turn)
-            self._append(_Said(side, number, turn, conversation.parent(number)))
+            self._append(TurnLine(side, number, turn, conversation.parent(number)))
 
-    def chose(self, side: str, number: int) -> None:
-        """Note which version of a turn is shown now.
-
-        Raises:
-            OSError: as `said`.
-        """
-        if self.path:
-            self._append(_Chosen(side, number))
-
-    def swapped(self) -> None:
-        """Note that the sides changed places.
+    def append_choice(self, side: str, number: int) -> None:
+        """Write which version of a turn is shown now.
 
         Raises:
-            OSError: as `said`.
+            OSError: as `append_turn`.
         """
-        if self.path:
-            self._append(_Swapped())
+        self._append(ChoiceLine(side, number))
 
-    def named(self, name: str) -> None:
-        """Give the conversation a name. Its place among the others, which is by age, stays.
+    def append_swap(self) -> None:
+        """Write that the sides changed places.
 
         Raises:
-            OSError: as `said`.
+            OSError: as `append_turn`.
         """
-        if self.path:
-            before = self.path.stat()
-            self._append(_Named(name))
-            os.utime(self.path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        self._append(SwapLine())
 
-    def reopen(self, path: Path | None) -> None:
-        """Go on with a file that is there; with None the next prompt begins another one."""
-        self.path = path
+    def append_name(self, name: str) -> None:
+        """Name the conversation. Its place in the list, which is by age, stays.
 
-    def _append(self, line: _Line) -> None:
-        if self.path is None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self.path = _fresh(self._folder)
-        with self.path.open("ab+") as stream:
-            # A line of its own, also after one that a crash cut off.
-            stream.seek(max(0, stream.tell() - 1))
-            torn = stream.read(1) not in (b"", b"\n")
-            stream.write(b"\n" * torn + msgspec.json.encode(line) + b"\n")
-            stream.flush()
-            os.fsync(stream.fileno())
+        Raises:
+            OSError: as `append_turn`.
+        """
+        if path := self.path:
+            with _same_age(path):
+                self._append(NameLine(name))
 
+    def reopen(self, record: Record, path: Path | None) -> Record:
+        """Open a saved conversation instead, and return its present content.
 
-def read_record(path: Path) -> Record:
-    """A saved conversation; lines that cannot be read are left out.
+        It may have grown since `record` was read. If another app has it open, it is returned as given, and
+        `is_copy` is set.
 
-    Raises:
-        OSError: the file cannot be read.
-    """
-    record = Record()
-    for line in _lines(path):
-        if isinstance(line, _Swapped):
-            record.sides = {name: record.sides[_OTHER[name]] for name in record.sides}
-        elif isinstance(line, _Named):
-            record.name = line.name
-        elif line.side in record.sides:
-            with contextlib.suppress(IndexError):  # what it belongs to is on a line that cannot be read
-                _replay(line, record.sides[line.side])
-    return record
+        Args:
+            record: the conversation that was read.
+            path: its file; None for a conversation that begins one with its next prompt.
+        """
+        with self._lock:
+            self._try_to_write()
+            before = self._writer
+            self._writer, record, self.is_copy = self._opened(record, path)
+            if before is not self._writer:
+                self._leave(before)
+        return record
 
+    def close(self) -> None:
+        """Try once more to write what could not be written, and let other apps open the conversation."""
+        with self._lock:
+            self._try_to_write()
+            for writer in (self._writer, *self._left_behind):
+                writer.close()
 
-def read_conversation(path: Path) -> dict[str, Conversation]:
-    """Both sides of a saved conversation.
+    def _append(self, line: Line) -> None:
+        with self._lock:
+            if self._writer.has_turns or isinstance(line, TurnLine):
+                self._writer.add(line)
+                self._writer.write()
+                self._try_to_write()
 
-    Raises:
-        OSError: the file cannot be read.
-    """
-    return read_record(path).sides
+    def _try_to_write(self) -> None:
+        for writer in (self._writer, *self._left_behind):
+            writer.discard_if_deleted()
+            with contextlib.suppress(OSError):  # stays unsaved
+                writer.write()
+        for writer in [one for one in self._left_behind if not one.unsaved]:
+            self._left_behind.remove(writer)
+            writer.close()
 
+    def _leave(self, writer: ConversationWriter) -> None:
+        """Close a file, unless lines of it are still to be written."""
+        if writer.unsaved:
+            self._left_behind.append(writer)
+        else:
+            writer.close()
 
-def _replay(line: _Said | _Chosen, conversation: Conversation) -> None:
-    if isinstance(line, _Chosen):
-        conversation.choose(line.index)
-    else:
-        parent = line.index - 1 if line.parent is None else line.parent
-        conversation.record(line.index, parent, line.turn)
-
-
-def _lines(path: Path) -> Iterator[_Line]:
-    for line in path.read_bytes().splitlines():
+    def _opened(self, record: Record, path: Path | None) -> tuple[ConversationWriter, Record, bool]:
+        """Return what writes the conversation, the conversation, and whether it is a copy."""
+        if path is None:
+            return ConversationWriter(self._folder, lines_of(record)), record, False
+        for writer in (self._writer, *self._left_behind):
+            if writer.path == path:  # it may have lines that the file does not have yet
+                with contextlib.suppress(ValueError):
+                    self._left_behind.remove(writer)
+                return writer, _or_given(writer, record), False
         try:
-            yield _LINE.decode(line)
-        except ValueError:  # msgspec's errors are ValueErrors: a torn line, or another version's
-            continue
+            writer = ConversationWriter.reopen(path, Lease(path))
+        except FileInUseError:
+            return ConversationWriter(self._folder, _copied(record)), record, True
+        if _size(path) != record.size:  # written between reading and leasing
+            record = _or_given(writer, record)
+        if record.has_gaps:
+            writer.rewrite(lines_of(record))
+        return writer, record, False
 
 
-def _fresh(folder: Path) -> Path:
-    name = time.strftime("%Y-%m-%d %H.%M.%S")
-    path, number = folder / f"{name}.jsonl", 2
-    while path.exists():
-        path, number = folder / f"{name} {number}.jsonl", number + 1
-    return path
+def rename_conversation(path: Path, name: str) -> None:
+    """Name a conversation that this app does not show. Its place in the list, which is by age, stays.
+
+    Raises:
+        FileInUseError: another app has it open.
+        OSError: the file cannot be written.
+    """
+    with Lease(path) as lease, _same_age(path):
+        writer = ConversationWriter.reopen(path, lease)
+        writer.add(NameLine(name))
+        writer.write()
+
+
+def _copied(record: Record) -> list[Line]:
+    title = record.title[:COPY_NAME].strip()
+    return [*lines_of(record), *([NameLine(f"{title} (copy)")] if title else [])]
+
+
+def _or_given(writer: ConversationWriter, record: Record) -> Record:
+    """Return what is on disk; the record that was read before where that cannot be read."""
+    try:
+        return writer.record()
+    except OSError:
+        return record
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+@contextlib.contextmanager
+def _same_age(path: Path) -> Iterator[None]:
+    before = path.stat()
+    yield
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))

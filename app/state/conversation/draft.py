@@ -1,8 +1,10 @@
-"""What stands in the box and was not sent: kept, so that it is there when the app is opened again."""
+"""The prompt that is being written, saved so that it is there when the app is opened again."""
 
 from __future__ import annotations
 
+import itertools
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import msgspec
 
 from app.state.conversation.attachment import Attachment
 from app.state.settings.atomic_file import write_atomic
+from app.state.settings.file_lock import FileInUseError, Lease
 
 
 @dataclass(frozen=True)
@@ -25,37 +28,83 @@ class Draft:
 
 
 class DraftFile:
-    """Keeps the newest draft, from threads."""
+    """Saves the newest draft of this app, from threads.
+
+    Apps that run at the same time have a file each: `draft.json`, `draft-2.json` and so on. An app that
+    starts takes the newest file that no running app has, and with it the draft of an app that has ended.
+    """
 
     def __init__(self, path: Path) -> None:
+        """Create it.
+
+        Args:
+            path: the first app's file.
+        """
+        self._first = path
         self._path = path
-        self._wanted = self._written = Draft()
+        self._lease: Lease | None = None
+        self._pending: Draft | None = None
+        self._written = Draft()
         self._lock = threading.Lock()
 
     def read(self) -> Draft:
-        """What was not sent the last time; nothing where that cannot be read."""
-        try:
-            self._written = self._wanted = msgspec.json.decode(self._path.read_bytes(), type=Draft)
-        except (OSError, ValueError):  # msgspec's errors are ValueErrors
-            return Draft()
-        return self._written
+        """Return the draft that an earlier app left; an empty one where there is none that can be read."""
+        with self._lock:
+            self._take_file()
+            try:
+                self._written = msgspec.json.decode(self._path.read_bytes(), type=Draft)
+            except (OSError, ValueError):  # msgspec's errors are ValueErrors
+                return Draft()
+            return self._written
 
-    def want(self, draft: Draft) -> None:
-        """Let the next `write` keep this one."""
-        self._wanted = draft
+    def set_pending(self, draft: Draft) -> None:
+        """Let the next `write` save this one."""
+        self._pending = draft
 
     def write(self) -> None:
-        """Keep what was wanted last, unless that has been done.
+        """Save the pending draft, or remove the file where it is empty. Without a change nothing is written.
 
         Raises:
-            OSError: the file cannot be written.
+            OSError: the file cannot be written. The draft stays pending.
         """
         with self._lock:
-            wanted = self._wanted
-            if wanted == self._written:
+            pending = self._pending
+            if pending is None or pending == self._written:
                 return
-            if wanted:
-                write_atomic(self._path, msgspec.json.encode(wanted))
+            self._take_file()
+            if pending:
+                write_atomic(self._path, msgspec.json.encode(pending))
             else:
                 self._path.unlink(missing_ok=True)
-            self._written = wanted
+            self._written = pending
+
+    def close(self) -> None:
+        """Leave the file to the next app that starts."""
+        with self._lock:
+            if self._lease:
+                self._lease.release()
+                self._lease = None
+
+    def _take_file(self) -> None:
+        for path in () if self._lease else self._candidates():
+            try:
+                self._lease, self._path = Lease(path), path
+            except FileInUseError:
+                continue
+            return
+
+    def _candidates(self) -> Iterator[Path]:
+        """Yield the files that exist, newest first, then names that are free."""
+        files = self._first.parent.glob(f"{self._first.stem}*{self._first.suffix}")
+        yield from (path for _, path in sorted(((_changed(path), path) for path in files), reverse=True))
+        yield self._first
+        for number in itertools.count(2):
+            yield self._first.with_stem(f"{self._first.stem}-{number}")
+
+
+def _changed(path: Path) -> float:
+    """Return the time of the last change; 0 for a file that another app has just removed."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

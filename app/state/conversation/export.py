@@ -1,4 +1,4 @@
-"""A conversation as a file for people (Markdown) or for programs (JSON)."""
+"""Export a conversation as Markdown, or as JSON with every version and token."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import msgspec
 from app.state.conversation.conversation import ROOT, Conversation, Turn
 from app.state.conversation.conversation_file import Record
 from app.state.conversation.markdown_export import markdown
-from app.state.settings.atomic_file import write_atomic
+from app.state.settings.atomic_file import PUBLIC, write_atomic
 
 SUFFIXES = (".md", ".json")
 
 
 class _Side(msgspec.Struct):
-    """One side: all turns as they began, and which of them are shown."""
+    """One side: every turn in the order in which they began, and the numbers of those that are shown."""
 
     shown: list[int]
     turns: msgspec.Raw
 
 
 class _Version(msgspec.Struct):
-    """A turn and its place among the others."""
+    """A turn with its number and its parent."""
 
     number: int
     parent: int | None
@@ -42,29 +42,29 @@ class _Document(msgspec.Struct):
 
 
 def exported(record: Record, suffix: str) -> bytes:
-    """The conversation as `.md` or `.json`."""
+    """Return the conversation as `.md` or `.json`."""
     if suffix == ".md":
         return markdown(record).encode("utf-8", "replace")
     return _json(record)
 
 
 def write_export(record: Record, path: str | Path, *, replace: bool = False) -> Path:
-    """Write the conversation, and say where; the path's ending says how.
+    """Write the conversation in the format of the path's ending, and return the absolute path.
 
     Raises:
-        FileExistsError: there is such a file, and it is not to be replaced.
+        FileExistsError: the file exists, and `replace` is not set.
         OSError: the folder cannot be written, or the disk is full.
-        RuntimeError: `~` stands for no folder here.
+        RuntimeError: the home folder is unknown, so `~` cannot be expanded.
     """
     path = Path(path).expanduser().absolute()
     if path.exists() and not replace:
         raise FileExistsError(f"There is a file {path} already.")
-    write_atomic(path, exported(record, path.suffix))
+    write_atomic(path, exported(record, path.suffix), PUBLIC)
     return path
 
 
 def problem(text: str) -> str:
-    """Why a conversation cannot be exported to such a path; empty when it can."""
+    """Return why a conversation cannot be exported to a path; empty when it can."""
     path = Path(text)
     if path.stem in ("", *SUFFIXES):
         return "Write where it shall go."
@@ -72,7 +72,7 @@ def problem(text: str) -> str:
 
 
 def free_path(folder: Path, title: str, suffix: str = ".md") -> Path:
-    """A path in `folder` after the title, at which there is no file."""
+    """Return a path in `folder` that is named after the title and does not exist."""
     plain = re.sub(r"[^\w\s-]", "", title)
     name = shorten(plain, 40, placeholder="") or plain.strip()[:40] or "conversation"
     path, number = folder / f"{name}{suffix}", 2

@@ -19,7 +19,7 @@ _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})", re.MULTILINE)
 
 
 def markdown(record: Record) -> str:
-    """Both sides as they are shown; older versions are left out."""
+    """Return the path of both sides that is shown, without other versions."""
     left, right = record.sides.values()
     parts = [f"# {_line(record.title)}", *_facts(record)]
     for number, both in enumerate(pairs(left.turns, right.turns), 1):
@@ -28,7 +28,7 @@ def markdown(record: Record) -> str:
 
 
 def _facts(record: Record) -> list[str]:
-    """When it began, and what each side was."""
+    """Return when it began, and the engines and system prompts of each side."""
     turns = [turn for conversation in record.sides.values() for turn in conversation.turns]
     began = min((turn.asked_at for turn in turns if turn.asked_at), default=None)
     when = datetime.fromtimestamp(began).astimezone().strftime(" on %Y-%m-%d at %H:%M") if began else ""
@@ -43,7 +43,7 @@ def _facts(record: Record) -> list[str]:
 
 
 def _each(words: Iterable[str]) -> list[str]:
-    """Those that are not empty, each once, in their order."""
+    """Return the distinct texts that are not empty, in their order."""
     return [word for word in dict.fromkeys(words) if word]
 
 
@@ -64,7 +64,7 @@ def _answer(turn: Turn) -> str:
 
 
 def _closed(text: str) -> str:
-    """With an end to the code block in which the answer broke off: it would swallow all that follows."""
+    """Close the code block in which an answer was cut off, which would contain everything after it."""
     fence = ""
     for found in _FENCE.findall(text):
         if not fence:
@@ -90,5 +90,5 @@ def _figures(name: str, turn: Turn) -> str:
 
 
 def _line(text: str) -> str:
-    """One line that breaks no table and no heading."""
+    """Return the text as one line that is valid in a table and a heading."""
     return displayable(" ".join(text.split())).replace("|", "\\|")

@@ -1,15 +1,17 @@
-"""The prompts that were sent, oldest first, as they are walked through, and kept across runs."""
+"""The prompts that were sent, oldest first: recalled with the arrow keys, and saved across runs."""
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import msgspec
 
 from app.state.settings.atomic_file import write_atomic
+from app.state.settings.file_lock import locked
 
 KEPT = 500
-"""How many prompts are kept, the newest."""
+"""How many prompts the file has: the newest."""
 
 
 class _Line(msgspec.Struct):
@@ -20,7 +22,7 @@ _LINE: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
 
 
 class PromptHistory:
-    """Prompts, and the text that is being written below them."""
+    """The prompts that Up and Down recall, and the text that is being written below them."""
 
     def __init__(self) -> None:
         self._prompts: list[str] = []
@@ -29,25 +31,25 @@ class PromptHistory:
         self._unsent = ""
 
     def load(self, prompts: list[str]) -> None:
-        """Put those of earlier runs before what was sent meanwhile."""
+        """Put the prompts of earlier runs before those of this one."""
         self._prompts = prompts + self._prompts
         self._at += len(prompts)
 
     def add(self, prompt: str) -> None:
-        """A prompt was sent; the walk ends."""
+        """Add a prompt that was sent, and end the walk."""
         if prompt and self._prompts[-1:] != [prompt]:
             self._prompts.append(prompt)
             del self._prompts[:-KEPT]
         self.leave()
 
     def leave(self) -> None:
-        """End the walk."""
+        """End the walk: the next step starts at the newest prompt."""
         self._at, self._unsent = len(self._prompts), ""
 
     def walk(self, step: int, text: str) -> str | None:
-        """The prompt before (-1) or after (+1) the one shown; None where there is none.
+        """Return the prompt before (-1) or after (+1) the one shown; None where there is none.
 
-        Below the newest stands what was being written, which is `text` when the walk begins.
+        After the newest one comes the text that was being written, which is `text` when the walk begins.
         """
         if not 0 <= self._at + step <= len(self._prompts):
             return None
@@ -58,7 +60,7 @@ class PromptHistory:
 
 
 def read_prompts(path: Path) -> list[str]:
-    """The prompts of earlier runs; lines that cannot be read are left out.
+    """Return the prompts of earlier runs; lines that cannot be read are skipped.
 
     Raises:
         OSError: the file is there and cannot be read.
@@ -76,13 +78,47 @@ def read_prompts(path: Path) -> list[str]:
     return found[-KEPT:]
 
 
-def keep_prompt(path: Path, prompt: str) -> None:
-    """Add a prompt to the file: to what is there now, for another app may have added to it.
+def keep_prompt(path: Path, *prompts: str) -> None:
+    """Add prompts to the file, to which another app may add some at the same time.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: the file cannot be written, or another app keeps it locked.
     """
-    prompts = read_prompts(path)
-    if prompt and prompts[-1:] != [prompt]:
-        lines = [msgspec.json.encode(_Line(one)) for one in [*prompts, prompt][-KEPT:]]
-        write_atomic(path, b"\n".join(lines) + b"\n")
+    with locked(path):
+        before = read_prompts(path)
+        found = list(before)
+        for prompt in prompts:
+            if prompt and found[-1:] != [prompt]:
+                found.append(prompt)
+        if found != before:
+            lines = [msgspec.json.encode(_Line(one)) for one in found[-KEPT:]]
+            write_atomic(path, b"\n".join(lines) + b"\n")
+
+
+class PromptFile:
+    """Adds prompts to the file, from threads. Those that cannot be written are written with the next one."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._pending: list[str] = []
+        self._lock = threading.Lock()
+
+    def add(self, prompt: str) -> None:
+        """Let the next `write` add a prompt."""
+        self._pending.append(prompt)
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether there are prompts that are not in the file."""
+        return bool(self._pending)
+
+    def write(self) -> None:
+        """Add what is pending to the file.
+
+        Raises:
+            OSError: as `keep_prompt`. The prompts stay pending.
+        """
+        with self._lock:
+            if pending := list(self._pending):
+                keep_prompt(self._path, *pending)
+                del self._pending[: len(pending)]

@@ -1,4 +1,4 @@
-"""How the sides were asked in a saved conversation: it is asked like that again when it is reopened."""
+"""System prompt and sampling of a saved conversation, which are restored when it is reopened."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from app.state.settings.settings import SEEDS, ChatOptions, Settings
 from app.state.side.pacing import displayable
 
 SHOWN_PROMPT = 40
-"""Characters of a system prompt that are enough to know it by."""
+"""Characters of a system prompt that are shown."""
 
 
 def restored_options(record: Record, settings: Settings) -> dict[str, ChatOptions]:
-    """The changes of settings that bring back how each side was asked last; empty where nothing differs.
+    """Return the changes of settings that restore the options of each side's last turn; empty without any.
 
-    A side that was never asked keeps what it has, and so does one of a file from before this was saved.
+    A side without turns keeps its options, and so does one of an older file, which has no options.
     """
     found = {f"{name}_chat": _last_options(one) for name, one in record.sides.items()}
     return {
@@ -28,15 +28,15 @@ def restored_options(record: Record, settings: Settings) -> dict[str, ChatOption
 
 
 def restored_options_text(changes: dict[str, ChatOptions], settings: Settings) -> str:
-    """What differs from the settings as they were, a side a line; empty where nothing does."""
-    told = {
+    """Return what the changes are, one side a line; empty without any."""
+    changed = {
         name.removesuffix("_chat").capitalize(): ", ".join(_differences(getattr(settings, name), options))
         for name, options in changes.items()
     }
-    if len(told) > 1 and len(set(told.values())) == 1:
-        told = {"Both sides": next(iter(told.values()))}
-    lines = [f"{side}: {differences}" for side, differences in told.items()]
-    return "\n".join(["Asked as in this conversation again.", *lines]) if lines else ""
+    if len(changed) > 1 and len(set(changed.values())) == 1:
+        changed = {"Both sides": next(iter(changed.values()))}
+    lines = [f"{side}: {differences}" for side, differences in changed.items()]
+    return "\n".join(["Restored the options of this conversation.", *lines]) if lines else ""
 
 
 def _last_options(conversation: Conversation) -> ChatOptions | None:
@@ -44,7 +44,7 @@ def _last_options(conversation: Conversation) -> ChatOptions | None:
 
 
 def _options(turn: Turn) -> ChatOptions | None:
-    """As the side had them: another version of an answer had a seed of its own."""
+    """Return the options of the side: another version of an answer had another seed."""
     if turn.sampling is None:
         return None
     seed = (turn.sampling.seed - turn.attempt) % SEEDS

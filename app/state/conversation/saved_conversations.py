@@ -1,4 +1,4 @@
-"""The saved conversations: what there is, what holds certain words, and how one is deleted."""
+"""The saved conversations: list them, search them, delete one."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from itertools import islice
 from pathlib import Path
 
 from app.state.conversation.conversation import Conversation
-from app.state.conversation.conversation_file import Record, read_record
+from app.state.conversation.record import Record, read_record
+from app.state.settings.file_lock import Lease, remove_lease_file
 
 AROUND = 60
-"""Characters shown on both sides of what was found."""
+"""Characters shown before and after a match."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +29,16 @@ class SavedConversation:
     changed: float
     """Seconds since 1970."""
     engines: tuple[str, ...] = ()
-    """Which answered last, left and right."""
+    """The engines that answered last, left and right."""
     said: str = ""
     """Every prompt and answer, older versions included."""
 
-    def holds(self, words: list[str]) -> bool:
-        """Whether title and text have every one of the words."""
+    def matches(self, words: list[str]) -> bool:
+        """Whether every word is in the title or in the text."""
         return all(_found(word, self.title) or _found(word, self.said) for word in words)
 
     def excerpt(self, words: list[str]) -> str:
-        """Where one of the words was said, in one line; empty where only the title has them."""
+        """Return the text around one of the words, in one line; empty where only the title has them."""
         found = next((match for word in words if (match := _found(word, self.said))), None)
         if found is None:
             return ""
@@ -50,11 +51,11 @@ class SavedConversation:
 
 
 def saved_conversations(folder: Path, most: int | None = None) -> list[SavedConversation]:
-    """What is in the folder, newest first; files that hold no turn are left out.
+    """Return the conversations of a folder, newest first; files without a turn are skipped.
 
     Args:
         folder: where they are.
-        most: so many of the newest, and no other file is read; None for all of them.
+        most: how many of the newest to return, without reading other files; None for all of them.
     """
     return list(islice(_newest_first(folder), most))
 
@@ -68,25 +69,28 @@ def _newest_first(folder: Path) -> Iterator[SavedConversation]:
 
 
 def _files(folder: Path) -> Iterator[tuple[float, Path]]:
-    """Every file with the time of its last change."""
+    """Yield every file with the time of its last change."""
     for path in folder.glob("*.jsonl"):
         with suppress(OSError):
             yield path.stat().st_mtime, path
 
 
 def matching(saved: list[SavedConversation], search: str) -> list[SavedConversation]:
-    """Those that hold every word of `search`, large and small letters alike."""
+    """Return those that contain every word of `search`, in upper or lower case."""
     words = search.split()
-    return [one for one in saved if one.holds(words)]
+    return [one for one in saved if one.matches(words)]
 
 
-def delete_conversation(saved: SavedConversation) -> None:
-    """Delete it for good.
+def delete_conversation(path: Path) -> None:
+    """Delete a conversation for good.
 
     Raises:
+        FileInUseError: another app has it open.
         OSError: the file cannot be deleted.
     """
-    saved.path.unlink(missing_ok=True)
+    with Lease(path):
+        path.unlink(missing_ok=True)
+        remove_lease_file(path)
 
 
 def _found(word: str, text: str) -> re.Match[str] | None:

@@ -1,4 +1,4 @@
-"""One prompt and what came of it, as data."""
+"""One prompt and its answer, as data."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from engines.worker.protocol import Error, Sampling
 
 @dataclass
 class Turn:
-    """One prompt and what came of it."""
+    """One prompt and its answer."""
 
     prompt: str
     answer: str = ""
     prompt_tokens: int = 0
-    """Length of what the engine was asked, with everything said before."""
+    """Length of the prompt with the conversation before it."""
     prompt_digest: str = ""
-    """Of its token ids: the ids themselves would hold the whole conversation again, in each of its turns."""
+    """Digest of the prompt's token ids. The ids would repeat the conversation in each of its turns."""
     token_ids: tuple[int, ...] = ()
     cached: int | None = None
     """Prompt tokens that were not computed again."""
     timing: Timing | None = None
     reason: str = ""
-    """Why the answer ended; empty while it goes on, and for one that failed."""
+    """Why the answer ended; empty while it is generated, and for one that failed."""
     error: Error | None = None
     attempt: int = 0
     """How many versions came before it."""
     engine: str = ""
     """Title of the engine that answered."""
     mode: str = ""
-    """Timing mode in which it was answered: figures mean nothing without it."""
+    """Timing mode of the answer, without which its figures cannot be compared."""
     sampling: Sampling | None = None
-    """How the tokens were chosen, its own seed included."""
+    """Sampling parameters, with the seed of this version."""
     checkpoint: str = ""
     """Name of the checkpoint that answered."""
     system_prompt: str = ""
     asked_at: float | None = None
     """Seconds since 1970."""
     attachments: tuple[Attachment, ...] = ()
-    """What went with the prompt."""
+    """Attachments of the prompt."""
     left_out: int = 0
-    """How many of the turns above, the oldest, were not sent: the context held no more."""
+    """How many of the oldest turns were not sent, because they did not fit in the context window."""
     context: int = 0
-    """Tokens that the engine held."""
+    """Context window of the engine, in tokens."""
 
     @property
     def content(self) -> str:
@@ -54,7 +54,7 @@ class Turn:
 
     @property
     def left_out_words(self) -> str:
-        """What was not sent and why; empty where everything was."""
+        """How many turns were not sent and why; empty where all were."""
         if not self.left_out:
             return ""
         were = "was" if self.left_out == 1 else "were"
@@ -63,10 +63,10 @@ class Turn:
 
     @property
     def asked(self) -> tuple[str, tuple[Attachment, ...]]:
-        """What makes two turns the same question."""
+        """The key by which turns of both sides are the same question."""
         return self.prompt, self.attachments
 
     @property
     def answered(self) -> bool:
-        """Whether there is something to build the next prompt on."""
+        """Whether there is an answer that the next prompt can continue."""
         return bool(self.answer)

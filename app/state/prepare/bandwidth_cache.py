@@ -1,38 +1,39 @@
-"""Bandwidths of this machine's memories: measured once, and kept in a file beside the engines."""
+"""Memory bandwidths of this machine's devices: measured once, and kept in a file next to the engines."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
 from pathlib import Path
 
 from app.state.settings import paths
+from app.state.settings.atomic_file import PUBLIC, write_atomic
+from app.state.settings.file_lock import locked
 from engines.plan.hardware.hardware import Device
+
+_unsaved: dict[Path, dict[str, float]] = {}
+"""Measured bandwidths that the file does not have yet, by the file."""
 
 
 def read_bandwidths() -> dict[str, float]:
-    """Bytes per second by `key`, of every device that was measured here."""
-    try:
-        found = json.loads(_file().read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(found, dict):
-        return {}
-    return {name: float(rate) for name, rate in found.items() if isinstance(rate, (int, float)) and rate > 0}
+    """Return the bandwidth of every measured device in bytes per second, by `key`."""
+    file = _file()
+    return _read(file) | _unsaved.get(file, {})
 
 
 def read_bandwidth(device: Device) -> float | None:
-    """The bandwidth of this very device, as it was measured before; None where it was not."""
+    """Return the measured bandwidth of a device in bytes per second; None where it was not measured."""
     return read_bandwidths().get(key(device))
 
 
 async def measure_bandwidth(device: Device) -> float:
-    """Measure it in a process of its own, and remember it.
+    """Measure the bandwidth in a separate process, save it, and return it in bytes per second.
 
     Raises:
-        OSError: the measuring failed, in words.
+        OSError: the measurement failed.
     """
     root = str(Path(__file__).parents[3])
     process = await asyncio.create_subprocess_exec(
@@ -53,21 +54,36 @@ async def measure_bandwidth(device: Device) -> float:
     if process.returncode or not output.strip().isdigit():
         raise OSError(f"its process ended with status {process.returncode}")
     found = float(output)
-    await asyncio.to_thread(_remember, device, found)
+    await asyncio.to_thread(save_bandwidth, device, found)
     return found
 
 
 def key(device: Device) -> str:
-    """Another processor, or other cores to use, have another bandwidth; a GPU is always used whole."""
+    """Return the name that a bandwidth is saved under: a CPU's also depends on the cores that may be used."""
     return device.title if device.cores is None else f"{device.title}, {device.cores} cores"
 
 
-def _remember(device: Device, bandwidth: float) -> None:
+def save_bandwidth(device: Device, bandwidth: float) -> None:
+    """Add a bandwidth to the file, which another app may change at the same time.
+
+    Where the file cannot be written, this app uses the value, and saves it with the next one.
+    """
     file = _file()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps(read_bandwidths() | {key(device): bandwidth}), "utf-8")
-    temporary.replace(file)
+    unsaved = _unsaved.setdefault(file, {})
+    unsaved[key(device)] = bandwidth
+    with contextlib.suppress(OSError), locked(file):
+        write_atomic(file, json.dumps(read_bandwidths()).encode(), PUBLIC)
+        unsaved.clear()
+
+
+def _read(file: Path) -> dict[str, float]:
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {name: float(rate) for name, rate in found.items() if isinstance(rate, (int, float)) and rate > 0}
 
 
 def _file() -> Path:

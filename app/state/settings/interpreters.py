@@ -1,4 +1,4 @@
-"""Which environments there are: those on this disk, and before them what the settings name."""
+"""The environments of backends: those on this disk, and those that the settings name, which come first."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from engines.environments.trial import locate
 
 
 def named_in_settings() -> dict[str, str]:
-    """What the settings file names; nothing where it cannot be used: the app does not start with it."""
+    """Return the interpreters in the settings file; none where the file is invalid, which the app reports."""
     with contextlib.suppress(SettingsError):
         return load_settings(settings_file()).interpreters
     return {}
 
 
 def known_environments(named: Mapping[str, str]) -> list[Environment]:
-    """All of them, by name; what cannot be used says so as its `problem`.
+    """Return every environment, sorted by name. One that cannot be used has a `problem`.
 
-    Starts every interpreter that is named: seconds, where it lies on a slow disk. Not for an event loop.
+    Starts every interpreter that is named, which takes seconds on a slow disk. Not for the event loop.
 
     Args:
         named: backend to interpreter, as in the settings.
@@ -34,7 +34,7 @@ def known_environments(named: Mapping[str, str]) -> list[Environment]:
 
 
 def register_known(named: Mapping[str, str]) -> list[str]:
-    """Let workers run with all that is known; returns what is wrong with those that are named, in words.
+    """Make every environment available to workers, and return the problems of those that are named.
 
     As slow as `known_environments`.
     """
@@ -44,8 +44,8 @@ def register_known(named: Mapping[str, str]) -> list[str]:
 
 
 def named_environment(name: str, python: str) -> Environment:
-    """The environment of an interpreter that the user names; without a package where it has none."""
-    # Not resolved: the interpreter of a virtual environment is a link, and known by its place.
+    """Return the environment of an interpreter; its package is empty where the library is not installed."""
+    # Not resolved: the interpreter of a virtual environment is a symlink, and identified by its path.
     path = str(Path(python).expanduser().absolute())
     found = locate(name, path, RECIPES[name].module, managed=False)
     return found or Environment(name, path, managed=False)

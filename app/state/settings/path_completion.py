@@ -1,4 +1,4 @@
-"""Files and folders that a path may go on with, as it is written."""
+"""Completions of a path while it is typed."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MOST = 200
-"""More is not looked through by eye: another letter makes it fewer."""
+"""Entries shown: another letter makes a longer list shorter."""
 
 
 @dataclass(frozen=True)
 class PathEntry:
-    """One of them."""
+    """A file or folder that completes a path."""
 
     path: str
-    """As it would be written; a folder ends in the separator."""
+    """The completed path; a folder ends in the separator."""
     name: str
-    """Its last part, with the same ending."""
+    """The last component, with the same ending."""
 
     @property
     def is_folder(self) -> bool:
-        """Whether there is more below it."""
+        """Whether it is a folder."""
         return self.path.endswith(os.sep)
 
 
 def matching_paths(text: str) -> list[PathEntry]:
-    """What begins as `text` does, folders first; hidden ones only where a dot is written.
+    """Return the entries that begin with `text`, folders first; hidden ones only where a dot is written.
 
-    Never on the event loop. Names that no terminal can show are left out.
+    Not for the event loop. Names that a terminal cannot show are skipped.
 
     Raises:
-        OSError: the folder cannot be looked into.
-        RuntimeError: `~` stands for no folder here.
+        OSError: the folder cannot be read.
+        RuntimeError: the home folder is unknown, so `~` cannot be expanded.
     """
     folder, start = _split(text)
     with os.scandir(Path(folder).expanduser()) as entries:
@@ -48,7 +48,7 @@ def matching_paths(text: str) -> list[PathEntry]:
 
 
 def common_prefix(text: str, entries: list[PathEntry]) -> str:
-    """The text with all that the entries have in common."""
+    """Return the longest common prefix of the entries; the text where there is none longer."""
     first, *others = [entry.path for entry in entries] or [text]
     sizes = range(len(first), len(text), -1)
     common = (first[:size] for size in sizes if all(one.startswith(first[:size]) for one in others))
@@ -56,7 +56,7 @@ def common_prefix(text: str, entries: list[PathEntry]) -> str:
 
 
 def _split(text: str) -> tuple[str, str]:
-    """The folder, its separator at the end, and how the name begins."""
+    """Return the folder with its separator, and the start of the name."""
     if text == "~":
         return f"~{os.sep}", ""
     head, separator, start = text.rpartition(os.sep)

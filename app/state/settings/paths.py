@@ -1,4 +1,4 @@
-"""Where the app keeps its files: one function a folder, by the platform's own conventions."""
+"""Where the app keeps its files: one function for each, by the conventions of the platform."""
 
 from __future__ import annotations
 
@@ -11,19 +11,24 @@ NAME = "trt-playground"
 
 
 def settings_file() -> Path:
-    """The settings; TRT_PLAYGROUND_CONFIG names another file."""
+    """The settings; the environment variable TRT_PLAYGROUND_CONFIG names another file."""
     named = os.environ.get("TRT_PLAYGROUND_CONFIG")
     return Path(named) if named else platformdirs.user_config_path(NAME) / "settings.toml"
 
 
 def engine_store() -> Path:
-    """Built engines: large, and made again when deleted."""
+    """Built engines: large, and built again when deleted."""
     return platformdirs.user_cache_path(NAME)
 
 
 def log_folder() -> Path:
-    """One log a worker, the newest ten kept."""
+    """Logs of the workers, one file for each side of an app; the newest ten of a kind are kept."""
     return platformdirs.user_log_path(NAME)
+
+
+def lock_folder() -> Path:
+    """Locks that apps hold while they change a file or have it open."""
+    return platformdirs.user_state_path(NAME) / "locks"
 
 
 def conversation_folder() -> Path:
@@ -37,15 +42,15 @@ def prompt_history_file() -> Path:
 
 
 def draft_file() -> Path:
-    """What was written and not sent."""
+    """The draft of the first app; a second one that runs at the same time uses draft-2.json next to it."""
     return platformdirs.user_data_path(NAME) / "draft.json"
 
 
 def environment_folder() -> Path:
-    """Environments of backends that cannot live in ours: gigabytes, but nothing that comes back by itself."""
+    """Environments of backends that cannot share the app's: gigabytes, and not built again by themselves."""
     return platformdirs.user_data_path(NAME) / "environments"
 
 
 def document_folder() -> Path:
-    """Where conversations are exported to."""
+    """Where conversations are exported to by default."""
     return platformdirs.user_documents_path()

@@ -1,4 +1,4 @@
-"""Named pairs of a system prompt and a way of sampling: a few of ours, and those that the user saved."""
+"""Presets, each a system prompt and sampling: a few that are built in, and those that the user saved."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ PRESETS: Final[Mapping[str, ChatOptions]] = {
     "Brief": ChatOptions("Answer in one or two short sentences.", Sampling(max_tokens=128)),
     "Measure": ChatOptions(sampling=Sampling(max_tokens=128, ignore_eos=True)),
 }
-"""Ours. Greedy is the default: two engines can only be compared where chance has no part."""
+"""The built-in ones. Greedy is the default: only deterministic answers of two engines can be compared."""
 
 LONGEST_NAME = 40
 
 
 def all_presets(settings: Settings) -> dict[str, ChatOptions]:
-    """Ours, then the user's."""
+    """Return the built-in presets, then the user's."""
     return {**PRESETS, **settings.presets}
 
 
 def applied(preset: ChatOptions, to: ChatOptions) -> ChatOptions:
-    """What a side has after the preset was chosen; one without a system prompt leaves the side's as it is."""
+    """Return the options of a side with the preset; one without a system prompt keeps the side's."""
     return msgspec.structs.replace(preset, system_prompt=preset.system_prompt or to.system_prompt)
 
 
 def preset_of(options: ChatOptions, settings: Settings) -> str:
-    """The preset that a side follows, empty where it follows none.
+    """Return the name of the preset that matches the options of a side; empty where none does.
 
-    One with a system prompt says more than one without; the user's say more than ours.
+    A preset with a system prompt comes before one without, and the user's before a built-in one.
     """
     fitting = [name for name, preset in all_presets(settings).items() if applied(preset, options) == options]
     fitting.sort(key=lambda name: (bool(all_presets(settings)[name].system_prompt), name in settings.presets))
@@ -44,7 +44,7 @@ def preset_of(options: ChatOptions, settings: Settings) -> str:
 
 
 def sampling_words(settings: Settings) -> str:
-    """How the sides are asked, in few words; empty while both have the defaults."""
+    """Return a short description of both sides' options; empty while both have the defaults."""
     left, right = (_words(settings.chat(side), settings) for side in ("left", "right"))
     if settings.left_chat == settings.right_chat == ChatOptions():
         return ""
@@ -55,12 +55,12 @@ def _words(options: ChatOptions, settings: Settings) -> str:
     temperature = options.sampling.temperature
     name = preset_of(options, settings)
     words = displayable(name) or (f"temperature {temperature:g}" if temperature else "greedy")
-    told = all_presets(settings).get(name, ChatOptions()).system_prompt != options.system_prompt
-    return f"{words} + system prompt" if told else words
+    own_prompt = all_presets(settings).get(name, ChatOptions()).system_prompt != options.system_prompt
+    return f"{words} + system prompt" if own_prompt else words
 
 
 def name_problem(name: str, settings: Settings, *, before: str = "") -> str:
-    """Why a preset cannot have this name, in words; `before` is the one that it has now."""
+    """Return why a preset cannot have this name, empty if it can; `before` is its present name."""
     if not name.strip():
         return "Write a name."
     if len(name) > LONGEST_NAME:
@@ -72,15 +72,15 @@ def name_problem(name: str, settings: Settings, *, before: str = "") -> str:
 
 
 def saved(settings: Settings, name: str, options: ChatOptions) -> dict[str, ChatOptions]:
-    """The user's presets with one more."""
+    """Return the user's presets with one more."""
     return {**settings.presets, name: options}
 
 
 def renamed(settings: Settings, old: str, new: str) -> dict[str, ChatOptions]:
-    """The user's presets with one under another name, in its place."""
+    """Return the user's presets with one renamed, in the same order."""
     return {new if name == old else name: preset for name, preset in settings.presets.items()}
 
 
 def deleted(settings: Settings, name: str) -> dict[str, ChatOptions]:
-    """The user's presets without one."""
+    """Return the user's presets without one."""
     return {one: preset for one, preset in settings.presets.items() if one != name}

@@ -1,4 +1,4 @@
-"""The fields of Sampling as people read and write them: a table, and the words for what is wrong."""
+"""The fields of Sampling as a table, with their titles, their text form and messages for invalid input."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from engines.worker.values import SAMPLING_LIMITS, Sampling
 
 LARGE, SMALL = 1e9, 1e-3
-"""Limits beyond these say nothing to people."""
+"""Limits beyond these are not shown."""
 _ESCAPES = {"\\\\": "\\", "\\n": "\n", "\\t": "\t"}
 
 
 @dataclass(frozen=True)
 class Field:
-    """A number of Sampling."""
+    """A numeric field of Sampling."""
 
     name: str
     """As in Sampling."""
@@ -23,16 +23,16 @@ class Field:
 
     @property
     def whole(self) -> bool:
-        """Whether it is a whole number."""
+        """Whether it is an integer."""
         return isinstance(getattr(Sampling(), self.name), int)
 
     def text(self, sampling: Sampling) -> str:
-        """The value as it is shown."""
+        """Return the value as text."""
         value = getattr(sampling, self.name)
         return f"{value:g}" if not self.whole and float(f"{value:g}") == value else str(value)
 
     def value(self, text: str) -> float | None:
-        """What was written; None where it is no such number."""
+        """Return the number in a text; None where it is not a number within the limits."""
         try:
             value = int(text) if self.whole else float(text)
         except ValueError:
@@ -41,7 +41,7 @@ class Field:
         return value if low <= value <= high else None
 
     def problem(self, text: str) -> str:
-        """What is wrong with what was written, in words; empty when all is well."""
+        """Return what to write instead of the text; empty where it is valid."""
         if self.value(text) is not None:
             return ""
         low, high = SAMPLING_LIMITS[self.name]
@@ -61,18 +61,18 @@ FIELDS = (
     Field("top_k", "Top-k", "Keep this many of the likeliest tokens; 0 keeps all."),
     Field("min_p", "Min-p", "Drop what is less likely than this share of the likeliest; 0: nothing."),
     Field("repetition_penalty", "Repetition penalty", "Above 1, tokens that were there become less likely."),
-    Field("seed", "Seed", "The same seed gives the same answer; Regenerate goes on to the next seed."),
+    Field("seed", "Seed", "The same seed gives the same answer; Regenerate uses the next seed."),
     Field("max_tokens", "Max tokens", "The answer ends there; it also ends where the context does."),
 )
 
 
 def stop_lines(stop: tuple[str, ...]) -> str:
-    r"""Stop texts as they are edited: one a line, a line break in one written as \n."""
+    r"""Return stop strings as edited text: one a line, a line break within one written as \n."""
     return "\n".join(text.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t") for text in stop)
 
 
 def stop_texts(lines: str) -> tuple[str, ...]:
-    """What was meant by the lines; empty ones are none."""
+    """Return the stop strings in edited text; empty lines are skipped."""
     return tuple(_unescaped(line) for line in lines.split("\n") if line)
 
 

@@ -1,4 +1,4 @@
-"""The settings that have no better place, as a table: one line a setting."""
+"""The settings that only the settings screen changes, as a table."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from app.state.settings.settings import MINIMUM_CONTEXT, Settings
 
 @dataclass(frozen=True)
 class SettingRow:
-    """One setting on the settings screen. Its type says with what it is edited."""
+    """One setting on the settings screen. Its type decides which widget edits it."""
 
     name: str
-    """As in Settings: an enumeration, a bool, a whole number or a text."""
+    """Field of Settings: an enumeration, a bool, an integer or a string."""
     title: str
     meaning: str
     least: int = 0
-    """The smallest number."""
+    """The smallest valid number."""
 
     @property
     def type(self) -> Any:
-        """As Settings declares it."""
+        """The type that Settings declares."""
         return get_type_hints(Settings)[self.name]
 
     @property
     def choices(self) -> list[str]:
-        """What can be chosen; empty where it is not an enumeration."""
+        """The values of an enumeration; empty for other types."""
         return list(self.type) if isinstance(self.type, type) and issubclass(self.type, StrEnum) else []
 
     def value(self, text: str) -> Any:
-        """What was chosen or written; None where it cannot be used."""
+        """Return the value of what was chosen or written; None where it is invalid."""
         if self.choices:
             return self.type(text)
         if self.type is int:
@@ -40,7 +40,7 @@ class SettingRow:
 
     @property
     def problem(self) -> str:
-        """What to write instead of a text that cannot be used."""
+        """What to write instead of an invalid text."""
         return f"Write a whole number of at least {self.least}."
 
 

@@ -1,4 +1,4 @@
-"""The settings: one TOML file, validated when read, written in one piece."""
+"""The settings: one TOML file, validated when it is read, and merged with the changes of other apps."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import threading
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from app.state.settings.atomic_file import write_atomic
+from app.state.settings.file_lock import locked
+from app.state.settings.merge import merge
 from engines.build.options import options_of
 from engines.demo import CHECKPOINT
 from engines.worker.protocol import Sampling
@@ -17,9 +20,9 @@ from engines.worker.protocol import Sampling
 DEMO = "demo"
 """How the settings name the checkpoint that ships with the project."""
 SEEDS = 2**63
-"""Their number: no library takes larger ones."""
+"""How many there are: no library takes larger ones."""
 MINIMUM_CONTEXT = 64
-"""Tokens: less holds no conversation."""
+"""Tokens: a conversation does not fit in fewer."""
 
 
 class SettingsError(Exception):
@@ -27,21 +30,21 @@ class SettingsError(Exception):
 
 
 class TimingMode(StrEnum):
-    """Whether two engines share the machine while they answer."""
+    """Whether two engines answer at the same time, and share the machine."""
 
     IN_TURN = "in turn"
     TOGETHER = "together"
 
 
 class ContextFull(StrEnum):
-    """What happens to a conversation that the context does not hold."""
+    """What happens to a conversation that does not fit in the context window."""
 
     TRIM = "trim"
     REFUSE = "refuse"
 
 
 class EngineChoice(msgspec.Struct, frozen=True):
-    """What stands on one side."""
+    """The engine that is chosen for a side."""
 
     backend: str
     precision: str
@@ -49,33 +52,33 @@ class EngineChoice(msgspec.Struct, frozen=True):
     calibration: str = ""
     """The user's file to calibrate with; empty for the texts that ship with the project."""
     gpus: int = 1
-    """Over how many the weights are split."""
+    """Number of GPUs that the weights are split over."""
 
     @property
     def options(self) -> dict[str, str]:
-        """What an EngineSpec gets of these: only what the backend and the precision take."""
+        """The options for an EngineSpec: only those that the backend and the precision take."""
         return options_of(self.backend, self.precision, self.calibration, self.gpus)
 
 
 class ChatOptions(msgspec.Struct, frozen=True):
-    """How an engine is asked: what a side has, and what a preset gives it."""
+    """System prompt and sampling of a side or a preset."""
 
     system_prompt: str = ""
     sampling: Sampling = Sampling()
 
     def for_attempt(self, attempt: int) -> Sampling:
-        """For another version of an answer: with a seed of its own, so that it can differ."""
+        """Return the sampling of another version of an answer: with another seed, so that it can differ."""
         return replace(self.sampling, seed=(self.sampling.seed + attempt) % SEEDS)
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """Everything the app remembers. Replaced as a whole, never changed in place."""
+    """Everything that the app remembers. Immutable: a change makes a new object."""
 
     theme: str = "playground-dark"
     timing: TimingMode = TimingMode.IN_TURN
     panels: bool = True
     folded: tuple[str, ...] = ()
-    """Titles of the panels that are folded to a line."""
+    """Titles of the panels that are folded to one line."""
     checkpoint: str = DEMO
     """`demo`, a folder, or a hub id."""
     context: int = 2048
@@ -89,44 +92,35 @@ class Settings(msgspec.Struct, frozen=True):
     left_chat: ChatOptions = ChatOptions()
     right_chat: ChatOptions = ChatOptions()
     presets: dict[str, ChatOptions] = {}
-    """Those that the user has saved, by name; ours are in `presets.py`."""
+    """Presets that the user has saved, by name; the built-in ones are in `presets.py`."""
 
     interpreters: dict[str, str] = {}
-    """The Python of a backend that cannot live in our environment, by the backend."""
+    """Python interpreters of backends that need another environment, by the backend."""
 
     def chat(self, side: str) -> ChatOptions:
-        """How the left or the right side is asked."""
+        """Return the system prompt and the sampling of the left or the right side."""
         return self.left_chat if side == "left" else self.right_chat
 
     @property
     def checkpoint_path(self) -> str:
-        """What an EngineSpec wants: `demo` is a folder of the package."""
+        """The checkpoint for an EngineSpec: `demo` is a folder of the package."""
         return str(CHECKPOINT) if self.checkpoint == DEMO else self.checkpoint
 
 
 def load_settings(path: Path) -> Settings:
     """Read the settings; a file that does not exist gives the defaults.
 
+    A backend that this version does not know is loaded like any other name.
+
     Raises:
         SettingsError: the file cannot be read or holds a value of the wrong kind.
     """
-    try:
-        found = msgspec.toml.decode(path.read_bytes())
-        return msgspec.convert(_of_today(found), Settings)
-    except FileNotFoundError:
-        return Settings()
-    except (OSError, ValueError) as error:  # msgspec's errors and TOML's are ValueErrors
-        raise SettingsError(f"{path} cannot be used: {error}") from error
-
-
-def _of_today(found: dict[str, object]) -> dict[str, object]:
-    """An earlier version had one system prompt and one way of sampling for both sides."""
-    shared = {name: found.pop(name) for name in ("system_prompt", "sampling") if name in found}
-    return {"left_chat": shared, "right_chat": shared} | found if shared else found
+    fields = _read_fields(path)
+    return Settings() if fields is None else _settings_of(fields, path)
 
 
 def save_settings(path: Path, settings: Settings) -> None:
-    """Write the settings in one piece.
+    """Write the settings in one step, and replace what other apps have changed.
 
     Raises:
         OSError: the folder cannot be written.
@@ -134,8 +128,35 @@ def save_settings(path: Path, settings: Settings) -> None:
     write_atomic(path, msgspec.toml.encode(settings))
 
 
+def _read_fields(path: Path) -> dict[str, Any] | None:
+    """Return what the file holds, not yet validated; None without a file.
+
+    Raises:
+        SettingsError: the file cannot be read, or is not TOML.
+    """
+    try:
+        return _current_layout(msgspec.toml.decode(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:  # msgspec's errors and TOML's are ValueErrors
+        raise SettingsError(f"{path} cannot be used: {error}") from error
+
+
+def _settings_of(fields: dict[str, Any], path: Path) -> Settings:
+    try:
+        return msgspec.convert(fields, Settings)
+    except ValueError as error:
+        raise SettingsError(f"{path} cannot be used: {error}") from error
+
+
+def _current_layout(found: dict[str, Any]) -> dict[str, Any]:
+    """Give both sides the one system prompt and sampling that files of an earlier version have."""
+    shared = {name: found.pop(name) for name in ("system_prompt", "sampling") if name in found}
+    return {"left_chat": shared, "right_chat": shared} | found if shared else found
+
+
 def swapped(settings: Settings) -> dict[str, object]:
-    """What changes when the sides change places."""
+    """Return the changes of the settings that swap the sides."""
     return {
         "left": settings.right,
         "right": settings.left,
@@ -145,25 +166,61 @@ def swapped(settings: Settings) -> dict[str, object]:
 
 
 class SettingsFile:
-    """Saves settings from threads: of several that were wanted, the latest is what ends up on the disk."""
+    """Saves the settings of one app from threads, and keeps what other apps have changed in the file.
 
-    def __init__(self, path: Path | None) -> None:
+    Only fields that this app has changed are written. What cannot be written stays pending, and is written
+    with the next change or at the end.
+    """
+
+    def __init__(self, path: Path | None, saved: Settings | None = None) -> None:
+        """Create it.
+
+        Args:
+            path: None: nothing is ever saved.
+            saved: the settings as they were read from the file; None for the defaults.
+        """
         self.path = path
-        """None: nothing is ever saved."""
-        self._wanted: Settings | None = None
+        self._saved = saved or Settings()
+        """What this app has read or written last: the base of the merge."""
+        self._pending = self._saved
         self._lock = threading.Lock()
 
-    def want(self, settings: Settings) -> None:
+    def set_pending(self, settings: Settings) -> None:
         """Let the next `write` save these."""
-        self._wanted = settings
+        self._pending = settings
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether there are changes that are not in the file."""
+        return self.path is not None and self._pending != self._saved
 
     def write(self) -> None:
-        """Save what was wanted last, unless that has been done.
+        """Merge what is pending into the file; without a change nothing is written.
+
+        Not for the event loop: another app may hold the file's lock for a moment.
 
         Raises:
-            OSError: as `save_settings`.
+            OSError: the file cannot be written, another app keeps it locked, or it was made invalid by hand
+                since the app has read it. The changes stay pending.
         """
         with self._lock:
-            wanted, self._wanted = self._wanted, None
-            if wanted and self.path:
-                save_settings(self.path, wanted)
+            pending = self._pending
+            if self.path is None or pending == self._saved:
+                return
+            with locked(self.path):
+                write_atomic(self.path, _merged(self.path, self._saved, pending))
+            self._saved = pending
+
+
+def _merged(path: Path, base: Settings, mine: Settings) -> bytes:
+    try:
+        fields = _read_fields(path)
+        if fields is None:
+            return msgspec.toml.encode(mine)
+        theirs = _settings_of(fields, path)
+    except SettingsError as error:
+        raise OSError(f"{error}. Correct the file, or delete it.") from error
+    merged = merge(*(msgspec.to_builtins(one) for one in (base, mine, theirs)))
+    # A newer version may have fields that this one does not know.
+    unknown = {name: value for name, value in fields.items() if name not in Settings.__struct_fields__}
+    return msgspec.toml.encode({**unknown, **merged})

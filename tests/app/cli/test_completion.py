@@ -53,7 +53,7 @@ def conversation() -> None:
     """A conversation whose title contains shell commands."""
     file, said = ConversationFile(conversation_folder()), Conversation()
     said.add(still.turn("left", 'Rome [/b] $(touch "owned") `x`: \\"; touch owned; \\'))
-    file.said("left", said)
+    file.append_turn("left", said)
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")

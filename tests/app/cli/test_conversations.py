@@ -22,7 +22,7 @@ def saved() -> list[Path]:
     for age, prompt in enumerate(("What is a KV cache?", "Tell a story")):
         file, conversation = ConversationFile(conversation_folder()), Conversation()
         conversation.add(still.turn("left", prompt))
-        file.said("left", conversation)
+        file.append_turn("left", conversation)
         assert file.path
         os.utime(file.path, (1_790_000_000 - age,) * 2)
         paths.append(file.path)

@@ -54,7 +54,7 @@ def saved() -> list[Path]:
         for name in ("left", "right"):
             conversation = Conversation()
             conversation.add(still.turn(name, prompt))
-            file.said(name, conversation)
+            file.append_turn(name, conversation)
         assert file.path
         os.utime(file.path, (1_790_000_000 - 90_000 * age,) * 2)
         paths.append(file.path)

@@ -24,6 +24,7 @@ from engines.backends.registry import BACKENDS
 from engines.build.store import EngineStore
 from engines.plan.hardware import placement
 from engines.plan.hardware.hardware import Device, cpu
+from engines.plan.hardware.placement import device_of
 from engines.plan.precision import PRECISIONS
 from tests.app.driving import until_chat, until_ready, wait_until
 from tests.app.screens.preparing import estimate, open_prepare
@@ -166,8 +167,9 @@ async def test_a_backend_that_can_use_the_gpu_is_estimated_on_it(
         await wait_until(pilot, lambda: "of 139 GiB free" in estimate(pilot, "right"))
         assert "of 139 GiB free" not in estimate(pilot, "left")
         assert "by the driver: F5 measures" in estimate(pilot, "right")
-        assert app.device_for("pytorch").name == "cuda:0"
-        bandwidths._remember(app.device_for("pytorch"), 4.28e12)
+        device = device_of("pytorch", app.device, app.gpu)
+        assert device.name == "cuda:0"
+        bandwidths.save_bandwidth(device, 4.28e12)
         pilot.app.screen.query_one(EnginePair).probe_devices()
         await wait_until(pilot, lambda: "at 4,280 GB/s" in estimate(pilot, "right"))
         assert "by the driver" not in estimate(pilot, "right")

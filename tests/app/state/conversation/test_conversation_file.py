@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from app.state.conversation.conversation import Conversation, Turn
-from app.state.conversation.conversation_file import ConversationFile, read_conversation
+from app.state.conversation.conversation_file import ConversationFile, Record, read_conversation
 from app.state.conversation.saved_conversations import saved_conversations
 from engines.measure.timing import Timing
 from engines.worker.protocol import Error
@@ -30,13 +30,13 @@ def test_round_trip(tmp_path: Path) -> None:
     for prompt in ("one", "two\n漢字 \x1b[0m"):
         for name, side in (("left", left), ("right", right)):
             turn = side.begin(prompt, "")
-            file.said(name, side)
+            file.append_turn(name, side)
             vars(turn).update(vars(answered(prompt, f"{prompt} answered on the {name}")))
-            file.said(name, side)
+            file.append_turn(name, side)
     again = left.begin_again("OpenVINO int8")
     assert again
     again.error = Error(1, "worker-died", "The worker ended.")
-    file.said("left", left)
+    file.append_turn("left", left)
     assert file.path
     sides = read_conversation(file.path)
     assert sides["left"].turns == left.turns
@@ -46,10 +46,10 @@ def test_round_trip(tmp_path: Path) -> None:
 
 def test_swapping_is_remembered(tmp_path: Path) -> None:
     file = ConversationFile(tmp_path)
-    file.swapped()  # nothing was said: nothing to write
+    file.append_swap()  # nothing was said: nothing to write
     assert not list(tmp_path.iterdir())
-    file.said("left", saying(answered("one", "first")))
-    file.swapped()
+    file.append_turn("left", saying(answered("one", "first")))
+    file.append_swap()
     assert file.path
     assert read_conversation(file.path)["right"].turns[0].answer == "first"
 
@@ -57,12 +57,12 @@ def test_swapping_is_remembered(tmp_path: Path) -> None:
 def test_a_torn_line_costs_itself_alone(tmp_path: Path) -> None:
     file = ConversationFile(tmp_path)
     conversation = saying(answered("one", "first"))
-    file.said("left", conversation)
+    file.append_turn("left", conversation)
     assert file.path
     with file.path.open("ab") as stream:
         stream.write(b'{"type":"said","side":"left","ind')
     conversation.add(answered("two", "second"))
-    file.said("left", conversation)
+    file.append_turn("left", conversation)
     assert [turn.prompt for turn in read_conversation(file.path)["left"].turns] == ["one", "two"]
 
 
@@ -75,9 +75,9 @@ from app.state.conversation.conversation_file import ConversationFile
 file = ConversationFile(Path(sys.argv[1]))
 conversation = Conversation()
 conversation.add(Turn("one", "first", reason="stop"))
-file.said("left", conversation)
+file.append_turn("left", conversation)
 conversation.add(Turn("two"))
-file.said("left", conversation)
+file.append_turn("left", conversation)
 conversation.turns[-1].answer = "half an"
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -92,8 +92,8 @@ def test_the_list_is_newest_first_and_skips_rubbish(tmp_path: Path) -> None:
     assert saved_conversations(tmp_path / "none") == []
     file = ConversationFile(tmp_path)
     for prompt in ("older", "newer"):
-        file.said("right", saying(answered(prompt, "yes")))
-        file.reopen(None)
+        file.append_turn("right", saying(answered(prompt, "yes")))
+        file.reopen(Record(), None)
     assert [one.title for one in saved_conversations(tmp_path)] in (["newer", "older"], ["older", "newer"])
     assert len(list(tmp_path.glob("*.jsonl"))) == 3
 
@@ -103,32 +103,32 @@ def test_versions_come_back(tmp_path: Path) -> None:
     file, conversation = ConversationFile(tmp_path), Conversation()
     for prompt in ("one", "two", "three"):
         conversation.add(answered(prompt, "first"))
-        file.said("left", conversation)
+        file.append_turn("left", conversation)
     conversation.begin_again("engine", 1, "two, edited")
-    file.said("left", conversation)
+    file.append_turn("left", conversation)
     assert file.path
     assert prompts(read_conversation(file.path)["left"]) == ["one", "two, edited"]
     conversation.choose(1)
-    file.chose("left", 1)
+    file.append_choice("left", 1)
     again = read_conversation(file.path)["left"]
     assert prompts(again) == prompts(conversation) == ["one", "two", "three"]
     assert [turn.prompt for turn in again.versions(1)] == ["two", "two, edited"]
 
 
 def test_lines_about_what_is_not_there(tmp_path: Path) -> None:
-    """Numbers that no turn has, below parents that are not there: left out, never an error."""
+    """Lines that make no sense are skipped, and a turn after a gap in the numbers is kept."""
     path = tmp_path / "a.jsonl"
     turn = '"turn":{"prompt":"x"}'
     lines = [
         f'{{"type":"said","side":"left","index":0,{turn}}}',
-        f'{{"type":"said","side":"left","index":5,{turn}}}',
+        '{"type":"said","side":"left","index":5,"turn":{"prompt":"after"}}',
         f'{{"type":"said","side":"left","index":1,"parent":1,{turn}}}',
         f'{{"type":"said","side":"left","index":1,"parent":-7,{turn}}}',
         '{"type":"chosen","side":"left","index":9}',
         '{"type":"chosen","side":"left","index":-9}',
     ]
     path.write_text("\n".join(lines))
-    assert prompts(read_conversation(path)["left"]) == ["x"]
+    assert prompts(read_conversation(path)["left"]) == ["x", "after"]
 
 
 def prompts(conversation: Conversation) -> list[str]:

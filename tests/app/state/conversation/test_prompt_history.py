@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.state.conversation.prompt_history import KEPT, PromptHistory, keep_prompt, read_prompts
+import pytest
+
+from app.state.conversation.prompt_history import KEPT, PromptFile, PromptHistory, keep_prompt, read_prompts
 
 
 def test_the_walk_ends_where_it_began() -> None:
@@ -38,3 +40,19 @@ def test_the_file_is_bounded_and_forgiving(tmp_path: Path) -> None:
     kept = read_prompts(file)
     assert (len(kept), kept[0], kept[-1]) == (KEPT, "21", "last")
     assert [path.name for path in file.parent.iterdir()] == ["prompts.jsonl"]
+
+
+def test_prompts_that_could_not_be_written_are_written_with_the_next_one(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "prompts.jsonl"
+    path.mkdir(parents=True)  # in the place of the file
+    file = PromptFile(path)
+    for prompt in ("one", "two"):
+        file.add(prompt)
+        with pytest.raises(OSError, match="Is a directory"):
+            file.write()
+    path.rmdir()
+    file.add("three")
+    file.write()
+    assert read_prompts(path) == ["one", "two", "three"]
+    file.write()
+    assert read_prompts(path) == ["one", "two", "three"]

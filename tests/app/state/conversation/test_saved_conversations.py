@@ -14,7 +14,7 @@ def save(folder: Path, *turns: Turn, age: int = 0) -> ConversationFile:
     file, conversation = ConversationFile(folder), Conversation()
     for turn in turns:
         conversation.add(turn)
-        file.said("left", conversation)
+        file.append_turn("left", conversation)
     assert file.path
     changed = file.path.stat().st_mtime - age
     os.utime(file.path, (changed, changed))
@@ -24,22 +24,22 @@ def save(folder: Path, *turns: Turn, age: int = 0) -> ConversationFile:
 def test_newest_first_and_a_name_changes_no_place(tmp_path: Path) -> None:
     old = save(tmp_path, Turn("older", "yes", engine="OpenVINO int8"), age=100)
     save(tmp_path, Turn("newer\nin two lines", "no"))
-    old.named("The first one")
+    old.append_name("The first one")
     assert [(one.title, one.turns, one.engines) for one in saved_conversations(tmp_path)] == [
         ("newer in two lines", 1, ("", "")),
         ("The first one", 1, ("OpenVINO int8", "")),
     ]
-    old.named("")
+    old.append_name("")
     assert saved_conversations(tmp_path)[1].title == "older"
 
 
 def test_a_name_stays_when_the_conversation_goes_on(tmp_path: Path) -> None:
     file = save(tmp_path, Turn("one", "first"))
-    file.named("A name")
+    file.append_name("A name")
     assert file.path
     record = read_record(file.path)
     record.sides["left"].add(Turn("two", "second"))
-    file.said("left", record.sides["left"])
+    file.append_turn("left", record.sides["left"])
     assert read_record(file.path).title == "A name"
     assert saved_conversations(tmp_path)[0].turns == 2
 
@@ -50,7 +50,7 @@ def test_search_looks_into_titles_answers_and_older_versions(tmp_path: Path) -> 
     again = Conversation()
     again.add(Turn("Tell a story", "There was a lamp."))
     again.begin_again("engine", prompt="Sing a song")
-    file.said("left", again)
+    file.append_turn("left", again)
     saved = saved_conversations(tmp_path)
 
     def found(search: str) -> set[str]:
@@ -68,6 +68,6 @@ def test_search_looks_into_titles_answers_and_older_versions(tmp_path: Path) -> 
 def test_delete(tmp_path: Path) -> None:
     save(tmp_path, Turn("one", "first"))
     [saved] = saved_conversations(tmp_path)
-    delete_conversation(saved)
-    delete_conversation(saved)  # another window was faster
+    delete_conversation(saved.path)
+    delete_conversation(saved.path)  # another window was faster
     assert saved_conversations(tmp_path) == []

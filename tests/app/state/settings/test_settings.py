@@ -109,20 +109,71 @@ def test_swapping_takes_everything_of_a_side() -> None:
     assert msgspec.structs.replace(once, **swapped(once)) == settings
 
 
-def test_of_several_that_were_wanted_the_latest_is_saved(tmp_path: Path) -> None:
-    file = SettingsFile(tmp_path / "settings.toml")
+def test_of_several_that_are_pending_the_latest_is_saved(tmp_path: Path) -> None:
+    path = tmp_path / "config" / "settings.toml"
+    file = SettingsFile(path)
     for context in range(100, 150):
-        file.want(Settings(context=context))
+        file.set_pending(Settings(context=context))
         if context % 10 == 0:
             threading.Thread(target=file.write).start()
     file.write()
-    assert load_settings(tmp_path / "settings.toml").context == 149
-    (tmp_path / "settings.toml").unlink()
+    assert load_settings(path).context == 149
+    path.unlink()
     file.write()
-    assert not list(tmp_path.iterdir())
+    assert not list(path.parent.iterdir())
 
 
 def test_without_a_file_nothing_is_saved() -> None:
     file = SettingsFile(None)
-    file.want(Settings())
+    file.set_pending(Settings())
     file.write()
+
+
+def test_what_could_not_be_written_is_written_later(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.mkdir()  # in the place of the file
+    file = SettingsFile(path)
+    file.set_pending(Settings(theme="nord"))
+    for _ in range(2):
+        with pytest.raises(OSError, match=r"settings\.toml cannot be used"):
+            file.write()
+        assert file.unsaved
+    path.rmdir()
+    file.write()
+    assert not file.unsaved
+    assert load_settings(path).theme == "nord"
+
+
+def test_a_file_that_became_invalid_is_left_alone_until_it_is_corrected(tmp_path: Path) -> None:
+    """Somebody edits it while the app runs."""
+    path = tmp_path / "settings.toml"
+    save_settings(path, Settings(context=99))
+    file = SettingsFile(path, load_settings(path))
+    path.write_text("context = 77\ntiming = 'some")
+    file.set_pending(Settings(context=99, theme="nord"))
+    with pytest.raises(OSError, match=r"cannot be used.*Correct the file, or delete it"):
+        file.write()
+    assert path.read_text() == "context = 77\ntiming = 'some"
+    path.write_text("context = 77\ntiming = 'together'")
+    file.write()
+    assert load_settings(path) == Settings(context=77, theme="nord", timing=TimingMode.TOGETHER)
+
+
+def test_fields_of_a_newer_version_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text("from_the_future = [1, 2]\ncontext = 99\n")
+    file = SettingsFile(path, load_settings(path))
+    file.set_pending(Settings(context=99, theme="nord"))
+    file.write()
+    assert "from_the_future = [1, 2]" in " ".join(path.read_text().split()).replace("[ 1, 2, ]", "[1, 2]")
+    assert load_settings(path) == Settings(context=99, theme="nord")
+
+
+def test_a_backend_of_another_version_is_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text("[left]\nbackend = 'a-later-one'\nprecision = 'fp3'\n")
+    settings = load_settings(path)
+    assert settings.left == EngineChoice("a-later-one", "fp3")
+    assert settings.left.options == {}
+    save_settings(path, settings)
+    assert load_settings(path) == settings
