@@ -61,12 +61,14 @@ def environments() -> Choices:
 
 
 def built_engines() -> Choices:
-    """The fingerprints of the engine store."""
+    """The fingerprints of the engine store, and the folders in it that can only be deleted."""
     from app.state.settings.paths import engine_store
     from engines.build.store import EngineStore
 
-    entries = EngineStore(engine_store()).entries()
-    return [(one.fingerprint, _plain(f"{one.spec.backend} {one.spec.precision}")) for one in entries]
+    store = EngineStore(engine_store())
+    known = [(one.fingerprint, f"{one.spec.backend} {one.spec.precision}") for one in store.engines()]
+    rest = [(one.fingerprint, one.reason) for one in store.unreadable()]
+    return [(name, _plain(words)) for name, words in known + rest if name == _plain(name)]
 
 
 def conversations() -> Choices:

@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engines.backends.registry import BACKENDS
+from engines.build.off_loop import in_thread, off_loop
 from engines.build.options import resolve_options
 from engines.build.spec import EngineSpec, fingerprint_inputs
-from engines.build.store import EngineStore, StoredEngine, check_space
+from engines.build.store import EngineStore, check_space
+from engines.build.stored_engine import StoredEngine
 from engines.build.support_check import refuse_unsupported
 from engines.errors import EngineError
 from engines.plan.checkpoint.checkpoint import Checkpoint, read_checkpoint
@@ -132,10 +134,10 @@ class _Preparation:
         self, checkpoint: Checkpoint, inputs: dict[str, str]
     ) -> AsyncGenerator[Step, None]:
         waiting = False
-        while not (stored := self._store.find(inputs)):
-            with self._store.lock(inputs) as ours:
+        while not (stored := await in_thread(self._store.find, inputs)):
+            async with off_loop(self._store.lock(inputs)) as ours:
                 # Looked for again: another builder may have finished between the look and the lock.
-                if ours and not self._store.find(inputs):
+                if ours and not await in_thread(self._store.find, inputs):
                     async with aclosing(self._build(checkpoint, inputs)) as steps:
                         async for step in steps:
                             yield step
@@ -149,11 +151,12 @@ class _Preparation:
         yield self._prepared(checkpoint, stored, reused=True)
 
     async def _build(self, checkpoint: Checkpoint, inputs: dict[str, str]) -> AsyncGenerator[Step, None]:
-        if reason := self._store.why_not_reused(self._spec, inputs):
+        if reason := await in_thread(self._store.why_not_reused, self._spec, inputs):
             yield protocol.Log(0, f"built anew, because {reason}")
-        check_space(self._store.root, estimate_weight_bytes(checkpoint, self._spec.precision))
+        needed = estimate_weight_bytes(checkpoint, self._spec.precision)
+        await in_thread(check_space, self._store.root, needed)
         begun = time.monotonic()
-        with self._store.building(inputs) as folder:
+        async with off_loop(self._store.building(inputs)) as folder:
             prepared: protocol.Prepared | None = None
             async with aclosing(self._run_build(folder)) as events:
                 async for event in events:
@@ -164,7 +167,7 @@ class _Preparation:
             if prepared is None:
                 return
             seconds = time.monotonic() - begun
-            stored = self._store.move_in(folder, self._spec, inputs, prepared.facts, seconds)
+            stored = await in_thread(self._store.commit, folder, self._spec, inputs, prepared.facts, seconds)
         yield protocol.Log(0, f"built in {seconds:.1f} s, {stored.size / 1e6:,.1f} MB: {stored.fingerprint}")
         yield self._prepared(checkpoint, stored, reused=False)
 

@@ -77,7 +77,7 @@ def engine_directory(workshop: Workshop, engine: str, checkpoint_name: str) -> s
 
     asyncio.run(prepared())
     wanted = workshop.spec(engine, workshop.checkpoints[checkpoint_name])
-    entries = [e for e in workshop.store.entries() if e.spec.precision == wanted.precision]
+    entries = [e for e in workshop.store.engines() if e.spec.precision == wanted.precision]
     return str(next(e.directory for e in entries if e.spec.checkpoint == wanted.checkpoint))
 
 

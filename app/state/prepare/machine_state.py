@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from app.state.prepare.bandwidth_cache import read_bandwidth
-from engines.build.store import EngineStore, StoredEngine
+from engines.build.store import EngineStore
+from engines.build.stored_engine import StoredEngine
 from engines.plan.hardware.hardware import Device, devices
 
 
@@ -25,7 +26,7 @@ def probe_machine(device: Device, store: EngineStore) -> MachineState:
     """Look at the device, the store and the cached bandwidth: files, so never on the event loop."""
     now = next((one for one in devices() if one.name == device.name), device)
     try:
-        builds = tuple(store.entries())
+        builds = tuple(store.engines())
     except OSError:
         builds = ()
     return MachineState(now, read_bandwidth(now), builds)

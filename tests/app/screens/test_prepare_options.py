@@ -168,7 +168,7 @@ async def test_from_the_options_to_the_engine(text: Path) -> None:
         assert app.left.spec is not None
         assert app.left.spec.devices == ("cuda:0", "cuda:1")
         assert app.left.estimate is not None
-        (first,) = app.store.entries()
+        (first,) = app.store.engines()
         assert first.spec.options == {"calibration": str(text), "tensor_parallel_size": "2"}
         assert first.manifest.facts["calibration_texts"] == 2
         await asyncio.to_thread(text.write_text, ENOUGH.upper())
