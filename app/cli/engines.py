@@ -127,7 +127,7 @@ def engine_lines(store: EngineStore) -> Iterator[str]:
     for fingerprint, title, size, state in rows:
         yield displayable(f"{fingerprint}  {title:<{width}}  {size:>9}  {state}").replace("\n", " ")
     others = f"{len(unreadable)} unreadable and " if unreadable else ""
-    total = bytes_text(sum(entry.size for entry in [*found, *unreadable]))
+    total = bytes_text(sum(one.size for one in found) + sum(one.size for one in unreadable))
     yield f"{total} total: {others}{_count(len(found))} in {store.root}"
 
 

@@ -91,7 +91,9 @@ class EngineStore:
         folder = self._place(inputs)
         if folder.exists():
             entry = read_entry(folder)
-            return f"the stored engine cannot be used: {entry}" if isinstance(entry, str) else damage(entry)
+            if isinstance(entry, str):
+                return f"the stored engine cannot be used: {entry}"
+            return damage(entry) if entry else ""
         for entry in self.engines():
             if same_request(entry.spec, entry.manifest.inputs, spec, inputs):
                 return changes(entry.manifest.inputs, inputs)

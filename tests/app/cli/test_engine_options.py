@@ -57,8 +57,8 @@ def test_what_cannot_be_had_is_said(text: Path, tmp_path: Path) -> None:
         ((FP8,), tmp_path / "none.txt", None, "There is no such file"),
         ((FP8,), tmp_path / "short.txt", None, "1,500 are the least"),
         ((PYTORCH,), None, 2, "TensorRT-LLM can be split"),
-        ((FP8,), None, 4, "4 cannot be had here. Choose 1 or 2."),
-        ((FP8,), None, 3, "3 cannot be had here"),
+        ((FP8,), None, 4, "4 is not possible on this machine. Choose 1 or 2."),
+        ((FP8,), None, 3, "3 is not possible on this machine"),
     ):
         with pytest.raises(typer.BadParameter) as caught:
             with_options(choices, calibration, gpus)

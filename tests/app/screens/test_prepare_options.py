@@ -144,7 +144,7 @@ async def test_more_gpus_than_there_are_is_said_before_anything_is_built(text: P
     async with app.run_test(size=(120, 36)) as pilot:
         await wait_until(pilot, lambda: app.left.phase is Phase.FAILED)
         assert app.left.error is not None
-        assert "8 cannot be had here" in app.left.error.message
+        assert "8 is not possible on this machine" in app.left.error.message
         assert "Choose 1, 2 or 4." in app.left.error.hint
         await until_chat(pilot)
         await wait_until(pilot, lambda: app.right.phase is Phase.READY)
