@@ -1,4 +1,4 @@
-"""How long a build will take, from the builds that this machine's store remembers."""
+"""Expected time of a build, from earlier builds in this machine's store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from engines.build.stored_engine import StoredEngine
 
 @dataclass(frozen=True)
 class ExpectedBuild:
-    """A build's time, and the build that it was taken from."""
+    """The expected time, and the build that it was derived from."""
 
     seconds: float
     source: StoredEngine
@@ -21,7 +21,7 @@ class ExpectedBuild:
 def expected_build(
     entries: Sequence[StoredEngine], backend: str, precision: str, weight_bytes: int
 ) -> ExpectedBuild | None:
-    """The time of the most similar build, scaled by the bytes written; None without any build.
+    """Return the time of the most similar build, scaled by the bytes written; None without any build.
 
     Every build has a part that does not shrink with the model, so it is never less than the fastest one.
     """
@@ -36,6 +36,6 @@ def expected_build(
 
 
 def weights_of(entry: StoredEngine) -> int:
-    """Bytes of its weights; those on disk where the backend says nothing of them."""
-    told = entry.manifest.facts.get("weight_bytes")
-    return told if isinstance(told, int) and told > 0 else entry.size
+    """Return the bytes of its weights; those on disk if the backend did not report them."""
+    reported = entry.manifest.facts.get("weight_bytes")
+    return reported if isinstance(reported, int) and reported > 0 else entry.size
