@@ -59,12 +59,14 @@ def environments() -> Choices:
 
 
 def built_engines() -> Choices:
-    """Return the fingerprints of the engines in the store."""
+    """Return the fingerprints of stored engines, and the names of unreadable ones, which can be removed."""
     from app.state.settings.paths import engine_store
     from engines.build.store import EngineStore
 
-    entries = EngineStore(engine_store()).entries()
-    return [(entry.fingerprint, _plain(f"{entry.spec.backend} {entry.spec.precision}")) for entry in entries]
+    store = EngineStore(engine_store())
+    known = [(one.fingerprint, f"{one.spec.backend} {one.spec.precision}") for one in store.engines()]
+    rest = [(one.fingerprint, one.reason) for one in store.unreadable()]
+    return [(name, _plain(words)) for name, words in known + rest if name == _plain(name)]
 
 
 def conversations() -> Choices:

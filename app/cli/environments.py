@@ -1,4 +1,4 @@
-"""`trt-playground env`: the environments of backends whose libraries collide with ours."""
+"""`trt-playground env`: the environments of backends whose libraries conflict with those of the app."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from engines.environments.recipe import EnvironmentRecipe
 
 environment_commands = typer.Typer(
-    help="""Environments of backends that cannot live in ours, such as TensorRT-LLM.
+    help="""Environments of backends whose libraries conflict with those of the app, such as TensorRT-LLM.
 
     Examples:
       trt-playground env list
@@ -30,23 +30,31 @@ Name = Annotated[
 
 @environment_commands.command("list")
 def list_environments() -> None:
-    """List the environments that there are.
+    """List the environments, and delete what interrupted creations left.
 
     Examples:
       trt-playground env list
     """
     from app.state.settings.interpreters import known_environments, named_in_settings
+    from app.state.settings.paths import environment_folder
+    from app.units import bytes_text
+    from engines.environments.leftovers import sweep
 
-    for line in environment_lines(known_environments(named_in_settings())):
+    root = environment_folder()
+    if freed := sweep(root):
+        typer.echo(f"Deleted what an interrupted `env create` left: {bytes_text(freed)}.")
+    unreadable = unreadable_lines(root)
+    found = known_environments(named_in_settings())
+    for line in [*(environment_lines(found) if found or not unreadable else []), *unreadable]:
         typer.echo(line)
 
 
 @environment_commands.command("create")
 def create_environment(
     name: Name,
-    force: Annotated[bool, typer.Option(help="Go on though the pre-flight found something.")] = False,
+    force: Annotated[bool, typer.Option(help="Continue although the pre-flight found problems.")] = False,
 ) -> None:
-    """Make one by the documented steps, after a look at what would stand in the way.
+    """Create one by the documented steps, after a check of what they need; then replace the old one.
 
     Examples:
       trt-playground env create tensorrt-llm
@@ -63,15 +71,15 @@ def create_environment(
     python = find_python(recipe)
     if python is None or (not force and not all(one.good for one in findings)):
         forced = ", or add --force" if python else ""  # without a Python there is nothing to force
-        typer.echo(f"Nothing was downloaded. Mend what is marked ✗{forced}.", err=True)
+        typer.echo(f"Nothing was downloaded. Fix the items marked ✗{forced}.", err=True)
         raise typer.Exit(1)
     log = log_folder() / f"{name}-environment.log"
-    typer.echo(f"Making {root / name}; the log is {log}. Ctrl+C cancels and leaves nothing.")
+    typer.echo(f"Creating it in {root / name}; the log is {log}. Ctrl+C cancels and deletes the new files.")
     try:
-        made = create(name, recipe, python, root, log, _say)
+        made = create(name, recipe, python, root, log, _report)
     except (EngineError, OSError) as error:
         words = f"{error.message} {error.hint}" if isinstance(error, EngineError) else str(error)
-        typer.echo(f"\n{words}\nNothing is left of it.", err=True)
+        typer.echo(f"\n{words}\nThe new files were deleted; what was in use is unchanged.", err=True)
         raise typer.Exit(1) from error
     typer.echo(f"\nDone: {name} {made.version}.")
 
@@ -81,7 +89,7 @@ def use_environment(
     name: Name,
     python: Annotated[Path, typer.Argument(help="An interpreter that has the library.")],
 ) -> None:
-    """Take an interpreter that is there already. Its files stay the user's own.
+    """Use an existing interpreter. Its files are never changed or deleted.
 
     Examples:
       trt-playground env use tensorrt-llm ~/trtllm/bin/python
@@ -96,7 +104,7 @@ def use_environment(
         typer.echo(f"{found.problem}.", err=True)
         raise typer.Exit(1)
     save(environment_folder(), found)
-    typer.echo(f"{name} {found.version} runs with {found.python} from now on.")
+    typer.echo(f"{name} {found.version} now runs with {found.python}.")
 
 
 @environment_commands.command("check")
@@ -106,7 +114,7 @@ def check_environment(
 ) -> None:
     """Check an environment: its files, what the adapter uses of it, and an import. Exit code 1 if broken.
 
-    Without an environment it tells what would stand in the way of one.
+    Without an environment, print what `env create` would need.
 
     Examples:
       trt-playground env check
@@ -120,7 +128,7 @@ def check_environment(
     known = known_environments(named_in_settings())
     found = next((one for one in known if one.name == name), None)
     if found is None:
-        typer.echo(f"There is no environment for {name}. What `env create` would find:")
+        typer.echo(f"There is no environment for {name}. What `env create` needs:")
         for line in finding_lines(preflight(recipe, root)):
             typer.echo(line)
         raise typer.Exit(1)
@@ -132,7 +140,7 @@ def check_environment(
 
 @environment_commands.command("remove")
 def remove_environment(name: Name) -> None:
-    """Delete one; of an interpreter that was taken with `use`, only that it is used.
+    """Delete one, also one that this release cannot read; the files of an interpreter set by `use` stay.
 
     Examples:
       trt-playground env remove tensorrt-llm
@@ -140,27 +148,44 @@ def remove_environment(name: Name) -> None:
     from app.state.settings.paths import environment_folder
     from engines.environments.environment import remove
 
-    _recipe(name)
-    if not remove(environment_folder(), name):
+    try:
+        removed = remove(environment_folder(), name)
+    except OSError as error:
+        typer.echo(f"{name} cannot be deleted: {error}", err=True)
+        raise typer.Exit(1) from error
+    if not removed:
         typer.echo(f"There is no environment for {name}. `trt-playground env list` lists them.", err=True)
         raise typer.Exit(1)
     typer.echo(f"Removed {name}.")
 
 
 def environment_lines(found: list[Environment]) -> list[str]:
-    """What there is, one line each."""
+    """Return a line for each environment."""
     if not found:
-        return ["no environments: `trt-playground env create tensorrt-llm` makes one"]
+        return ["no environments: `trt-playground env create tensorrt-llm` creates one"]
     return [
-        f"{one.name} {one.version}  {one.problem or 'whole'}, "
+        f"{one.name} {one.version}  {one.problem or 'OK'}, "
         f"{'managed' if one.managed else 'yours'}, "
         f"{'builds TensorRT engines' if one.builds_engines else 'PyTorch-based LLM API only'}  {one.python}"
         for one in found
     ]
 
 
+def unreadable_lines(root: Path) -> list[str]:
+    """Return a line for each folder that no backend uses, with its size and what to do about it."""
+    from app.units import bytes_text
+    from engines.build.folders import folder_bytes
+    from engines.environments.leftovers import without_record
+
+    return [
+        f"{folder.name}  unreadable (another release, damaged, or interrupted), "
+        f"{bytes_text(folder_bytes(folder))}: delete it with `trt-playground env remove {folder.name}`"
+        for folder in without_record(root)
+    ]
+
+
 def check_lines(environment: Environment, import_seconds: float) -> tuple[list[str], bool]:
-    """What is wrong with its files, with what the adapter uses of it and with its import; and if all is well.
+    """Return what its files, the names that the adapter uses and its import show, and whether it works.
 
     Args:
         import_seconds: how long the import may take.
@@ -170,7 +195,7 @@ def check_lines(environment: Environment, import_seconds: float) -> tuple[list[s
 
     name = environment.name
     if environment.problem:
-        made = f"Make it anew: `trt-playground env create {name}`."
+        made = f"Recreate it: `trt-playground env create {name}`."
         remedy = made if environment.managed else f"Name another with `env use {name} PYTHON`, or on F6."
         return [f"✗ {name} is broken: {environment.problem}. {remedy}"], False
     verdicts = check(Path(environment.package))
@@ -185,7 +210,7 @@ def check_lines(environment: Environment, import_seconds: float) -> tuple[list[s
 
 
 def finding_lines(findings: list[Finding]) -> list[str]:
-    """What a pre-flight found, with what to do about it."""
+    """Return a line for each finding of a pre-flight, with its remedy."""
     return [
         f"{'✓' if one.good else '✗'} {one.subject:<7} {one.words}"
         + ("" if one.good else f"\n          {one.remedy}")
@@ -202,5 +227,5 @@ def _recipe(name: str) -> EnvironmentRecipe:
     return RECIPES[name]
 
 
-def _say(step: str, line: str) -> None:
+def _report(step: str, line: str) -> None:
     typer.echo(f"{step:<8} {line[:100]}" if line else f"{step} …")

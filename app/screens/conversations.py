@@ -1,4 +1,4 @@
-"""Conversations: what was said before; search it, go on with it, name it, export it, delete it."""
+"""Conversations: the saved ones, to search, continue, rename, export and delete."""
 
 from __future__ import annotations
 
@@ -27,17 +27,18 @@ from app.state.conversation.saved_conversations import (
 from app.state.settings.paths import conversation_folder
 from app.state.side.pacing import displayable
 from app.state.side.phase import ANSWERING
+from app.widgets.forms.confirm_twice import ConfirmTwice
 from app.widgets.forms.conversation_list import ConversationEntry, ConversationList
 
 if TYPE_CHECKING:
     from app.playground import Playground
 
 LISTED = 200
-"""A longer list would be felt with every letter of a search."""
+"""The newest ones: a longer list slows down every key of a search."""
 NOTHING = """\
-Nothing has been said yet.
+No conversations yet.
 
-What you ask is saved as it happens, and is listed here.
+Every prompt and answer is saved, and listed here.
 Esc goes back to the chat."""
 
 
@@ -50,8 +51,8 @@ class ConversationsScreen(Screen[None]):
     HELP = """\
 # Conversations
 
-Newest first. **Enter** goes on with one: both sides show it, the engines stay as they are. The search looks
-into titles and into everything that was said. **Delete**, pressed twice, removes one for good.
+Newest first. **Enter** continues one: both sides show it, the engines stay loaded. The search covers titles
+and messages. **Delete**, pressed twice, removes one for good.
 """
     BINDINGS = [  # noqa: RUF012
         Binding("slash", "search", "Search", id="conversations.search", key_display="/"),
@@ -64,13 +65,15 @@ into titles and into everything that was said. **Delete**, pressed twice, remove
     ]
     app: Playground
     _saved: list[SavedConversation] = []  # noqa: RUF012 - replaced as a whole
-    _doomed: SavedConversation | None = None
-    """For which Delete was pressed once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pending_delete = ConfirmTwice(self)
 
     def compose(self) -> ComposeResult:
         """Search, list, and how many there are."""
         yield Header()
-        yield Input(placeholder="/ searches titles and what was said", compact=True)
+        yield Input(placeholder="/ search titles and messages", compact=True)
         yield ConversationList()
         yield Static(id="conversations-note", markup=False)
         yield Footer(compact=True)
@@ -86,14 +89,14 @@ into titles and into everything that was said. **Delete**, pressed twice, remove
 
     @work(group="list", exclusive=True, exit_on_error=False)
     async def list_saved(self) -> None:
-        """Read the files anew, beside the event loop."""
+        """Read the files again, in a thread."""
         self._saved = await asyncio.to_thread(saved_conversations, conversation_folder())
         await self._show()
 
     @on(Input.Changed)
     @work(group="search", exclusive=True, exit_on_error=False)
     async def search(self) -> None:
-        """List what holds the words."""
+        """List the conversations that contain all words."""
         await self._show()
 
     async def _show(self) -> None:
@@ -109,16 +112,16 @@ into titles and into everything that was said. **Delete**, pressed twice, remove
         if not self._saved:
             return NOTHING
         if not search.split():
-            newest = f" The {LISTED} newest are listed; the search finds all." if found > LISTED else ""
+            newest = f" The {LISTED} newest are listed; the search covers all." if found > LISTED else ""
             return f"{every}, in {displayable(str(conversation_folder()))}.{newest}"
         return f"{found} of {every}. Enter reopens, ↓ goes to the list, Esc ends the search."
 
     def action_search(self) -> None:
-        """Into the search box."""
+        """Focus the search box."""
         self.query_one(Input).focus()
 
     def action_to_list(self) -> None:
-        """From the search box to what it found."""
+        """Focus the list."""
         self.query_one(ConversationList).focus()
 
     def action_back(self) -> None:
@@ -134,26 +137,26 @@ into titles and into everything that was said. **Delete**, pressed twice, remove
     @on(Input.Submitted)
     @work(group="reopen", exclusive=True, exit_on_error=False)
     async def reopen(self) -> None:
-        """Go on with the highlighted conversation, on both sides."""
+        """Continue the highlighted conversation on both sides."""
         if (saved := self.chosen) and not self._must_wait() and (record := await self._read(saved)):
-            self._go_on_with(record, saved.path)
+            self._continue(record, saved.path)
             self.app.show_chat()
 
     def action_new(self) -> None:
-        """Begin anew; what was said is kept."""
+        """Start a new conversation; the old one stays saved."""
         if not self._must_wait():
-            self._go_on_with(Record(), None)
+            self._continue(Record(), None)
             self.app.show_chat()
 
     def _must_wait(self) -> bool:
-        """Whether a side answers; says so."""
+        """Return whether a side answers; if so, show a message."""
         answering = any(side.phase in ANSWERING for side in self.app.sides)
         if answering:
-            words = "Still answering. Esc goes back to the chat, and there stops it."
+            words = "Still answering. Press Esc for the chat, and Esc there to stop."
             self.notify(words, severity="warning")
         return answering
 
-    def _go_on_with(self, record: Record, path: Path | None) -> None:
+    def _continue(self, record: Record, path: Path | None) -> None:
         self.app.open_conversation(record, path)
         for screen in self.app.screen_stack:
             if isinstance(screen, ChatScreen):  # the first start has none yet
@@ -161,10 +164,10 @@ into titles and into everything that was said. **Delete**, pressed twice, remove
 
     @work(group="name", exclusive=True, exit_on_error=False)
     async def action_rename(self) -> None:
-        """Ask for a name; an empty one brings the first prompt back."""
+        """Ask for a title; an empty one restores the first prompt as the title."""
         if (saved := self.chosen) is None:
             return
-        question = NameScreen("Name of the conversation", lambda _: "", saved.title[:60])
+        question = NameScreen("Conversation title", lambda _: "", saved.title[:60])
         name = await self.app.push_screen_wait(question)
         if name is None:
             return
@@ -174,7 +177,7 @@ into titles and into everything that was said. **Delete**, pressed twice, remove
             else:
                 await asyncio.to_thread(rename_conversation, saved.path, name)
         except OSError as error:
-            self._complain("The name cannot be saved", error)
+            self._complain("The title cannot be saved", error)
         self.list_saved()
 
     @work(group="name", exclusive=True, exit_on_error=False)
@@ -183,34 +186,35 @@ into titles and into everything that was said. **Delete**, pressed twice, remove
         if (saved := self.chosen) and (record := await self._read(saved)):
             await ask_and_export(self.app, record)
 
-    async def action_delete(self) -> None:
-        """Delete the highlighted conversation when it is wanted twice: it cannot be brought back."""
+    def action_delete(self) -> None:
+        """Delete the highlighted conversation when the key is pressed twice: it cannot be undone."""
         saved = self.chosen
         shown = saved is not None and saved.path == self.app.history.path
         if saved is None or (shown and self._must_wait()):
             return
-        if saved != self._doomed:
-            self._doomed = saved
-            also = " The chat shows it now, and will be empty." if shown else ""
-            title = displayable(shorten(saved.title, 60, placeholder=" …"))
-            words = f"Delete once more to remove “{title}” for good.{also}"
-            self.notify(words, severity="warning", markup=False)
+        if self._pending_delete.press(saved.path):
+            self._delete(saved, shown)
             return
-        self._doomed = None
+        also = " The chat shows it now and will be empty." if shown else ""
+        title = displayable(shorten(saved.title, 60, placeholder=" …"))
+        words = f"Press again to delete “{title}” for good.{also}"
+        self.notify(words, severity="warning", markup=False)
+
+    @work(group="delete", exit_on_error=False)
+    async def _delete(self, saved: SavedConversation, shown: bool) -> None:
         try:
             await asyncio.to_thread(delete_conversation, saved.path)
         except OSError as error:
             self._complain("It cannot be deleted", error)
         else:
             if shown:
-                self._go_on_with(Record(), None)
+                self._continue(Record(), None)
         self.list_saved()
 
     @on(OptionList.OptionHighlighted)
-    def spare(self) -> None:
-        """Another one is highlighted: Delete begins anew."""
-        if self.chosen != self._doomed:
-            self._doomed = None
+    def reset_confirmation(self) -> None:
+        """Ask again once another conversation is highlighted."""
+        self._pending_delete.select(self.chosen.path if self.chosen else None)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Show keys only when there is a conversation for them."""
@@ -232,11 +236,11 @@ into titles and into everything that was said. **Delete**, pressed twice, remove
         self.notify(f"{what}: {displayable(str(error))}", severity="error", markup=False)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Workers tell the node that started them, and nobody else."""
+        """Pass failures of workers on to the app: Textual sends them to the node that started them only."""
         self.app.on_worker_state_changed(event)
 
 
 def _found(saved: list[SavedConversation], search: str) -> tuple[int, list[ConversationEntry]]:
-    """How many hold the words, and the newest of them."""
+    """Return how many contain all words, and the newest of them."""
     found = matching(saved, search)
     return len(found), [ConversationEntry(one, one.excerpt(search.split())) for one in found[:LISTED]]

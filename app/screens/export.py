@@ -1,4 +1,4 @@
-"""Ask where a conversation is exported to, and write it."""
+"""Ask for a file to export a conversation to, and write it."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ from app.state.conversation.conversation_file import Record
 from app.state.conversation.export import SUFFIXES, free_path, problem, write_export
 from app.state.settings.paths import document_folder
 from app.state.side.pacing import displayable
+from app.widgets.forms.confirm_twice import ConfirmTwice
 
 KINDS = {
     ".md": "Markdown, to read: what is shown, with its figures.",
-    ".json": "JSON, for programs: every version, token and setting.",
+    ".json": "JSON, for scripts: every version, token and setting.",
 }
 
 
 async def ask_and_export(app: App[Any], record: Record) -> None:
-    """Let the user choose a file, and say where the conversation went."""
+    """Let the user choose a file, write the conversation, and show its path."""
     path = await asyncio.to_thread(lambda: free_path(document_folder(), record.title))
     if written := await app.push_screen_wait(ExportScreen(record, path)):
         app.notify(f"Exported to {displayable(str(written))}", timeout=8, markup=False)
 
 
 class PathInput(Input):
-    """A field for a path. Up and Down, which mean nothing in one line, change its ending."""
+    """A field for a path. Up and Down, which do nothing in a single line, switch between .md and .json."""
 
     BINDINGS = [  # noqa: RUF012
         Binding("up", "other", "Markdown or JSON", key_display="↑↓"),
@@ -40,12 +41,12 @@ class PathInput(Input):
     ]
 
     def on_mount(self) -> None:
-        """Show the end: the file's name."""
+        """Scroll to the end, which is the file's name."""
         self.cursor_position = 0  # it scrolls when the cursor moves, once it knows its width
         self.call_after_refresh(self.action_end)
 
     def action_other(self) -> None:
-        """The other ending."""
+        """Switch to the other suffix."""
         path = Path(self.value)
         if path.suffix in SUFFIXES:
             self.value = str(path.with_suffix(SUFFIXES[path.suffix == SUFFIXES[0]]))
@@ -61,11 +62,10 @@ class ExportScreen(ModalScreen[Path]):
     def __init__(self, record: Record, path: Path) -> None:
         super().__init__()
         self._record, self._first = record, path
-        self._replaced = ""
-        """A file that is there, for which Enter was pressed once."""
+        self._overwrite = ConfirmTwice(self, self._describe)
 
     def compose(self) -> ComposeResult:
-        """The path, and below it what will be written or what is wrong."""
+        """The path, and below it the format or what is wrong."""
         with Vertical(id="export") as box:
             box.border_title = "Export the conversation to"
             yield PathInput(str(self._first), compact=True, select_on_focus=False)
@@ -73,33 +73,37 @@ class ExportScreen(ModalScreen[Path]):
         yield Footer(compact=True)
 
     @on(Input.Changed)
-    def judge(self, event: Input.Changed) -> None:
-        """Say what will be written."""
-        self._replaced = ""
-        self._say(problem(event.value), KINDS.get(Path(event.value).suffix, ""))
+    def check_path(self) -> None:
+        """Show what will be written or what is wrong; an overwrite has to be confirmed again."""
+        self._overwrite.reset()
+        self._describe()
 
     @on(Input.Submitted)
     @work(group="export", exclusive=True, exit_on_error=False)
     async def write(self, event: Input.Submitted) -> None:
-        """Write the file; one that is there only when Enter is pressed twice."""
+        """Write the file; an existing one is replaced when Enter is pressed twice."""
         if wrong := problem(event.value):
             self._say(wrong)
             return
+        confirmed = self._overwrite.is_armed(event.value)
+        self._overwrite.reset()
         try:
-            path = await asyncio.to_thread(
-                write_export, self._record, event.value, replace=event.value == self._replaced
-            )
+            path = await asyncio.to_thread(write_export, self._record, event.value, replace=confirmed)
         except FileExistsError:
-            self._replaced = event.value
-            self._say("There is such a file. Enter once more replaces it.")
-        except (OSError, RuntimeError, ValueError) as error:  # no such home, or a path that can be none
+            self._overwrite.arm(event.value)
+            self._say("File exists. Press Enter again to overwrite.")
+        except (OSError, RuntimeError, ValueError) as error:  # an unknown home folder, or an impossible path
             self._say(f"It cannot be written: {error}")
         else:
             self.dismiss(path)
 
     def action_cancel(self) -> None:
-        """Leave it."""
+        """Close without exporting."""
         self.dismiss(None)
+
+    def _describe(self) -> None:
+        path = self.query_one(Input).value
+        self._say(problem(path), KINDS.get(Path(path).suffix, ""))
 
     def _say(self, wrong: str, right: str = "") -> None:
         note = self.query_one("#export-note", Static)

@@ -11,6 +11,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Input, Static
 
+HINT = "Enter saves, Esc cancels."
+
 
 class NameScreen(ModalScreen[str]):
     """One field over the current screen. The result is the name, or None after Esc."""
@@ -22,32 +24,32 @@ class NameScreen(ModalScreen[str]):
         """Create the question.
 
         Args:
-            title: What is named.
-            problem: Says in words why a name cannot be used; empty when it can.
-            name: What the field holds at first.
+            title: Title of the box.
+            problem: Returns why a name cannot be used, as text; empty if it can.
+            name: Initial content of the field.
         """
         super().__init__()
         self._title, self._problem, self._first = title, problem, name
 
     def compose(self) -> ComposeResult:
-        """The field, and below it what to do or what is wrong."""
+        """The field, and below it the keys or what is wrong."""
         with Vertical(id="name") as box:
             box.border_title = self._title
             yield Input(self._first, max_length=60, compact=True)
-            yield Static("Enter keeps it, Esc leaves it.", id="name-note", markup=False)
+            yield Static(HINT, id="name-note", markup=False)
         yield Footer(compact=True)
 
     @on(Input.Changed)
-    def judge(self, event: Input.Changed) -> None:
-        """Say what is wrong while it is written."""
+    def check_name(self, event: Input.Changed) -> None:
+        """Show what is wrong while typing."""
         problem = self._problem(event.value.strip()) if event.value else ""
         note = self.query_one("#name-note", Static)
         note.set_class(bool(problem), "-wrong")
-        note.update(problem or "Enter keeps it, Esc leaves it.")
+        note.update(problem or HINT)
 
     @on(Input.Submitted)
-    def keep(self, event: Input.Submitted) -> None:
-        """Give the name back, if it can be one."""
+    def submit(self, event: Input.Submitted) -> None:
+        """Close with the name, if it can be used."""
         name = event.value.strip()
         if problem := self._problem(name):
             self.query_one("#name-note", Static).add_class("-wrong").update(problem)
@@ -55,5 +57,5 @@ class NameScreen(ModalScreen[str]):
             self.dismiss(name)
 
     def action_cancel(self) -> None:
-        """Leave it."""
+        """Close without a name."""
         self.dismiss(None)

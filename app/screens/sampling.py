@@ -1,4 +1,4 @@
-"""Sampling: how each side is asked, in two columns."""
+"""Sampling: system prompt and sampling of each side, in two columns."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import Screen
-from textual.widgets import Footer, Header, Input, Static
+from textual.widgets import Button, Footer, Header, Input, Static
 
 from app.screens.name import NameScreen
 from app.state.settings.presets import deleted, name_problem, renamed, saved
 from app.state.settings.settings import ChatOptions
+from app.widgets.forms.confirm_twice import ConfirmTwice
 from app.widgets.forms.options_form import MEANINGS, OptionsForm, field_of
 
 if TYPE_CHECKING:
     from app.playground import Playground
 
 SIDES = ("left", "right")
-WHEN = "Changes apply from the next prompt on."
+WHEN = "Changes apply to the next prompt."
 
 
 class SamplingScreen(Screen[None]):
@@ -33,8 +34,8 @@ class SamplingScreen(Screen[None]):
     HELP = """\
 # Sampling
 
-System prompt and sampling of each side. A **preset** is both under a name; ours cannot be changed, yours
-can be renamed and deleted. Two engines are compared fairly only when both sides are asked the same.
+System prompt and sampling of each side. A **preset** is both under a name; the built-in ones cannot be
+changed, yours can be renamed and deleted. Compare two engines with the same settings on both sides.
 """
     BINDINGS = [  # noqa: RUF012
         Binding("escape,f4", "back", "Back", id="sampling.back"),
@@ -43,11 +44,13 @@ can be renamed and deleted. Two engines are compared fairly only when both sides
         Binding("ctrl+r", "reset", "Reset", id="sampling.reset"),
     ]
     app: Playground
-    _doomed = ""
-    """The preset for which Delete was pressed once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pending_delete = ConfirmTwice(self)
 
     def compose(self) -> ComposeResult:
-        """Two forms, and what there is to know about the focused field."""
+        """Two forms, and the explanation of the focused field."""
         yield Header()
         with VerticalScroll(id="sampling", can_focus=False), Horizontal(id="forms"):
             for side in SIDES:
@@ -58,14 +61,14 @@ can be renamed and deleted. Two engines are compared fairly only when both sides
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
-        """Say which engines these are, and how the sides differ."""
+        """Show which engines these are, and how the sides differ."""
         for side in self.app.sides:
             if side.title:
                 self.form(side.name).border_title = f"{side.name.capitalize()} · {side.title}"
         self._show_state()
 
     def form(self, side: str) -> OptionsForm:
-        """The form of the left or the right side."""
+        """Return the form of the left or the right side."""
         return self.query_one(f"#options-{side}", OptionsForm)
 
     @property
@@ -76,7 +79,7 @@ can be renamed and deleted. Two engines are compared fairly only when both sides
     @on(events.DescendantFocus)
     @on(Input.Changed)
     def explain(self) -> None:
-        """Explain the focused field, or say what is wrong with it."""
+        """Explain the focused field, or show what is wrong with its value."""
         focused = self.focused
         problem = field_of(focused).problem(focused.value) if isinstance(focused, Input) else ""
         meanings = [MEANINGS[name] for name in focused.classes if name in MEANINGS] if focused else []
@@ -84,31 +87,38 @@ can be renamed and deleted. Two engines are compared fairly only when both sides
         meaning.set_class(bool(problem), "-wrong")
         meaning.update(problem or (meanings[0] if meanings else ""))
 
+    @on(events.DescendantFocus)
+    def reset_confirmation(self) -> None:
+        """Ask again once another control than a Delete button has the focus."""
+        if not (isinstance(self.focused, Button) and self.focused.has_class("delete")):
+            self._pending_delete.reset()
+
     @on(OptionsForm.Changed)
     def change(self, event: OptionsForm.Changed) -> None:
-        """Keep what was changed."""
+        """Save the change; Delete has to be asked for again, as another preset may be selected."""
+        self._pending_delete.reset()
         self.app.change_settings(**{f"{event.side}_chat": event.options})
         self._show_state()
 
     def action_same(self) -> None:
-        """Let the other side have what the focused side has."""
+        """Copy the focused side's options to the other side."""
         options = self.form(self.focused_side).options
         self._set(dict.fromkeys(SIDES, options))
-        self.notify(f"Both sides are asked as the {self.focused_side} side was.")
+        self.notify(f"Both sides now have the settings of the {self.focused_side} side.")
 
     def action_reset(self) -> None:
-        """Let the focused side have the defaults: no system prompt, greedy."""
+        """Reset the focused side to the defaults: no system prompt, greedy."""
         self._set({self.focused_side: ChatOptions()})
-        self.notify(f"The {self.focused_side} side has the defaults: no system prompt, greedy.")
+        self.notify(f"The {self.focused_side} side is reset: no system prompt, greedy.")
 
     def action_save(self) -> None:
-        """Make a preset of the focused side."""
+        """Save the options of the focused side as a preset."""
         self.save(OptionsForm.SaveRequested(self.focused_side))
 
     @on(OptionsForm.SaveRequested)
     @work(group="name", exclusive=True, exit_on_error=False)
     async def save(self, event: OptionsForm.SaveRequested) -> None:
-        """Ask for a name, then keep the side's options under it."""
+        """Ask for a name, then save the side's options under it."""
         settings = self.app.settings
         question = NameScreen("Save as preset", lambda name: name_problem(name, settings))
         if name := await self.app.push_screen_wait(question):
@@ -126,17 +136,15 @@ can be renamed and deleted. Two engines are compared fairly only when both sides
 
     @on(OptionsForm.DeleteRequested)
     def delete(self, event: OptionsForm.DeleteRequested) -> None:
-        """Delete a preset when it is wanted twice: it cannot be brought back."""
-        if event.preset != self._doomed:
-            self._doomed = event.preset
-            self.notify(f"Delete once more to remove {event.preset}.", severity="warning", markup=False)
+        """Delete a preset when the button is pressed twice: it cannot be undone."""
+        if not self._pending_delete.press(event.preset):
+            self.notify(f"Press again to delete {event.preset}.", severity="warning", markup=False)
             return
-        self._doomed = ""
         self._change_presets(deleted(self.app.settings, event.preset))
         self.notify(f"Deleted the preset {event.preset}.", markup=False)
 
     def action_back(self) -> None:
-        """To the screen below."""
+        """Close this screen."""
         self.dismiss()
 
     def _set(self, options: dict[str, ChatOptions]) -> None:
@@ -157,12 +165,12 @@ can be renamed and deleted. Two engines are compared fairly only when both sides
         unlike = differences(settings.left_chat, settings.right_chat)
         state = self.query_one("#sampling-state", Static)
         state.set_class(bool(unlike), "-unlike")
-        alike = f"The sides differ in {', '.join(unlike)}." if unlike else "Both sides are asked alike."
-        state.update(f"{alike} {WHEN}")
+        summary = f"The sides differ in {', '.join(unlike)}." if unlike else "Same settings on both sides."
+        state.update(f"{summary} {WHEN}")
 
 
 def differences(left: ChatOptions, right: ChatOptions) -> list[str]:
-    """Names of what is not the same on both sides."""
+    """Return the names of the fields in which the sides differ."""
     names = [] if left.system_prompt == right.system_prompt else ["system prompt"]
     mine, theirs = dataclasses.asdict(left.sampling), dataclasses.asdict(right.sampling)
     return names + [name.replace("_", " ") for name in mine if mine[name] != theirs[name]]

@@ -3,26 +3,53 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.text import Text
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Header, Static
+from textual.worker import Worker
 
-from app.state.prepare.engine_titles import stored_title
+from app.state.prepare.engine_titles import stored_checkpoint, stored_title
+from app.state.side.pacing import displayable
 from app.units import bytes_text, seconds_text
-from engines.build.store import EngineStore, StoredEngine, damage
+from app.widgets.forms.confirm_twice import ConfirmTwice
+from engines.build.store import EngineStore
+from engines.build.stored_engine import StoredEngine, StoreEntry, UnreadableEngine, damage
+
+if TYPE_CHECKING:
+    from app.playground import Playground
+
+
+@dataclass(frozen=True)
+class StoreRow:
+    """An entry of the store, with the cells that show it."""
+
+    entry: StoreEntry
+    cells: list[str]
+
+    @property
+    def key(self) -> str:
+        """Folder and name: an unfinished build and an engine may have the same name."""
+        return str(self.entry.directory)
 
 
 class StoreScreen(Screen[None]):
-    """A table of engines."""
+    """A table of engines, and of folders that only can be deleted."""
 
     TITLE = "Engine store"
-    HELP = "# Engine store\n\nBuilt engines, newest first. **Delete**, pressed twice, removes one."
+    HELP = """\
+# Engine store
+
+Built engines, newest first, then what this release cannot read: damaged, of another release, or left by a
+build that died. **Delete**, pressed twice, removes one.
+"""
     BINDINGS = [  # noqa: RUF012
         Binding("escape,f8", "back", "Back"),
         Binding("delete,d", "remove", "Delete"),
@@ -41,91 +68,117 @@ class StoreScreen(Screen[None]):
         }
     }
     """
+    app: Playground
 
     def __init__(self, store: EngineStore) -> None:
         super().__init__()
         self._store = store
-        self._entries: dict[str, StoredEngine] = {}
-        self._doomed = ""
-        """Fingerprint for which Delete was pressed once."""
+        self._rows: dict[str, StoreRow] = {}
+        self._confirmation = ConfirmTwice(self)
 
     def compose(self) -> ComposeResult:
-        """Table and sum."""
+        """Table and total."""
         yield Header()
         yield DataTable(cursor_type="row", zebra_stripes=True)
         yield Static(id="store-note")
         yield Footer(compact=True)
 
-    async def on_mount(self) -> None:
+    def on_mount(self) -> None:
         """Read the manifests."""
-        table = self.query_one(DataTable)
-        table.add_columns("engine", "checkpoint", "size", "build", "built", "state", "fingerprint")
-        await self.list_engines()
+        self.query_one(DataTable).add_columns("engine", "checkpoint", "size", "build", "built", "state")
+        self.list_engines()
 
+    @work(group="list", exclusive=True, exit_on_error=False)
     async def list_engines(self) -> None:
-        """Fill the table; manifests are files, so they are read off the event loop."""
+        """Fill the table. Manifests, sizes and the check of every file are read in a thread."""
         note = self.query_one("#store-note", Static)
         try:
-            entries, foreign = await asyncio.to_thread(lambda: (self._store.entries(), self._store.foreign()))
+            rows = await asyncio.to_thread(read_rows, self._store)
         except OSError as error:
             note.update(Content(f"The store cannot be read: {error}"))
             return
-        self._entries = {entry.fingerprint: entry for entry in entries}
+        self._rows = {row.key: row for row in rows}
         table = self.query_one(DataTable)
+        place = table.cursor_row
         table.clear()
-        for entry in entries:
-            table.add_row(*_row(entry), key=entry.fingerprint)
-        note.update(Content(_note(self._store, entries, len(foreign))))
+        for row in rows:
+            table.add_row(*map(Text, row.cells), key=row.key)
+        table.move_cursor(row=min(place, len(rows) - 1))
+        note.update(Content(_note(self._store, rows)))
+
+    @property
+    def selected(self) -> StoreRow | None:
+        """The row under the cursor."""
+        table = self.query_one(DataTable)
+        if not self._rows or not table.is_valid_coordinate(table.cursor_coordinate):
+            return None
+        return self._rows.get(str(table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value))
+
+    @on(DataTable.RowHighlighted)
+    def reset_confirmation(self) -> None:
+        """Ask again once the cursor is on another row."""
+        row = self.selected
+        self._confirmation.select(row.key if row else None)
 
     def action_back(self) -> None:
-        """To the screen below."""
+        """Close this screen."""
         self.app.pop_screen()
 
-    async def action_remove(self) -> None:
-        """Delete the engine under the cursor."""
-        table = self.query_one(DataTable)
-        if not self._entries or not table.is_valid_coordinate(table.cursor_coordinate):
+    def action_remove(self) -> None:
+        """Delete the entry under the cursor when the key is pressed twice: a build may take hours."""
+        if (row := self.selected) is None:
             return
-        key = str(table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value)
-        entry = self._entries[key]
-        if key != self._doomed:
-            # A large engine took long to build: one slip of a key must not cost it.
-            self._doomed = key
-            self.notify(
-                f"Delete once more to remove {stored_title(entry.spec)}, {bytes_text(entry.size)}.",
-                severity="warning",
-                markup=False,
-            )
+        if self._confirmation.press(row.key):
+            self._delete(row)
             return
+        words = f"Press again to delete {row.cells[0]}, {bytes_text(row.entry.size)}."
+        self.notify(words, severity="warning", markup=False)
+
+    @work(group="delete", exit_on_error=False)
+    async def _delete(self, row: StoreRow) -> None:
         try:
-            await asyncio.to_thread(self._store.remove, entry)
+            await asyncio.to_thread(self._store.remove, row.entry)
         except OSError as error:
             self.notify(f"It cannot be deleted: {error}", severity="error", markup=False)
-        await self.list_engines()
+        self.list_engines()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Pass failures of workers on to the app: Textual sends them to the node that started them only."""
+        self.app.on_worker_state_changed(event)
 
 
-def _note(store: EngineStore, entries: list[StoredEngine], foreign: int) -> str:
-    total = bytes_text(sum(entry.size for entry in entries))
-    count = f"{len(entries)} engine{'s' if len(entries) > 1 else ''}, {total}"
-    note = f"{count}, in {store.root}" if entries else _empty(store.root)
-    if foreign:
-        note += f"\n{foreign} folders there are damaged or of another version; they are not used."
-    return note
+def read_rows(store: EngineStore) -> list[StoreRow]:
+    """Return every entry of the store with its cells. Stats every file: never on the event loop.
+
+    Raises:
+        OSError: the store cannot be read.
+    """
+    engines = [StoreRow(entry, _engine_cells(entry)) for entry in store.engines()]
+    return engines + [StoreRow(entry, _unreadable_cells(entry)) for entry in store.unreadable()]
 
 
-def _row(entry: StoredEngine) -> list[Text]:
-    manifest = entry.manifest
-    cells = [
+def _engine_cells(entry: StoredEngine) -> list[str]:
+    manifest, problem = entry.manifest, damage(entry)
+    return [
         stored_title(entry.spec),
-        Path(entry.spec.checkpoint).name,
+        stored_checkpoint(entry),
         bytes_text(entry.size),
         seconds_text(manifest.build_seconds),
         datetime.fromtimestamp(manifest.built_at).astimezone().strftime("%Y-%m-%d %H:%M"),
-        damage(entry) or "whole",
-        entry.fingerprint,
+        displayable(f"damaged: {problem}") if problem else "OK",
     ]
-    return [Text(cell) for cell in cells]
 
 
-def _empty(root: Path) -> str:
-    return f"No engine has been built yet. They will be kept in {root}."
+def _unreadable_cells(entry: UnreadableEngine) -> list[str]:
+    return [displayable(entry.fingerprint), "", bytes_text(entry.size), "", "", displayable(entry.reason)]
+
+
+def _note(store: EngineStore, rows: list[StoreRow]) -> str:
+    if not rows:
+        return f"No engine has been built yet. They will be stored in {store.root}."
+    built = sum(isinstance(row.entry, StoredEngine) for row in rows)
+    total = bytes_text(sum(row.entry.size for row in rows))
+    note = f"{built} engine{'' if built == 1 else 's'}, {total} total, in {store.root}"
+    if len(rows) > built:
+        note += f"\n{len(rows) - built} unreadable: this release does not use them. Delete frees their space."
+    return note

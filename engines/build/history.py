@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engines.build.store import StoredEngine
+from engines.build.stored_engine import StoredEngine
 
 
 @dataclass(frozen=True)

@@ -14,18 +14,18 @@ from engines.plan.hardware.placement import gpu_choices
 
 
 def calibrates(backend: str, precision: str, checkpoint: Checkpoint | None = None) -> bool:
-    """Whether texts decide how the weights are quantised; not where that has been done already."""
+    """Return whether calibration texts are used for quantising; not for a checkpoint that is quantised."""
     done = checkpoint is not None and checkpoint.quantisation is not None
     return backend in BACKENDS and precision in BACKENDS[backend].calibrates and not done
 
 
 def splits(backend: str) -> bool:
-    """Whether the weights can be split over several GPUs."""
+    """Return whether the weights can be split over several GPUs."""
     return backend in BACKENDS and BACKENDS[backend].splits
 
 
 def options_of(backend: str, precision: str, calibration: str = "", gpu_count: int = 1) -> dict[str, str]:
-    """What a spec gets of what was chosen: nothing that this backend and precision do not take."""
+    """Return the options of a spec: of what was chosen, only what this backend and precision take."""
     found = {}
     if calibration and calibrates(backend, precision):
         found[CALIBRATION] = calibration
@@ -35,13 +35,14 @@ def options_of(backend: str, precision: str, calibration: str = "", gpu_count: i
 
 
 def resolve_options(spec: EngineSpec, checkpoint: Checkpoint) -> tuple[EngineSpec, dict[str, str]]:
-    """The spec as it goes with its checkpoint, and digests of the files that its options name.
+    """Return the spec with the options that apply to its checkpoint, and digests of the files they name.
 
-    It asks the driver and reads files: never on an event loop.
+    Blocking: it asks the driver and reads files.
 
     Raises:
-        EngineError: an option cannot be had here; said before anything is built.
+        EngineError: an option is not possible on this machine, or the path cannot be written to a manifest.
     """
+    refuse_undecodable(spec.checkpoint)
     if not calibrates(spec.backend, spec.precision, checkpoint):
         kept = {name: value for name, value in spec.options.items() if name != CALIBRATION}
         spec = replace(spec, options=kept)
@@ -51,22 +52,35 @@ def resolve_options(spec: EngineSpec, checkpoint: Checkpoint) -> tuple[EngineSpe
 
 
 def refuse_split(backend: str, count: int, checkpoint: Checkpoint | None = None) -> None:
-    """Raise where weights cannot be split over so many GPUs.
+    """Refuse a number of GPUs over which the weights cannot be split.
 
     Raises:
-        EngineError: there are not as many of one model, or the KV heads cannot be shared out evenly.
+        EngineError: the machine has fewer of one model, or the KV heads do not divide evenly.
     """
     if count == 1:
         return
-    here = gpu_choices(backend, gpus())
-    if count not in here:
+    possible = gpu_choices(backend, gpus())
+    if count not in possible:
         runs_on = "1, 2, 4 … GPUs of one model" if splits(backend) else "one GPU"
-        words = f"{BACKENDS[backend].title} runs on {runs_on}; {count} cannot be had here."
-        raise EngineError("too-few-gpus", words, f"Choose {_or(here)}.")
+        words = f"{BACKENDS[backend].title} runs on {runs_on}; {count} is not possible on this machine."
+        raise EngineError("too-few-gpus", words, f"Choose {_or(possible)}.")
     heads = checkpoint.kv_heads if checkpoint else None
-    if count not in (able := gpu_choices(backend, gpus(), heads)):
-        words = f"The {heads} KV heads of this checkpoint cannot be shared out evenly to {count} GPUs."
-        raise EngineError("uneven-split", words, f"Choose {_or(able)}.")
+    if count not in (even := gpu_choices(backend, gpus(), heads)):
+        words = f"The {heads} KV heads of this checkpoint cannot be divided evenly among {count} GPUs."
+        raise EngineError("uneven-split", words, f"Choose {_or(even)}.")
+
+
+def refuse_undecodable(path: str) -> None:
+    """Refuse a path with bytes that are not UTF-8: the manifest is JSON, and libraries fail on it later.
+
+    Raises:
+        EngineError: it is one.
+    """
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        message = f"The path of the checkpoint is not valid UTF-8: {path!a}."
+        raise EngineError("undecodable-path", message, "Rename the folder.") from error
 
 
 def _or(counts: tuple[int, ...]) -> str:

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from engines.backends.registry import BACKENDS
+from engines.build.off_loop import in_thread, off_loop
 from engines.build.options import resolve_options
 from engines.build.spec import EngineSpec, fingerprint_inputs
-from engines.build.store import EngineStore, StoredEngine, check_space
+from engines.build.store import EngineStore, check_space
+from engines.build.stored_engine import StoredEngine
 from engines.build.support_check import refuse_unsupported
 from engines.errors import EngineError
 from engines.plan.checkpoint.checkpoint import Checkpoint, read_checkpoint
@@ -126,10 +128,10 @@ class _Preparation:
 
     async def _find_or_build(self, checkpoint: Checkpoint, inputs: dict[str, str]) -> PreparedEngine:
         waiting = False
-        while not (stored := self._store.find(inputs)):
-            with self._store.lock(inputs) as ours:
+        while not (stored := await in_thread(self._store.find, inputs)):
+            async with off_loop(self._store.lock(inputs)) as ours:
                 # Looked up again: another app may have finished between the look-up and the lock.
-                if ours and not self._store.find(inputs):
+                if ours and not await in_thread(self._store.find, inputs):
                     return await self._build(checkpoint, inputs)
             if not ours and not waiting:
                 waiting = True
@@ -140,14 +142,15 @@ class _Preparation:
         return self._prepared(checkpoint, stored, reused=True)
 
     async def _build(self, checkpoint: Checkpoint, inputs: dict[str, str]) -> PreparedEngine:
-        if reason := self._store.why_not_reused(self._spec, inputs):
+        if reason := await in_thread(self._store.why_not_reused, self._spec, inputs):
             self._log(f"rebuilding, because {reason}")
-        check_space(self._store.root, estimate_weight_bytes(checkpoint, self._spec.precision))
+        needed = estimate_weight_bytes(checkpoint, self._spec.precision)
+        await in_thread(check_space, self._store.root, needed)
         begun = time.monotonic()
-        with self._store.building(inputs) as folder:
+        async with off_loop(self._store.building(inputs)) as folder:
             prepared = await self._run_build(folder)
             seconds = time.monotonic() - begun
-            stored = self._store.move_in(folder, self._spec, inputs, prepared.facts, seconds)
+            stored = await in_thread(self._store.commit, folder, self._spec, inputs, prepared.facts, seconds)
         self._log(f"built in {seconds:.1f} s, {stored.size / 1e6:,.1f} MB: {stored.fingerprint}")
         return self._prepared(checkpoint, stored, reused=False)
 

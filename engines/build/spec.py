@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass, field
 CALIBRATION = "calibration"
 """The option that names a file with texts to calibrate with."""
 GPUS = "tensor_parallel_size"
-"""The option that says over how many GPUs the weights are split."""
+"""The option with the number of GPUs over which the weights are split."""
 
 
 @dataclass(frozen=True)
 class EngineSpec:
-    """Everything that decides what an engine is, apart from the versions that build it."""
+    """Everything that defines an engine, apart from the versions that build it."""
 
     checkpoint: str
     """A Hugging Face model folder, or a hub id such as `org/name`."""
@@ -35,30 +35,30 @@ class EngineSpec:
     revision: str | None = None
     """Commit, tag or branch of a hub id; None for the default branch."""
     trust_remote_code: bool = False
-    """Whether code found in the checkpoint may run. Never set unless the user asks by name."""
+    """Whether code found in the checkpoint may run. Only set at the user's explicit request."""
     options: dict[str, str] = field(default_factory=dict)
     """Options of one backend, by its own names."""
 
     @property
     def calibration(self) -> str:
-        """The user's file to calibrate with; empty for the texts that ship with the project."""
+        """Path of the user's calibration file; empty for the texts that ship with the project."""
         return self.options.get(CALIBRATION, "")
 
     @property
     def gpus(self) -> int:
-        """Over how many GPUs the weights are split, counted from `device` on."""
+        """Number of GPUs over which the weights are split, counted from `device`."""
         return max(1, int(self.options.get(GPUS, "1")))
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """`device`, and those after it that hold a part of the weights."""
+        """`device`, and the following ones that hold a part of the weights."""
         if self.gpus == 1:
             return (self.device,)
         kind, _, first = self.device.partition(":")
         return tuple(f"{kind}:{int(first or 0) + place}" for place in range(self.gpus))
 
     def to_json(self) -> dict[str, object]:
-        """Plain data, the inverse of `from_json`."""
+        """Return plain data, the inverse of `from_json`."""
         return asdict(self)
 
     @classmethod
@@ -73,13 +73,13 @@ class EngineSpec:
 
 
 CHECKPOINT = "checkpoint: "
-"""How the names of the inputs begin that come from the checkpoint."""
+"""Prefix of the names of inputs that come from the checkpoint."""
 CONTENT = "content: "
-"""How the names of the inputs begin that are the content of a file which an option names."""
+"""Prefix of the names of inputs that are the content of a file which an option names."""
 VERSION = "version of "
-"""How the names of the inputs begin that are versions, or the GPU."""
+"""Prefix of the names of inputs that are versions, or the GPU."""
 BUILD_FIELDS = ("backend", "precision", "options")
-"""Fields that change the files of an engine; the others only change how it is loaded."""
+"""Fields that change the files of an engine; the others only affect loading."""
 
 
 def fingerprint_inputs(
@@ -88,13 +88,13 @@ def fingerprint_inputs(
     versions: dict[str, str],
     contents: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """The named facts an engine depends on, so that a mismatch can be told in words.
+    """Return the named facts that an engine depends on, so that a mismatch can be reported by name.
 
     Args:
         checkpoint: identity of the checkpoint's content, as `Checkpoint.identity` gives it.
         versions: library name to version, as the backend's probe gives them. A backend whose engines fit
             one GPU only adds the GPU's architecture to them.
-        contents: digests of the files that options name, by option. They count, and not where a file lies.
+        contents: digests of the files that options name, by option. They replace the paths of the files.
     """
     facts = {f"{CHECKPOINT}{name}": value for name, value in checkpoint.items()}
     contents = contents or {}
@@ -108,6 +108,6 @@ def fingerprint_inputs(
 
 
 def fingerprint(inputs: dict[str, str]) -> str:
-    """Twenty hex digits (80 bits) of the SHA-256 of the inputs: the engine's folder name."""
+    """Return 20 hex digits (80 bits) of the SHA-256 of the inputs: the engine's folder name."""
     canonical = json.dumps(inputs, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:20]

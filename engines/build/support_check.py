@@ -1,4 +1,4 @@
-"""What the table of what runs where forbids is refused before anything is fetched or built."""
+"""Refuse unsupported combinations of backend, precision and device before anything is fetched or built."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from engines.plan.precision import rule
 
 
 def refuse_unsupported(spec: EngineSpec) -> None:
-    """Look up the precision on the device, as the picker does: settings and command lines know no picker.
+    """Look the precision up in the support table: settings and command lines do not pass Prepare's picker.
 
-    It asks the driver: never on an event loop.
+    Blocking: it asks the driver.
 
     Raises:
-        EngineError: it cannot run there. A device that is not found is left to the backend.
+        EngineError: it cannot run on the device. A device that is not found is left to the backend.
     """
     device = next((one for one in devices() if one.name == spec.device), None)
     row = rule(spec.backend, spec.precision, device) if device else None

@@ -1,1 +1,1 @@
-"""Environments of backends whose libraries collide with ours: found, made, tested and removed."""
+"""Environments of backends whose libraries conflict with those of the app: find, create, test, remove."""

@@ -1,4 +1,4 @@
-"""What the TensorRT-LLM adapter uses of the library, checked against an installed package's source.
+"""Names of the library that the TensorRT-LLM adapter uses, checked against an installed package's source.
 
 Read by AST: importing the package would initialise MPI and need a GPU. A name is `present`, `missing`, or
 `changed`: there, but as another kind of thing.
@@ -18,7 +18,7 @@ Kind = Literal["class", "field", "method", "property", "parameter", "name"]
 
 @dataclass(frozen=True)
 class ContractRow:
-    """One thing the adapter relies on."""
+    """One name that the adapter uses."""
 
     file: str
     """Within the package."""
@@ -27,19 +27,19 @@ class ContractRow:
     name: str
     kind: Kind
     engine_only: bool = False
-    """Part of releases that build TensorRT engines; without them it is not looked for."""
+    """Part of releases that build TensorRT engines; without them it is not checked."""
     optional: bool = False
-    """Without it a panel stays empty, and nothing else."""
+    """Without it only a panel stays empty."""
 
 
 @dataclass(frozen=True)
 class ContractReport:
-    """How a row was found."""
+    """Result of the check of a row."""
 
     row: ContractRow
     state: Literal["present", "missing", "changed"]
     line: int
-    """Where it is; where it should be, if it is not."""
+    """Line of its definition, or where it should be."""
 
     @property
     def words(self) -> str:

@@ -1,16 +1,23 @@
-"""The environments on this disk: a folder each, with `environment.json` as its last file.
+"""The environments on this disk: a folder for each backend, with a record that names the interpreter in use.
 
-A folder without that file is a creation that did not end: it counts as nothing and is cleared away.
+    root/<backend>/environment.json     the record, replaced in one piece
+    root/<backend>/venv-<random>/       a managed environment, with a record as its last file
+    root/<backend>/create.lock          held while one is created
+
+A new environment is built in a folder of its own, which is never renamed: virtual environments hold absolute
+paths in their scripts. Replacing the record switches to it. Older releases kept the files of a managed
+environment next to the record. A folder without a readable record is not used; `create` replaces it.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+import msgspec
 
 from engines.environments.interpreters import Interpreter, register
 from engines.environments.recipe import RECIPES
@@ -20,13 +27,13 @@ RECORD = "environment.json"
 
 @dataclass(frozen=True)
 class Environment:
-    """An interpreter with a backend's libraries, ours or the user's own."""
+    """An interpreter with a backend's libraries: created here, or the user's own."""
 
     name: str
     """The backend's."""
     python: str
     managed: bool
-    """Whether its files are ours, to be removed with it."""
+    """Whether `env create` made its files, so that they are deleted with it."""
     version: str = ""
     """Of the backend's library."""
     package: str = ""
@@ -35,46 +42,65 @@ class Environment:
 
     @property
     def problem(self) -> str:
-        """What is wrong with its files; empty where they are there."""
+        """Why it cannot be used; empty if it can."""
+        if self.name not in RECIPES:
+            return f"this release has no backend {self.name!r} with an environment"
         if not self.package:
-            return f"{self.python} is no interpreter that has {RECIPES[self.name].module}"
+            return f"{self.python} is not an interpreter that has {RECIPES[self.name].module}"
         if not Path(self.python).is_file():
             return f"its interpreter {self.python} is gone"
         return "" if Path(self.package).is_dir() else f"its package {self.package} is gone"
 
 
 def environments(root: Path) -> list[Environment]:
-    """All that are whole, by name."""
-    found = []
-    for file in sorted(root.glob(f"*/{RECORD}")):
-        try:
-            found.append(Environment(**json.loads(file.read_text("utf-8"))))
-        except (OSError, ValueError, TypeError):
-            continue  # of another version, or half written: `create` makes it anew
-    return found
+    """Return all that have a readable record, by name."""
+    found = (read_record(file.parent) for file in sorted(root.glob(f"*/{RECORD}")))
+    return [environment for environment in found if environment]
+
+
+def read_record(folder: Path) -> Environment | None:
+    """Return the environment of a folder; None without a record, or with one that cannot be read."""
+    try:
+        found = msgspec.json.decode((folder / RECORD).read_bytes(), type=Environment)
+    except (OSError, ValueError, RecursionError):
+        return None
+    return replace(found, name=folder.name)
 
 
 def save(root: Path, environment: Environment) -> None:
-    """Write the record, in one piece."""
-    folder = root / environment.name
+    """Switch to an environment: replace the record in one piece."""
+    write_record(root / environment.name, environment)
+
+
+def write_record(folder: Path, environment: Environment) -> None:
+    """Write the record of a folder in one piece."""
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f"{RECORD}.{os.getpid()}"
-    temporary.write_text(json.dumps(asdict(environment), indent=2) + "\n", "utf-8")
+    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(asdict(environment))) + b"\n")
     temporary.replace(folder / RECORD)
 
 
 def remove(root: Path, name: str) -> bool:
-    """Delete the environment, or what a creation left; of the user's own only our record. Says if any was."""
-    folder = root / name
-    if not folder.is_dir():
+    """Delete an environment and what creations left; of the user's own only the record.
+
+    Returns whether there was any.
+
+    Raises:
+        OSError: it cannot be deleted.
+    """
+    if name not in {folder.name for folder in root.glob("*") if folder.is_dir()}:
         return False
-    (folder / RECORD).unlink(missing_ok=True)  # first: what is left after a failure must not look whole
+    folder = root / name
+    if folder.is_symlink():
+        folder.unlink()
+        return True
+    (folder / RECORD).unlink(missing_ok=True)  # first: after a failure the rest must not look complete
     shutil.rmtree(folder)
     return True
 
 
 def register_all(found: Iterable[Environment]) -> None:
-    """Let workers run with what is whole of these, and with nothing else."""
+    """Let workers run with those of these that have no problem, and with no other."""
     known = {one.name: one for one in found if not one.problem}
     for name in RECIPES:
         one = known.get(name)

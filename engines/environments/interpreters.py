@@ -1,6 +1,6 @@
-"""Which interpreter runs a backend that cannot live in ours.
+"""Interpreters of backends that need their own environment, by backend.
 
-Filled once, before the app's first screen, from the folder of environments. Standard library only.
+Filled before the app's first screen, from the folder of environments and the settings. Standard library only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _KNOWN: dict[str, Interpreter] = {}
 
 
 def register(backend: str, found: Interpreter | None) -> None:
-    """From now on workers of `backend` run with it; None forgets it."""
+    """Start workers of `backend` with it from now on; None removes the entry."""
     if found is None:
         _KNOWN.pop(backend, None)
     else:
@@ -29,5 +29,5 @@ def register(backend: str, found: Interpreter | None) -> None:
 
 
 def interpreter(backend: str) -> Interpreter | None:
-    """The interpreter of a backend; None where there is no environment for it."""
+    """Return the interpreter of a backend; None without an environment for it."""
     return _KNOWN.get(backend)

@@ -1,4 +1,4 @@
-"""What would stand in the way of an environment, told in words before anything is downloaded."""
+"""Check everything that an environment needs before anything is downloaded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONNECT_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """Result of one check."""
 
     subject: str
     good: bool
@@ -30,7 +30,7 @@ class Finding:
 
 
 def preflight(recipe: EnvironmentRecipe, root: Path) -> list[Finding]:
-    """Everything that can be known before the download. Takes seconds: not for an event loop."""
+    """Return everything that can be known before the download. Takes seconds: never on an event loop."""
     return [
         _system(recipe),
         _python(recipe),
@@ -43,7 +43,7 @@ def preflight(recipe: EnvironmentRecipe, root: Path) -> list[Finding]:
 
 
 def find_python(recipe: EnvironmentRecipe) -> str | None:
-    """An interpreter on the path of a version that has wheels."""
+    """Return an interpreter on the PATH of a version that has wheels; None if there is none."""
     for major, minor in recipe.pythons:
         if sys.version_info[:2] == (major, minor):
             return sys.executable
@@ -55,7 +55,7 @@ def find_python(recipe: EnvironmentRecipe) -> str | None:
 def _system(recipe: EnvironmentRecipe) -> Finding:
     here = platform.system(), platform.machine()
     words = f"{here[0]} on {here[1]}"
-    remedy = "Take a Linux machine, or NVIDIA's container release:<tag> of tensorrt-llm on nvcr.io."
+    remedy = "Use a Linux machine, or NVIDIA's container release:<tag> of tensorrt-llm on nvcr.io."
     return Finding("system", here in recipe.systems, words, remedy)
 
 

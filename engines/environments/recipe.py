@@ -1,4 +1,4 @@
-"""The documented steps to an environment with TensorRT-LLM, as data.
+"""The documented steps to install TensorRT-LLM into an environment, as data.
 
 https://nvidia.github.io/TensorRT-LLM/installation/linux.html: a torch of the cu130 index first, then
 tensorrt_llm under a constraint, because pip may replace that torch with another. The file on PyPI is a stub
@@ -13,21 +13,21 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class EnvironmentRecipe:
-    """What is installed, from where, on what."""
+    """What is installed, from where, and what it requires."""
 
     package: str
     module: str
     constraints: tuple[str, ...]
     torch_index: str
     indexes: tuple[str, ...]
-    """Hosts that have to be reached."""
+    """Hosts that have to be reachable."""
     pythons: tuple[tuple[int, int], ...]
     """Versions for which there are wheels, best first."""
     systems: tuple[tuple[str, str], ...]
     """Operating system and machine."""
     compute_capability: tuple[int, int]
     driver: int
-    """Least major version: CUDA 13 begins with 580."""
+    """Minimum major version: CUDA 13 requires 580."""
     disk_bytes: int
     """The wheels, their unpacked files and pip's cache together."""
 
@@ -49,9 +49,9 @@ RECIPES: dict[str, EnvironmentRecipe] = {
 
 
 def steps(recipe: EnvironmentRecipe, python: str, folder: Path) -> list[tuple[str, list[str]]]:
-    """Title and command line of each step."""
-    ours = str(folder / "bin" / "python")
-    pip = [ours, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    """Return title and command line of each step."""
+    interpreter = str(folder / "bin" / "python")
+    pip = [interpreter, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
     constraints = folder / "constraints.txt"
     return [
         ("create", [python, "-m", "venv", str(folder)]),

@@ -11,7 +11,7 @@ from engines.worker.process import EngineProcess
 
 
 async def start_worker(backend: str, log_path: Path) -> EngineProcess:
-    """A worker: with our interpreter, or with that of the backend's environment.
+    """Start a worker, with the app's interpreter or with that of the backend's environment.
 
     Raises:
         EngineError: the backend needs an environment and has none, or its interpreter does not start.
@@ -23,7 +23,7 @@ async def start_worker(backend: str, log_path: Path) -> EngineProcess:
     if found is None:
         raise EngineError(
             "no-environment",
-            f"{entry.title} lives in an environment of its own, and there is none.",
+            f"{entry.title} needs its own environment, and there is none.",
             f"trt-playground env create {backend}",
         )
     return await EngineProcess.start(backend, log_path, python=found.python)

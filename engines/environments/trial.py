@@ -1,4 +1,4 @@
-"""Import a backend's library in a throw-away process, with a time limit: an import may hang, print or die."""
+"""Import a backend's library in a separate process with a time limit: an import may hang, print or crash."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ _FOREIGN = ("PYTHONHOME", "PYTHONPATH")
 
 @dataclass(frozen=True)
 class Trial:
-    """How an import went."""
+    """Result of an import."""
 
     good: bool
     words: str
     detail: str = ""
-    """The last of what it printed."""
+    """The end of its output."""
 
 
 def locate(name: str, python: str, module: str, *, managed: bool) -> Environment | None:
-    """The environment of an interpreter, without importing the library; None where it is not in there."""
+    """Return the environment of an interpreter, without an import; None if it lacks the library."""
     try:
         command = [python, "-c", _LOCATE, module]
         ended = subprocess.run(
-            command, capture_output=True, text=True, timeout=30, env=_surroundings(), cwd="/", check=True
+            command, capture_output=True, text=True, timeout=30, env=_variables(), cwd="/", check=True
         )
         found = json.loads(ended.stdout.splitlines()[-1])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):
@@ -58,14 +58,14 @@ def locate(name: str, python: str, module: str, *, managed: bool) -> Environment
 
 
 def try_import(python: str, module: str, seconds: float = SECONDS) -> Trial:
-    """Import it, and end the whole session of the process when that takes too long."""
+    """Import it, and kill the session of the process if that takes too long."""
     try:
         process = subprocess.Popen(
             [python, "-c", f"import {module}"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=_surroundings(),
+            env=_variables(),
             cwd="/",
             start_new_session=True,
         )
@@ -85,7 +85,7 @@ def try_import(python: str, module: str, seconds: float = SECONDS) -> Trial:
     return Trial(True, "It can be imported.", _tail(output))
 
 
-def _surroundings() -> dict[str, str]:
+def _variables() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in _FOREIGN}
 
 

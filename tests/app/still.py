@@ -20,7 +20,8 @@ from app.state.side.snapshot import Snapshot
 from app.widgets.chat.pane import Pane
 from app.widgets.panels.throughput import ThroughputPanel
 from engines.build.spec import EngineSpec
-from engines.build.store import EngineStore, Manifest, StoredEngine
+from engines.build.store import EngineStore
+from engines.build.stored_engine import Manifest, StoredEngine, UnreadableEngine
 from engines.measure.timing import Timing
 from engines.plan.hardware.hardware import Device
 from engines.worker import protocol
@@ -116,13 +117,13 @@ class StillStore:
     """An engine store in memory."""
 
     root: Path = Path("/home/you/.cache/trt-playground")
-    engines: list[StoredEngine] = field(default_factory=list)
+    built: list[StoredEngine] = field(default_factory=list)
 
-    def entries(self) -> list[StoredEngine]:
+    def engines(self) -> list[StoredEngine]:
         """Return the engines given at construction."""
-        return self.engines
+        return self.built
 
-    def foreign(self) -> list[Path]:
+    def unreadable(self) -> list[UnreadableEngine]:
         """Return an empty list."""
         return []
 
@@ -136,7 +137,7 @@ def stored(precision: str, size: int, seconds: float) -> StoredEngine:
 
 def still_store(*engines: StoredEngine) -> EngineStore:
     """Return a store with these engines, typed as the app expects it."""
-    return StillStore(engines=list(engines))  # type: ignore[return-value]
+    return StillStore(built=list(engines))  # type: ignore[return-value]
 
 
 def turn(name: str, prompt: str = "What is a KV cache?") -> Turn:

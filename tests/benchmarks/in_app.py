@@ -79,7 +79,7 @@ def engine_directory(bench: BenchmarkEnvironment, engine: str, checkpoint_name: 
 
     asyncio.run(prepared())
     wanted = bench.spec(engine, bench.checkpoints[checkpoint_name])
-    entries = [e for e in bench.store.entries() if e.spec.precision == wanted.precision]
+    entries = [e for e in bench.store.engines() if e.spec.precision == wanted.precision]
     return str(next(e.directory for e in entries if e.spec.checkpoint == wanted.checkpoint))
 
 

@@ -1,4 +1,4 @@
-"""How far the preparation of one side's engine is, as data that a widget can draw."""
+"""Progress of the preparation of one side's engine, as data that a widget can draw."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class BuildState:
     title: str
     """Title of the engine."""
     stages: list[str] = field(default_factory=list)
-    """Stages seen so far; the last one is under way."""
+    """Stages seen so far; the last one is running."""
     position: tuple[int, int] = (0, 0)
-    """Number of the stage under way and how many its worker will run."""
+    """Number of the running stage, and of all stages of its worker."""
     done: float = 0.0
     total: float = 0.0
     unit: str = ""
@@ -40,11 +40,11 @@ class BuildState:
 
     @property
     def running(self) -> bool:
-        """Whether the end is still to come."""
+        """Whether it has not ended yet."""
         return self.ended is None
 
     def take(self, step: Step) -> None:
-        """Note a step."""
+        """Record a step."""
         match step:
             case protocol.Stage():
                 self.stages.append(step.name)
@@ -68,10 +68,10 @@ class BuildState:
                 self.end()
 
     def cancel(self) -> None:
-        """The user changed their mind."""
+        """Record that the user cancelled it."""
         if self.running:
             self.cancelled = True
-            self.lines.append("cancelled: nothing is left of it")
+            self.lines.append("cancelled; partial files removed")
             self.end()
 
     def end(self) -> None:

@@ -1,4 +1,4 @@
-"""What is picked for one side, and what of it can be had here."""
+"""The engine that is being selected for one side, and whether it can run on this machine."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from engines.plan.precision import PRECISIONS, Support, default_precision
 
 
 class EngineSelection:
-    """A choice being made. What was wanted is kept while something else that is picked does not take it."""
+    """A selection in progress. Options that the current backend does not take are kept for the next one."""
 
     def __init__(self, choice: EngineChoice, device: Device, gpus: Sequence[Device]) -> None:
-        """Begin with what the settings say.
+        """Start from the settings; an unknown backend or precision is replaced by the default.
 
         Args:
-            choice: May name what no release of ours has any more.
+            choice: may name a backend or precision of another release.
             device: The CPU.
             gpus: In the driver's order.
         """
@@ -40,35 +40,35 @@ class EngineSelection:
 
     @property
     def choice(self) -> EngineChoice:
-        """What is chosen now."""
+        """The current choice."""
         calibration = self.wanted_calibration if self.calibrates else ""
         return EngineChoice(self.backend, self.precision, self.kv_precision, calibration, self.gpus)
 
     @property
     def device(self) -> Device:
-        """Where the chosen backend runs."""
+        """The device that the chosen backend runs on."""
         return device_of(self.backend, self._cpu, self._gpus[0] if self._gpus else None)
 
     @property
     def devices(self) -> tuple[Device, ...]:
-        """Those that hold a part of the weights, the first of them `device`."""
+        """The devices that hold a part of the weights, `device` first."""
         return tuple(self._gpus[: self.gpus]) if self.gpus > 1 else (self.device,)
 
     @property
     def kv_precision(self) -> str:
-        """As wanted, where the backend stores it so beside these weights; else its own choice."""
+        """As wanted if the backend offers it with these weights; else `auto`."""
         allowed = kv_choices(self.backend, self.precision)
         return self.wanted_kv if self.wanted_kv in allowed else AUTO
 
     @property
     def calibrates(self) -> bool:
-        """Whether there is a text to choose: the precision runs here, and the checkpoint is not quantised."""
+        """Whether a calibration text can be chosen: not if the checkpoint is quantised already."""
         runs = self.support.state != "unavailable"
         return runs and calibrates(self.backend, self.precision, self.checkpoint)
 
     @property
     def gpu_counts(self) -> tuple[int, ...]:
-        """Over how many GPUs the weights can be split, with this checkpoint; one for what does not run."""
+        """Numbers of GPUs over which the weights can be split, with this checkpoint; 1 if it cannot run."""
         if self.problem:
             return (1,)
         heads = self.checkpoint.kv_heads if self.checkpoint else None
@@ -76,28 +76,28 @@ class EngineSelection:
 
     @property
     def gpus(self) -> int:
-        """As wanted, where they can be had; else one."""
+        """As wanted if the machine has them; else 1."""
         return self.wanted_gpus if self.wanted_gpus in self.gpu_counts else 1
 
     @property
     def supports(self) -> dict[str, Support]:
-        """Whether each precision runs here, and why."""
+        """Whether each precision runs on the device, and why."""
         return {name: support_of(self.backend, name, self.device, self.checkpoint) for name in PRECISIONS}
 
     @property
     def support(self) -> Support:
-        """Whether the choice runs here, and why."""
+        """Whether the choice runs on the device, and why."""
         return support_of(self.backend, self.precision, self.device, self.checkpoint)
 
     @property
     def problem(self) -> str:
-        """Why the choice cannot be prepared; empty when it can."""
+        """Why the choice cannot be prepared; empty if it can."""
         found = self.support
         return f"{found.reason} {found.remedy}".strip() if found.state == "unavailable" else ""
 
 
 async def file_problem(choice: EngineChoice) -> str:
-    """What is wrong with the calibration text now; it was looked at when it was chosen, perhaps long ago."""
+    """Return what is wrong with the calibration text; it may have changed since it was chosen."""
     if not choice.calibration:
         return ""
     try:

@@ -1,4 +1,4 @@
-"""What an engine will take, before it is built: for the estimates on Prepare."""
+"""Memory, speed and build time of an engine before it is built: the estimates on Prepare."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from engines.worker.values import MemoryUsage
 
 @dataclass(frozen=True)
 class Loaded:
-    """The engine that stands on a side now, where it is the chosen one."""
+    """Measured memory of the engine that is loaded on a side, if it is the chosen one."""
 
     memory: MemoryUsage | None
     """As the engine reports it."""
@@ -30,20 +30,20 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Forecast:
-    """Everything that can be said before anything is built."""
+    """All estimates for one choice."""
 
     estimate: Estimate
     verdict: MemoryFit
     parts: tuple[MemoryPart, ...]
-    """Estimate and, once loaded, what the engine takes."""
+    """Estimated parts and, once loaded, the measured ones."""
     builds: bool
-    """Whether anything is built at all."""
+    """Whether the backend builds an engine."""
     build: ExpectedBuild | None
-    """None without a build of this backend on this machine."""
+    """None if this backend was never built on this machine."""
 
 
 def estimate_of(spec: EngineSpec, checkpoint: Checkpoint) -> Estimate:
-    """What Prepare estimates for an engine, on all its devices together, whatever is free now."""
+    """Return the estimate for an engine on all its devices together, regardless of free memory."""
     kind: Literal["cpu", "cuda"] = "cuda" if spec.device.startswith("cuda") else "cpu"
     device = Device(spec.device, kind, "", None, None)
     found = estimate(checkpoint, spec.backend, spec.precision, spec.kv_precision, spec.context, device)
@@ -58,10 +58,10 @@ def forecast(
     loaded: Loaded | None = None,
     beside: int = 0,
 ) -> Forecast:
-    """Look ahead.
+    """Return the estimates for a choice.
 
     Args:
-        beside: bytes that the other side takes of the same device.
+        beside: bytes that the other side uses of the same device.
     """
     found = estimate(
         checkpoint,

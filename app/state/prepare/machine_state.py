@@ -1,4 +1,4 @@
-"""What estimates depend on beside the choice: free memory, the memory's bandwidth, builds of the past."""
+"""What estimates depend on apart from the choice: free memory, memory bandwidth, earlier builds."""
 
 from __future__ import annotations
 
@@ -6,38 +6,39 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from app.state.prepare.bandwidth_cache import read_bandwidth
-from engines.build.store import EngineStore, StoredEngine
+from engines.build.store import EngineStore
+from engines.build.stored_engine import StoredEngine
 from engines.plan.hardware.hardware import Device, devices
 
 
 @dataclass(frozen=True)
 class MachineState:
-    """One look at the machine."""
+    """State of a device and of the store at one moment."""
 
     device: Device
     bandwidth: float | None = None
-    """Bytes per second that were measured here; None until somebody has."""
+    """Measured bytes per second; None before the first measurement."""
     builds: tuple[StoredEngine, ...] = ()
     """Engines of the store, newest first."""
 
 
 def probe_machine(device: Device, store: EngineStore) -> MachineState:
-    """Look at the device, the store and the cached bandwidth: files, so never on the event loop."""
+    """Return the state of the device, the store and the cached bandwidth. Blocking: reads files."""
     now = next((one for one in devices() if one.name == device.name), device)
     try:
-        builds = tuple(store.entries())
+        builds = tuple(store.engines())
     except OSError:
         builds = ()
     return MachineState(now, read_bandwidth(now), builds)
 
 
 def tightest(devices: Sequence[Device]) -> Device:
-    """Of the devices that share the weights of an engine, the first, with no more free than any of them."""
+    """Return the first of the devices that share the weights, with the least free memory of all of them."""
     free = [one.memory_available for one in devices if one.memory_available is not None]
     return replace(devices[0], memory_available=min(free, default=None))
 
 
 def with_free(device: Device, held: int) -> Device:
-    """The device as it will be once our own engines, which hold `held` bytes, have made room."""
+    """Return the device as it is after the loaded engines, which hold `held` bytes, are closed."""
     free = device.memory_available
     return device if free is None else replace(device, memory_available=free + held)

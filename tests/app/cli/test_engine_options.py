@@ -62,8 +62,8 @@ def test_options_that_cannot_be_used_are_refused(text: Path, tmp_path: Path) -> 
         ((FP8,), tmp_path / "none.txt", None, "There is no such file"),
         ((FP8,), tmp_path / "short.txt", None, "at least 1,500 are needed"),
         ((PYTORCH,), None, 2, "TensorRT-LLM can be split"),
-        ((FP8,), None, 4, "4 cannot be had here. Choose 1 or 2."),
-        ((FP8,), None, 3, "3 cannot be had here"),
+        ((FP8,), None, 4, "4 is not possible on this machine. Choose 1 or 2."),
+        ((FP8,), None, 3, "3 is not possible on this machine"),
     ):
         with pytest.raises(typer.BadParameter) as caught:
             with_options(choices, calibration, gpus)

@@ -48,7 +48,7 @@ def refused(expected: str) -> None:
     assert code == 1
     assert expected in text
     assert text.count("✗") == 2, text  # of the finding, and of the sentence that points to it
-    assert "Nothing was downloaded. Mend what is marked ✗, or add --force." in text
+    assert "Nothing was downloaded. Fix the items marked ✗, or add --force." in text
     assert not environment_folder().exists()
 
 
@@ -88,7 +88,7 @@ def test_no_python_has_wheels(monkeypatch: pytest.MonkeyPatch) -> None:
     code, text = env("create", "tensorrt-llm", "--force")
     assert code == 1
     assert "there are wheels for Python 3.12 or 3.10, and neither is found Install one" in text
-    assert text.endswith("Nothing was downloaded. Mend what is marked ✗.")
+    assert text.endswith("Nothing was downloaded. Fix the items marked ✗.")
 
 
 def test_mpi_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +110,7 @@ def test_the_index_goes_away_while_it_is_made(monkeypatch: pytest.MonkeyPatch) -
     assert code == 1
     assert "The step 'pip' failed: " in text, text
     assert "The package index was not reached: check the network, HTTPS_PROXY and PIP_INDEX_URL" in text
-    assert text.endswith("Nothing is left of it.")
+    assert text.endswith("what was in use is unchanged.")
     assert not [*environment_folder().iterdir()]
 
 

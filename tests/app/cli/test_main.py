@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 import typer
 
 from app.cli.arguments import parse_engine
+from app.state.settings.paths import engine_store
 from app.state.settings.settings import ChatOptions, EngineChoice, Settings, save_settings
 from engines.worker.protocol import Sampling
 
@@ -87,6 +89,43 @@ def test_a_damaged_engine_is_reported_and_rebuilt(tiny: Path) -> None:
 def test_prune_needs_a_size() -> None:
     assert run("engines", "prune", "--keep", "much").returncode == 2
     assert run("engines", "prune", "--keep", "1GB").returncode == 0
+
+
+def test_unreadable_engines_are_listed_removed_and_pruned(own_folders: Path) -> None:
+    """Damaged, of an older format, of an unknown backend, and a build that died: none of them is a trap."""
+    store = engine_store()
+    spec = {"checkpoint": "/m", "backend": "xyz", "precision": "int8"}
+    unknown = {"format": 1, "spec": spec, "inputs": {}, "files": {}}
+    manifests = {"a": "{", "b": '{"format": 0}', "c": json.dumps(unknown)}
+    for letter, text in manifests.items():
+        folder = store / "engines" / (letter * 20)
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text(text)
+        (folder / "weights").write_bytes(bytes(4096))
+    (store / "building" / ("d" * 20 + "-abc")).mkdir(parents=True)
+    listed, verified = run("engines", "ls"), run("engines", "verify")
+    reasons = ("manifest damaged", "format 0, this release reads 1", "unknown backend 'xyz'")
+    for words in (*reasons, "unfinished build"):
+        assert words in listed.stdout
+        assert words in verified.stdout
+    assert "KiB" in listed.stdout
+    assert "0 engines in" in listed.stdout
+    assert verified.returncode == 1
+    assert run("doctor").returncode == 0
+    assert run("engines", "rm", "aaaa").returncode == run("engines", "rm", "d" * 20 + "-abc").returncode == 0
+    pruned = run("engines", "prune", "--keep", "5kB")
+    assert pruned.stdout.startswith("Deleted 1 engine, ")
+    assert run("engines", "prune", "--keep", "0B").stdout.startswith("Deleted 1 engine, ")
+    assert run("engines", "verify").stdout.startswith("0 problems in")
+
+
+def test_rm_of_a_prefix_of_two_engines_asks_for_more_digits() -> None:
+    for name in ("ab" * 10, "ac" * 10):
+        (engine_store() / "engines" / name).mkdir(parents=True)
+    refused = run("engines", "rm", "a")
+    assert refused.returncode == 2
+    assert "ab" * 10 in refused.stderr
+    assert run("engines", "rm", "ab").returncode == 0
 
 
 def test_doctor_names_machine_and_backends() -> None:

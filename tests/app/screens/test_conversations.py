@@ -37,6 +37,8 @@ from tests.app.still import StillPlayground
 
 PROMPTS = ("What is a KV cache?", "Tell me a story about a lamp, and make it long enough for two lines.")
 
+OVERWRITE = "File exists. Press Enter again to overwrite."
+
 
 @pytest.fixture
 def documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -178,7 +180,7 @@ async def test_delete_needs_a_second_key(saved: list[Path]) -> None:
         await see(pilot)
         assert not saved[0].exists()
         assert not saved[1].exists()
-        assert "Nothing has been said yet" in str(app.screen.query_one("#conversations-note", Static).content)
+        assert "No conversations yet" in str(app.screen.query_one("#conversations-note", Static).content)
         await pilot.press("r", "e", "d", "enter", "escape")
         await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
 
@@ -203,7 +205,7 @@ async def test_export(saved: list[Path], documents: Path) -> None:
         field.value = str(path)
         path.write_text("mine")
         await pilot.press("enter")
-        await wait_until(pilot, lambda: "once more" in str(note.content))
+        await wait_until(pilot, lambda: str(note.content) == OVERWRITE)
         assert path.read_text() == "mine"
         field.value = "story.txt"
         await pilot.press("enter")
@@ -215,6 +217,50 @@ async def test_export(saved: list[Path], documents: Path) -> None:
         await pilot.press("enter")
         await see(pilot, *PROMPTS)
         assert json.loads(path.with_suffix(".json").read_text())["left"]["shown"] == [0]
+
+
+async def test_delete_has_to_be_pressed_again_after_the_toast_is_gone(saved: list[Path]) -> None:
+    async with opened() as (app, pilot):
+        await see(pilot, *PROMPTS)
+        app.NOTIFICATION_TIMEOUT = 0.2  # type: ignore[misc]
+        await pilot.press("d")
+        await pilot.pause(0.8)
+        app.NOTIFICATION_TIMEOUT = 60.0  # type: ignore[misc]
+        await pilot.press("d")
+        await pilot.pause(0.3)
+        assert saved[0].exists()
+        await pilot.press("d")
+        await see(pilot, PROMPTS[1])
+        assert not saved[0].exists()
+
+
+async def test_an_overwrite_has_to_be_confirmed_again_after_a_change_or_a_while(
+    saved: list[Path], documents: Path
+) -> None:
+    path = documents.parent / "mine.md"
+    path.write_text("mine")
+    async with opened() as (app, pilot):
+        await see(pilot, *PROMPTS)
+        await pilot.press("e")
+        await wait_until(pilot, lambda: isinstance(app.screen, ExportScreen))
+        field, note = app.screen.query_one(Input), app.screen.query_one("#export-note", Static)
+        field.value = str(path)
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: str(note.content) == OVERWRITE)
+        await pilot.press("x", "backspace")
+        assert "Markdown" in str(note.content)
+        app.NOTIFICATION_TIMEOUT = 0.2  # type: ignore[misc]
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: str(note.content) == OVERWRITE)
+        assert path.read_text() == "mine"
+        await wait_until(pilot, lambda: "Markdown" in str(note.content))
+        app.NOTIFICATION_TIMEOUT = 60.0  # type: ignore[misc]
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: str(note.content) == OVERWRITE)
+        assert path.read_text() == "mine"
+        await pilot.press("enter")
+        await see(pilot, *PROMPTS)
+        assert path.read_text() != "mine"
 
 
 async def test_new_and_export_of_the_open_one(saved: list[Path], documents: Path) -> None:

@@ -161,10 +161,10 @@ async def test_the_store_lists_and_deletes(settings: Settings) -> None:
         await wait_until(pilot, lambda: "2 engines" in note(pilot))
         await pilot.press("delete")
         await pilot.pause()
-        assert len(app.store.entries()) == 2
+        assert len(app.store.engines()) == 2
         await pilot.press("delete")
         await wait_until(pilot, lambda: "1 engine," in note(pilot))
-        assert len(app.store.entries()) == 1
+        assert len(app.store.engines()) == 1
         await pilot.press("escape")
         await pilot.pause()
         assert isinstance(app.screen, ChatScreen)

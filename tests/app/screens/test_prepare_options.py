@@ -145,7 +145,7 @@ async def test_more_gpus_than_available_are_refused_before_a_build(text: Path) -
     async with app.run_test(size=(120, 36)) as pilot:
         await wait_until(pilot, lambda: app.left.phase is Phase.FAILED)
         assert app.left.error is not None
-        assert "8 cannot be had here" in app.left.error.message
+        assert "8 is not possible on this machine" in app.left.error.message
         assert "Choose 1, 2 or 4." in app.left.error.hint
         await until_chat(pilot)
         await wait_until(pilot, lambda: app.right.phase is Phase.READY)
@@ -169,7 +169,7 @@ async def test_from_the_options_to_the_engine(text: Path) -> None:
         assert app.left.spec is not None
         assert app.left.spec.devices == ("cuda:0", "cuda:1")
         assert app.left.estimate is not None
-        (first,) = app.store.entries()
+        (first,) = app.store.engines()
         assert first.spec.options == {"calibration": str(text), "tensor_parallel_size": "2"}
         assert first.manifest.facts["calibration_texts"] == 2
         await asyncio.to_thread(text.write_text, ENOUGH.upper())

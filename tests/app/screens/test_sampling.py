@@ -18,7 +18,7 @@ from app.state.settings.sampling_fields import FIELDS
 from app.state.settings.settings import ChatOptions, Settings, load_settings
 from app.widgets.forms.ascii_checkbox import AsciiCheckbox
 from engines.worker.protocol import Sampling
-from tests.app.driving import ask, until_ready, wait_until
+from tests.app.driving import ask, toasts, until_ready, wait_until
 from tests.app.still import StillPlayground
 
 WARM = ChatOptions("Be a pirate.", Sampling(temperature=0.8, max_tokens=12))
@@ -159,7 +159,7 @@ async def test_same_on_both_sides_and_reset() -> None:
         await pilot.pause()
         assert app.settings.left_chat == app.settings.right_chat == WARM
         assert entry(screen, "left", "temperature").value == "0.8"
-        assert "asked alike" in text_of(screen, "#sampling-state")
+        assert "Same settings" in text_of(screen, "#sampling-state")
         await pilot.press("ctrl+r")
         await pilot.pause()
         assert app.settings.right_chat == ChatOptions()
@@ -200,6 +200,34 @@ async def test_a_preset_is_saved_renamed_and_deleted() -> None:
         await pilot.pause()
         assert chosen(screen, "left") is Select.NULL
         assert app.settings.left_chat == WARM
+
+
+async def test_deleting_a_preset_has_to_be_asked_again_after_a_move_or_a_while() -> None:
+    app = still(left_chat=WARM, presets={"Pirate": WARM})
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        screen = await opened(pilot)
+        button = screen.form("left").query_one(".delete", Button)
+        button.press()
+        await pilot.pause()
+        assert "Press again to delete Pirate." in toasts(app)
+        entry(screen, "left", "seed").focus()
+        await pilot.pause()
+        app.NOTIFICATION_TIMEOUT = 0.2  # type: ignore[misc]
+        button.press()
+        await pilot.pause(0.8)
+        assert app.settings.presets
+        app.NOTIFICATION_TIMEOUT = 60.0  # type: ignore[misc]
+        button.press()
+        await pilot.pause()
+        screen.form("left").query_one(Select).value = "Greedy"
+        await pilot.pause()
+        screen.form("left").query_one(Select).value = "Pirate"
+        await pilot.pause()
+        button.press()
+        await pilot.pause()
+        assert app.settings.presets
+        button.press()
+        await wait_until(pilot, lambda: not app.settings.presets)
 
 
 async def test_values_of_the_file_are_shown_as_plain_text() -> None:

@@ -40,7 +40,7 @@ async def test_a_path_is_refused_saved_and_removed(own_folders: Path, python: st
         screen = await opened(pilot)
         path_of(screen).focus()
         await pilot.press(*"/no/python")
-        await wait_until(pilot, lambda: "no interpreter that has tensorrt_llm" in meaning(screen))
+        await wait_until(pilot, lambda: "not an interpreter that has tensorrt_llm" in meaning(screen))
         assert app.settings.interpreters == {}
         path_of(screen).value = python
         await wait_until(pilot, lambda: "✓ TensorRT-LLM 1.2.1" in meaning(screen))
@@ -51,7 +51,7 @@ async def test_a_path_is_refused_saved_and_removed(own_folders: Path, python: st
         assert (known.python, known.builds_engines) == (python, True)
         await wait_until(pilot, lambda: load_settings(path).interpreters == app.settings.interpreters)
         listed = CliRunner().invoke(cli, ["env", "list"], env={"TRT_PLAYGROUND_CONFIG": str(path)}).output
-        assert "tensorrt-llm 1.2.1  whole, yours, builds TensorRT engines" in listed
+        assert "tensorrt-llm 1.2.1  OK, yours, builds TensorRT engines" in listed
         path_of(screen).value = ""
         await wait_until(pilot, lambda: app.settings.interpreters == {})
         assert meaning(screen) == MEANING
@@ -74,14 +74,14 @@ async def test_a_missing_interpreter_is_reported_once(own_folders: Path) -> None
     async with app.run_test(size=(80, 24), notifications=True):
         for _ in range(2):
             await app.find_interpreters()
-        assert toasts(app).count("/gone/python is no interpreter that has tensorrt_llm. F6") == 1
+        assert toasts(app).count("/gone/python is not an interpreter that has tensorrt_llm. F6") == 1
 
 
 def test_the_command_line_reports_a_missing_interpreter(own_folders: Path) -> None:
     save_settings(paths.settings_file(), Settings(interpreters={"tensorrt-llm": "/gone/python"}))
     for arguments, expected in (
-        (["env", "list"], "/gone/python is no interpreter"),
+        (["env", "list"], "/gone/python is not an interpreter"),
         (["env", "check"], "F6"),
-        (["doctor"], "/gone/python is no interpreter"),
+        (["doctor"], "/gone/python is not an interpreter"),
     ):
         assert expected in CliRunner().invoke(cli, arguments).output

@@ -8,7 +8,7 @@ import pytest
 
 from engines.build.history import expected_build
 from engines.build.spec import EngineSpec
-from engines.build.store import Manifest, StoredEngine
+from engines.build.stored_engine import Manifest, StoredEngine
 
 
 def built(precision: str, weight_bytes: int, seconds: float, backend: str = "openvino") -> StoredEngine:

@@ -11,9 +11,9 @@ import pytest
 
 from engines.backends.registry import BACKENDS
 from engines.backends.tensorrt_llm.quantise import CONFIGURATIONS
-from engines.build.options import calibrates, options_of, refuse_split, resolve_options
+from engines.build.options import calibrates, options_of, refuse_split, refuse_undecodable, resolve_options
+from engines.build.rebuild_reason import changes
 from engines.build.spec import CALIBRATION, EngineSpec, fingerprint, fingerprint_inputs
-from engines.build.store import changes
 from engines.errors import EngineError
 from engines.plan.checkpoint.checkpoint import Checkpoint, read_checkpoint
 from tests.doubles.nvml import Gpu, Nvml
@@ -105,7 +105,7 @@ def test_a_text_that_cannot_be_used_is_said_before_anything_is_built(checkpoint:
 def test_splits_that_cannot_be_had_are_said_in_words(checkpoint: Checkpoint) -> None:
     refuse_split("tensorrt-llm", 1)
     refuse_split("tensorrt-llm", 2, checkpoint)
-    with pytest.raises(EngineError, match="3 cannot be had here") as caught:
+    with pytest.raises(EngineError, match="3 is not possible on this machine") as caught:
         refuse_split("tensorrt-llm", 3)
     assert caught.value.hint == "Choose 1, 2 or 4."
     with pytest.raises(EngineError, match="2 KV heads of this checkpoint") as caught:
@@ -123,3 +123,11 @@ def test_a_spec_names_its_devices() -> None:
         "cuda:2",
     )
     assert EngineSpec("a", "openvino", "int8").devices == ("cpu",)
+
+
+def test_a_path_that_is_not_utf_8_is_refused_before_anything_is_built() -> None:
+    """As the system gives a Latin-1 name: the manifest, which is JSON, could not hold it."""
+    with pytest.raises(EngineError, match="not valid UTF-8") as caught:
+        refuse_undecodable("/models/caf\udce9")
+    assert "\\udce9" in caught.value.message
+    refuse_undecodable("/models/café")

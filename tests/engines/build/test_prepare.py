@@ -69,7 +69,7 @@ def log_lines(found: list[Step]) -> str:
 
 def assert_nothing_left(store: EngineStore) -> None:
     """No engine, no folder, and every lock free."""
-    assert not store.entries()
+    assert not store.engines()
     assert not list((store.root / "building").glob("*"))
     for lock in (store.root / "locks").glob("*.lock"):
         with store._lock(lock.stem) as free:

@@ -1,4 +1,4 @@
-"""Records, the import in a throw-away process, and a creation that fails, which leaves nothing."""
+"""Records, the import in a throw-away process, and the pre-flight."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from engines.environments import preflight as looks
-from engines.environments.create import create
 from engines.environments.environment import Environment, environments, register_all, remove, save
 from engines.environments.interpreters import interpreter, register
+from engines.environments.leftovers import without_record
 from engines.environments.preflight import preflight
 from engines.environments.recipe import RECIPES
 from engines.environments.start import start_worker
@@ -51,8 +51,29 @@ def test_what_is_gone_or_unreadable_is_not_used(tmp_path: Path) -> None:
     register_all(environments(tmp_path))
     assert interpreter("tensorrt-llm") is None
     assert "that has tensorrt_llm" in Environment("tensorrt-llm", sys.executable, False).problem
-    (tmp_path / "tensorrt-llm" / "environment.json").write_text("{")
+    for text in ("{", "[]", '{"name": "tensorrt-llm"}', '{"name": 1, "python": 5, "managed": 0}', "[" * 9999):
+        (tmp_path / "tensorrt-llm" / "environment.json").write_text(text)
+        assert environments(tmp_path) == []
+        assert without_record(tmp_path) == [tmp_path / "tensorrt-llm"]
+
+
+def test_an_environment_of_a_backend_of_another_release_is_listed_and_removed(tmp_path: Path) -> None:
+    save(tmp_path, Environment("triton", sys.executable, False, "1.0", ""))
+    [found] = environments(tmp_path)
+    assert found.problem == "this release has no backend 'triton' with an environment"
+    register_all([found])
+    assert remove(tmp_path, "triton")
     assert environments(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../store", "a/b"])
+def test_only_folders_of_environments_are_removed(tmp_path: Path, name: str) -> None:
+    save(tmp_path / "root", Environment("a", sys.executable, False))
+    (tmp_path / "root" / "a" / "b").mkdir()
+    (tmp_path / "store").mkdir()
+    assert not remove(tmp_path / "root", name)
+    assert (tmp_path / "root" / "a" / "b").exists()
+    assert (tmp_path / "store").exists()
 
 
 def test_an_interpreter_without_the_library_is_none() -> None:
@@ -72,28 +93,7 @@ def test_an_import_that_works_fails_or_hangs(python: str, monkeypatch: pytest.Mo
     assert "Initializing MPI" in hung.detail
 
 
-def test_a_creation_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    said: list[tuple[str, str]] = []
-    recipe = replace(RECIPE, package="tensorrt_llm", constraints=("no-such-package-of-anybody==0",))
-    with pytest.raises(EngineError, match="failed") as caught:
-        create(
-            "tensorrt-llm", recipe, "/bin/false", tmp_path, tmp_path / "log.txt", lambda *a: said.append(a)
-        )
-    assert str(tmp_path / "log.txt") in caught.value.hint
-    assert not (tmp_path / "tensorrt-llm").exists()
-    assert said[0] == ("create", "")
-
-
-def test_a_creation_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
-    def cancel(step: str, line: str) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        create("tensorrt-llm", RECIPE, sys.executable, tmp_path, tmp_path / "log.txt", cancel)
-    assert not (tmp_path / "tensorrt-llm").exists()
-
-
-def test_the_pre_flight_tells_everything_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pre_flight_reports_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(*_: object) -> None:
         raise OSError(-2, "Name or service not known")
 

@@ -10,9 +10,11 @@ import pytest
 from app.state.prepare.engine_selection import EngineSelection, file_problem
 from app.state.prepare.machine_state import tightest
 from app.state.settings.settings import EngineChoice
+from engines.backends.registry import BACKENDS
 from engines.environments import interpreters
 from engines.environments.interpreters import Interpreter
 from engines.plan.hardware.hardware import Device
+from engines.plan.precision import PRECISIONS
 
 CPU = Device("cpu", "cpu", "A processor", 1 << 34, 1 << 34)
 GPUS = tuple(
@@ -38,6 +40,18 @@ def test_options_come_back_with_an_engine_that_takes_them() -> None:
     assert pick.choice == EngineChoice("tensorrt-llm", "bf16", gpus=4)
     pick.precision = "fp8"
     assert pick.choice == WANTED
+
+
+def test_what_this_release_does_not_know_is_replaced_by_the_default() -> None:
+    """Settings of another release: nothing raises, and the result can be drawn and prepared."""
+    pick = EngineSelection(EngineChoice("xyz", "int1", "f4", "~/mine.txt", -3), CPU, ())
+    assert pick.backend in BACKENDS
+    assert pick.choice == EngineChoice(pick.backend, "fp32")
+    assert pick.problem == ""
+    known = EngineSelection(EngineChoice("xyz", "int8"), CPU, GPUS)
+    assert known.choice.precision == "int8"
+    assert set(known.supports) == set(PRECISIONS)
+    assert EngineSelection(EngineChoice("openvino", "int1"), CPU, ()).choice.precision in PRECISIONS
 
 
 def test_more_gpus_than_there_are_becomes_one() -> None:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from app.state.prepare.engine_titles import stored_title
+from pathlib import Path
+
+import pytest
+
+from app.state.prepare.engine_titles import stored_checkpoint, stored_title
 from engines.build.spec import EngineSpec
+from engines.build.stored_engine import Manifest, StoredEngine
+from engines.demo import CHECKPOINT
 
 
 def test_what_differs_is_in_the_title() -> None:
@@ -14,3 +20,18 @@ def test_what_differs_is_in_the_title() -> None:
     assert title.startswith("TensorRT-LLM fp8 on 2 GPUs, mine")
     assert "\n" not in title
     assert stored_title(EngineSpec("a", "from-the-future", "int1")) == "from-the-future int1"
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "name"),
+    [
+        (str(CHECKPOINT), "demo"),
+        ("/opt/other/engines/demo/checkpoint", "demo"),
+        ("/models/checkpoint", "checkpoint"),
+        (f"/cache/models--org--name/snapshots/{'a' * 40}", "org/name"),
+        ("/models/m \x1b[31mred\n", "m �[31mred"),
+    ],
+)
+def test_checkpoints_are_named_as_the_user_knows_them(checkpoint: str, name: str) -> None:
+    entry = StoredEngine("0", Path("/nowhere"), Manifest(EngineSpec(checkpoint, "openvino", "int8"), {}, {}))
+    assert stored_checkpoint(entry) == name
