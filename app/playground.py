@@ -26,8 +26,10 @@ from app.state.settings.settings import EngineChoice, Settings, SettingsFile, sw
 from app.state.side.side import Side
 from app.state.side.snapshot import Phase, Snapshot
 from app.state.side.telemetry_sampler import TelemetrySampler
+from engines.build.prepare import StartWorker
 from engines.build.store import EngineStore
 from engines.environments.environment import environments, register_all
+from engines.environments.start import start_worker
 from engines.measure.energy import EnergyCounter
 from engines.plan.hardware.hardware import Device, devices
 from engines.plan.hardware.placement import device_of
@@ -45,16 +47,26 @@ class Playground(Navigation):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q", "quit", "Quit", id="app.quit", priority=True)]
 
     def __init__(
-        self, settings: Settings, settings_file: Path | None = None, conversation: Path | None = None
+        self,
+        settings: Settings,
+        settings_file: Path | None = None,
+        conversation: Path | None = None,
+        *,
+        start_worker: StartWorker = start_worker,
     ) -> None:
-        """Create the app; `conversation` is a saved one to go on with."""
+        """Create the app.
+
+        Args:
+            conversation: a saved one to continue.
+            start_worker: how the engines' processes are started.
+        """
         # Before anything is made: a change of the theme costs another reading of every style.
         self.set_reactive(App.theme, themes.known(settings.theme))
         super().__init__()
         self.settings = settings
         self.store = EngineStore(paths.engine_store())
-        self.left = Side("left", self.store, paths.log_folder(), self._side_changed)
-        self.right = Side("right", self.store, paths.log_folder(), self._side_changed)
+        self.left = Side("left", self.store, paths.log_folder(), self._side_changed, start_worker)
+        self.right = Side("right", self.store, paths.log_folder(), self._side_changed, start_worker)
         self.history = ConversationFile(paths.conversation_folder())
         self.builds: dict[str, BuildState] = {}
         self.snapshots: Signal[Snapshot] = Signal(self, "snapshot")

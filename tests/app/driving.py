@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 from msgspec.structs import replace
 from textual.pilot import Pilot
@@ -15,12 +16,20 @@ from app.state.settings.settings import DEMO, ChatOptions, EngineChoice, Setting
 from app.state.side.snapshot import Phase
 from app.widgets.chat.prompt import PromptInput
 from engines.worker.protocol import Sampling
+from tests.doubles.fork_server import start_forked
 
 
 def sampled(settings: Settings, sampling: Sampling) -> Settings:
     """The settings with both sides sampled like this."""
     chat = ChatOptions(sampling=sampling)
     return replace(settings, left_chat=chat, right_chat=chat)
+
+
+def playground(
+    settings: Settings, settings_file: Path | None = None, conversation: Path | None = None
+) -> Playground:
+    """Return the app with real engines; their processes are forked, which saves seconds of imports."""
+    return Playground(settings, settings_file, conversation, start_worker=start_forked)
 
 
 def beside_pytorch(precision: str = "fp8", checkpoint: str = DEMO) -> Settings:

@@ -14,6 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.runner.processes import MARK
+
 
 class Terminal:
     """One tmux server with one window, alone on its socket."""
@@ -27,7 +29,7 @@ class Terminal:
         self._socket = folder / "tmux"
         environment = {
             "HOME": str(folder), "TERM": "xterm-256color", "COLORTERM": "truecolor", "HF_HUB_OFFLINE": "1",
-            "LANG": "C.UTF-8", "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8", "PATH": os.environ["PATH"], MARK: os.environ[MARK],
         }  # fmt: skip
         words = ["env", "-i", *(f"{name}={value}" for name, value in environment.items()), *command]
         size = ["-x", str(width), "-y", str(height)]

@@ -10,7 +10,6 @@ from msgspec.structs import replace
 from textual.widgets import DataTable, Input, Select, Static
 
 from app.cli.main import doctor
-from app.playground import Playground
 from app.screens.prepare import PrepareScreen
 from app.screens.support import SupportScreen
 from app.state.prepare import bandwidth_cache as bandwidths
@@ -25,7 +24,7 @@ from engines.build.store import EngineStore
 from engines.plan.hardware import placement
 from engines.plan.hardware.hardware import Device, cpu
 from engines.plan.precision import PRECISIONS
-from tests.app.driving import until_chat, until_ready, wait_until
+from tests.app.driving import playground, until_chat, until_ready, wait_until
 from tests.app.screens.preparing import estimate, open_prepare
 from tests.doubles.nvml import Gpu, Nvml
 
@@ -34,7 +33,7 @@ MIB = 1 << 20
 
 async def test_the_kv_cache_is_stored_as_chosen(settings: Settings) -> None:
     """The estimate follows, the settings keep it, and the engine is loaded so."""
-    app = Playground(replace(settings, chosen=False))
+    app = playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 48)) as pilot:
         screen = await open_prepare(pilot)
         assert "as u8" in estimate(pilot)
@@ -49,7 +48,7 @@ async def test_the_kv_cache_is_stored_as_chosen(settings: Settings) -> None:
 
 
 async def test_a_kv_precision_that_the_weights_do_not_go_with_becomes_auto(settings: Settings) -> None:
-    app = Playground(replace(settings, chosen=False, left=EngineChoice("openvino", "int8", "f32")))
+    app = playground(replace(settings, chosen=False, left=EngineChoice("openvino", "int8", "f32")))
     async with app.run_test(size=(120, 48)) as pilot:
         screen = await open_prepare(pilot)
         picker = screen.query_one("#engine-left", EnginePicker)
@@ -72,7 +71,7 @@ async def test_what_does_not_fit_is_told_before_anything_is_built(
         return MachineState(Device("cpu", "cpu", "A processor", 1024 * MIB, 1024 * MIB, cores=2))
 
     monkeypatch.setattr(surroundings, "look_around", little)
-    app = Playground(replace(settings, chosen=False))
+    app = playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 48)) as pilot:
         screen = await open_prepare(pilot)
         await wait_until(pilot, lambda: "1.00 GiB free" in estimate(pilot))
@@ -84,7 +83,7 @@ async def test_what_does_not_fit_is_told_before_anything_is_built(
 
 
 async def test_the_estimate_beside_what_the_engine_takes(settings: Settings) -> None:
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(120, 48)) as pilot:
         await until_ready(pilot)
         await pilot.press("f2")
@@ -97,7 +96,7 @@ async def test_the_estimate_beside_what_the_engine_takes(settings: Settings) -> 
 
 async def test_f5_measures_the_bandwidth_once(settings: Settings) -> None:
     """Until then the ceiling says how to get it; after that it is known without measuring."""
-    app = Playground(replace(settings, chosen=False))
+    app = playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 48)) as pilot:
         await open_prepare(pilot)
         assert "F5" in estimate(pilot)
@@ -112,7 +111,7 @@ async def test_a_failed_measurement_is_told(settings: Settings, monkeypatch: pyt
         raise OSError("no room")
 
     monkeypatch.setattr(bandwidths, "measure_bandwidth", fail)
-    app = Playground(replace(settings, chosen=False))
+    app = playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 48), notifications=True) as pilot:
         await open_prepare(pilot)
         await pilot.press("f5")
@@ -128,7 +127,7 @@ def test_a_damaged_cache_of_the_bandwidth_is_no_bandwidth(own_folders: Path) -> 
 
 
 async def test_f12_shows_every_backend_with_reason_and_source(settings: Settings) -> None:
-    app = Playground(replace(settings, chosen=False))
+    app = playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 40)) as pilot:
         await open_prepare(pilot)
         await pilot.press("f12")
@@ -160,7 +159,7 @@ async def test_a_backend_that_can_use_the_gpu_is_estimated_on_it(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setitem(sys.modules, "pynvml", Nvml((Gpu(),)))
     monkeypatch.setattr(placement, "torch_sees_gpus", lambda: True)
-    app = Playground(replace(settings, chosen=False, right=EngineChoice("pytorch", "fp32")))
+    app = playground(replace(settings, chosen=False, right=EngineChoice("pytorch", "fp32")))
     async with app.run_test(size=(160, 48), notifications=True) as pilot:
         await open_prepare(pilot)
         await wait_until(pilot, lambda: "of 139 GiB free" in estimate(pilot, "right"))

@@ -23,7 +23,7 @@ from app.widgets.prepare.option_row import OptionRow
 from app.widgets.prepare.precision_list import PrecisionList
 from engines.environments.environment import save
 from engines.environments.trial import locate
-from tests.app.driving import until_chat, wait_until
+from tests.app.driving import playground, until_chat, wait_until
 from tests.doubles.nvml import Gpu, Nvml
 from tests.engines.double_environment import make_environment
 
@@ -77,7 +77,7 @@ async def choose(pilot: Pilot[None], picker: EnginePicker, precision: str) -> No
 
 
 async def test_the_row_is_there_for_engines_that_take_options() -> None:
-    app = Playground(CHOSEN)
+    app = playground(CHOSEN)
     async with app.run_test(size=(120, 48)) as pilot:
         picker = await opened(pilot)
         row, gpus = picker.query_one(OptionRow), picker.query_one(".gpus", Select)
@@ -100,7 +100,7 @@ async def test_the_row_is_there_for_engines_that_take_options() -> None:
 async def test_what_cannot_be_calibrated_with_is_said(text: Path) -> None:
     """While it is chosen; and when it has changed since, before anything is started."""
     (text.parent / "short.txt").write_text("short")
-    app = Playground(CHOSEN)
+    app = playground(CHOSEN)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         picker = await opened(pilot)
         await pilot.press("c")
@@ -130,7 +130,7 @@ async def test_what_cannot_be_calibrated_with_is_said(text: Path) -> None:
 
 
 async def test_the_palette_says_where_there_is_nothing_to_calibrate() -> None:
-    app = Playground(replace(CHOSEN, left=PYTORCH))
+    app = playground(replace(CHOSEN, left=PYTORCH))
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await opened(pilot)
         await app.run_action("screen.calibration", app.screen)
@@ -140,7 +140,7 @@ async def test_the_palette_says_where_there_is_nothing_to_calibrate() -> None:
 async def test_more_gpus_than_there_are_is_said_before_anything_is_built(text: Path) -> None:
     """The settings may come from another machine."""
     settings = replace(CHOSEN, chosen=True, left=replace(FP8, gpus=8, calibration=str(text)))
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(120, 36)) as pilot:
         await wait_until(pilot, lambda: app.left.phase is Phase.FAILED)
         assert app.left.error is not None
@@ -154,7 +154,7 @@ async def test_more_gpus_than_there_are_is_said_before_anything_is_built(text: P
 async def test_from_the_options_to_the_engine(text: Path) -> None:
     """Calibrated with the user's text, split over two GPUs; another content makes another engine."""
     left = replace(FP8, gpus=2, calibration=str(text))
-    app = Playground(replace(CHOSEN, left=left))
+    app = playground(replace(CHOSEN, left=left))
     async with app.run_test(size=(120, 36)) as pilot:
         picker = await opened(pilot)
         assert picker.choice == left

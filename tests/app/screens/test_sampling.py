@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, Select, Static, TextArea
 
-from app.playground import Playground
 from app.screens.chat import ChatScreen
 from app.screens.name import NameScreen
 from app.screens.sampling import SamplingScreen
@@ -18,7 +17,7 @@ from app.state.settings.sampling_fields import FIELDS
 from app.state.settings.settings import ChatOptions, Settings, load_settings
 from app.widgets.forms.ascii_checkbox import AsciiCheckbox
 from engines.worker.protocol import Sampling
-from tests.app.driving import ask, until_ready, wait_until
+from tests.app.driving import ask, playground, until_ready, wait_until
 from tests.app.still import StillPlayground
 
 WARM = ChatOptions("Be a pirate.", Sampling(temperature=0.8, max_tokens=12))
@@ -54,7 +53,7 @@ def chosen(screen: SamplingScreen, side: str) -> Any:
 
 async def test_every_field_of_a_side_is_kept_and_the_other_side_stays(own_folders: Path) -> None:
     path = own_folders / "settings.toml"
-    app = Playground(Settings(chosen=True, welcomed=True), path)
+    app = playground(Settings(chosen=True, welcomed=True), path)
     app.open_engines = lambda names: None  # type: ignore[method-assign]
     wanted = {
         "temperature": "0.8",
@@ -218,7 +217,7 @@ async def test_what_the_file_holds_is_shown_as_text() -> None:
 
 async def test_each_side_is_asked_with_its_own(settings: Settings) -> None:
     """From the next prompt on; swapped, they go with their engines."""
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await ask(pilot, "Hello")

@@ -24,7 +24,7 @@ from app.widgets.forms.ascii_checkbox import AsciiCheckbox
 from app.widgets.forms.setting import Setting
 from app.widgets.panels.panel_strip import PanelStrip
 from app.widgets.prepare.welcome import Welcome
-from tests.app.driving import until_ready, wait_until
+from tests.app.driving import playground, until_ready, wait_until
 from tests.app.still import StillPlayground
 
 
@@ -168,7 +168,7 @@ async def test_the_first_time_there_is_a_hint_once(settings: Settings, own_folde
 
 async def test_what_happens_meanwhile_is_told_where_it_is_not_seen(settings: Settings) -> None:
     """Ready and dead while the settings are open: told. While the chat is open: shown there alone."""
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await opened(pilot)
         await until_ready(pilot)
@@ -189,7 +189,7 @@ async def test_what_happens_meanwhile_is_told_where_it_is_not_seen(settings: Set
 
 
 async def test_a_failed_build_is_told_elsewhere_and_shown_on_prepare(settings: Settings) -> None:
-    app = Playground(replace(settings, checkpoint="/no/such/folder"))
+    app = playground(replace(settings, checkpoint="/no/such/folder"))
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await wait_until(pilot, lambda: all(side.phase is Phase.FAILED for side in app.sides))
         assert not told(app)  # the chat shows it
