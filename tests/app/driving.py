@@ -39,11 +39,13 @@ def beside_pytorch(precision: str = "fp8", checkpoint: str = DEMO) -> Settings:
     return sampled(chosen, Sampling(max_tokens=40, ignore_eos=True))
 
 
-async def wait_until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Let the app run until `condition` holds."""
+async def wait_until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 240.0) -> None:
+    """Let the app run until `condition` holds; it is then idle, as after a key."""
     async with asyncio.timeout(seconds):
-        while not condition():
-            await pilot.pause(0.05)
+        # Not `pause`: it draws the screen each time, which costs a third of the processor.
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    await pilot.pause()
 
 
 async def until_ready(pilot: Pilot[None]) -> Playground:

@@ -27,9 +27,12 @@ from typing import Any, cast
 
 import psutil
 
+from engines.environments.interpreters import interpreter
 from engines.environments.start import start_worker
 from engines.worker.launch import WorkerLog, environment
 from engines.worker.process import LINE_LIMIT, SILENCE_SECONDS, EngineProcess
+from tests.engines.double_environment import is_double, packages_of
+from tests.runner.mark import MARK, shared_mark
 
 PROJECT = Path(__file__).resolve().parents[2]
 REQUEST_BYTES = 200_000
@@ -95,17 +98,26 @@ class ForkServer:
         self._process = subprocess.Popen(
             command,
             cwd=PROJECT,
-            env=environment(sys.executable) | {"PYTHONPATH": str(PROJECT)},
+            env=environment(sys.executable) | {"PYTHONPATH": str(PROJECT), MARK: shared_mark()},
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,  # what the libraries complain of while they are imported
         )
         theirs.close()
 
-    async def start(self, backend: str, log_path: Path) -> EngineProcess:
-        """As `EngineProcess.start`, by a fork."""
+    async def start(self, backend: str, log_path: Path, python: str = sys.executable) -> EngineProcess:
+        """As `EngineProcess.start`, by a fork.
+
+        Args:
+            python: the interpreter of a `double_environment`, which has our libraries and the double's.
+        """
         ours, theirs = zip(*(socket.socketpair() for _ in range(3)), strict=True)
-        request = {"backend": backend, "environment": environment(sys.executable), "folder": str(Path.cwd())}
+        request = {
+            "backend": backend,
+            "python": python,
+            "environment": environment(python),
+            "folder": str(Path.cwd()),
+        }
         log = WorkerLog(log_path)
         with log.opened(f"{backend} worker") as sink, contextlib.ExitStack() as stack:
             for end in theirs:
@@ -116,6 +128,11 @@ class ForkServer:
         process = ForkedProcess(pid, ours[2])
         await process.connect(ours[0], ours[1])
         return EngineProcess(cast(asyncio.subprocess.Process, process), log, SILENCE_SECONDS)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can fork."""
+        return self._process.poll() is None
 
     def workers(self) -> list[psutil.Process]:
         """The workers that run."""
@@ -131,7 +148,10 @@ class ForkServer:
 
     def _fork(self, request: bytes, descriptors: list[int]) -> int:
         socket.send_fds(self._socket, [request], descriptors)
-        return int(self._socket.recv(16))
+        pid = self._socket.recv(16)
+        if not pid:
+            raise RuntimeError(f"the fork server has ended: {self._process.wait()}")
+        return int(pid)
 
 
 _running: list[ForkServer] = []
@@ -143,12 +163,16 @@ def running() -> ForkServer | None:
 
 
 async def start_forked(backend: str, log_path: Path) -> EngineProcess:
-    """Start a worker as the app does, by a fork where its backend is imported here."""
-    if backend not in BACKENDS_HERE:
+    """Start a worker as the app does, by a fork where its libraries are imported here."""
+    other = interpreter(backend)
+    python = other.python if other else sys.executable
+    if backend not in BACKENDS_HERE and not is_double(python):
         return await start_worker(backend, log_path)
+    if _running and not _running[0].alive:
+        _running.pop()
     if not _running:
         _running.append(ForkServer())
-    return await _running[0].start(backend, log_path)
+    return await _running[0].start(backend, log_path, python)
 
 
 def serve(connection: socket.socket) -> None:
@@ -191,6 +215,9 @@ def _become_worker(request: dict[str, Any], descriptors: list[int]) -> None:
             os.dup2(descriptor, number)
         for descriptor in descriptors:
             os.close(descriptor)
+        if request["python"] != sys.executable:
+            sys.executable = request["python"]
+            sys.path.insert(0, str(packages_of(Path(sys.executable))))
         sys.argv = ["engines.worker", "--backend", request["backend"], "--parent", str(os.getppid())]
         import_module("engines.worker.__main__").main()
     except BaseException:

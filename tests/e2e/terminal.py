@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.runner.processes import MARK
+from tests.runner.mark import MARK
 
 
 class Terminal:
@@ -48,7 +48,7 @@ class Terminal:
         """What stands on the screen now."""
         return self._tmux("capture-pane", "-p")
 
-    def wait_for(self, pattern: str, seconds: float = 60.0) -> str:
+    def wait_for(self, pattern: str, seconds: float = 240.0) -> str:
         """Wait until the screen matches a regular expression; returns the screen.
 
         Fails with the last screen, so that a test that breaks shows what a user would have seen.
@@ -62,7 +62,7 @@ class Terminal:
                 pytest.fail(f"{pattern!r} did not appear in {seconds:.0f} s:\n{screen}", pytrace=False)
             time.sleep(0.1)
 
-    def wait_for_exit(self, seconds: float = 20.0) -> None:
+    def wait_for_exit(self, seconds: float = 60.0) -> None:
         """Wait until the app has ended by itself."""
         deadline = time.monotonic() + seconds
         while self._tmux("display-message", "-p", "#{pane_dead}").strip() != "1":

@@ -17,8 +17,8 @@ import psutil
 import pytest
 
 from tests.doubles import fork_server
+from tests.runner.mark import MARK, runner_mark
 
-MARK = "TRT_PLAYGROUND_TESTS"
 GRACE_SECONDS = float(os.environ.get("TRT_PLAYGROUND_TESTS_GRACE", "15"))
 """How long processes may take to end once their test is over; only a test that leaves some waits."""
 KILL_SECONDS = 5.0
@@ -30,7 +30,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Mark what this runner starts."""
     worker = getattr(config, "workerinput", None)
     config.stash[RUN] = (
-        f"{worker['testrunuid']}/{worker['workerid']}/" if worker else f"{_run_identity(config)}/main/"
+        runner_mark(worker["testrunuid"], worker["workerid"])
+        if worker
+        else runner_mark(_run_identity(config), "main")
     )
     os.environ[MARK] = config.stash[RUN]
 
@@ -69,7 +71,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
 def pytest_testnodedown(node: Any, error: object | None) -> None:
     """End what a runner of pytest-xdist has left that ended or was killed itself."""
     del error
-    end(marked(f"{node.workerinput['testrunuid']}/{node.gateway.id}/"), 0.0)
+    end(marked(runner_mark(node.workerinput["testrunuid"], node.gateway.id)), 0.0)
 
 
 def marked(prefix: str, but: Collection[int] = ()) -> list[psutil.Process]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.runner.processes import MARK
+from tests.runner.mark import MARK
 
 PROJECT = Path(__file__).resolve().parents[2]
 GRACE_SECONDS = 0.5
