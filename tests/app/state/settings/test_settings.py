@@ -122,7 +122,8 @@ def test_of_several_that_were_wanted_the_latest_is_saved(tmp_path: Path) -> None
     assert not list(tmp_path.iterdir())
 
 
-def test_without_a_file_nothing_is_saved() -> None:
+def test_without_a_file_nothing_is_saved(own_folders: Path) -> None:
     file = SettingsFile(None)
     file.want(Settings())
     file.write()
+    assert list(own_folders.iterdir()) == []

@@ -15,6 +15,7 @@ from app.state.conversation.conversation import Turn
 from app.widgets.chat.transcript.drawn_turn import RenderedTurn
 from app.widgets.chat.transcript.transcript import Transcript
 from engines.measure.timing import Timing
+from tests.app.driving import wait_until
 
 TIMING = Timing(143, 0.0213, 0.0058, 171.8, 0.0057, 0.0071, 890.0, 0.85)
 CODE = "Look:\n\n```python\nprint(1)\n```\n\nand\n\n```python\nprint(2)\n```\n"
@@ -33,13 +34,13 @@ class TranscriptApp(App[None]):
     def compose(self) -> ComposeResult:
         yield Transcript()
 
-    def on_transcript_edit_wanted(self, event: Transcript.EditRequested) -> None:
+    def on_transcript_edit_requested(self, event: Transcript.EditRequested) -> None:
         self.got.append(event)
 
-    def on_transcript_again_wanted(self, event: Transcript.RegenerateRequested) -> None:
+    def on_transcript_regenerate_requested(self, event: Transcript.RegenerateRequested) -> None:
         self.got.append(event)
 
-    def on_transcript_version_wanted(self, event: Transcript.VersionRequested) -> None:
+    def on_transcript_version_requested(self, event: Transcript.VersionRequested) -> None:
         self.got.append(event)
 
 
@@ -64,6 +65,11 @@ def screen(pilot: Pilot[None]) -> list[str]:
     return [shown.render_line(y).text.strip() for y in range(shown.size.height)]
 
 
+async def until_at_rest(pilot: Pilot[None], shown: Transcript) -> None:
+    """Wait until it has scrolled to where it should."""
+    await wait_until(pilot, lambda: shown.scroll_y == shown.scroll_target_y)
+
+
 def live(answer: str = "") -> RenderedTurn:
     growing = drawn("Go on?", answer)
     growing.ended = False
@@ -79,7 +85,7 @@ async def test_the_newest_text_is_followed_until_the_user_scrolls() -> None:
         await pilot.pause()
         assert "Line 9." in screen(pilot)[-2:]
         await pilot.press("pageup")
-        await pilot.pause(0.3)
+        await until_at_rest(pilot, shown)
         before = screen(pilot)
         growing.turn.answer += "More.\n"
         shown.grow()
@@ -87,7 +93,7 @@ async def test_the_newest_text_is_followed_until_the_user_scrolls() -> None:
         assert screen(pilot) == before
         assert not shown.follows
         await pilot.press("end")
-        await pilot.pause(0.3)
+        await until_at_rest(pilot, shown)
         assert shown.follows
         growing.end()
         shown.grow()
@@ -98,16 +104,15 @@ async def test_growing_needs_no_layout() -> None:
     """What makes many widgets slow: the height of the content must not lay out the screen."""
     growing = live()
     async with transcript(growing) as (pilot, shown):
-        await pilot.pause(0.2)
-        layouts = []
-        pilot.app.screen._refresh_layout = lambda *_, **__: layouts.append(1)  # type: ignore[method-assign]
+        layouts: list[object] = []
+        pilot.app.screen.screen_layout_refresh_signal.subscribe(pilot.app.screen, layouts.append)
         for _ in range(5):
             growing.turn.answer += (
                 "A paragraph that is as long as three lines of this pane are, at the least. " * 2
             )
             growing.turn.answer += "\n\n"
             shown.grow()
-            await pilot.pause(0.05)
+            await pilot.pause()
         assert shown.virtual_size.height > 15
         assert not layouts
 
