@@ -48,6 +48,8 @@ def test_the_ui_process_imports_no_engine(tiny: Path) -> None:
 
 def test_version_imports_no_terminal() -> None:
     """`--version` is asked for by scripts: it loads neither Textual nor Rich."""
-    code = "import sys; sys.argv=['x','--version']; from app.cli.main import main; main(); print(*sys.modules)"
+    code = (
+        "import sys; sys.argv=['x','--version']; from app.cli.main import main as m; m(); print(*sys.modules)"
+    )
     modules = set(run(code).splitlines()[-1].split())
     assert not {"textual", "rich", "numpy", *WORKER_ONLY} & modules

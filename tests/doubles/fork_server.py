@@ -94,6 +94,7 @@ class ForkServer:
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.settimeout(FORK_SECONDS)
+        self._marks: dict[int, str] = {}
         command = [sys.executable, "-m", "tests.doubles.fork_server", str(theirs.fileno())]
         self._process = subprocess.Popen(
             command,
@@ -125,6 +126,7 @@ class ForkServer:
             commands, events, exit_code = theirs
             descriptors = [commands.fileno(), events.fileno(), sink, exit_code.fileno()]
             pid = await asyncio.to_thread(self._fork, json.dumps(request).encode(), descriptors)
+        self._marks[pid] = os.environ.get(MARK, "")
         process = ForkedProcess(pid, ours[2])
         await process.connect(ours[0], ours[1])
         return EngineProcess(cast(asyncio.subprocess.Process, process), log, SILENCE_SECONDS)
@@ -134,10 +136,11 @@ class ForkServer:
         """Whether it can fork."""
         return self._process.poll() is None
 
-    def workers(self) -> list[psutil.Process]:
-        """The workers that run."""
+    def workers(self, mark: str) -> list[psutil.Process]:
+        """The workers that run of those that were started under `mark`, the environment's variable MARK."""
         with contextlib.suppress(psutil.NoSuchProcess):
-            return psutil.Process(self._process.pid).children(recursive=True)
+            found = psutil.Process(self._process.pid).children()
+            return [worker for worker in found if self._marks.get(worker.pid) == mark]
         return []
 
     def close(self) -> None:
@@ -168,6 +171,11 @@ async def start_forked(backend: str, log_path: Path) -> EngineProcess:
     python = other.python if other else sys.executable
     if backend not in BACKENDS_HERE and not is_double(python):
         return await start_worker(backend, log_path)
+    return await fork_worker(backend, log_path, python)
+
+
+async def fork_worker(backend: str, log_path: Path, python: str = sys.executable) -> EngineProcess:
+    """As `EngineProcess.start`, for an interpreter that has the libraries which are imported here."""
     if _running and not _running[0].alive:
         _running.pop()
     if not _running:

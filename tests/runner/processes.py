@@ -59,10 +59,10 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
     try:
         return (yield)
     finally:
-        before = item.stash[BEFORE]
-        found = marked(f"{item.config.stash[RUN]}{item.nodeid}", before)
+        mark = f"{item.config.stash[RUN]}{item.nodeid}"
+        found = marked(mark, item.stash[BEFORE])
         if server := fork_server.running():
-            found += [worker for worker in server.workers() if worker.pid not in before]
+            found += server.workers(mark)
         if left := end(found, GRACE_SECONDS):
             pytest.fail(f"{item.nodeid} left processes running: {'; '.join(left)}", pytrace=False)
 
