@@ -26,10 +26,9 @@ $(VENV)/.installed-dev: pyproject.toml | $(VENV)/.installed
 	$(BIN)/pip install --quiet --group dev
 	@touch $@
 
-# Two at a time, though there may be more cores: every engine takes what it finds. Files stay whole, with the
-# engines that their tests share.
+# It ends within an hour, whatever a test does: tests/runner.
 test: install-dev lint
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m tests.runner
 
 lint: install-dev
 	$(BIN)/ruff check .

@@ -40,7 +40,7 @@ def has_browser() -> bool:
     return bool(which("chromium") and which("chromedriver"))
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = 90) -> None:
+def until(condition: Callable[[], bool], what: str, seconds: float = 200) -> None:
     """Wait until `condition` is true.
 
     Raises:
@@ -73,7 +73,10 @@ def served() -> Iterator[Served]:
         yield Served(psutil.Process(process.pid), url)
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(30)
+        finally:
+            process.kill()
 
 
 @contextmanager

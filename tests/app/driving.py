@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 from msgspec.structs import replace
 from textual.pilot import Pilot
@@ -15,12 +16,20 @@ from app.state.settings.settings import DEMO, ChatOptions, EngineChoice, Setting
 from app.state.side.phase import Phase
 from app.widgets.chat.prompt import PromptInput
 from engines.worker.protocol import Sampling
+from tests.doubles.fork_server import start_forked
 
 
 def sampled(settings: Settings, sampling: Sampling) -> Settings:
     """Return the settings with this sampling on both sides."""
     chat = ChatOptions(sampling=sampling)
     return replace(settings, left_chat=chat, right_chat=chat)
+
+
+def playground(
+    settings: Settings, settings_file: Path | None = None, conversation: Path | None = None
+) -> Playground:
+    """Return the app with real engines; their processes are forked, which saves seconds of imports."""
+    return Playground(settings, settings_file, conversation, start_worker=start_forked)
 
 
 def beside_pytorch(precision: str = "fp8", checkpoint: str = DEMO) -> Settings:
@@ -30,11 +39,13 @@ def beside_pytorch(precision: str = "fp8", checkpoint: str = DEMO) -> Settings:
     return sampled(chosen, Sampling(max_tokens=40, ignore_eos=True))
 
 
-async def wait_until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Let the app run until `condition()` is true; raises TimeoutError after `seconds`."""
+async def wait_until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 240.0) -> None:
+    """Let the app run until `condition()` is true and it is idle. Raises TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
-        while not condition():
-            await pilot.pause(0.05)
+        # Not `pause`: it draws the screen each time, which costs a third of the processor.
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    await pilot.pause()
 
 
 async def until_ready(pilot: Pilot[None]) -> Playground:

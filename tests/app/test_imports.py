@@ -49,7 +49,7 @@ def test_the_ui_process_imports_no_engine(tiny: Path) -> None:
 def test_version_imports_no_terminal() -> None:
     """Scripts call `--version`, so it must be fast: it loads neither Textual nor Rich."""
     code = (
-        "import sys; sys.argv=['x','--version']; from app.cli.main import main; main(); print(*sys.modules)"
+        "import sys; sys.argv=['x','--version']; from app.cli.main import main as m; m(); print(*sys.modules)"
     )
     modules = set(run(code).splitlines()[-1].split())
     assert not {"textual", "rich", "numpy", *WORKER_ONLY} & modules

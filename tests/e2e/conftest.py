@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from app.state.settings.paths import NAME
+from app.state.settings.settings import Settings, save_settings
 from tests.e2e.terminal import Terminal, playground
 
 StartApp = Callable[..., Terminal]
@@ -17,9 +19,13 @@ def start(tmp_path: Path) -> Iterator[StartApp]:
     """Return a function that starts the app in a new terminal with an empty home folder."""
     terminals: list[Terminal] = []
 
-    def begin(*arguments: str, width: int = 120, height: int = 36) -> Terminal:
+    def begin(
+        *arguments: str, width: int = 120, height: int = 36, settings: Settings | None = None
+    ) -> Terminal:
         folder = tmp_path / f"home-{len(terminals)}" if terminals else tmp_path
         folder.mkdir(exist_ok=True)
+        if settings:
+            save_settings(folder / ".config" / NAME / "settings.toml", settings)
         terminals.append(Terminal(folder, playground(*arguments), width, height))
         return terminals[-1]
 

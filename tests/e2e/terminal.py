@@ -14,6 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.runner.mark import MARK
+
 
 class Terminal:
     """A tmux server with one window, on its own socket."""
@@ -27,7 +29,7 @@ class Terminal:
         self._socket = folder / "tmux"
         environment = {
             "HOME": str(folder), "TERM": "xterm-256color", "COLORTERM": "truecolor", "HF_HUB_OFFLINE": "1",
-            "LANG": "C.UTF-8", "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8", "PATH": os.environ["PATH"], MARK: os.environ[MARK],
         }  # fmt: skip
         argv = ["env", "-i", *(f"{name}={value}" for name, value in environment.items()), *command]
         size = ["-x", str(width), "-y", str(height)]
@@ -46,7 +48,7 @@ class Terminal:
         """Return the text on the screen."""
         return self._tmux("capture-pane", "-p")
 
-    def wait_for(self, pattern: str, seconds: float = 60.0) -> str:
+    def wait_for(self, pattern: str, seconds: float = 240.0) -> str:
         """Wait until the screen matches a regular expression and return the screen.
 
         On a timeout the test fails with the last screen in its message.
@@ -60,7 +62,7 @@ class Terminal:
                 pytest.fail(f"{pattern!r} did not appear in {seconds:.0f} s:\n{screen}", pytrace=False)
             time.sleep(0.1)
 
-    def wait_for_exit(self, seconds: float = 20.0) -> None:
+    def wait_for_exit(self, seconds: float = 60.0) -> None:
         """Wait until the app has exited."""
         deadline = time.monotonic() + seconds
         while self._tmux("display-message", "-p", "#{pane_dead}").strip() != "1":

@@ -10,13 +10,13 @@ import pytest
 
 from app.state.conversation.conversation_file import read_record
 from app.state.settings.paths import NAME
-from app.state.settings.settings import ChatOptions, Settings, save_settings
+from app.state.settings.settings import ChatOptions, Settings
 from engines.worker.protocol import Sampling
 from tests.e2e.conftest import StartApp
 from tests.e2e.terminal import Terminal
 from tests.e2e.test_first_run import ANSWERED, BOTH_READY, gone
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 FIRST, SECOND, THIRD = "What is a KV cache", "Tell me a story", "And what came then"
 LEFT_ANSWERED = r"ready ─╯╰─+ decode \d"
 """Phases in the lower borders of the panes: the left side has answered, the right side is decoding."""
@@ -34,13 +34,12 @@ def ask(terminal: Terminal, prompt: str) -> None:
     terminal.keys("Enter")
 
 
-def test_sigkill_during_an_answer(start: StartApp, tmp_path: Path) -> None:
+def test_sigkill_during_an_answer(start: StartApp) -> None:
     """No worker is left; prompts and complete answers are saved, and the conversation continues."""
     long = ChatOptions(sampling=Sampling(max_tokens=300, ignore_eos=True))
     settings = Settings(chosen=True, welcomed=True, right_chat=long)
-    save_settings(tmp_path / ".config" / NAME / "settings.toml", settings)
-    terminal = start(width=160, height=48)
-    terminal.wait_for(BOTH_READY, 90)
+    terminal = start(width=160, height=48, settings=settings)
+    terminal.wait_for(BOTH_READY)
     ask(terminal, FIRST)
     terminal.wait_for(rf"{FIRST}.*{FIRST}.*{ANSWERED}")
     ask(terminal, SECOND)
@@ -57,7 +56,7 @@ def test_sigkill_during_an_answer(start: StartApp, tmp_path: Path) -> None:
 def _check_continues(terminal: Terminal) -> None:
     """Restart the app, reopen the conversation, and check that both sides answer the next prompt."""
     terminal.start_again()
-    terminal.wait_for(BOTH_READY, 90)
+    terminal.wait_for(BOTH_READY)
     terminal.keys("F3")
     terminal.wait_for(rf"{FIRST}.*2 turns")
     terminal.keys("Enter")

@@ -11,7 +11,7 @@ from tests.e2e.conftest import StartApp
 from tests.e2e.terminal import Terminal, playground
 from tests.e2e.test_first_run import ANSWERED, build_defaults
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
 def ask(terminal: Terminal, prompt: str) -> None:
@@ -64,7 +64,7 @@ def test_turns_are_edited_swapped_and_reopened(start: StartApp) -> None:
 def _check_reopening(terminal: Terminal) -> None:
     """Restart the app and reopen the conversation, which is not shown before."""
     terminal.start_again()
-    terminal.wait_for(r"PyTorch fp32.*OpenVINO int8.* ready ─╯╰─+ ready ─╯", 90)
+    terminal.wait_for(r"PyTorch fp32.*OpenVINO int8.* ready ─╯╰─+ ready ─╯")
     terminal.keys("F3")
     terminal.wait_for("What is a KV cache.*2 turns")
     terminal.keys("Enter")

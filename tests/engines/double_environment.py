@@ -10,6 +10,8 @@ from pathlib import Path
 
 DOUBLES = Path(__file__).parents[1] / "doubles"
 DOUBLE, NVML = DOUBLES / "tensorrt_llm", DOUBLES / "nvml.py"
+OURS = "ours.pth"
+"""The file that lends an environment our libraries."""
 
 
 def make_environment(folder: Path, generation: str) -> Path:
@@ -19,8 +21,8 @@ def make_environment(folder: Path, generation: str) -> Path:
         generation: `1_2`, with the engine class, or `main`, without it.
     """
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-    packages = _packages(folder / "bin" / "python")
-    (packages / "ours.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    packages = packages_of(folder / "bin" / "python")
+    (packages / OURS).write_text(sysconfig.get_paths()["purelib"] + "\n")
     for part in ("both", f"generation_{generation}"):
         shutil.copytree(
             DOUBLE / part, packages, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
@@ -32,7 +34,7 @@ def make_environment(folder: Path, generation: str) -> Path:
 
 def set_version(python: Path, version: str) -> None:
     """Make the environment report this version of TensorRT-LLM."""
-    packages = _packages(python)
+    packages = packages_of(python)
     for earlier in packages.glob("tensorrt_llm-*.dist-info"):
         shutil.rmtree(earlier)
     facts = packages / f"tensorrt_llm-{version}.dist-info"
@@ -46,8 +48,14 @@ def set_gpu(python: Path, name: str, capability: tuple[int, int]) -> None:
     module = (
         f"{NVML.read_text()}\n{library}\n\n\ndef __getattr__(name):\n    return getattr(_library, name)\n"
     )
-    (_packages(python) / "pynvml.py").write_text(module)
+    (packages_of(python) / "pynvml.py").write_text(module)
 
 
-def _packages(python: Path) -> Path:
+def is_double(python: str) -> bool:
+    """Whether an interpreter is that of such an environment."""
+    return any(Path(python).parents[1].glob(f"lib/python*/site-packages/{OURS}"))
+
+
+def packages_of(python: Path) -> Path:
+    """Where the environment's own libraries are."""
     return next(python.parents[1].glob("lib/python*/site-packages"))

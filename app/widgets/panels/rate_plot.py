@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Grid
 from textual.strip import Strip
@@ -68,9 +69,17 @@ class RatePlot(PlotWidget, can_focus=False):  # type: ignore[misc, call-arg]
                 yield StyledCanvas(1, 1, id=part)
         yield Legend(id="legend")
 
-    def on_mount(self) -> None:
+    def on_mount(self, event: events.Mount) -> None:
         """Set the margins to the size of the labels."""
+        if not self.children:
+            event.prevent_default()  # the app is closing: nothing was composed that could be laid out
+            return
         self.margin_top, self.margin_bottom, self.margin_left = 0, 1, LABEL_CELLS
+
+    def _update_margin_sizes(self) -> None:
+        # Also called by the watchers after a mount without children, as above.
+        if self.children:
+            super()._update_margin_sizes()
 
     def draw(self, lines: Iterable[tuple[str, Sequence[Run]]], top: float, width: int) -> None:
         """Draw the lines of both sides.

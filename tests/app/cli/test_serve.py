@@ -14,6 +14,8 @@ import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
+from app.state.settings.paths import settings_file
+from app.state.settings.settings import Settings, save_settings
 from screenshots.browser import (
     COMMAND,
     Served,
@@ -27,7 +29,9 @@ from screenshots.browser import (
     served,
     until,
 )
+from tests.app.conftest import OPENVINO
 
+pytestmark = pytest.mark.timeout(600)
 in_chromium = pytest.mark.skipif(
     not has_browser(), reason="needs Chromium: apt-get install chromium chromium-driver"
 )
@@ -45,6 +49,9 @@ def apps(server: Served) -> list[psutil.Process]:
 
 @pytest.fixture
 def server(own_folders: Path) -> Iterator[Served]:
+    """Two engines that start in a second; PyTorch takes eight."""
+    settings = Settings(chosen=True, welcomed=True, left=OPENVINO, right=OPENVINO)
+    save_settings(settings_file(), settings)
     with served() as running:
         yield running
 
@@ -101,16 +108,15 @@ def test_a_reload_begins_anew_and_ctrl_q_ends(server: Served, tmp_path: Path) ->
     until(lambda: not apps(server), "the end of the last app")
 
 
-def test_a_foreign_page_may_not_open_the_app(server: Served) -> None:
-    """The port is open to every page in the browser; the app is not."""
+def test_no_other_page_opens_the_app_and_no_other_host_is_asked(server: Served) -> None:
+    """The port is open to every page in the browser; the app is not.
+
+    The template names a font of another host: the policy of the answer forbids the browser to fetch it.
+    """
     request = urllib.request.Request(f"{server.url}/ws", headers={"Origin": "http://elsewhere.example"})
     with pytest.raises(urllib.error.HTTPError, match="403"):
         urllib.request.urlopen(request)
     assert server.process.children() == []
-
-
-def test_the_page_asks_nobody_else(server: Served) -> None:
-    """The template names a font of another host: the policy of the answer forbids the browser to fetch it."""
     policy = urllib.request.urlopen(server.url).headers["Content-Security-Policy"]
     assert "font-src 'self'" in policy
     assert "style-src 'self'" in policy

@@ -24,7 +24,7 @@ from app.widgets.chat.prompt import PromptInput
 from app.widgets.chat.speed_comparison import SpeedComparison
 from app.widgets.panels.panel_strip import PanelStrip
 from engines.worker.protocol import Sampling
-from tests.app.driving import ask, failure, sampled, until_answered, until_ready, wait_until
+from tests.app.driving import ask, failure, playground, sampled, until_answered, until_ready, wait_until
 
 
 def chat(app: Playground) -> ChatScreen:
@@ -44,7 +44,7 @@ def shown_text(app: Playground, side: str) -> str:
 
 async def test_both_sides_answer_and_keep_their_history(settings: Settings) -> None:
     """Two turns on both sides: timing, the speed-up, and a second prompt that includes the first turn."""
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await ask(pilot, "Hello")
@@ -61,7 +61,7 @@ async def test_both_sides_answer_and_keep_their_history(settings: Settings) -> N
 
 
 async def test_the_answer_is_shown_with_its_timing(settings: Settings) -> None:
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await ask(pilot, "Hello")
@@ -74,7 +74,7 @@ async def test_the_answer_is_shown_with_its_timing(settings: Settings) -> None:
 
 
 async def test_turns_add_no_widgets(settings: Settings) -> None:
-    app = Playground(sampled(settings, Sampling(max_tokens=4, ignore_eos=True)))
+    app = playground(sampled(settings, Sampling(max_tokens=4, ignore_eos=True)))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await ask(pilot, "Hi")
@@ -87,7 +87,7 @@ async def test_turns_add_no_widgets(settings: Settings) -> None:
 async def test_escape_stops_both_sides_and_the_next_prompt_works(settings: Settings) -> None:
     """Esc while the left side answers stops it and cancels the queued answer on the right."""
     long = Sampling(max_tokens=400, ignore_eos=True)
-    app = Playground(sampled(replace(settings, left=EngineChoice("pytorch", "fp32")), long))
+    app = playground(sampled(replace(settings, left=EngineChoice("pytorch", "fp32")), long))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await pilot.press(*"Hello", "enter")
@@ -104,7 +104,7 @@ async def test_escape_stops_both_sides_and_the_next_prompt_works(settings: Setti
 
 
 async def test_regenerate_and_clear(settings: Settings) -> None:
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await pilot.press("ctrl+r")
@@ -123,7 +123,7 @@ async def test_regenerate_and_clear(settings: Settings) -> None:
 
 async def test_timing_mode_is_shown_and_saved(settings: Settings, own_folders: Path) -> None:
     path = own_folders / "settings.toml"
-    app = Playground(settings, path)
+    app = playground(settings, path)
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await until_ready(pilot)
         await pilot.press("ctrl+t")
@@ -134,7 +134,7 @@ async def test_timing_mode_is_shown_and_saved(settings: Settings, own_folders: P
 
 
 async def test_swap_moves_engines_and_conversations(settings: Settings) -> None:
-    app = Playground(replace(settings, right=EngineChoice("openvino", "int4")))
+    app = playground(replace(settings, right=EngineChoice("openvino", "int4")))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await ask(pilot, "Hello")
@@ -150,7 +150,7 @@ async def test_swap_moves_engines_and_conversations(settings: Settings) -> None:
 
 
 async def test_ctrl_x_cuts_while_text_is_selected(settings: Settings) -> None:
-    app = Playground(replace(settings, chosen=False))
+    app = playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
         await pilot.press("escape")
@@ -162,7 +162,7 @@ async def test_ctrl_x_cuts_while_text_is_selected(settings: Settings) -> None:
 
 
 async def test_copy_copies_the_last_answer(settings: Settings) -> None:
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await pilot.press("ctrl+y")
@@ -173,7 +173,7 @@ async def test_copy_copies_the_last_answer(settings: Settings) -> None:
 
 
 async def test_panels_are_hidden_and_shown(settings: Settings) -> None:
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
         await pilot.press("ctrl+g")
@@ -184,7 +184,7 @@ async def test_panels_are_hidden_and_shown(settings: Settings) -> None:
 
 
 async def test_the_prompt_recalls_history_and_takes_new_lines(settings: Settings) -> None:
-    app = Playground(sampled(settings, Sampling(max_tokens=2)))
+    app = playground(sampled(settings, Sampling(max_tokens=2)))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await ask(pilot, "one")
@@ -201,7 +201,7 @@ async def test_the_prompt_recalls_history_and_takes_new_lines(settings: Settings
 
 
 async def test_a_prompt_without_engines_is_kept(settings: Settings) -> None:
-    app = Playground(replace(settings, chosen=False))
+    app = playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
         await pilot.press("escape")
@@ -213,7 +213,7 @@ async def test_a_prompt_without_engines_is_kept(settings: Settings) -> None:
 
 async def test_a_killed_worker_affects_only_its_side(settings: Settings) -> None:
     """SIGKILL while idle: the card shows it, the other side answers, restart and regenerate work."""
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await ask(pilot, "Hello")
@@ -237,7 +237,7 @@ async def test_a_killed_worker_affects_only_its_side(settings: Settings) -> None
 
 async def test_a_worker_killed_while_answering_keeps_the_partial_answer(settings: Settings) -> None:
     long = Sampling(max_tokens=400, ignore_eos=True)
-    app = Playground(sampled(replace(settings, left=EngineChoice("pytorch", "fp32")), long))
+    app = playground(sampled(replace(settings, left=EngineChoice("pytorch", "fp32")), long))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await pilot.press(*"Hello", "enter")
@@ -255,7 +255,7 @@ async def test_a_worker_killed_while_answering_keeps_the_partial_answer(settings
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 12), (200, 60)])
 async def test_any_size(settings: Settings, size: tuple[int, int]) -> None:
-    app = Playground(replace(settings, chosen=False))
+    app = playground(replace(settings, chosen=False))
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         await pilot.press("escape")
@@ -268,7 +268,7 @@ async def test_any_size(settings: Settings, size: tuple[int, int]) -> None:
 
 async def test_many_keys_in_quick_succession(settings: Settings) -> None:
     """Keys of the chat while engines load and answer; afterwards a prompt is answered."""
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
         keys = [
             "a",
@@ -297,14 +297,14 @@ async def test_many_keys_in_quick_succession(settings: Settings) -> None:
 
 async def test_conversations_are_saved_and_continued(settings: Settings) -> None:
     """Turns are saved as they happen; the next start continues them; Clear starts a new conversation."""
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await ask(pilot, "Hello")
         [saved] = saved_conversations(conversation_folder())
         said = [turn.answer for turn in app.left.conversation.turns]
         await pilot.press("ctrl+l")
-    again = Playground(settings, conversation=saved.path)
+    again = playground(settings, conversation=saved.path)
     async with again.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         assert [turn.answer for turn in again.left.conversation.turns] == said
@@ -318,7 +318,7 @@ async def test_conversations_are_saved_and_continued(settings: Settings) -> None
 
 async def test_an_earlier_prompt_is_edited_and_sent_again(settings: Settings) -> None:
     """Both sides continue from the edited prompt; earlier versions are saved, and Left shows them."""
-    app = Playground(sampled(settings, Sampling(max_tokens=4, ignore_eos=True)))
+    app = playground(sampled(settings, Sampling(max_tokens=4, ignore_eos=True)))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         for prompt in ("one", "two", "three"):
@@ -351,7 +351,7 @@ async def test_an_earlier_prompt_is_edited_and_sent_again(settings: Settings) ->
 
 async def test_regenerate_keeps_the_versions(settings: Settings) -> None:
     """R on an earlier turn regenerates it on both sides, with another seed."""
-    app = Playground(sampled(settings, Sampling(max_tokens=8, temperature=2.0, ignore_eos=True)))
+    app = playground(sampled(settings, Sampling(max_tokens=8, temperature=2.0, ignore_eos=True)))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await ask(pilot, "one")
@@ -368,7 +368,7 @@ async def test_regenerate_keeps_the_versions(settings: Settings) -> None:
 
 
 async def test_the_palette_edits_the_last_prompt(settings: Settings) -> None:
-    app = Playground(replace(settings, chosen=False))
+    app = playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
         await pilot.press("escape")

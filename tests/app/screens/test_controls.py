@@ -28,7 +28,7 @@ from app.widgets.chat.transcript.figures import shown_prompt
 from app.widgets.prepare.checkpoint_picker import CheckpointPicker
 from app.widgets.prepare.engine_picker import EnginePicker
 from engines.worker.protocol import Sampling
-from tests.app.driving import sampled, toasts, until_answered, until_ready, wait_until
+from tests.app.driving import playground, sampled, toasts, until_answered, until_ready, wait_until
 from tests.app.still import StillPlayground, chat_answered
 
 
@@ -40,7 +40,7 @@ async def chat_without_engines(pilot: Pilot[None]) -> None:
 
 async def test_with_the_mouse_alone(settings: Settings) -> None:
     """A click chooses a precision; buttons build and restart engines."""
-    app = Playground(replace(settings, chosen=False))
+    app = playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
         picker = app.screen.query_one("#engine-left", EnginePicker)
@@ -65,7 +65,7 @@ async def test_with_the_mouse_alone(settings: Settings) -> None:
 
 async def test_cancel_with_the_mouse(settings: Settings) -> None:
     """In a small terminal the progress replaces the choices; Cancel shows them again."""
-    app = Playground(replace(settings, chosen=False))
+    app = playground(replace(settings, chosen=False))
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
         screen = app.screen
@@ -82,7 +82,7 @@ async def test_cancel_with_the_mouse(settings: Settings) -> None:
 
 
 async def test_prompts_are_kept_and_sides_not_swapped_while_engines_load(settings: Settings) -> None:
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await wait_until(pilot, lambda: app.left.phase in (Phase.PREPARING, Phase.LOADING))
         left = app.left
@@ -102,6 +102,7 @@ async def test_quitting_is_fast_and_leaves_no_process(settings: Settings, moment
     """Ctrl+Q pressed twice while an engine is being built or answers."""
     long = Sampling(max_tokens=400, ignore_eos=True)
     settings = sampled(replace(settings, left=EngineChoice("pytorch", "fp32")), long)
+    before = psutil.Process().children(recursive=True)
     app = Playground(settings if moment == "answering" else replace(settings, left=settings.right))
     async with app.run_test(size=(100, 30)) as pilot:
         if moment == "building":
@@ -110,7 +111,8 @@ async def test_quitting_is_fast_and_leaves_no_process(settings: Settings, moment
             await until_ready(pilot)
             await pilot.press(*"Hi", "enter")
             await wait_until(pilot, lambda: app.left.phase is Phase.DECODE)
-        children = psutil.Process().children(recursive=True)
+        children = [child for child in psutil.Process().children(recursive=True) if child not in before]
+        assert children
         started = time.monotonic()
         await pilot.press("ctrl+q", "ctrl+q")
         await wait_until(pilot, lambda: app._exit, 10)
@@ -174,7 +176,7 @@ async def test_tab_reaches_every_part_of_the_chat() -> None:
 
 async def test_a_theme_is_saved_and_an_unknown_one_replaced(own_folders: Path) -> None:
     path = own_folders / "settings.toml"
-    app = Playground(Settings(theme="no-such-theme"), path)
+    app = playground(Settings(theme="no-such-theme"), path)
     async with app.run_test(size=(80, 24)) as pilot:
         assert app.theme in app.available_themes
         app.theme = "nord"
@@ -185,7 +187,7 @@ async def test_a_theme_is_saved_and_an_unknown_one_replaced(own_folders: Path) -
 async def test_unknown_backends_and_precisions_in_the_settings() -> None:
     """Settings of another version: Prepare selects an available precision."""
     odd = EngineChoice("no-such-backend", "int3")
-    app = Playground(Settings(left=odd, right=odd))
+    app = playground(Settings(left=odd, right=odd))
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
         picker = app.screen.query_one("#engine-left", EnginePicker)
@@ -260,7 +262,7 @@ async def test_a_click_selects_the_demo() -> None:
 
 async def test_earlier_turns_are_shown_on_demand(settings: Settings) -> None:
     """Only the last 20 turns are drawn; Ctrl+E, or scrolling to the top, shows 20 more."""
-    app = Playground(replace(settings, chosen=False))
+    app = playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
         await pilot.press("escape")

@@ -32,7 +32,7 @@ from app.widgets.chat.prompt import PromptInput
 from app.widgets.forms.conversation_list import ConversationList
 from engines.worker.protocol import Sampling
 from tests.app import still
-from tests.app.driving import ask, sampled, toasts, until_answered, until_ready, wait_until
+from tests.app.driving import ask, playground, sampled, toasts, until_answered, until_ready, wait_until
 from tests.app.still import StillPlayground
 
 PROMPTS = ("What is a KV cache?", "Tell me a story about a lamp, and make it long enough for two lines.")
@@ -300,7 +300,7 @@ async def test_a_reopened_conversation_continues_but_not_while_answering(setting
     """With real engines: the next prompt includes the reopened turns and is saved in the same file."""
     slow = EngineChoice("pytorch", "fp32")
     settings = replace(settings, left=slow, right=slow)
-    app = Playground(sampled(settings, Sampling(max_tokens=4, ignore_eos=True)))
+    app = playground(sampled(settings, Sampling(max_tokens=4, ignore_eos=True)))
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await until_ready(pilot)
         await ask(pilot, "one")

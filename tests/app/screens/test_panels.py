@@ -7,7 +7,6 @@ import sys
 import pytest
 from textual.pilot import Pilot
 
-from app.playground import Playground
 from app.state.prepare import bandwidth_cache as bandwidths
 from app.state.settings.settings import Settings
 from app.state.side.phase import Phase
@@ -16,7 +15,7 @@ from app.widgets.panels.device import DevicePanel
 from app.widgets.panels.memory_panel import MemoryPanel
 from app.widgets.panels.panel import Panel
 from engines.measure import gpu
-from tests.app.driving import ask, until_ready, wait_until
+from tests.app.driving import ask, playground, until_ready, wait_until
 from tests.doubles.nvml import Gpu, Nvml
 
 
@@ -32,7 +31,7 @@ async def until_shown(pilot: Pilot[None], kind: type[Panel], text: str) -> None:
 
 async def test_the_answer_panel_shows_cost_and_phases(settings: Settings) -> None:
     """Without a bandwidth and with one; only the first answer includes the load."""
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(200, 60)) as pilot:
         await until_ready(pilot)
         await ask(pilot, "What is a KV cache?")
@@ -57,7 +56,7 @@ async def test_the_answer_panel_shows_cost_and_phases(settings: Settings) -> Non
 
 async def test_the_memory_panel_shows_the_estimate(settings: Settings) -> None:
     """As text in the strip, by part in full screen; a closed engine has no estimate."""
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(200, 60)) as pilot:
         await until_ready(pilot)
         await until_shown(pilot, MemoryPanel, "estimated")
@@ -77,7 +76,7 @@ async def test_gpus_come_from_the_sampler(settings: Settings, monkeypatch: pytes
     library = Nvml((card, Gpu("NVIDIA L4", "GPU-b")))
     monkeypatch.setitem(sys.modules, "pynvml", library)
     monkeypatch.setattr(gpu, "RETRY_SECONDS", 0.0)
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(160, 48)) as pilot:
         await until_shown(pilot, DevicePanel, "slowed by power limit and heat")
         assert "123/700 W" in shown(pilot, DevicePanel)

@@ -8,7 +8,6 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, OptionList, Static
 
-from app.playground import Playground
 from app.screens.chat import ChatScreen
 from app.screens.prepare import PrepareScreen
 from app.screens.store import StoreScreen
@@ -17,7 +16,7 @@ from app.state.side.phase import Phase
 from app.widgets.prepare.build_progress import BuildProgress
 from app.widgets.prepare.checkpoint_picker import CheckpointPicker
 from app.widgets.prepare.engine_picker import EnginePicker
-from tests.app.driving import until_chat, until_ready, wait_until
+from tests.app.driving import playground, until_chat, until_ready, wait_until
 from tests.app.screens.preparing import open_prepare
 from tests.engines.tiny import make_checkpoint
 
@@ -35,7 +34,7 @@ async def choose_checkpoint(pilot: Pilot[None], name: str) -> CheckpointPicker:
 
 async def test_first_start_opens_on_prepare(settings: Settings) -> None:
     """The left precision list has the focus, so that Enter builds both engines."""
-    app = Playground(replace(settings, chosen=False))
+    app = playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await open_prepare(pilot)
         assert screen.query_one("#engine-left .precisions").has_focus
@@ -48,7 +47,7 @@ async def test_first_start_opens_on_prepare(settings: Settings) -> None:
 
 
 async def test_built_engines_are_reused(settings: Settings) -> None:
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(120, 40)) as pilot:
         await until_ready(pilot)
         await pilot.press("f2")
@@ -61,7 +60,7 @@ async def test_built_engines_are_reused(settings: Settings) -> None:
 
 
 async def test_preparing_one_side_keeps_the_other(settings: Settings) -> None:
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(120, 40)) as pilot:
         await until_ready(pilot)
         before = app.right.pid
@@ -78,7 +77,7 @@ async def test_preparing_one_side_keeps_the_other(settings: Settings) -> None:
 
 
 async def test_unavailable_precisions_are_refused_with_the_reason(settings: Settings) -> None:
-    app = Playground(replace(settings, chosen=False))
+    app = playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         screen = await open_prepare(pilot)
         picker = screen.query_one("#engine-left", EnginePicker)
@@ -93,7 +92,7 @@ async def test_unavailable_precisions_are_refused_with_the_reason(settings: Sett
 
 
 async def test_bad_checkpoints_are_reported_before_a_build(settings: Settings, tmp_path: Path) -> None:
-    app = Playground(replace(settings, chosen=False))
+    app = playground(replace(settings, chosen=False))
     empty = tmp_path / "empty"
     empty.mkdir()
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -108,7 +107,7 @@ async def test_bad_checkpoints_are_reported_before_a_build(settings: Settings, t
 
 
 async def test_an_unknown_hub_id_without_network(settings: Settings) -> None:
-    app = Playground(replace(settings, chosen=False))
+    app = playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         screen = await open_prepare(pilot)
         await choose_checkpoint(pilot, "no-such-org/no-such-model")
@@ -123,7 +122,7 @@ async def test_an_unknown_hub_id_without_network(settings: Settings) -> None:
 async def test_escape_cancels_a_build_and_leaves_no_files(settings: Settings, tmp_path: Path) -> None:
     folder = tmp_path / "slow"  # large enough that its build still runs when Esc is pressed
     make_checkpoint(folder, "llama", hidden_size=512, intermediate_size=2048, num_hidden_layers=16)
-    app = Playground(replace(settings, checkpoint=str(folder), chosen=False))
+    app = playground(replace(settings, checkpoint=str(folder), chosen=False))
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await open_prepare(pilot)
         await pilot.press("enter")
@@ -143,7 +142,7 @@ async def test_escape_cancels_a_build_and_leaves_no_files(settings: Settings, tm
 
 
 async def test_context_must_be_a_number(settings: Settings) -> None:
-    app = Playground(replace(settings, chosen=False))
+    app = playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         screen = await open_prepare(pilot)
         screen.query_one("#context", Input).value = "12"
@@ -153,7 +152,7 @@ async def test_context_must_be_a_number(settings: Settings) -> None:
 
 
 async def test_the_store_lists_and_deletes(settings: Settings) -> None:
-    app = Playground(replace(settings, right=EngineChoice("openvino", "int4")))
+    app = playground(replace(settings, right=EngineChoice("openvino", "int4")))
     async with app.run_test(size=(120, 40)) as pilot:
         await until_ready(pilot)
         await pilot.press("f8")

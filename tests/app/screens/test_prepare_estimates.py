@@ -10,7 +10,6 @@ from msgspec.structs import replace
 from textual.widgets import DataTable, Input, Select, Static
 
 from app.cli import doctor
-from app.playground import Playground
 from app.screens.prepare import PrepareScreen
 from app.screens.support import SupportScreen
 from app.state.prepare import bandwidth_cache as bandwidths
@@ -26,7 +25,7 @@ from engines.plan.hardware import placement
 from engines.plan.hardware.hardware import Device, cpu
 from engines.plan.hardware.placement import device_of
 from engines.plan.precision import PRECISIONS
-from tests.app.driving import until_chat, until_ready, wait_until
+from tests.app.driving import playground, until_chat, until_ready, wait_until
 from tests.app.screens.preparing import estimate, open_prepare
 from tests.doubles.nvml import Gpu, Nvml
 
@@ -35,7 +34,7 @@ MIB = 1 << 20
 
 async def test_the_kv_cache_is_stored_as_chosen(settings: Settings) -> None:
     """The estimate, the settings and the loaded engine use the chosen KV precision."""
-    app = Playground(replace(settings, chosen=False))
+    app = playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 48)) as pilot:
         screen = await open_prepare(pilot)
         assert "as u8" in estimate(pilot)
@@ -50,7 +49,7 @@ async def test_the_kv_cache_is_stored_as_chosen(settings: Settings) -> None:
 
 
 async def test_an_unsupported_kv_precision_becomes_auto(settings: Settings) -> None:
-    app = Playground(replace(settings, chosen=False, left=EngineChoice("openvino", "int8", "f32")))
+    app = playground(replace(settings, chosen=False, left=EngineChoice("openvino", "int8", "f32")))
     async with app.run_test(size=(120, 48)) as pilot:
         screen = await open_prepare(pilot)
         picker = screen.query_one("#engine-left", EnginePicker)
@@ -73,7 +72,7 @@ async def test_too_little_memory_is_reported_before_a_build(
         return MachineState(Device("cpu", "cpu", "A processor", 1024 * MIB, 1024 * MIB, cores=2))
 
     monkeypatch.setattr(machine_state, "probe_machine", small_machine)
-    app = Playground(replace(settings, chosen=False))
+    app = playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 48)) as pilot:
         screen = await open_prepare(pilot)
         await wait_until(pilot, lambda: "1.00 GiB free" in estimate(pilot))
@@ -85,7 +84,7 @@ async def test_too_little_memory_is_reported_before_a_build(
 
 
 async def test_the_estimate_is_compared_with_the_loaded_engine(settings: Settings) -> None:
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(120, 48)) as pilot:
         await until_ready(pilot)
         await pilot.press("f2")
@@ -98,7 +97,7 @@ async def test_the_estimate_is_compared_with_the_loaded_engine(settings: Setting
 
 async def test_f5_measures_the_bandwidth_once(settings: Settings) -> None:
     """Before, the estimate names the key; afterwards the bandwidth is read from the cache."""
-    app = Playground(replace(settings, chosen=False))
+    app = playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 48)) as pilot:
         await open_prepare(pilot)
         assert "F5" in estimate(pilot)
@@ -113,7 +112,7 @@ async def test_a_failed_measurement_is_reported(settings: Settings, monkeypatch:
         raise OSError("no space")
 
     monkeypatch.setattr(bandwidths, "measure_bandwidth", fail)
-    app = Playground(replace(settings, chosen=False))
+    app = playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 48), notifications=True) as pilot:
         await open_prepare(pilot)
         await pilot.press("f5")
@@ -129,7 +128,7 @@ def test_a_damaged_bandwidth_cache_is_ignored(own_folders: Path) -> None:
 
 
 async def test_f12_shows_every_backend_with_reason_and_source(settings: Settings) -> None:
-    app = Playground(replace(settings, chosen=False))
+    app = playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 40)) as pilot:
         await open_prepare(pilot)
         await pilot.press("f12")
@@ -161,7 +160,7 @@ async def test_a_backend_that_can_use_the_gpu_is_estimated_on_it(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setitem(sys.modules, "pynvml", Nvml((Gpu(),)))
     monkeypatch.setattr(placement, "torch_sees_gpus", lambda: True)
-    app = Playground(replace(settings, chosen=False, right=EngineChoice("pytorch", "fp32")))
+    app = playground(replace(settings, chosen=False, right=EngineChoice("pytorch", "fp32")))
     async with app.run_test(size=(160, 48), notifications=True) as pilot:
         await open_prepare(pilot)
         await wait_until(pilot, lambda: "of 139 GiB free" in estimate(pilot, "right"))

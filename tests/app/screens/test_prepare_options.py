@@ -23,7 +23,7 @@ from app.widgets.prepare.option_row import OptionRow
 from app.widgets.prepare.precision_list import PrecisionList
 from engines.environments.environment import save
 from engines.environments.trial import locate
-from tests.app.driving import until_chat, wait_until
+from tests.app.driving import playground, until_chat, wait_until
 from tests.doubles.nvml import Gpu, Nvml
 from tests.engines.double_environment import make_environment
 
@@ -78,7 +78,7 @@ async def choose(pilot: Pilot[None], picker: EnginePicker, precision: str) -> No
 
 
 async def test_options_are_shown_for_engines_that_support_them() -> None:
-    app = Playground(CHOSEN)
+    app = playground(CHOSEN)
     async with app.run_test(size=(120, 48)) as pilot:
         picker = await opened(pilot)
         row, gpus = picker.query_one(OptionRow), picker.query_one(".gpus", Select)
@@ -101,7 +101,7 @@ async def test_options_are_shown_for_engines_that_support_them() -> None:
 async def test_unusable_calibration_texts_are_refused(text: Path) -> None:
     """When a file is chosen, and again before the build if the file has changed."""
     (text.parent / "short.txt").write_text("short")
-    app = Playground(CHOSEN)
+    app = playground(CHOSEN)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         picker = await opened(pilot)
         await pilot.press("c")
@@ -131,7 +131,7 @@ async def test_unusable_calibration_texts_are_refused(text: Path) -> None:
 
 
 async def test_the_palette_command_explains_that_no_engine_is_calibrated() -> None:
-    app = Playground(replace(CHOSEN, left=PYTORCH))
+    app = playground(replace(CHOSEN, left=PYTORCH))
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await opened(pilot)
         await app.run_action("screen.calibration", app.screen)
@@ -141,7 +141,7 @@ async def test_the_palette_command_explains_that_no_engine_is_calibrated() -> No
 async def test_more_gpus_than_available_are_refused_before_a_build(text: Path) -> None:
     """Settings may come from another machine."""
     settings = replace(CHOSEN, chosen=True, left=replace(FP8, gpus=8, calibration=str(text)))
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(120, 36)) as pilot:
         await wait_until(pilot, lambda: app.left.phase is Phase.FAILED)
         assert app.left.error is not None
@@ -155,7 +155,7 @@ async def test_more_gpus_than_available_are_refused_before_a_build(text: Path) -
 async def test_from_the_options_to_the_engine(text: Path) -> None:
     """Calibrated with a text and split over two GPUs; a changed text makes a new engine."""
     left = replace(FP8, gpus=2, calibration=str(text))
-    app = Playground(replace(CHOSEN, left=left))
+    app = playground(replace(CHOSEN, left=left))
     async with app.run_test(size=(120, 36)) as pilot:
         picker = await opened(pilot)
         assert picker.selection.choice == left

@@ -7,7 +7,6 @@ from pathlib import Path
 from msgspec.structs import replace
 from textual.pilot import Pilot
 
-from app.playground import Playground
 from app.state.conversation.attachment import Attachment
 from app.state.conversation.conversation import Turn
 from app.state.conversation.conversation_file import read_record
@@ -20,7 +19,7 @@ from app.state.side.phase import Phase
 from app.widgets.chat.attachment_list import AttachmentItem
 from app.widgets.chat.composer import Composer
 from engines.worker.protocol import Sampling
-from tests.app.driving import ask, sampled, until_answered, until_ready, wait_until
+from tests.app.driving import ask, playground, sampled, until_answered, until_ready, wait_until
 from tests.app.screens.test_chat import shown_text
 
 PYTORCH = EngineChoice("pytorch", "fp32")
@@ -50,7 +49,7 @@ async def counted(pilot: Pilot[None], text: str) -> str:
 
 async def test_the_count_while_typing_is_the_size_of_the_prompt(settings: Settings) -> None:
     """For the first and the second turn; an empty prompt shows no count."""
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.press(*"Hi")
         assert app.left.phase is not Phase.READY
@@ -72,7 +71,7 @@ async def test_the_count_while_typing_is_the_size_of_the_prompt(settings: Settin
 
 async def test_tokens_are_counted_while_answering(settings: Settings) -> None:
     long = Sampling(max_tokens=400, ignore_eos=True)
-    app = Playground(sampled(replace(settings, left=PYTORCH, right=PYTORCH), long))
+    app = playground(sampled(replace(settings, left=PYTORCH, right=PYTORCH), long))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await pilot.press(*"Hello", "enter")
@@ -83,7 +82,7 @@ async def test_tokens_are_counted_while_answering(settings: Settings) -> None:
 
 
 async def test_attachments_are_counted_sent_shown_and_saved(settings: Settings) -> None:
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         composer = app.screen.query_one(Composer)
@@ -126,7 +125,7 @@ async def test_attachments_are_counted_sent_shown_and_saved(settings: Settings) 
 
 
 async def test_attachments_alone_can_be_sent(settings: Settings) -> None:
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(80, 24)) as pilot:
         await until_ready(pilot)
         await app.screen.query_one(Composer).attach(Attachment("", "one\ntwo"))
@@ -141,7 +140,7 @@ async def test_attachments_alone_can_be_sent(settings: Settings) -> None:
 
 async def test_the_oldest_turns_are_dropped_with_a_note(settings: Settings) -> None:
     """A conversation longer than the context window continues and shows a note, also when reopened."""
-    app = Playground(small(settings, ContextFull.TRIM))
+    app = playground(small(settings, ContextFull.TRIM))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         turns = app.left.conversation.turns
@@ -163,7 +162,7 @@ async def test_the_oldest_turns_are_dropped_with_a_note(settings: Settings) -> N
     record = read_record(saved.path)
     assert record.sides["left"].turns[-1].left_out == kept
     assert left_out(record.sides["left"].turns[-1]) in exported(record, ".md").decode()
-    again = Playground(small(settings, ContextFull.TRIM), conversation=saved.path)
+    again = playground(small(settings, ContextFull.TRIM), conversation=saved.path)
     async with again.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         assert left_out(record.sides["right"].turns[-1]) in " ".join(shown_text(again, "right").split())
@@ -175,7 +174,7 @@ def left_out(turn: Turn) -> str:
 
 
 async def test_too_long_prompts_are_marked_then_refused(settings: Settings, tmp_path: Path) -> None:
-    app = Playground(small(settings, ContextFull.REFUSE))
+    app = playground(small(settings, ContextFull.REFUSE))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         box = app.screen.query_one(Composer).box
@@ -201,7 +200,7 @@ async def test_too_long_prompts_are_marked_then_refused(settings: Settings, tmp_
 
 async def test_the_count_follows_the_conversation(settings: Settings) -> None:
     """Swapping the sides or clearing the conversation counts again without a key press in the prompt."""
-    app = Playground(sampled(settings, Sampling(max_tokens=8, ignore_eos=True)))
+    app = playground(sampled(settings, Sampling(max_tokens=8, ignore_eos=True)))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await ask(pilot, "One")

@@ -13,7 +13,7 @@ from app.screens.conversations import ConversationsScreen
 from app.state.settings.paths import conversation_folder
 from app.state.settings.settings import ChatOptions, Settings, load_settings
 from engines.worker.protocol import Sampling
-from tests.app.driving import ask, until_ready, wait_until
+from tests.app.driving import ask, playground, until_ready, wait_until
 
 PIRATE = ChatOptions("Be a pirate.", Sampling(max_tokens=6, temperature=0.8, seed=3, ignore_eos=True))
 PLAIN = ChatOptions(sampling=Sampling(max_tokens=4, ignore_eos=True))
@@ -37,7 +37,7 @@ async def reopen(pilot: Pilot[None]) -> None:
 async def test_reopened_with_f3(settings: Settings, tmp_path: Path) -> None:
     """Changed options are notified, saved and used for the next prompt; unchanged ones are not notified."""
     file = tmp_path / "settings.toml"
-    app = Playground(replace(settings, left_chat=PIRATE, right_chat=PLAIN), file)
+    app = playground(replace(settings, left_chat=PIRATE, right_chat=PLAIN), file)
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await until_ready(pilot)
         await ask(pilot, "one")
@@ -57,7 +57,7 @@ async def test_reopened_with_f3(settings: Settings, tmp_path: Path) -> None:
 
 async def _check_continue(settings: Settings, saved: Path) -> None:
     """Check the notice after a start with `--continue`, which restores options before there is a screen."""
-    app = Playground(settings, None, saved)
+    app = playground(settings, None, saved)
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
         assert any(NOTICE in message for message in toasts(app))

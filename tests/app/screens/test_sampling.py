@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, Select, Static, TextArea
 
-from app.playground import Playground
 from app.screens.chat import ChatScreen
 from app.screens.name import NameScreen
 from app.screens.sampling import SamplingScreen
@@ -18,7 +17,7 @@ from app.state.settings.sampling_fields import FIELDS
 from app.state.settings.settings import ChatOptions, Settings, load_settings
 from app.widgets.forms.ascii_checkbox import AsciiCheckbox
 from engines.worker.protocol import Sampling
-from tests.app.driving import ask, toasts, until_ready, wait_until
+from tests.app.driving import ask, playground, toasts, until_ready, wait_until
 from tests.app.still import StillPlayground
 
 WARM = ChatOptions("Be a pirate.", Sampling(temperature=0.8, max_tokens=12))
@@ -54,7 +53,7 @@ def chosen(screen: SamplingScreen, side: str) -> Any:
 
 async def test_every_field_of_one_side_is_saved(own_folders: Path) -> None:
     path = own_folders / "settings.toml"
-    app = Playground(Settings(chosen=True, welcomed=True), path)
+    app = playground(Settings(chosen=True, welcomed=True), path)
     app.open_engines = lambda names: None  # type: ignore[method-assign]
     wanted = {
         "temperature": "0.8",
@@ -246,7 +245,7 @@ async def test_values_of_the_file_are_shown_as_plain_text() -> None:
 
 async def test_each_side_uses_its_own_options(settings: Settings) -> None:
     """From the next prompt on; swapping the sides moves the options with the engines."""
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
         await ask(pilot, "Hello")

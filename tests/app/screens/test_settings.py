@@ -24,7 +24,7 @@ from app.widgets.forms.ascii_checkbox import AsciiCheckbox
 from app.widgets.forms.setting import Setting
 from app.widgets.panels.panel_strip import PanelStrip
 from app.widgets.prepare.welcome import Welcome
-from tests.app.driving import until_ready, wait_until
+from tests.app.driving import playground, until_ready, wait_until
 from tests.app.still import StillPlayground
 
 
@@ -169,7 +169,7 @@ async def test_the_first_run_hint_is_shown_once(settings: Settings, own_folders:
 
 async def test_engine_events_are_notified_on_other_screens(settings: Settings) -> None:
     """Toasts report a ready or dead engine while the settings are open; the chat shows it without a toast."""
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await opened(pilot)
         await until_ready(pilot)
@@ -190,7 +190,7 @@ async def test_engine_events_are_notified_on_other_screens(settings: Settings) -
 
 
 async def test_a_failed_build_is_notified_on_other_screens_and_shown_on_prepare(settings: Settings) -> None:
-    app = Playground(replace(settings, checkpoint="/no/such/folder"))
+    app = playground(replace(settings, checkpoint="/no/such/folder"))
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await wait_until(pilot, lambda: all(side.phase is Phase.FAILED for side in app.sides))
         assert not toasts(app)  # the chat shows it

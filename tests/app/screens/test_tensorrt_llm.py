@@ -9,7 +9,6 @@ import pytest
 from msgspec.structs import replace
 from textual.widgets import Input, Select
 
-from app.playground import Playground
 from app.screens.prepare import PrepareScreen
 from app.state.settings.settings import EngineChoice
 from app.state.side.phase import Phase
@@ -19,6 +18,7 @@ from engines.worker.protocol import Sampling
 from tests.app.driving import (
     ask,
     beside_pytorch,
+    playground,
     sampled,
     until_answered,
     until_chat,
@@ -32,7 +32,7 @@ from tests.engines.plan.folders import LLAMA, write_checkpoint
 @pytest.mark.usefixtures("environment")
 async def test_from_the_picker_to_the_chat() -> None:
     start = replace(beside_pytorch(), chosen=False, left=EngineChoice("openvino", "int8"))
-    app = Playground(start)
+    app = playground(start)
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
         picker = app.screen.query_one("#engine-left", EnginePicker)
@@ -63,7 +63,7 @@ async def test_from_the_picker_to_the_chat() -> None:
 @pytest.mark.timeout(200)
 @pytest.mark.usefixtures("environment")
 async def test_stop_death_and_restart(monkeypatch: pytest.MonkeyPatch) -> None:
-    app = Playground(sampled(beside_pytorch("bf16"), Sampling(max_tokens=400, ignore_eos=True)))
+    app = playground(sampled(beside_pytorch("bf16"), Sampling(max_tokens=400, ignore_eos=True)))
     async with app.run_test(size=(120, 40)) as pilot:
         await until_ready(pilot)
         await until_chat(pilot)
@@ -94,7 +94,7 @@ async def test_unsupported_checkpoints_are_refused(tmp_path: Path, monkeypatch: 
         write_checkpoint(model / "snapshots" / ("a" * 40), config)
         (model / "refs").mkdir()
         (model / "refs" / "main").write_text("a" * 40)
-    app = Playground(replace(beside_pytorch(), chosen=False, checkpoint="org/plain"))
+    app = playground(replace(beside_pytorch(), chosen=False, checkpoint="org/plain"))
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
         left, right = app.screen.query(EnginePicker)

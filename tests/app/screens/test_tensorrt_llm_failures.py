@@ -22,7 +22,16 @@ from app.state.side.phase import Phase
 from app.widgets.chat.prompt import PromptInput
 from app.widgets.prepare.build_progress import BuildProgress
 from app.widgets.prepare.engine_picker import EnginePicker
-from tests.app.driving import ask, beside_pytorch, failure, toasts, until_chat, until_ready, wait_until
+from tests.app.driving import (
+    ask,
+    beside_pytorch,
+    failure,
+    playground,
+    toasts,
+    until_chat,
+    until_ready,
+    wait_until,
+)
 from tests.doubles.nvml import Gpu, Nvml
 from tests.engines.double_environment import set_gpu, set_version
 
@@ -35,7 +44,7 @@ pytestmark = pytest.mark.timeout(300)
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[tuple[Playground, Pilot[None]]]:
     """Start the app and wait for the chat."""
-    app = Playground(settings)
+    app = playground(settings)
     async with app.run_test(size=(120, 40)) as pilot:
         await until_chat(pilot)
         yield app, pilot
@@ -199,7 +208,7 @@ async def test_a_second_build_is_refused_while_one_runs(tiny: Path, monkeypatch:
     """A toast explains it; Esc cancels the first build and removes its files."""
     monkeypatch.setenv(FAILURE, "hang-at-load")
     start = replace(beside_pytorch("bf16", str(tiny)), chosen=False)
-    app = Playground(start)
+    app = playground(start)
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
         await wait_until(pilot, lambda: not app.screen._problem())  # type: ignore[attr-defined]

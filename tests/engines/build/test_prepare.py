@@ -19,6 +19,7 @@ from engines.build.store import EngineStore
 from engines.errors import EngineError
 from engines.worker import protocol
 from engines.worker.process import EngineProcess
+from tests.doubles.fork_server import fork_worker
 from tests.engines.worker.helpers import eventually, is_gone, load
 
 
@@ -30,7 +31,7 @@ class Workers:
 
     async def start(self, backend: str, log: Path) -> EngineProcess:
         """As EngineProcess.start."""
-        self.started.append(await EngineProcess.start(backend, log))
+        self.started.append(await fork_worker(backend, log))
         return self.started[-1]
 
 

@@ -14,6 +14,7 @@ import psutil
 from engines.build.spec import EngineSpec
 from engines.worker import protocol
 from engines.worker.process import EngineProcess
+from tests.doubles.fork_server import fork_worker
 
 MISBEHAVING = Path(__file__).parents[2] / "doubles" / "misbehaving_worker.py"
 LONG = protocol.Sampling(max_tokens=100_000, ignore_eos=True)
@@ -33,7 +34,7 @@ async def load(process: EngineProcess, spec: EngineSpec, directory: str = "") ->
 
 async def loaded(checkpoint: Path, log: Path, context: int = 2048) -> EngineProcess:
     """Start a worker and load PyTorch."""
-    process = await EngineProcess.start("pytorch", log)
+    process = await fork_worker("pytorch", log)
     await load(process, pytorch_spec(checkpoint, context))
     return process
 

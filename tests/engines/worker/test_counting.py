@@ -10,6 +10,7 @@ import pytest
 
 from engines.worker import protocol
 from engines.worker.process import EngineProcess
+from tests.doubles.fork_server import fork_worker
 from tests.engines.worker.helpers import LONG, loaded
 
 CONTEXT = 256
@@ -68,7 +69,7 @@ async def test_tokens_are_counted_while_an_answer_is_generated(worker: EnginePro
 
 
 async def test_counting_needs_a_loaded_engine(tmp_path: Path) -> None:
-    process = await EngineProcess.start("pytorch", tmp_path / "worker.log")
+    process = await fork_worker("pytorch", tmp_path / "worker.log")
     event = await process.ask(protocol.CountTokens(process.next_id(), conversation(1)))
     assert isinstance(event, protocol.Error)
     assert event.code == "not-loaded"

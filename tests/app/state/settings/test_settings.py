@@ -123,10 +123,11 @@ def test_of_several_that_are_pending_the_latest_is_saved(tmp_path: Path) -> None
     assert not list(path.parent.iterdir())
 
 
-def test_without_a_file_nothing_is_saved() -> None:
+def test_without_a_file_nothing_is_saved(own_folders: Path) -> None:
     file = SettingsFile(None)
     file.set_pending(Settings())
     file.write()
+    assert list(own_folders.iterdir()) == []
 
 
 def test_what_could_not_be_written_is_written_later(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from app.widgets.panels.kv_blocks import KVBlocksPanel
 from app.widgets.panels.memory_panel import MemoryPanel
 from app.widgets.panels.panel import NO_ENGINE, Panel
 from app.widgets.panels.throughput import ThroughputPanel
+from tests.app.driving import wait_until
 from tests.app.widgets.samples import ALL, EMPTY, FULL, GPU, HUGE, PANEL_STYLES, OnePanel, screen_text
 
 PANELS: tuple[type[Panel], ...] = (ThroughputPanel, MemoryPanel, KVBlocksPanel, DevicePanel)
@@ -132,16 +133,17 @@ async def test_panels_follow_a_signal() -> None:
         assert all(panel.snapshot is FULL for panel in app.query(Panel))
 
 
-async def test_a_refresh_causes_no_layout(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refresh_causes_no_layout() -> None:
     app = Following()
     async with app.run_test(size=(80, 60)) as pilot:
         app.snapshots.publish(FULL)
-        await pilot.pause(0.3)
+        await wait_until(pilot, lambda: bool(app.query("RatePlot")))
+        await pilot.pause()
         layouts: list[object] = []
-        monkeypatch.setattr(app.screen, "_refresh_layout", layouts.append)
+        app.screen.screen_layout_refresh_signal.subscribe(app.screen, layouts.append)
         app.snapshots.publish(HUGE)
         app.snapshots.publish(FULL)
-        await pilot.pause(0.1)
+        await pilot.pause()
         assert not layouts
 
 

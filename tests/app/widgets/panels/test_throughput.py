@@ -8,6 +8,7 @@ from subprocess import run
 from typing import Any
 
 import pytest
+from textual.app import ComposeResult
 from textual.pilot import Pilot
 
 from app.state.side.phase import Phase
@@ -147,3 +148,19 @@ def test_the_plot_is_not_imported_at_start_up() -> None:
         "import sys, app.widgets.panels.panel_strip; assert not {'numpy', 'textual_plot'} & set(sys.modules)"
     )
     assert run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+async def test_a_plot_that_is_mounted_while_the_app_closes() -> None:
+    """Nothing is composed any more, so that there is nothing to lay out; that is no error."""
+    from app.widgets.panels.rate_plot import RatePlot
+
+    class WithoutParts(RatePlot):
+        def compose(self) -> ComposeResult:
+            """As Textual does for a widget that is being removed."""
+            return iter(())
+
+    app = OnePanel(ThroughputPanel())
+    async with app.run_test() as pilot:
+        await app.screen.mount(plot := WithoutParts())
+        await pilot.pause()
+        assert plot.is_mounted

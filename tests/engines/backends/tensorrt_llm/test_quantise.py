@@ -25,6 +25,7 @@ from engines.worker import protocol
 from engines.worker.process import EngineProcess
 from engines.worker.report import StageReport
 from engines.worker.tokenizer import Tokenizer
+from tests.doubles.fork_server import fork_worker
 
 QUESTIONS = ("What is a KV cache?", "What does FP8 mean?", "Tell me a short story.", "What is 12 plus 7?")
 STAGES = ("reference", "quantise", "export")
@@ -75,8 +76,8 @@ async def test_close_to_the_reference(
     assert modelopt_precision(found.quantisation) == precision
     assert facts["weight_bytes"] < read_checkpoint(CHECKPOINT).weight_bytes  # type: ignore[operator]
 
-    base = await EngineProcess.start("pytorch", tmp_path / "base.log")
-    candidate = await EngineProcess.start("tensorrt-llm", tmp_path / "candidate.log", python=without_engines)
+    base = await fork_worker("pytorch", tmp_path / "base.log")
+    candidate = await fork_worker("tensorrt-llm", tmp_path / "candidate.log", without_engines)
     try:
         reference = EngineSpec(str(CHECKPOINT), "pytorch", "bf16", context=512)
         assert isinstance(await ready(base, reference), protocol.Ready)

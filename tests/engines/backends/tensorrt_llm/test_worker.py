@@ -15,6 +15,7 @@ from engines.build.spec import EngineSpec
 from engines.demo import CHECKPOINT
 from engines.worker import protocol
 from engines.worker.process import EngineProcess
+from tests.doubles.fork_server import fork_worker
 from tests.engines.worker.helpers import answer, is_gone, last_error, session_is_empty
 
 SHORT = protocol.Sampling(max_tokens=24)
@@ -30,7 +31,7 @@ def spec(precision: str = "bf16", **fields: object) -> EngineSpec:
 @asynccontextmanager
 async def worker(python: str, log: Path) -> AsyncGenerator[EngineProcess, None]:
     """Start a worker, and kill it at the end."""
-    process = await EngineProcess.start("tensorrt-llm", log, python=python)
+    process = await fork_worker("tensorrt-llm", log, python)
     try:
         yield process
     finally:
@@ -96,7 +97,7 @@ async def test_weights_are_split_over_the_visible_gpus(
 @asynccontextmanager
 async def worker_of_pytorch(log: Path) -> AsyncGenerator[EngineProcess, None]:
     """Start a worker with PyTorch fp32."""
-    process = await EngineProcess.start("pytorch", log)
+    process = await fork_worker("pytorch", log)
     try:
         wanted = EngineSpec(str(CHECKPOINT), "pytorch", "fp32", context=512)
         event = await process.ask(protocol.Load(process.next_id(), wanted.to_json()))

@@ -17,6 +17,7 @@ from app.state.conversation.conversation import Turn
 from app.widgets.chat.transcript.rendered_turn import RenderedTurn
 from app.widgets.chat.transcript.transcript import Transcript
 from engines.measure.timing import Timing
+from tests.app.driving import wait_until
 
 TIMING = Timing(143, 0.0213, 0.0058, 171.8, 0.0057, 0.0071, 890.0, 0.85)
 CODE = "Look:\n\n```python\nprint(1)\n```\n\nand\n\n```python\nprint(2)\n```\n"
@@ -68,6 +69,11 @@ def screen(pilot: Pilot[None]) -> list[str]:
     return [shown.render_line(y).text.strip() for y in range(shown.size.height)]
 
 
+async def until_at_rest(pilot: Pilot[None], shown: Transcript) -> None:
+    """Wait until the transcript has scrolled to its target."""
+    await wait_until(pilot, lambda: shown.scroll_y == shown.scroll_target_y)
+
+
 def streaming_turn(answer: str = "") -> RenderedTurn:
     streaming = rendered("Go on?", answer)
     streaming.ended = False
@@ -86,7 +92,7 @@ async def test_the_newest_text_is_followed_until_the_user_scrolls() -> None:
         await pilot.pause()
         assert "Line 9." in screen(pilot)[-2:]
         await pilot.press("pageup")
-        await pilot.pause(0.3)
+        await until_at_rest(pilot, shown)
         before = screen(pilot)
         streaming.turn.answer += "More.\n"
         shown.grow()
@@ -94,7 +100,7 @@ async def test_the_newest_text_is_followed_until_the_user_scrolls() -> None:
         assert screen(pilot) == before
         assert not shown.follows
         await pilot.press("end")
-        await pilot.pause(0.3)
+        await until_at_rest(pilot, shown)
         assert shown.follows
         streaming.end()
         shown.grow()
@@ -105,16 +111,15 @@ async def test_streaming_text_causes_no_layout() -> None:
     """A change of the content's height must not lay out the screen, which would be slow in long chats."""
     streaming = streaming_turn()
     async with transcript(streaming) as (pilot, shown):
-        await pilot.pause(0.2)
-        layouts = []
-        pilot.app.screen._refresh_layout = lambda *_, **__: layouts.append(1)  # type: ignore[method-assign]
+        layouts: list[object] = []
+        pilot.app.screen.screen_layout_refresh_signal.subscribe(pilot.app.screen, layouts.append)
         for _ in range(5):
             streaming.turn.answer += (
                 "A paragraph that is as long as three lines of this pane are, at the least. " * 2
             )
             streaming.turn.answer += "\n\n"
             shown.grow()
-            await pilot.pause(0.05)
+            await pilot.pause()
         assert shown.virtual_size.height > 15
         assert not layouts
 
