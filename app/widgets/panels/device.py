@@ -13,7 +13,7 @@ from app.widgets.panels.panel import Panel
 from engines.measure.gpu import GpuSample
 
 NO_GPU = "No NVIDIA GPU found"
-MIG_INSTANCE = "MIG instance: power, temperature and clocks are reported for the whole GPU only"
+MIG_INSTANCE = "MIG: power, temperature and clocks are reported for the whole GPU only"
 NAME_CELLS = 7
 SHARE_CELLS = 5
 DETAIL_CELLS = 18
