@@ -8,6 +8,7 @@ from typing import Protocol, cast
 
 from textual.message_pump import MessagePump
 from textual.signal import Signal
+from textual.worker import Worker
 
 from app.engine_lifecycle import EngineLifecycle
 from app.state.conversation.conversation_file import ConversationFile, Record
@@ -81,6 +82,9 @@ class PlaygroundApp(Protocol):
 
     def show_chat(self) -> None:
         """Close the screens above the chat."""
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Report an exception of a background task."""
 
 
 def playground(node: MessagePump) -> PlaygroundApp:

@@ -6,9 +6,9 @@ from textual.app import App
 
 from app.navigation import Navigation
 from app.state.prepare.build_state import BuildState
-from app.state.side.pacing import displayable
 from app.state.side.phase import Phase
 from app.state.side.side import Side
+from app.terminal_text import displayable
 
 
 class EngineNotifications:

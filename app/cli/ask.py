@@ -7,8 +7,8 @@ import sys
 from app.engine_lifecycle import EngineLifecycle
 from app.state.settings.paths import engine_store, log_folder
 from app.state.settings.settings import ChatOptions
-from app.state.side.pacing import displayable
 from app.state.side.side import Side
+from app.terminal_text import displayable
 from app.units import rate_text, seconds_text
 from engines.build.prepare import Step
 from engines.build.spec import EngineSpec

@@ -51,7 +51,7 @@ def list_conversations(
     from datetime import datetime
 
     from app.state.conversation.saved_conversations import matching
-    from app.state.side.pacing import displayable
+    from app.terminal_text import displayable
 
     every = _saved()
     for saved in matching(every, search):
@@ -119,7 +119,7 @@ def remove_conversation(
       trt-playground conversations rm 3 --yes
     """
     from app.state.conversation.saved_conversations import delete_conversation
-    from app.state.side.pacing import displayable
+    from app.terminal_text import displayable
 
     path = _path(which)
     title = displayable(_read(path).title)

@@ -117,7 +117,7 @@ def prune_engines(
 
 def engine_lines(store: EngineStore) -> Iterator[str]:
     """Yield a line for each engine, a line for each unreadable folder, and the total."""
-    from app.state.side.pacing import displayable
+    from app.terminal_text import displayable
     from app.units import bytes_text
 
     found, unreadable = store.engines(), store.unreadable()

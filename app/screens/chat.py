@@ -9,13 +9,11 @@ import time
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.screen import Screen
 from textual.widgets import Footer, Header
-from textual.worker import Worker
 
 from app.gc_policy import GcPolicy
 from app.generation import GenerationRun
-from app.interface import PlaygroundApp, playground
+from app.screens.playground_screen import PlaygroundScreen
 from app.state.conversation.conversation_file import Record, read_record
 from app.state.conversation.turn import Turn
 from app.state.settings.presets import sampling_words
@@ -36,7 +34,7 @@ from app.widgets.panels.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREA
 NOTHING_ASKED = "Nothing has been asked yet."
 
 
-class ChatScreen(Screen[None]):
+class ChatScreen(PlaygroundScreen):
     """Home: two panes, the comparison of their speed, the prompt, the panels."""
 
     TITLE = "Chat"
@@ -62,17 +60,14 @@ class ChatScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._gc_policy = GcPolicy()
+        self._attach_folder = ""
+        """Folder of the last attached file, where the file dialog opens next."""
         self._warned = "", 0.0
         """The last warning, and when."""
         self._shows_restart = False
         """Whether the footer shows the key that restarts."""
         self._draws_fast = False
         """Whether tokens arrived fast at the last snapshot."""
-
-    @property
-    def playground(self) -> PlaygroundApp:
-        """The app."""
-        return playground(self)
 
     @property
     def sides(self) -> tuple[Side, Side]:
@@ -313,9 +308,15 @@ class ChatScreen(Screen[None]):
         strip.toggle()
         self.playground.change_settings(panels=strip.shown)
 
-    def action_attach(self) -> None:
+    @work(group="attach", exclusive=True, exit_on_error=False)
+    async def action_attach(self) -> None:
         """Choose a file that is sent with the prompt."""
-        self.composer.choose_file()
+        from app.screens.attach import AttachScreen
+
+        screen = AttachScreen(self._attach_folder)
+        if chosen := await self.app.push_screen_wait(screen):
+            self._attach_folder = screen.folder
+            await self.composer.attach(chosen)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Show keys only when they do something; Ctrl+X stays *cut* while text is selected in the prompt."""
@@ -326,7 +327,3 @@ class ChatScreen(Screen[None]):
         if action == "swap":
             return not self.composer.box.selected_text
         return True
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Pass the end of a background task on to the app: Textual reports it only to this screen."""
-        self.app.on_worker_state_changed(event)  # type: ignore[attr-defined]

@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.screen import Screen
 from textual.widgets import Footer, Header, Input, OptionList, Static
-from textual.worker import Worker
 
 from app.screens.chat import ChatScreen
 from app.screens.export import ask_and_export
 from app.screens.name import NameScreen
+from app.screens.playground_screen import PlaygroundScreen
 from app.state.conversation.conversation_file import Record, read_record, rename_conversation
 from app.state.conversation.saved_conversations import (
     SavedConversation,
@@ -25,13 +23,10 @@ from app.state.conversation.saved_conversations import (
     saved_conversations,
 )
 from app.state.settings.paths import conversation_folder
-from app.state.side.pacing import displayable
 from app.state.side.phase import ANSWERING
+from app.terminal_text import displayable
 from app.widgets.forms.confirm_twice import ConfirmTwice
 from app.widgets.forms.conversation_list import ConversationEntry, ConversationList
-
-if TYPE_CHECKING:
-    from app.playground import Playground
 
 LISTED = 200
 """The newest ones: a longer list slows down every key of a search."""
@@ -42,7 +37,7 @@ Every prompt and answer is saved, and listed here.
 Esc goes back to the chat."""
 
 
-class ConversationsScreen(Screen[None]):
+class ConversationsScreen(PlaygroundScreen):
     """A search box above the list."""
 
     TITLE = "Conversations"
@@ -63,7 +58,6 @@ and messages. **Delete**, pressed twice, removes one for good.
         Binding("down", "to_list", show=False),
         Binding("escape,f3", "back", "Back", id="conversations.back"),
     ]
-    app: Playground
     _saved: list[SavedConversation] = []  # noqa: RUF012 - replaced as a whole
 
     def __init__(self) -> None:
@@ -103,7 +97,7 @@ and messages. **Delete**, pressed twice, removes one for good.
         search = self.query_one(Input).value
         found, entries = await asyncio.to_thread(_found, self._saved, search)
         self.query_one(Input).display = bool(self._saved)
-        self.query_one(ConversationList).show(entries, search.split(), self.app.history.path)
+        self.query_one(ConversationList).show(entries, search.split(), self.playground.history.path)
         self.query_one("#conversations-note", Static).update(self._note(search, found))
         self.refresh_bindings()
 
@@ -140,24 +134,24 @@ and messages. **Delete**, pressed twice, removes one for good.
         """Continue the highlighted conversation on both sides."""
         if (saved := self.chosen) and not self._must_wait() and (record := await self._read(saved)):
             self._continue(record, saved.path)
-            self.app.show_chat()
+            self.playground.show_chat()
 
     def action_new(self) -> None:
         """Start a new conversation; the old one stays saved."""
         if not self._must_wait():
             self._continue(Record(), None)
-            self.app.show_chat()
+            self.playground.show_chat()
 
     def _must_wait(self) -> bool:
         """Return whether a side answers; if so, show a message."""
-        answering = any(side.phase in ANSWERING for side in self.app.sides)
+        answering = any(side.phase in ANSWERING for side in self.playground.sides)
         if answering:
             words = "Still answering. Press Esc for the chat, and Esc there to stop."
             self.notify(words, severity="warning")
         return answering
 
     def _continue(self, record: Record, path: Path | None) -> None:
-        self.app.open_conversation(record, path)
+        self.playground.open_conversation(record, path)
         for screen in self.app.screen_stack:
             if isinstance(screen, ChatScreen):  # the first start has none yet
                 screen.show_conversations()
@@ -172,8 +166,8 @@ and messages. **Delete**, pressed twice, removes one for good.
         if name is None:
             return
         try:
-            if saved.path == self.app.history.path:
-                await asyncio.to_thread(self.app.history.append_name, name)
+            if saved.path == self.playground.history.path:
+                await asyncio.to_thread(self.playground.history.append_name, name)
             else:
                 await asyncio.to_thread(rename_conversation, saved.path, name)
         except OSError as error:
@@ -189,7 +183,7 @@ and messages. **Delete**, pressed twice, removes one for good.
     def action_delete(self) -> None:
         """Delete the highlighted conversation when the key is pressed twice: it cannot be undone."""
         saved = self.chosen
-        shown = saved is not None and saved.path == self.app.history.path
+        shown = saved is not None and saved.path == self.playground.history.path
         if saved is None or (shown and self._must_wait()):
             return
         if self._pending_delete.press(saved.path):
@@ -234,10 +228,6 @@ and messages. **Delete**, pressed twice, removes one for good.
 
     def _complain(self, what: str, error: OSError) -> None:
         self.notify(f"{what}: {displayable(str(error))}", severity="error", markup=False)
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Pass failures of workers on to the app: Textual sends them to the node that started them only."""
-        self.app.on_worker_state_changed(event)
 
 
 def _found(saved: list[SavedConversation], search: str) -> tuple[int, list[ConversationEntry]]:

@@ -16,7 +16,7 @@ from textual.widgets import Footer, Input, Static
 from app.state.conversation.conversation_file import Record
 from app.state.conversation.export import SUFFIXES, free_path, problem, write_export
 from app.state.settings.paths import document_folder
-from app.state.side.pacing import displayable
+from app.terminal_text import displayable
 from app.widgets.forms.confirm_twice import ConfirmTwice
 
 KINDS = {

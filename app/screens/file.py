@@ -17,7 +17,7 @@ from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from app.state.settings.path_completion import MOST, PathEntry, common_prefix, matching_paths
-from app.state.side.pacing import displayable
+from app.terminal_text import displayable
 from app.units import count_text
 
 Result = TypeVar("Result")

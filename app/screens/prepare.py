@@ -6,13 +6,12 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
-from textual.screen import Screen
 from textual.widgets import Button, Footer, Header, Input, Select
 
-from app.interface import playground
+from app.screens.playground_screen import PlaygroundScreen
 from app.state.prepare.engine_selection import file_problem
 from app.state.settings.settings import MINIMUM_CONTEXT, EngineChoice, Settings
-from app.state.side.pacing import displayable
+from app.terminal_text import displayable
 from app.widgets.panels.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS
 from app.widgets.prepare.build_progress import BuildProgress
 from app.widgets.prepare.checkpoint_picker import CheckpointPicker
@@ -22,12 +21,13 @@ from app.widgets.prepare.precision_list import PrecisionList
 from app.widgets.prepare.prepare_hint import PrepareHint
 from app.widgets.prepare.prepare_row import PrepareRow
 from app.widgets.prepare.welcome import Welcome
+from engines.backends.registry import BACKENDS
 from engines.plan.hardware.hardware import Device
 
 NOTHING_TO_CALIBRATE = "Neither engine uses calibration text. Only TensorRT-LLM's quantised precisions do."
 
 
-class PrepareScreen(Screen[None]):
+class PrepareScreen(PlaygroundScreen):
     """The choice of a checkpoint and two engines, their estimates, and the progress of the builds."""
 
     TITLE = "Prepare"
@@ -81,7 +81,7 @@ utilisation) of answers are computed from it.
 
     def on_mount(self) -> None:
         """Subscribe to builds and settings, and show builds that are already running."""
-        app = playground(self)
+        app = self.playground
         app.change_settings(welcomed=True)  # the first-run hint is shown once
         app.build_changed.subscribe(self, self.show_build)
         app.settings_changed.subscribe(self, self.show_context)
@@ -90,14 +90,14 @@ utilisation) of answers are computed from it.
 
     def on_screen_resume(self) -> None:
         """Show what the builds did meanwhile; probe the machine after the first frame, as it takes time."""
-        for name in playground(self).builds:
+        for name in self.playground.builds:
             self.show_build(name)
         self.call_after_refresh(self.probe_machine)
 
     @work(exclusive=True, group="look", exit_on_error=False)
     async def probe_machine(self) -> None:
         """Find the interpreters, which F6 may have changed, then update free memory and the estimates."""
-        await playground(self).find_interpreters()
+        await self.playground.find_interpreters()
         self.query_one(EnginePair).probe_devices()
 
     def action_measure(self) -> None:
@@ -113,7 +113,7 @@ utilisation) of answers are computed from it.
     def show_build(self, name: str) -> None:
         """Show the state of one side's build."""
         build = self.query_one(f"#build-{name}", BuildProgress)
-        state = playground(self).builds[name]
+        state = self.playground.builds[name]
         if build.state is not state:
             build.show(state)
         build.refresh_state()
@@ -131,7 +131,7 @@ utilisation) of answers are computed from it.
             self.call_after_refresh(self.query_one("#builds").scroll_visible)
         elif before and not building:
             self.query_one(self.AUTO_FOCUS).focus()
-        self.query_one(PrepareHint).show(playground(self).builds)
+        self.query_one(PrepareHint).show(self.playground.builds)
 
     @on(CheckpointPicker.Chosen)
     @on(Input.Changed, "#context")
@@ -165,7 +165,7 @@ utilisation) of answers are computed from it.
                 return
         assert row.tokens is not None
         self.query(Welcome).remove()
-        playground(self).choose(self.query_one(CheckpointPicker).chosen, row.tokens, left, right, row.names)
+        self.playground.choose(self.query_one(CheckpointPicker).chosen, row.tokens, left, right, row.names)
 
     def _refuse(self, problem: str) -> None:
         self.notify(displayable(problem), severity="error", timeout=6, markup=False)
@@ -176,26 +176,41 @@ utilisation) of answers are computed from it.
         if not pickers:
             self._refuse(NOTHING_TO_CALIBRATE)
             return
-        min(pickers, key=lambda picker: not picker.has_focus_within).choose_calibration()
+        self._choose_calibration(min(pickers, key=lambda picker: not picker.has_focus_within))
+
+    @on(EnginePicker.CalibrationRequested)
+    def calibration_requested(self, event: EnginePicker.CalibrationRequested) -> None:
+        """Choose a calibration text for the side that asked."""
+        self._choose_calibration(event.picker)
+
+    @work(exclusive=True, group="calibration", exit_on_error=False)
+    async def _choose_calibration(self, picker: EnginePicker) -> None:
+        from app.screens.calibration import CalibrationScreen
+
+        selection = picker.selection
+        title = f"{BACKENDS[selection.backend].title} {selection.precision}"
+        file = await self.app.push_screen_wait(CalibrationScreen(title, selection.wanted_calibration))
+        if file is not None:
+            picker.set_calibration(file)
 
     @on(Button.Pressed, "#cancel")
     def cancel(self) -> None:
         """Cancel every build."""
-        playground(self).cancel_builds()
+        self.playground.cancel_builds()
 
     def action_cancel_or_back(self) -> None:
         """Cancel a running build; without one, go back to the chat."""
         if self._building():
             self.cancel()
         else:
-            playground(self).show_chat()
+            self.playground.show_chat()
 
     def action_back(self) -> None:
         """Go to the chat; builds continue."""
-        playground(self).show_chat()
+        self.playground.show_chat()
 
     def _building(self) -> bool:
-        return any(state.running for state in playground(self).builds.values())
+        return any(state.running for state in self.playground.builds.values())
 
     def _choice(self, name: str) -> EngineChoice:
         return self.query_one(f"#engine-{name}", EnginePicker).selection.choice

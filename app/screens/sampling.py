@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import Screen
 from textual.widgets import Button, Footer, Header, Input, Static
 
 from app.screens.name import NameScreen
+from app.screens.playground_screen import PlaygroundScreen
 from app.state.settings.presets import deleted, name_problem, renamed, saved
 from app.state.settings.settings import ChatOptions
 from app.widgets.forms.confirm_twice import ConfirmTwice
 from app.widgets.forms.options_form import MEANINGS, OptionsForm, field_of
 
-if TYPE_CHECKING:
-    from app.playground import Playground
-
 SIDES = ("left", "right")
 WHEN = "Changes apply to the next prompt."
 
 
-class SamplingScreen(Screen[None]):
+class SamplingScreen(PlaygroundScreen):
     """A form for each side."""
 
     TITLE = "Sampling"
@@ -43,7 +39,6 @@ changed, yours can be renamed and deleted. Compare two engines with the same set
         Binding("ctrl+s", "save", "Save preset", id="sampling.save"),
         Binding("ctrl+r", "reset", "Reset", id="sampling.reset"),
     ]
-    app: Playground
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +49,7 @@ changed, yours can be renamed and deleted. Compare two engines with the same set
         yield Header()
         with VerticalScroll(id="sampling", can_focus=False), Horizontal(id="forms"):
             for side in SIDES:
-                yield OptionsForm(side, self.app.settings)
+                yield OptionsForm(side, self.playground.settings)
         with Vertical(id="sampling-notes"):
             yield Static(id="sampling-meaning", markup=False)
             yield Static(id="sampling-state", markup=False)
@@ -62,7 +57,7 @@ changed, yours can be renamed and deleted. Compare two engines with the same set
 
     def on_mount(self) -> None:
         """Show which engines these are, and how the sides differ."""
-        for side in self.app.sides:
+        for side in self.playground.sides:
             if side.title:
                 self.form(side.name).border_title = f"{side.name.capitalize()} · {side.title}"
         self._show_state()
@@ -97,7 +92,7 @@ changed, yours can be renamed and deleted. Compare two engines with the same set
     def change(self, event: OptionsForm.Changed) -> None:
         """Save the change; Delete has to be asked for again, as another preset may be selected."""
         self._pending_delete.reset()
-        self.app.change_settings(**{f"{event.side}_chat": event.options})
+        self.playground.change_settings(**{f"{event.side}_chat": event.options})
         self._show_state()
 
     def action_same(self) -> None:
@@ -119,7 +114,7 @@ changed, yours can be renamed and deleted. Compare two engines with the same set
     @work(group="name", exclusive=True, exit_on_error=False)
     async def save(self, event: OptionsForm.SaveRequested) -> None:
         """Ask for a name, then save the side's options under it."""
-        settings = self.app.settings
+        settings = self.playground.settings
         question = NameScreen("Save as preset", lambda name: name_problem(name, settings))
         if name := await self.app.push_screen_wait(question):
             self._change_presets(saved(settings, name, settings.chat(event.side)))
@@ -129,7 +124,7 @@ changed, yours can be renamed and deleted. Compare two engines with the same set
     @work(group="name", exclusive=True, exit_on_error=False)
     async def rename(self, event: OptionsForm.RenameRequested) -> None:
         """Ask for another name."""
-        settings, old = self.app.settings, event.preset
+        settings, old = self.playground.settings, event.preset
         question = NameScreen("Rename the preset", lambda name: name_problem(name, settings, before=old), old)
         if name := await self.app.push_screen_wait(question):
             self._change_presets(renamed(settings, old, name))
@@ -140,7 +135,7 @@ changed, yours can be renamed and deleted. Compare two engines with the same set
         if not self._pending_delete.press(event.preset):
             self.notify(f"Press again to delete {event.preset}.", severity="warning", markup=False)
             return
-        self._change_presets(deleted(self.app.settings, event.preset))
+        self._change_presets(deleted(self.playground.settings, event.preset))
         self.notify(f"Deleted the preset {event.preset}.", markup=False)
 
     def action_back(self) -> None:
@@ -148,20 +143,20 @@ changed, yours can be renamed and deleted. Compare two engines with the same set
         self.dismiss()
 
     def _set(self, options: dict[str, ChatOptions]) -> None:
-        self.app.change_settings(**{f"{side}_chat": one for side, one in options.items()})
+        self.playground.change_settings(**{f"{side}_chat": one for side, one in options.items()})
         self._show_all()
 
     def _change_presets(self, presets: dict[str, ChatOptions]) -> None:
-        self.app.change_settings(presets=presets)
+        self.playground.change_settings(presets=presets)
         self._show_all()
 
     def _show_all(self) -> None:
         for side in SIDES:
-            self.form(side).show(self.app.settings.chat(side), self.app.settings)
+            self.form(side).show(self.playground.settings.chat(side), self.playground.settings)
         self._show_state()
 
     def _show_state(self) -> None:
-        settings = self.app.settings
+        settings = self.playground.settings
         unlike = differences(settings.left_chat, settings.right_chat)
         state = self.query_one("#sampling-state", Static)
         state.set_class(bool(unlike), "-unlike")

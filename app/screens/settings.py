@@ -10,15 +10,14 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Footer, Header, OptionList, Static
 from textual.widgets.option_list import Option
 
 from app import themes
-from app.interface import playground
+from app.screens.playground_screen import PlaygroundScreen
 from app.state.settings.setting_rows import ROWS
 from app.state.settings.settings import Settings
-from app.state.side.pacing import displayable
+from app.terminal_text import displayable
 from app.widgets.forms.interpreter_setting import InterpreterSetting
 from app.widgets.forms.setting import Setting
 from app.widgets.panels.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS
@@ -27,7 +26,7 @@ from engines.environments.recipe import RECIPES
 ELSEWHERE = "Checkpoint and precisions: F2. System prompt, sampling and presets: F4."
 
 
-class SettingsScreen(Screen[None]):
+class SettingsScreen(PlaygroundScreen):
     """A list of themes, and one row for each other setting; every change is saved immediately."""
 
     TITLE = "Settings"
@@ -48,7 +47,7 @@ first.
 
     def compose(self) -> ComposeResult:
         """Yield the themes, one row per setting, and the path of the settings file."""
-        settings = playground(self).settings
+        settings = self.playground.settings
         yield Header()
         with VerticalScroll(id="settings", can_focus=False):
             yield OptionList(id="themes")
@@ -57,7 +56,7 @@ first.
             for backend in RECIPES:
                 yield InterpreterSetting(backend, settings.interpreters.get(backend, ""))
             yield Static(ELSEWHERE, id="settings-elsewhere", markup=False)
-            yield Static(_saved_in(playground(self).settings_path), id="settings-file", markup=False)
+            yield Static(_saved_in(self.playground.settings_path), id="settings-file", markup=False)
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
@@ -68,7 +67,7 @@ first.
         names = theme_names(self.app)
         listed.add_options(Option(self._theme_line(name), id=name) for name in names)
         listed.highlighted = names.index(self.app.theme)
-        playground(self).settings_changed.subscribe(self, self.show)
+        self.playground.settings_changed.subscribe(self, self.show)
 
     def show(self, settings: Settings) -> None:
         """Show the current values."""
@@ -86,12 +85,12 @@ first.
     @on(Setting.Changed)
     def change(self, event: Setting.Changed) -> None:
         """Save the changed setting."""
-        playground(self).change_settings(**{event.name: event.value})
+        self.playground.change_settings(**{event.name: event.value})
 
     @on(InterpreterSetting.Changed)
     def save_interpreter(self, event: InterpreterSetting.Changed) -> None:
         """Save the interpreter of a backend; workers that start from now on use it."""
-        app = playground(self)
+        app = self.playground
         others = {name: path for name, path in app.settings.interpreters.items() if name != event.backend}
         changed = {event.backend: event.python} if event.python else {}
         app.change_settings(interpreters=others | changed)

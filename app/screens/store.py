@@ -5,26 +5,21 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Header, Static
-from textual.worker import Worker
 
+from app.screens.playground_screen import PlaygroundScreen
 from app.state.prepare.engine_titles import stored_checkpoint, stored_title
-from app.state.side.pacing import displayable
+from app.terminal_text import displayable
 from app.units import bytes_text, seconds_text
 from app.widgets.forms.confirm_twice import ConfirmTwice
 from engines.build.store import EngineStore
 from engines.build.stored_engine import StoredEngine, StoreEntry, UnreadableEngine, damage
-
-if TYPE_CHECKING:
-    from app.playground import Playground
 
 
 @dataclass(frozen=True)
@@ -40,7 +35,7 @@ class StoreRow:
         return str(self.entry.directory)
 
 
-class StoreScreen(Screen[None]):
+class StoreScreen(PlaygroundScreen):
     """A table of engines, and of folders that only can be deleted."""
 
     TITLE = "Engine store"
@@ -68,7 +63,6 @@ build that died. **Delete**, pressed twice, removes one.
         }
     }
     """
-    app: Playground
 
     def __init__(self, store: EngineStore) -> None:
         super().__init__()
@@ -141,10 +135,6 @@ build that died. **Delete**, pressed twice, removes one.
         except OSError as error:
             self.notify(f"It cannot be deleted: {error}", severity="error", markup=False)
         self.list_engines()
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Pass failures of workers on to the app: Textual sends them to the node that started them only."""
-        self.app.on_worker_state_changed(event)
 
 
 def read_rows(store: EngineStore) -> list[StoreRow]:

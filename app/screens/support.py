@@ -8,10 +8,9 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Header, Static
 
-from app.interface import playground
+from app.screens.playground_screen import PlaygroundScreen
 from app.widgets.panels.drawing import MUTED
 from app.widgets.prepare.precision_list import STATES
 from engines.backends.registry import BACKENDS
@@ -23,7 +22,7 @@ LEGEND = "   ".join(f"{glyph} {word}{MEANINGS.get(state, '')}" for state, (glyph
 STATE_WIDTH = max(len(f"{glyph} {word}") for glyph, _, word in STATES.values())
 
 
-class SupportScreen(Screen[None]):
+class SupportScreen(PlaygroundScreen):
     """A table of states; the lines below it explain the cell under the cursor."""
 
     TITLE = "Backend support"
@@ -67,7 +66,7 @@ measurement or document that it is based on. `trt-playground doctor` prints the 
 
     async def on_mount(self) -> None:
         """Fill the table with all devices; GPUs are looked up in a thread, as NVML takes a while to start."""
-        app = playground(self)
+        app = self.playground
         await app.find_interpreters()
         found = await asyncio.to_thread(devices)
         self._devices = [app.device, *(device for device in found if device.name != app.device.name)]

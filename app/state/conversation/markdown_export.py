@@ -9,7 +9,7 @@ from datetime import datetime
 from app.state.conversation.alignment import pairs
 from app.state.conversation.conversation import Turn
 from app.state.conversation.conversation_file import Record
-from app.state.side.pacing import displayable
+from app.terminal_text import displayable
 from app.units import count_text, rate_text, seconds_text
 
 NAMES = ("Left", "Right")

@@ -10,7 +10,7 @@ from app.state.conversation.conversation import Conversation, Turn
 from app.state.conversation.conversation_file import Record
 from app.state.settings.sampling_fields import FIELDS
 from app.state.settings.settings import SEEDS, ChatOptions, Settings
-from app.state.side.pacing import displayable
+from app.terminal_text import displayable
 
 SHOWN_PROMPT = 40
 """Characters of a system prompt that are shown."""

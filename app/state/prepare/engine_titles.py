@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.state.settings.settings import DEMO
-from app.state.side.pacing import displayable
+from app.terminal_text import displayable
 from engines.backends.registry import BACKENDS
 from engines.build.spec import EngineSpec
 from engines.build.stored_engine import StoredEngine

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from app.state.settings.settings import ChatOptions, Settings
-from app.state.side.pacing import displayable
+from app.terminal_text import displayable
 from engines.worker.protocol import Sampling
 
 PRESETS: Final[Mapping[str, ChatOptions]] = {

@@ -14,7 +14,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from app.state.conversation.attachment import Attachment
-from app.state.side.pacing import displayable
+from app.terminal_text import displayable
 from app.units import count_text
 from app.widgets.chat.transcript.figures import ATTACHED
 

@@ -16,10 +16,10 @@ from app.state.conversation.attachment import LARGEST, Attachment, pasted
 from app.state.conversation.conversation import Turn
 from app.state.conversation.draft import Draft
 from app.state.conversation.prompt_store import PromptStore
-from app.state.side.pacing import displayable
 from app.state.side.phase import Phase
 from app.state.side.side import Side
 from app.state.side.token_counter import Counted, PromptTokenCounter
+from app.terminal_text import displayable
 from app.widgets.chat.attachment_list import AttachmentItem, AttachmentList
 from app.widgets.chat.prompt import PromptInput
 from engines.worker.protocol import TokensCounted
@@ -49,8 +49,6 @@ class Composer(Vertical):
             lambda: self.playground.sides, self._count_tokens, self._run_in_background, self._show_count
         )
         self._prompt_store = PromptStore(self._run_in_background)
-        self._folder = ""
-        """Folder of the last attached file, where the file dialog opens next."""
 
     @property
     def playground(self) -> PlaygroundApp:
@@ -107,18 +105,6 @@ class Composer(Vertical):
         rest = tuple(other for other in self.attachments if other != attachment)
         await self._change(Draft(self.box.text, rest))
         self.box.focus()
-
-    def choose_file(self) -> None:
-        """Open the file dialog and attach the chosen file."""
-        self._run_in_background(self._choose_file())
-
-    async def _choose_file(self) -> None:
-        from app.screens.attach import AttachScreen
-
-        screen = AttachScreen(self._folder)
-        if chosen := await self.app.push_screen_wait(screen):
-            self._folder = screen.folder
-            await self.attach(chosen)
 
     def holds(self, sent: Sent) -> bool:
         """Return whether `sent` equals the draft; False for a second Enter, after the first cleared it."""

@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Static
 
-from app.state.side.pacing import displayable
+from app.terminal_text import displayable
 from engines.worker.protocol import Error
 
 

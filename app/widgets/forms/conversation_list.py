@@ -15,7 +15,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from app.state.conversation.saved_conversations import SavedConversation
-from app.state.side.pacing import displayable
+from app.terminal_text import displayable
 from app.units import count_text
 
 

@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 
 from app.debounce import Debouncer
 from app.state.settings.interpreters import named_environment
-from app.state.side.pacing import displayable
+from app.terminal_text import displayable
 from engines.backends.registry import BACKENDS
 
 PAUSE_SECONDS = 0.4

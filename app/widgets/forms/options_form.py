@@ -15,7 +15,7 @@ from textual.widgets import Button, Checkbox, Input, Select, Static, TextArea
 from app.state.settings.presets import all_presets, applied, preset_of
 from app.state.settings.sampling_fields import FIELDS, Field, stop_lines, stop_texts
 from app.state.settings.settings import ChatOptions, Settings
-from app.state.side.pacing import displayable
+from app.terminal_text import displayable
 from app.widgets.forms.ascii_checkbox import AsciiCheckbox
 
 MEANINGS: Final = {

@@ -128,11 +128,15 @@ class Panel(Widget, can_focus=True):
 
     def _content(self) -> Content:
         width, height = self.content_size
-        if self.snapshot is None:
-            return self.empty()
-        if height <= FOLDED_HEIGHT:
-            return self.draw_folded(self.snapshot, width, height)
-        return self.draw(self.snapshot, width, height)
+        try:
+            if self.snapshot is None:
+                return self.empty()
+            if height <= FOLDED_HEIGHT:
+                return self.draw_folded(self.snapshot, width, height)
+            return self.draw(self.snapshot, width, height)
+        except Exception as error:  # a bug of one panel must not end the app
+            self.log.error(error)
+            return Content.styled(f"This panel cannot be drawn: {error!r}. Please report it.", "$text-error")
 
     def draw(self, snapshot: Snapshot, width: int, height: int) -> Content:
         """Return the content for `width` by `height` cells; `height` is at least 2."""

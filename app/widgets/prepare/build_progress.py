@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.widgets import Log, ProgressBar, Static
 
 from app.state.prepare.build_state import BuildState
-from app.state.side.pacing import displayable
+from app.terminal_text import displayable
 from app.units import seconds_text
 
 

@@ -14,7 +14,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from app.state.settings.settings import DEMO
-from app.state.side.pacing import displayable
+from app.terminal_text import displayable
 from app.units import bytes_text, count_text
 from engines.build.prepare import local_folder
 from engines.build.spec import EngineSpec

@@ -52,6 +52,12 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
     class Chosen(Message):
         """The selection changed: backend, precision, KV precision or an option."""
 
+    @dataclass
+    class CalibrationRequested(Message):
+        """The user wants to choose a calibration text."""
+
+        picker: EnginePicker
+
     def __init__(self, name: str, choice: EngineChoice, device: Device, gpus: Sequence[Device] = ()) -> None:
         """Create the picker of a side.
 
@@ -136,20 +142,16 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
             self._changed()
 
     @on(PrecisionList.CalibrationRequested)
-    def choose_calibration(self) -> None:
-        """Open the dialog for the calibration text, if the precision is calibrated."""
-        selection = self.selection
-        if selection.calibrates:
-            from app.screens.calibration import CalibrationScreen
+    def request_calibration(self, event: PrecisionList.CalibrationRequested) -> None:
+        """Post `CalibrationRequested`, if the precision is calibrated."""
+        event.stop()
+        if self.selection.calibrates:
+            self.post_message(self.CalibrationRequested(self))
 
-            title = f"{BACKENDS[selection.backend].title} {selection.precision}"
-            screen = CalibrationScreen(title, selection.wanted_calibration)
-            self.app.push_screen(screen, self._set_calibration)
-
-    def _set_calibration(self, file: str | None) -> None:
-        if file is not None:
-            self.selection.wanted_calibration = file
-            self._changed()
+    def set_calibration(self, file: str) -> None:
+        """Select a calibration text; empty for the built-in texts."""
+        self.selection.wanted_calibration = file
+        self._changed()
 
     def _changed(self) -> None:
         kv = self.query_one(".kv", Select)

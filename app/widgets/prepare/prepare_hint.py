@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from textual.widgets import Static
 
 from app.state.prepare.build_state import BuildState
-from app.state.side.pacing import displayable
+from app.terminal_text import displayable
 
 CHOOSE = "Pick a precision for each side, then press Enter. Tab: next field"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.state.conversation.conversation import Turn
-from app.state.side.pacing import displayable
+from app.terminal_text import displayable
 from app.units import count_text, rate_text, seconds_text
 from app.widgets.panels.drawing import flow
 

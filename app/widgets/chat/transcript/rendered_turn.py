@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import accumulate
 
 from app.state.conversation.conversation import Turn
-from app.state.side.pacing import displayable
+from app.terminal_text import displayable
 from app.units import count_text
 from app.widgets.chat.transcript.figures import figures, shown_attachments, shown_prompt
 from app.widgets.chat.transcript.incremental_markdown import IncrementalMarkdown

@@ -190,3 +190,24 @@ async def test_panels_below_another_screen_are_not_updated() -> None:
         app.snapshots.publish(later)
         await pilot.pause()
         assert all(panel.snapshot is later for panel in app.query(Panel))
+
+
+class BrokenPanel(Panel):
+    """Cannot draw one particular snapshot."""
+
+    def draw(self, snapshot: Snapshot, width: int, height: int) -> Content:
+        """Fail for FULL."""
+        if snapshot is FULL:
+            raise ZeroDivisionError("a bug")
+        return Content("drawn")
+
+    draw_folded = draw
+
+
+async def test_a_panel_that_cannot_be_drawn_says_so_and_draws_the_next_snapshot() -> None:
+    panel = BrokenPanel()
+    async with OnePanel(panel).run_test(size=(100, 10)) as pilot:
+        panel.show(FULL)
+        await wait_until(pilot, lambda: "ZeroDivisionError('a bug')" in screen_text(pilot.app))
+        panel.show(HUGE)
+        await wait_until(pilot, lambda: "drawn" in screen_text(pilot.app))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.state.side.pacing import displayable
+from app.terminal_text import displayable
 
 
 def test_terminal_commands_are_not_obeyed() -> None:
