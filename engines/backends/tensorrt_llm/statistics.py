@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 READ_SECONDS = 0.25
 WAIT_SECONDS = 0.05
@@ -69,6 +69,6 @@ def cache_stats(records: Sequence[Any]) -> list[Mapping[str, Any]]:
     return [stats for stats in found if _is_valid(stats)]
 
 
-def _is_valid(stats: Any) -> bool:
+def _is_valid(stats: Any) -> TypeGuard[Mapping[str, Any]]:
     names = ("maxNumBlocks", "freeNumBlocks", "usedNumBlocks", "tokensPerBlock")
     return isinstance(stats, Mapping) and all(type(stats.get(name)) is int for name in names)
