@@ -13,8 +13,9 @@ from app.commands import COMMANDS, Command
 from app.screens.chat import ChatScreen
 from app.screens.prepare import PrepareScreen
 from app.screens.store import StoreScreen
+from app.state.side.snapshot import Phase
 from tests.app.driving import wait_until
-from tests.app.still import StillPlayground, chat_answered
+from tests.app.still import StillPlayground, chat_answered, set_phase
 
 SCREENS = (ChatScreen, PrepareScreen)
 """Screens with commands; each command is chosen on the first that has it."""
@@ -69,6 +70,7 @@ async def test_keys_in_the_palette_are_bound(kind: type[Screen[None]]) -> None:
     app = StillPlayground("playground-dark", chosen=True)
     async with app.run_test(size=(100, 30)) as pilot:
         await chat_answered(pilot)
+        set_phase(app.left, Phase.FAILED)  # F9 is active only while a side has failed
         if kind is PrepareScreen:
             await pilot.press("f2")
         await wait_until(pilot, lambda: isinstance(app.screen, kind))

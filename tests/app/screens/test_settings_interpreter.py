@@ -44,7 +44,7 @@ async def test_a_path_is_refused_saved_and_removed(own_folders: Path, python: st
         assert app.settings.interpreters == {}
         path_of(screen).value = python
         await wait_until(pilot, lambda: "✓ TensorRT-LLM 1.2.1" in meaning(screen))
-        assert app.settings.interpreters == {"tensorrt-llm": python}
+        await wait_until(pilot, lambda: app.settings.interpreters == {"tensorrt-llm": python})
         await app.find_interpreters()
         known = interpreter("tensorrt-llm")
         assert known
