@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engines.plan.checkpoint.checkpoint import Checkpoint
-from engines.plan.estimate.runtimes import Runtime, runtime_of
+from engines.plan.estimate.runtimes import runtime_of
 from engines.plan.hardware.hardware import Device
 from engines.plan.kv_precision import KV_PRECISIONS, kv_choices, resolved_kv
 from engines.plan.precision import PRECISIONS
+from engines.plan.support.runtime import Runtime
 from engines.worker.values import MemoryUsage
 
 PLAIN = ("fp32", "bf16", "fp16")
