@@ -92,6 +92,11 @@ class Checkpoint:
         return self.shape.kv_heads
 
     @property
+    def max_positions(self) -> int | None:
+        """Tokens that the positions were trained for; None where the config does not say."""
+        return self.shape.max_positions
+
+    @property
     def parameters_read_per_token(self) -> int:
         """Parameters read to decode one token: without input embedding, with the head and active experts."""
         weights = self.weights
