@@ -21,6 +21,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import traceback
 from importlib import import_module
 from pathlib import Path
@@ -95,6 +96,7 @@ class ForkServer:
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.settimeout(FORK_SECONDS)
+        self._asking = threading.Lock()
         self._marks: dict[int, str] = {}
         command = [sys.executable, "-m", "tests.doubles.fork_server", str(theirs.fileno())]
         self._process = subprocess.Popen(
@@ -151,8 +153,9 @@ class ForkServer:
         self._process.wait()
 
     def _fork(self, request: bytes, descriptors: list[int]) -> int:
-        socket.send_fds(self._socket, [request], descriptors)
-        pid = self._socket.recv(16)
+        with self._asking:  # both sides of the app start at the same time: each gets its own answer
+            socket.send_fds(self._socket, [request], descriptors)
+            pid = self._socket.recv(16)
         if not pid:
             raise RuntimeError(f"the fork server has ended: {self._process.wait()}")
         return int(pid)
