@@ -16,10 +16,12 @@ import contextlib
 import gc
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import traceback
 from importlib import import_module
 from pathlib import Path
@@ -94,6 +96,7 @@ class ForkServer:
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.settimeout(FORK_SECONDS)
+        self._asking = threading.Lock()
         self._marks: dict[int, str] = {}
         command = [sys.executable, "-m", "tests.doubles.fork_server", str(theirs.fileno())]
         self._process = subprocess.Popen(
@@ -150,8 +153,9 @@ class ForkServer:
         self._process.wait()
 
     def _fork(self, request: bytes, descriptors: list[int]) -> int:
-        socket.send_fds(self._socket, [request], descriptors)
-        pid = self._socket.recv(16)
+        with self._asking:  # both sides of the app start at the same time: each gets its own answer
+            socket.send_fds(self._socket, [request], descriptors)
+            pid = self._socket.recv(16)
         if not pid:
             raise RuntimeError(f"the fork server has ended: {self._process.wait()}")
         return int(pid)
@@ -186,21 +190,33 @@ async def fork_worker(backend: str, log_path: Path, python: str = sys.executable
 def serve(connection: socket.socket) -> None:
     """Fork a worker for each request, until the tests' end of `connection` is closed."""
     exit_codes: dict[int, socket.socket] = {}
-    signal.signal(signal.SIGCHLD, lambda *_: _collect(exit_codes))
+    # Not in the handler: the signal may reach a library's thread, and this one would sleep on.
+    ended, noted = socket.socketpair()
+    noted.setblocking(False)
+    signal.set_wakeup_fd(noted.fileno())
+    signal.signal(signal.SIGCHLD, lambda *_: None)
     while True:
-        request, descriptors, _, _ = socket.recv_fds(connection, REQUEST_BYTES, 4)
-        if not request:
+        ready, _, _ = select.select([connection, ended], [], [])
+        if ended in ready:
+            ended.recv(4096)
+            _collect(exit_codes)
+        if connection in ready and not _fork_one(connection, exit_codes):
             return
-        # A worker that ends before it is noted would be missed.
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
-        if (pid := os.fork()) == 0:
-            connection.close()
-            _become_worker(json.loads(request), descriptors)
-        exit_codes[pid] = socket.socket(fileno=descriptors.pop())
-        for descriptor in descriptors:
-            os.close(descriptor)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
-        connection.send(str(pid).encode())
+
+
+def _fork_one(connection: socket.socket, exit_codes: dict[int, socket.socket]) -> bool:
+    """Take one request; returns False at the end of all."""
+    request, descriptors, _, _ = socket.recv_fds(connection, REQUEST_BYTES, 4)
+    if not request:
+        return False
+    if (pid := os.fork()) == 0:
+        connection.close()
+        _become_worker(json.loads(request), descriptors)
+    exit_codes[pid] = socket.socket(fileno=descriptors.pop())
+    for descriptor in descriptors:
+        os.close(descriptor)
+    connection.send(str(pid).encode())
+    return True
 
 
 def _collect(exit_codes: dict[int, socket.socket]) -> None:
@@ -213,8 +229,8 @@ def _collect(exit_codes: dict[int, socket.socket]) -> None:
 
 def _become_worker(request: dict[str, Any], descriptors: list[int]) -> None:
     try:
+        signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
         os.setsid()
         os.chdir(request["folder"])
         os.environ.clear()

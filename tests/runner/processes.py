@@ -23,7 +23,7 @@ GRACE_SECONDS = float(os.environ.get("TRT_PLAYGROUND_TESTS_GRACE", "15"))
 """How long processes may take to end once their test is over; only a test that leaves some waits."""
 KILL_SECONDS = 5.0
 RUN = pytest.StashKey[str]()
-BEFORE = pytest.StashKey[frozenset[int]]()
+BEFORE = pytest.StashKey[Collection[int]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -49,7 +49,7 @@ def mark_processes(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
     """Note what runs already."""
-    item.stash[BEFORE] = frozenset(psutil.pids())
+    item.stash[BEFORE] = set(psutil.pids())
     return (yield)
 
 
