@@ -10,8 +10,10 @@ from app.screens.chat import ChatScreen
 from app.screens.name import NameScreen
 from app.state.conversation.conversation import Turn
 from app.state.conversation.record import read_record
+from app.state.settings.settings import Settings
 from tests.app.driving import toasts, wait_until
 from tests.app.screens.test_conversations import opened, saved, see
+from tests.app.screens.test_settings import Unopened
 from tests.app.state.processes import running
 from tests.app.state.test_several_apps import hold_conversation
 
@@ -53,3 +55,13 @@ async def test_a_conversation_of_another_app_is_not_changed(saved: list[Path], k
                 await pilot.press(key)
             await wait_until(pilot, lambda: "it is open in another window" in toasts(app))
     assert saved[1].read_bytes() == before
+
+
+async def test_the_second_app_continues_the_newest_conversation_as_a_copy(saved: list[Path]) -> None:
+    """As `--continue` does."""
+    with running(hold_conversation, saved[0]):
+        app = Unopened(Settings(chosen=True), None, saved[0])
+        async with app.run_test(notifications=True) as pilot:
+            await wait_until(pilot, lambda: "You are working on a copy." in toasts(app))
+            assert (app.history.is_copy, app.history.path) == (True, None)
+            assert len(app.left.conversation.turns) == 1
