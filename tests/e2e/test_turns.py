@@ -24,7 +24,7 @@ def ask(terminal: Terminal, prompt: str) -> None:
 def focus_right_side(terminal: Terminal) -> None:
     """Move the focus from the prompt to the right side and wait for its keys in the footer."""
     terminal.keys("BTab")
-    terminal.wait_for("c Copy.*e Edit.*r Again")
+    terminal.wait_for("c Copy.*e Edit.*r Retry")
 
 
 def test_turns_are_edited_swapped_and_reopened(start: StartApp) -> None:
