@@ -84,7 +84,7 @@ class EngineLifecycle:
 
         Returns:
             A task that ends when the engine is ready or failed; cancelling it cancels the opening. It
-            raises nothing else: errors are in `side.error` and `side.build.error`.
+            raises no other exception: errors are in `side.error` and `side.build.error`.
         """
         self.cancel_opening()
         self._wanted = spec
@@ -128,8 +128,8 @@ class EngineLifecycle:
     ) -> None:
         """Let the engine answer `turn` and record the answer in it; a failure is its `error`.
 
-        The turn gets the title of the engine that computes the answer, whatever was chosen when the prompt
-        was sent.
+        The turn gets the title of the engine that computes the answer, which may have been replaced since the
+        prompt was sent.
 
         Args:
             trim: whether the oldest turns may be dropped when the context window cannot hold all.
@@ -292,7 +292,7 @@ class EngineLifecycle:
             self.side.unload()
 
     async def _watch_process(self, process: EngineProcess) -> None:
-        """Fail the side when its process ends without having been told to, whatever the side is doing."""
+        """Fail the side when its process ends unexpectedly, in any phase."""
         await process.ended.wait()
         closed = process.death is None or process.death.code == "worker-closed"
         opening = self.side.phase in OPENING  # the opening itself reports it

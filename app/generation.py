@@ -54,7 +54,7 @@ class GenerationRun:
 
         Args:
             turns: the turn that each side answers, already part of its conversation.
-            settings: as they are now; changes apply to the next prompt.
+            settings: the current ones; changes apply to the next prompt.
             engine: returns the owner of a side's engine.
         """
         self._turns, self._view, self._settings = turns, view, settings
@@ -107,7 +107,7 @@ class GenerationRun:
             await self._save(side)
 
     async def _save(self, side: Side) -> None:
-        """Save the last turn as it is now; when the disk refuses, the chat goes on without the copy."""
+        """Save the last turn; if writing fails, the chat continues, and the turn is written later."""
         try:
             await asyncio.to_thread(self._history.append_turn, side.name, side.conversation)
         except OSError as error:

@@ -28,7 +28,7 @@ def same_request(before: EngineSpec, old: dict[str, str], spec: EngineSpec, inpu
     Args:
         before: what the stored engine was built from.
         old: the inputs of its fingerprint.
-        spec: what is asked for now, with the checkpoint as a folder on this disk.
+        spec: the requested engine, with the checkpoint as a folder on this disk.
         inputs: the inputs of its fingerprint.
     """
     same = (before.backend, before.precision, before.options) == (spec.backend, spec.precision, spec.options)

@@ -109,7 +109,7 @@ class EngineProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs and has not been told to end."""
+        """Whether the process runs and was not asked to end."""
         return self._process.returncode is None and not self._closing and not self.ended.is_set()
 
     @property

@@ -56,12 +56,12 @@ def forecast(
     context: int,
     around: MachineState,
     loaded: Loaded | None = None,
-    beside: int = 0,
+    other_side_bytes: int = 0,
 ) -> Forecast:
     """Return the estimates for a choice.
 
     Args:
-        beside: bytes that the other side uses of the same device.
+        other_side_bytes: memory that the other side uses on the same device.
     """
     found = estimate(
         checkpoint,
@@ -75,7 +75,7 @@ def forecast(
     found = per_gpu(found, choice.gpus)
     return Forecast(
         found,
-        memory_fit(found, beside),
+        memory_fit(found, other_side_bytes),
         parts(found, loaded.memory if loaded else None, loaded.held if loaded else None),
         BACKENDS[choice.backend].builds,
         expected_build(around.builds, choice.backend, choice.precision, found.weights),

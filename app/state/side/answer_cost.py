@@ -14,7 +14,7 @@ class AnswerCost:
     bytes_per_token: int
     """Read by each device for a token in the middle of the answer: active weights and the KV cache so far."""
     joules: float | None
-    """Per token: gross, from the prompt to the last token, whatever else used its GPUs."""
+    """Per token: gross, from the prompt to the last token, other use of its GPUs included."""
     no_joules: str = ""
     """Why `joules` is None: one of the constants of cost_counter."""
 

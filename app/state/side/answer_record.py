@@ -1,4 +1,4 @@
-"""How an answer went: when its phases began, where it stalled, and the gaps between its tokens."""
+"""The course of an answer: when its phases began, where it stalled, and the gaps between its tokens."""
 
 from __future__ import annotations
 
@@ -10,37 +10,36 @@ from app.state.side.answer_cost import AnswerCost
 from app.state.side.phase import Phase, Span
 
 GAPS = 512
-"""How many gaps are kept, the newest: enough for a 95th percentile, few enough to sort at each drawing."""
+"""The newest gaps that are kept: enough for a 95th percentile, few enough to sort at each drawing."""
 STALL_SECONDS = 2.0
-"""Without a token for so long, a side that decodes is called stalled."""
+"""A side that decodes counts as stalled after so long without a token."""
 
 
 class AnswerRecord:
-    """The answer under way on a side, or else the last one."""
+    """The answer in progress on a side, or else the last one."""
 
     def __init__(self) -> None:
         self.cost: AnswerCost | None = None
-        """What it took of its device, once it has ended."""
+        """Of the device; set once the answer has ended."""
         self._phases: list[tuple[Phase, float]] = []
         self._ended: float | None = None
         self._loading: float | None = None
-        """When a load began that goes on."""
+        """When the load in progress began."""
         self._load: Span | None = None
-        """A load that no answer has followed yet."""
+        """The last load, until an answer follows it."""
         self._after: Span | None = None
-        """The load that this answer is the first after."""
+        """The load, if this is the first answer after it."""
         self._stalls: list[Span] = []
         self._gaps: deque[float] = deque(maxlen=GAPS)
         self._gaps_read: tuple[float, ...] | None = ()
         self._token_ns: int | None = None
-        """When the newest came."""
+        """When the newest token arrived."""
 
     def enter(self, phase: Phase, answers: bool) -> None:
-        """The side enters a phase.
+        """Record that the side entered a phase.
 
         Args:
-            phase: which.
-            answers: whether it belongs to an answer.
+            answers: whether the phase belongs to an answer.
         """
         now = time.monotonic()
         self._enter_load(phase, now)
@@ -49,13 +48,13 @@ class AnswerRecord:
                 self._begin()
             self._phases.append((phase, now))
         elif self._phases and self._ended is None and self._phases[-1][0] is not Phase.QUEUED:
-            # A side that has waited is ready for a moment before it answers. The end is the last token: its
-            # message came later, the later the more the screen had to do.
+            # A queued side is ready for a moment before it answers. An answer ends with its last token, not
+            # with the message about it, which arrives later when the screen is busy.
             decoded = self._phases[-1][0] is Phase.DECODE and self._silent_for(now) <= STALL_SECONDS
             self._ended = self._token_ns / 1e9 if decoded and self._token_ns else now
 
     def tokens(self, times_ns: Sequence[int]) -> None:
-        """Tokens came at these monotonic times."""
+        """Record tokens by their monotonic times."""
         if self._token_ns is None and times_ns and self._phases:
             self._decode_began(times_ns[0] / 1e9)
         for now in times_ns:
@@ -68,7 +67,7 @@ class AnswerRecord:
         self._gaps_read = None
 
     def spans(self) -> tuple[Span, ...]:
-        """The load before it where it was the first, then its phases, the one under way up to now."""
+        """Return the load, if this is the first answer after it, then the phases, the current one until now."""
         now = time.monotonic() if self._ended is None else self._ended
         ends = [began for _, began in self._phases[1:]] + [now]
         spans = [self._after] if self._after else []
@@ -81,13 +80,13 @@ class AnswerRecord:
 
     @property
     def gaps(self) -> tuple[float, ...]:
-        """Seconds between its tokens, the newest GAPS; the very same tuple until another token comes."""
+        """Seconds between tokens, the newest GAPS; the same tuple object until another token arrives."""
         if self._gaps_read is None:
             self._gaps_read = tuple(self._gaps)
         return self._gaps_read
 
     def _decode_began(self, moment: float) -> None:
-        """With its first token, not with the message that brought it here."""
+        """Let decode begin with its first token, not with the message that reported it."""
         phase, came = self._phases[-1]
         if phase is Phase.DECODE and len(self._phases) > 1:
             self._phases[-1] = phase, max(self._phases[-2][1], min(came, moment))
@@ -96,7 +95,7 @@ class AnswerRecord:
         return 0.0 if self._token_ns is None else now - self._token_ns / 1e9
 
     def _stalls_until(self, end: float) -> list[Span]:
-        """The stalls of the decode phase, one that goes on included."""
+        """Return the stalls of the decode phase, including one in progress."""
         silent = self._silent_for(end)
         if silent > STALL_SECONDS:
             return [*self._stalls, Span(Phase.STALLED, end - silent, silent)]
@@ -117,7 +116,7 @@ class AnswerRecord:
 
 
 def _divided(began: float, end: float, stalls: Sequence[Span]) -> list[Span]:
-    """A phase of decode with what stalled in it taken out."""
+    """Return a decode phase divided by its stalls."""
     spans = []
     for stall in stalls:
         if stall.began > began:

@@ -1,34 +1,33 @@
-"""Why nothing can be asked just now, in words."""
+"""Why no prompt can be sent now."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.state.side.phase import ANSWERING, Phase
+from app.state.side.phase import ANSWERING, OPENING, Phase
 from app.state.side.side import Side
 
 STILL_ANSWERING = "Still answering. Esc stops it."
 
 
 def answering(sides: Sequence[Side]) -> bool:
-    """Whether an answer is under way on any side."""
+    """Return whether a side is answering."""
     return any(side.phase in ANSWERING for side in sides)
 
 
 def reason_to_wait(sides: Sequence[Side], *, to_ask: bool) -> str:
-    """What the user has to wait for; empty where nothing is in the way.
+    """Return what the user has to wait for; empty if nothing.
 
     Args:
-        sides: both.
-        to_ask: whether an engine must be there, and a prompt is to be kept.
+        to_ask: whether an engine is needed, and a prompt is kept meanwhile.
     """
     if answering(sides):
         return STILL_ANSWERING
-    opening = [side.name for side in sides if side.phase in (Phase.PREPARING, Phase.LOADING)]
+    opening = [side.name for side in sides if side.phase in OPENING]
     if opening:
-        late = "Both engines are" if len(opening) == 2 else f"The {opening[0]} engine is"
-        return f"{late} not ready yet.{' Your prompt is kept.' if to_ask else ''}"
+        engines = "Both engines are" if len(opening) == 2 else f"The {opening[0]} engine is"
+        return f"{engines} not ready yet.{' Your prompt is kept.' if to_ask else ''}"
     if to_ask and not any(side.can_answer for side in sides):
         failed = any(side.phase is Phase.FAILED for side in sides)
-        return "There is no engine: " + ("F9 restarts it." if failed else "F2 chooses one.")
+        return "No engine is loaded: " + ("F9 restarts it." if failed else "F2 chooses one.")
     return ""

@@ -6,9 +6,9 @@ from collections import deque
 from dataclasses import dataclass, field
 
 WINDOW_SECONDS = 60.0
-"""How far back the panels look."""
+"""How much history the panels show."""
 SAMPLES = int(WINDOW_SECONDS * 4)
-"""Panels draw four times a second at most, so more samples could not be told apart."""
+"""Panels draw at most four times a second, so more samples would not be visible."""
 
 
 @dataclass
@@ -22,5 +22,5 @@ class RateSeries:
         self.samples.append((now, rate))
 
     def window(self, now: float) -> tuple[tuple[float, float], ...]:
-        """The samples of the last WINDOW_SECONDS, oldest first."""
+        """Return the samples of the last WINDOW_SECONDS, oldest first."""
         return tuple(sample for sample in self.samples if sample[0] >= now - WINDOW_SECONDS)

@@ -24,7 +24,7 @@ class SideSnapshot:
     process_bytes: int | None = None
     """Resident memory of the side's process and its children."""
     gpu_bytes: int | None = None
-    """Memory of this process on all GPUs, by NVML; None where it does not name the process."""
+    """Memory of this process on all GPUs, by NVML; None where NVML does not list the process."""
     memory: MemoryUsage | None = None
     """By part, as the engine's library reports it."""
     kv: KVUsage | None = None
@@ -32,52 +32,52 @@ class SideSnapshot:
     last_rate: float | None = None
     """Decode tok/s of the last answer, as under that answer."""
     prompt_tokens: int = 0
-    """Of this engine's turns in the conversation whose cached tokens are known, summed."""
+    """Sum over this engine's turns in the conversation whose cached tokens are known."""
     cached_tokens: int = 0
-    """Of these, the ones found in the KV cache."""
+    """How many of them were in the KV cache."""
     spans: tuple[Span, ...] = ()
-    """Phases of the answer under way, or else of the last one."""
+    """Phases of the answer in progress, or else of the last one."""
     gaps: tuple[float, ...] = ()
-    """Seconds between that answer's tokens, the newest of them."""
+    """Seconds between that answer's newest tokens."""
     device: str = ""
     """Where the engine runs: `cpu` or `cuda:N`; of several GPUs the first."""
     estimate: Estimate | None = None
     """What was expected of the loaded engine."""
     cost: AnswerCost | None = None
-    """Of the last answer."""
+    """Cost of the last answer."""
     bytes_by_gpu: Mapping[int, int] = field(default_factory=dict, hash=False)
-    """`gpu_bytes` by the index of the GPU."""
+    """`gpu_bytes`, by the index of the GPU."""
     bandwidth: float | None = None
-    """Bytes per second of the device's memory, as measured here; None until somebody has."""
+    """Measured bytes per second of the device's memory; None before a measurement."""
     others: tuple[str, ...] = ()
-    """The further GPUs that hold a part of the weights."""
+    """The other GPUs that hold a part of the weights."""
 
     @property
     def on_gpu(self) -> bool:
-        """Whether the engine lives in the memory of a GPU."""
+        """Whether the engine is in the memory of a GPU."""
         return self.device.startswith("cuda")
 
     @property
     def counted(self) -> int | None:
-        """Bytes that system or driver count for the engine where it lives; None where they do not."""
+        """Bytes on the engine's device by the system or the driver; None where they do not report them."""
         return self.gpu_bytes if self.on_gpu else self.process_bytes
 
     @property
     def held(self) -> int:
-        """Bytes that the engine holds where it lives; where nobody counts them, what its library reports."""
+        """Bytes on the engine's device; where the system does not report them, what the library reports."""
         usage = self.memory
         reported = (usage.weights or 0) + (usage.kv or 0) + (usage.other or 0) if usage else 0
         return self.counted or reported
 
     def held_on(self, device: str) -> int:
-        """What of it lies on one device: the weights are shared out evenly."""
+        """Return the part of `held` on one device: the weights are divided evenly."""
         devices = (self.device, *self.others)
         return self.held // len(devices) if device in devices else 0
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything that panels show, at one moment. Panels keep no history of their own."""
+    """Everything that panels show, at one moment. Panels keep no history."""
 
     now: float
     """Seconds since the app started."""
@@ -86,13 +86,13 @@ class Snapshot:
     memory_total: int = 0
     """Bytes of the machine's memory."""
     memory_used: int = 0
-    """Bytes in use by all programs."""
+    """Bytes in use by all processes."""
     cpu_percent: float | None = None
-    """Of all cores together."""
+    """Of all cores."""
     gpus: tuple[GpuSample, ...] = ()
 
     @property
     def decode_rate(self) -> float:
-        """Tok/s of the sides that decode now."""
+        """Tok/s of the sides that are decoding, added up."""
         decoding = (side for side in (self.left, self.right) if side.phase is Phase.DECODE)
         return sum(side.rates[-1][1] for side in decoding if side.rates)

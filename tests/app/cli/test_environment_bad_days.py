@@ -1,4 +1,4 @@
-"""What stands in the way of an environment for TensorRT-LLM, as `trt-playground env` tells it."""
+"""What prevents an environment for TensorRT-LLM, as `trt-playground env` reports it."""
 
 from __future__ import annotations
 

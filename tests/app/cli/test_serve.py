@@ -66,7 +66,7 @@ def test_a_tab_answers_and_leaves_nothing(server: Served, tmp_path: Path) -> Non
 
 @in_chromium
 def test_two_tabs_live_apart(server: Served, tmp_path: Path) -> None:
-    """Each has an app of its own that answers; a tab that is closed takes its own and no other's."""
+    """Each tab has its own app; closing one tab ends only that app."""
     with chromium(tmp_path) as browser:
         open_tab(browser, server)
         ask(browser, "Who is there?")

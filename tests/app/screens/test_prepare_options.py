@@ -174,7 +174,7 @@ async def test_from_the_options_to_the_engine(text: Path) -> None:
         assert first.manifest.facts["calibration_texts"] == 2
         await asyncio.to_thread(text.write_text, ENOUGH.upper())
         app.open_engines(("left",))
-        why = "built anew, because the calibration text changed"
+        why = "rebuilding, because the calibration text changed"
         await wait_until(pilot, lambda: why in app.builds["left"].lines)
         app.cancel_builds()
         await wait_until(pilot, lambda: app.left.phase is Phase.EMPTY)

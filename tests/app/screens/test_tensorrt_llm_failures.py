@@ -173,7 +173,7 @@ async def test_another_release_or_gpu_rebuilds(environment: Path, tiny: Path) ->
             change()
             await restart(pilot)
             await until_ready(pilot)
-            assert f"built anew, because {why}" in app.builds["left"].lines
+            assert f"rebuilding, because {why}" in app.builds["left"].lines
 
 
 @pytest.mark.usefixtures("environment")

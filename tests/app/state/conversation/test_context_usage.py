@@ -1,4 +1,4 @@
-"""What is said about the room that a prompt would take."""
+"""The message about the part of the context window that a prompt would take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the engine is asked, turn after turn."""
+"""The messages that the engine gets, turn after turn."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def test_what_could_not_be_written_is_written_later(tmp_path: Path) -> None:
 
 
 def test_a_file_that_became_invalid_is_left_alone_until_it_is_corrected(tmp_path: Path) -> None:
-    """Somebody edits it while the app runs."""
+    """The file is edited while the app runs."""
     path = tmp_path / "settings.toml"
     save_settings(path, Settings(context=99))
     file = SettingsFile(path, load_settings(path))

@@ -24,7 +24,7 @@ def test_the_wait_belongs_to_the_answer() -> None:
     answer(record, Phase.QUEUED, Phase.READY, Phase.PREFILL, Phase.DECODE, Phase.READY)
     assert phases(record) == [Phase.QUEUED, Phase.PREFILL, Phase.DECODE]
     seconds = [span.seconds for span in record.spans()]
-    assert seconds == [span.seconds for span in record.spans()], "it has ended: its clock stands"
+    assert seconds == [span.seconds for span in record.spans()], "the answer has ended"
 
 
 def test_the_next_answer_begins_anew() -> None:
@@ -60,7 +60,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Time passes when the test says so."""
+    """A clock that the test advances."""
     made = Clock()
     monkeypatch.setattr(module, "time", made)
     return made
@@ -90,7 +90,7 @@ def test_a_stall_is_taken_out_of_decode(clock: Clock) -> None:
     assert seen(record)[-1] == (Phase.STALLED, 3), "a stall that goes on"
     answer(record, Phase.READY)
     clock.now += 60
-    assert seen(record)[-1] == (Phase.STALLED, 3), "it has ended: its clock stands"
+    assert seen(record)[-1] == (Phase.STALLED, 3), "the answer has ended"
 
 
 def test_the_first_answer_after_a_load_tells_how_long_that_took(clock: Clock) -> None:

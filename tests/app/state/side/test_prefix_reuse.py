@@ -7,7 +7,7 @@ from app.state.side.prefix_reuse import PrefixReuse
 
 
 def by_hand(turns: list[Turn], engine: str) -> tuple[int, int]:
-    """Every turn looked at."""
+    """Add up every turn."""
     known = [turn for turn in turns if turn.engine == engine and turn.cached is not None]
     return sum(turn.prompt_tokens for turn in known), sum(turn.cached or 0 for turn in known)
 
