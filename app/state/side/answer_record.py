@@ -67,7 +67,7 @@ class AnswerRecord:
         self._gaps_read = None
 
     def spans(self) -> tuple[Span, ...]:
-        """Return the load, if this is the first answer after it, then the phases, the current one until now."""
+        """Return the load, if this is the first answer after it, then the phases so far."""
         now = time.monotonic() if self._ended is None else self._ended
         ends = [began for _, began in self._phases[1:]] + [now]
         spans = [self._after] if self._after else []

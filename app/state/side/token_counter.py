@@ -33,8 +33,8 @@ class PromptTokenCounter:
         """Create it.
 
         Args:
-            count: counts with a side's engine: the new prompt, below the given number of turns (None: all), and
-                each text alone.
+            count: counts with a side's engine the new prompt, below the given number of turns (None: all),
+                and each text alone.
             show: called with the counts, and with none when there is nothing to count.
         """
         self._sides, self._count_side, self._show = sides, count, show

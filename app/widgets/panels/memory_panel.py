@@ -40,7 +40,7 @@ class MemoryPanel(Panel):
         "[$memory-weights]█[/] weights [$memory-kv]▓[/] KV [$memory-other]▒[/] other "
         "[$memory-other-processes]░[/] other processes"
     )
-    GPU_LEGEND: ClassVar[str] = LEGEND.replace("other ", "workspace [$memory-other]▚[/] context ")
+    GPU_LEGEND: ClassVar[str] = LEGEND.replace("other ", "workspace [$memory-other]▚[/] context ", 1)
     SUMMARY: ClassVar[str] = (
         "Memory of each engine by part, its estimate, and the memory used by other processes."
     )
