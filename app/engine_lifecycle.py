@@ -57,7 +57,8 @@ class EngineLifecycle:
         """
         self.side = side
         self._store = store
-        self._logs = logs
+        # Named once: sides exchange their names, and two workers must not share a file.
+        self._log = log_file(logs, side.name)
         self._start_worker = start_worker
         self._on_build = on_build
         self._opening: asyncio.Task[None] | None = None
@@ -246,7 +247,7 @@ class EngineLifecycle:
         await self._load(process if process.alive else await self._start(spec.backend), prepared, take)
 
     async def _start(self, backend: str) -> EngineProcess:
-        process = await self._start_worker(backend, log_file(self._logs, self.side.name))
+        process = await self._start_worker(backend, self._log)
         self._hold(process)
         return process
 

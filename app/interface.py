@@ -60,10 +60,8 @@ class PlaygroundApp(Protocol):
     def engine(self, side: Side) -> EngineLifecycle:
         """Return the owner of a side's engine."""
 
-    def choose(
-        self, checkpoint: str, context: int, left: EngineChoice, right: EngineChoice, names: tuple[str, ...]
-    ) -> None:
-        """Save what was chosen on Prepare, then open the engines of the sides in `names`."""
+    def choose(self, checkpoint: str, context: int, choices: Mapping[str, EngineChoice]) -> None:
+        """Save what was chosen on Prepare for one or both sides, by name, then open their engines."""
 
     def restart_failed(self) -> None:
         """Open the engines of failed sides again."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -214,12 +214,10 @@ class Playground(App[None]):
 
     # Engines
 
-    def choose(
-        self, checkpoint: str, context: int, left: EngineChoice, right: EngineChoice, names: tuple[str, ...]
-    ) -> None:
-        """Save what was chosen on Prepare, then open the engines of the sides in `names`."""
-        self.change_settings(checkpoint=checkpoint, context=context, left=left, right=right, chosen=True)
-        self.open_engines(names)
+    def choose(self, checkpoint: str, context: int, choices: Mapping[str, EngineChoice]) -> None:
+        """Save what was chosen on Prepare for one or both sides, by name, then open their engines."""
+        self.change_settings(checkpoint=checkpoint, context=context, chosen=True, **choices)
+        self.open_engines(tuple(choices))
 
     def open_engines(self, names: tuple[str, ...]) -> None:
         """Open the engines that the settings name for these sides."""

@@ -138,9 +138,9 @@ class ChatScreen(PlaygroundScreen):
         self.call_later(self.composer.leave_edit)
         self.composer.recount()
         self.panes.show_conversations()
-        self.show_verdict()
+        self.show_comparison()
 
-    def show_verdict(self) -> None:
+    def show_comparison(self) -> None:
         """Compare the last answers of both sides."""
         last = [side.conversation.turns[-1] if side.conversation.turns else None for side in self.sides]
         self.query_one(SpeedComparison).compare(last[0], last[1])
@@ -184,7 +184,7 @@ class ChatScreen(PlaygroundScreen):
         app = self.playground
         self.query_one(SpeedComparison).display = False
         await GenerationRun(begun, self.panes, app.settings, app.engine, app.history, app.energy).run()
-        self.show_verdict()
+        self.show_comparison()
         self.call_after_refresh(self._gc_policy.collect_and_freeze)
 
     async def action_stop(self) -> None:
@@ -240,7 +240,7 @@ class ChatScreen(PlaygroundScreen):
             with contextlib.suppress(OSError):  # reported when a turn is saved
                 await asyncio.to_thread(self.playground.history.append_choice, side.name, number)
             self.panes.pane(side).show_again()
-            self.show_verdict()
+            self.show_comparison()
             self.composer.recount()
 
     def action_copy(self) -> None:
@@ -283,7 +283,7 @@ class ChatScreen(PlaygroundScreen):
             await asyncio.to_thread(self.playground.history.append_swap)
         self.playground.swap()
         self.panes.exchange(*self.sides)
-        self.show_verdict()
+        self.show_comparison()
         self.composer.recount()
 
     def action_restart(self) -> None:

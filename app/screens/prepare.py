@@ -158,14 +158,15 @@ utilisation) of answers are computed from it.
 
     @work(exclusive=True, group="prepare", exit_on_error=False)
     async def _prepare(self) -> None:
-        row, left, right = self.query_one(PrepareRow), self._choice("left"), self._choice("right")
-        for name, choice in (("left", left), ("right", right)):
-            if name in row.names and (problem := await file_problem(choice)):
+        row = self.query_one(PrepareRow)
+        choices = {name: self._choice(name) for name in row.names}
+        for name, choice in choices.items():
+            if problem := await file_problem(choice):
                 self._refuse(f"{name.capitalize()}: {problem}")
                 return
         assert row.tokens is not None
         self.query(Welcome).remove()
-        self.playground.choose(self.query_one(CheckpointPicker).chosen, row.tokens, left, right, row.names)
+        self.playground.choose(self.query_one(CheckpointPicker).chosen, row.tokens, choices)
 
     def _refuse(self, problem: str) -> None:
         self.notify(displayable(problem), severity="error", timeout=6, markup=False)

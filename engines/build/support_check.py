@@ -5,6 +5,7 @@ from __future__ import annotations
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 from engines.plan.hardware.hardware import devices
+from engines.plan.kv_precision import AUTO, KV_PRECISIONS
 from engines.plan.precision import rule
 
 
@@ -14,8 +15,15 @@ def refuse_unsupported(spec: EngineSpec) -> None:
     Blocking: it asks the driver.
 
     Raises:
-        EngineError: it cannot run on the device. A device that is not found is left to the backend.
+        EngineError: the KV precision is unknown, or the precision cannot run on the device. A device that
+            is not found is left to the backend.
     """
+    if spec.kv_precision != AUTO and spec.kv_precision not in KV_PRECISIONS:
+        raise EngineError(
+            "unknown-kv-precision",
+            f"This release has no KV cache precision {spec.kv_precision!r}.",
+            "Choose another one with F2.",
+        )
     device = next((one for one in devices() if one.name == spec.device), None)
     row = rule(spec.backend, spec.precision, device) if device else None
     if row is not None and row.support.state == "unavailable":

@@ -209,7 +209,7 @@ async def chat_answered(pilot: Pilot[None]) -> None:
             side.conversation.add(one)
             pane.begin()
             pane.finish()
-    app.screen.show_verdict()
+    app.screen.show_comparison()
     await settle(pilot)
 
 

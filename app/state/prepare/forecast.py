@@ -33,7 +33,7 @@ class Forecast:
     """All estimates for one choice."""
 
     estimate: Estimate
-    verdict: MemoryFit
+    fit: MemoryFit
     parts: tuple[MemoryPart, ...]
     """Estimated parts and, once loaded, the measured ones."""
     builds: bool

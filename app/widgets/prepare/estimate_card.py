@@ -101,7 +101,7 @@ def full(forecast: Forecast) -> list[Content]:
 
 def _fit(forecast: Forecast) -> list[Content]:
     """Return whether the engine fits into free memory, and if it does not, why and what to do."""
-    fit, estimate = forecast.verdict, forecast.estimate
+    fit, estimate = forecast.fit, forecast.estimate
     glyph, style = FITS[fit.state]
     free = f" of {bytes_text(estimate.available)} free" if estimate.available is not None else ""
     each = f" on each of {estimate.gpus} GPUs" if estimate.gpus > 1 else ""
