@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Button, Static
 
-WELCOME = "New here? Press Enter to build the demo and start chatting. F1 help · Ctrl+P all commands"
+WELCOME = "New here? Enter builds the demo engines. F1 help · Ctrl+P all commands"
 
 
 class Welcome(Horizontal):

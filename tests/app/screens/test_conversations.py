@@ -280,7 +280,7 @@ async def test_new_and_export_of_the_open_one(saved: list[Path], documents: Path
         assert not app.left.conversation.turns
         await app.run_action("screen.export", app.screen)
         await pilot.pause()
-        assert "Nothing has been said yet" in toasts(app)
+        assert "Nothing has been asked yet" in toasts(app)
 
 
 async def test_reopening_on_the_first_start(saved: list[Path]) -> None:

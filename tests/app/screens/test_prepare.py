@@ -56,7 +56,7 @@ async def test_built_engines_are_reused(settings: Settings) -> None:
         await wait_until(pilot, lambda: not app.builds["left"].running)
         await until_ready(pilot)
         assert all(build.prepared and build.prepared.reused for build in app.builds.values())
-        assert any("reused from the store" in line for line in app.builds["left"].lines)
+        assert any("cache hit: " in line for line in app.builds["left"].lines)
 
 
 async def test_preparing_one_side_keeps_the_other(settings: Settings) -> None:
@@ -99,7 +99,7 @@ async def test_bad_checkpoints_are_reported_before_a_build(settings: Settings, t
         screen = await open_prepare(pilot)
         for name, word in ((str(empty), "config.json"), ("/no/such/folder", "no folder")):
             picker = await choose_checkpoint(pilot, name)
-            assert word in picker.selection.problem
+            assert word in picker.problem
             assert word in str(screen.query_one("#checkpoint-facts", Static).content)
         await pilot.press("ctrl+b")
         await pilot.pause()

@@ -165,7 +165,7 @@ async def test_a_backend_that_can_use_the_gpu_is_estimated_on_it(
         await open_prepare(pilot)
         await wait_until(pilot, lambda: "of 139 GiB free" in estimate(pilot, "right"))
         assert "of 139 GiB free" not in estimate(pilot, "left")
-        assert "by the driver: F5 measures" in estimate(pilot, "right")
+        assert "driver's figure · F5 measures" in estimate(pilot, "right")
         device = device_of("pytorch", app.device, app.gpu)
         assert device.name == "cuda:0"
         bandwidths.save_bandwidth(device, 4.28e12)
