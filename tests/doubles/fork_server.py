@@ -241,13 +241,21 @@ def _become_worker(request: dict[str, Any], descriptors: list[int]) -> None:
             os.close(descriptor)
         if request["python"] != sys.executable:
             sys.executable = request["python"]
-            sys.path.insert(0, str(packages_of(Path(sys.executable))))
+            _use_packages(packages_of(Path(sys.executable)))
         sys.argv = ["engines.worker", "--backend", request["backend"], "--parent", str(os.getppid())]
         import_module("engines.worker.__main__").main()
     except BaseException:
         traceback.print_exc()
     finally:
         os._exit(1)
+
+
+def _use_packages(folder: Path) -> None:
+    """Import from this folder first, also what the server has imported already, such as pynvml."""
+    sys.path.insert(0, str(folder))
+    own = {path.stem for path in folder.iterdir() if path.suffix == ".py" or path.is_dir()}
+    for name in [name for name in sys.modules if name.partition(".")[0] in own]:
+        del sys.modules[name]
 
 
 def _main() -> None:

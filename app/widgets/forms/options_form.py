@@ -19,7 +19,7 @@ from app.terminal_text import displayable
 from app.widgets.forms.ascii_checkbox import AsciiCheckbox
 
 MEANINGS: Final = {
-    "preset": "Sets the system prompt and all fields. A preset without a system prompt keeps yours.",
+    "preset": "Sets all fields, and the system prompt if the preset has one.",
     "system-prompt": "Instructions sent before the conversation. Empty: no system prompt.",
     "ignore-eos": "Generate up to max tokens even after an end-of-text token. For measurements.",
     "stop": "Texts that end the answer, one per line; \\n is a line break.",

@@ -146,7 +146,7 @@ async def test_an_engine_of_another_gpu_or_release(tiny: Path, monkeypatch: pyte
         monkeypatch.setenv(FAILURE, "other-gpu")
         await restart(pilot)
         remedy = "Delete it in the store (F8, or `trt-playground engines rm`), then prepare it again."
-        await failed(pilot, "The engine was built for another GPU or another TensorRT.", remedy)
+        await failed(pilot, "The engine was built for another GPU or another version of TensorRT.", remedy)
         monkeypatch.delenv(FAILURE)
         (config,) = engine_store().glob("engines/*/engine/config.json")
         described = json.loads(config.read_text())
