@@ -18,7 +18,6 @@ from textual.dom import DOMNode
 from textual.pilot import Pilot
 
 import app
-from app.navigation import Navigation
 from app.playground import Playground
 from app.screens.chat import ChatScreen
 from app.screens.conversations import ConversationsScreen
@@ -117,7 +116,6 @@ async def build(pilot: Pilot[None]) -> None:
 
 PLACES = (
     Place(Playground),
-    Place(Navigation),
     Place(ChatScreen, prepare=fail),
     Place(PromptInput),
     Place(AttachmentItem, focus="AttachmentItem", prepare=attach),

@@ -81,9 +81,14 @@ def marked(prefix: str, but: Collection[int] = ()) -> list[psutil.Process]:
         with suppress(psutil.Error, OSError):
             if pid not in but and pid != os.getpid():
                 process = psutil.Process(pid)
-                if process.environ().get(MARK, "").startswith(prefix):
+                if process.environ().get(MARK, "").startswith(prefix) and not _is_tracker(process):
                     found.append(process)
     return found
+
+
+def _is_tracker(process: psutil.Process) -> bool:
+    """Return whether it is multiprocessing's resource tracker, which ends with the process that started it."""
+    return any("multiprocessing.resource_tracker" in argument for argument in process.cmdline())
 
 
 def end(processes: list[psutil.Process], grace: float) -> list[str]:

@@ -105,7 +105,7 @@ def build(name: str, barrier: Barrier, root: Path) -> None:
         with store.lock(inputs) as alone, store.building(inputs) as folder:
             assert alone
             (folder / "model").write_bytes(b"x")
-            store.move_in(folder, spec, inputs, {}, 1.0)
+            store.commit(folder, spec, inputs, {}, 1.0)
 
 
 def test_build_history(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_gguf_files_are_not_downloaded(monkeypatch: pytest.MonkeyPatch, tmp_path
     hub, report = FakeHub(tmp_path, "gguf"), StageReport(lambda _: None, 1, ("fetch",))
     set_hub_files(monkeypatch, "README.md", "model-Q4_K_M.gguf")
     monkeypatch.setattr(huggingface_hub, "snapshot_download", hub.download)
-    with pytest.raises(EngineError, match=r"holds GGUF files, which are llama\.cpp's"):
+    with pytest.raises(EngineError, match=r"holds GGUF files, the format of llama\.cpp"):
         fetch("org/name-GGUF", None, report, "pytorch")
     assert not hub.requested
 
