@@ -171,9 +171,9 @@ async def settle(pilot: Pilot[None]) -> None:
     app = pilot.app
     assert isinstance(app, StillPlayground)
     app.snapshots.publish(app._sampler.snapshot())
-    await app.workers.wait_for_complete(
-        [worker for worker in app.workers if worker.group in ("list", "look", "plot")]
-    )
+    background = [worker for worker in app.workers if worker.group in ("list", "look", "plot")]
+    if background:  # an empty list would be every worker, also one that waits for a dialog
+        await app.workers.wait_for_complete(background)
     await pilot.pause(0.1)
     for pane in (pane for screen in pilot.app.screen_stack for pane in screen.query(Pane)):
         await wait_until(pilot, lambda pane=pane: pane.max_scroll_y - pane.scroll_y < 1)  # type: ignore[misc]

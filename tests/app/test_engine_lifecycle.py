@@ -14,6 +14,7 @@ import pytest
 from app.engine_lifecycle import EngineLifecycle
 from app.state.side.phase import ANSWERING, TRANSITIONS, Phase
 from app.state.side.side import Side
+from engines.backends.registry import BACKENDS
 from engines.build.prepare import Step
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
@@ -52,9 +53,9 @@ class Opened:
 
 
 @pytest.fixture
-async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
+async def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Opened]:
     """A side that can open the paced engine."""
-    paced_worker.register()
+    monkeypatch.setitem(BACKENDS, paced_worker.NAME, paced_worker.ENTRY)
     made = Opened(tmp_path)
     yield made
     await made.engine.close()

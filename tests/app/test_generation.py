@@ -17,6 +17,7 @@ from app.state.settings.settings import Settings, TimingMode
 from app.state.side import turns
 from app.state.side.phase import Phase
 from app.state.side.side import Side
+from engines.backends.registry import BACKENDS
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
 from engines.measure.energy import EnergyCounter
@@ -92,9 +93,9 @@ class Both:
 
 
 @pytest.fixture
-async def both(tmp_path: Path, tiny: Path) -> AsyncIterator[Both]:
+async def both(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Both]:
     """Two engines that are ready."""
-    paced_worker.register()
+    monkeypatch.setitem(BACKENDS, paced_worker.NAME, paced_worker.ENTRY)
     made = Both(tmp_path)
     spec = EngineSpec(str(tiny), paced_worker.NAME, "fp32")
     await asyncio.gather(*(engine.open(spec) for engine in made.engines.values()))

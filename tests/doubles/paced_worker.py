@@ -120,9 +120,13 @@ class PacedBackend(Backend):
         return MemoryUsage(weights=153_000_000, kv=self.kv_usage().bytes_total)
 
 
+ENTRY = BackendEntry(PacedBackend.title, f"{__name__}:PacedBackend", builds=False)
+"""Its entry in the registry."""
+
+
 def register() -> None:
     """Add `paced` to the registry of this process."""
-    BACKENDS[NAME] = BackendEntry(PacedBackend.title, f"{__name__}:PacedBackend", builds=False)
+    BACKENDS[NAME] = ENTRY
 
 
 def interpreter(folder: Path) -> str:

@@ -87,7 +87,7 @@ def marked(prefix: str, but: Collection[int] = ()) -> list[psutil.Process]:
 
 
 def _is_tracker(process: psutil.Process) -> bool:
-    """Return whether it is multiprocessing's resource tracker, which ends with the process that started it."""
+    """Return whether it is multiprocessing's resource tracker, which ends with its parent."""
     return any("multiprocessing.resource_tracker" in argument for argument in process.cmdline())
 
 

@@ -111,7 +111,7 @@ def build(name: str, barrier: Barrier, root: Path) -> None:
 def test_build_history(tmp_path: Path) -> None:
     """It is read from the manifests of the store: a file for every build."""
     run_together(build, tmp_path / "store")
-    expected = expected_build(EngineStore(tmp_path / "store").entries(), "openvino", "int8", 1)
+    expected = expected_build(EngineStore(tmp_path / "store").engines(), "openvino", "int8", 1)
     assert expected is not None
     assert expected.builds == 2 * WRITES
 
