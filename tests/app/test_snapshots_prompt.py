@@ -26,9 +26,9 @@ async def prompt_full(pilot: Pilot[None]) -> None:
     composer.box.write("What do they have in common?\nAnswer in one line.")
     await pilot.pause()
     left, right = (TokensCounted(1, tokens, 2048, tokens, 0, (848, 480)) for tokens in (1804, 1790))
-    composer._counting.tokens.update(zip(composer.attachments, left.texts, strict=True))
+    composer.token_counter.tokens.update(zip(composer.attachments, left.texts, strict=True))
     await pilot.app.workers.wait_for_complete([one for one in pilot.app.workers if one.group == "prompt"])
-    composer._show_count({"left": left, "right": right})
+    composer.show_count({"left": left, "right": right})
     await still.settle(pilot)
 
 

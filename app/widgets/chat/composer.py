@@ -45,8 +45,8 @@ class Composer(Vertical):
         """The text and attachments in the composer now."""
         self._saved_draft = Draft()
         """The draft to restore when an edit ends."""
-        self._token_counter = PromptTokenCounter(
-            lambda: self.playground.sides, self._count_tokens, self._run_in_background, self._show_count
+        self.token_counter = PromptTokenCounter(
+            lambda: self.playground.sides, self._count_tokens, self._run_in_background, self.show_count
         )
         self._prompt_store = PromptStore(self._run_in_background)
 
@@ -182,7 +182,7 @@ class Composer(Vertical):
         if not self.edited:
             self._prompt_store.written(draft)
         if draft.attachments != before.attachments:
-            await self.query_one(AttachmentList).show(draft.attachments, self._token_counter.tokens)
+            await self.query_one(AttachmentList).show(draft.attachments, self.token_counter.tokens)
         self.recount()
 
     async def _count_tokens(
@@ -194,15 +194,16 @@ class Composer(Vertical):
 
     def recount(self) -> None:
         """Schedule a token count, after a change of the draft, the conversation or an engine."""
-        self._token_counter.recount(self._draft, self.edited)
+        self.token_counter.recount(self._draft, self.edited)
 
     def _engine_changed(self, side: Side) -> None:
         if side.phase is Phase.LOADING:  # another engine may have another tokenizer
-            self._token_counter.tokens.clear()
+            self.token_counter.tokens.clear()
         elif side.phase in (Phase.READY, Phase.FAILED):
             self.recount()
 
-    def _show_count(self, counted: Counted) -> None:
+    def show_count(self, counted: Counted) -> None:
+        """Show how much of the context windows the prompt would take."""
         if self.is_attached:
             self.box.show_count(counted, self.playground.settings.context_full)
-            self.query_one(AttachmentList).show_tokens(self._token_counter.tokens)
+            self.query_one(AttachmentList).show_tokens(self.token_counter.tokens)
