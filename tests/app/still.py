@@ -132,7 +132,7 @@ def stored(precision: str, size: int, seconds: float) -> StoredEngine:
     """Return an entry of the store; `size` in bytes, `seconds` is the build time."""
     spec = EngineSpec("/models/SmolLM2-135M-Instruct", "openvino", precision, "cpu")
     manifest = Manifest(spec, {}, {"model.bin": size}, {}, seconds, 1_790_000_000.0)
-    return StoredEngine(f"{precision}0c4d5e6f7", Path("/nowhere"), manifest)
+    return StoredEngine(f"{precision}0c4d5e6f7", Path(f"/nowhere/{precision}"), manifest)
 
 
 def still_store(*engines: StoredEngine) -> EngineStore:
