@@ -11,10 +11,9 @@ from app.state.conversation.turn import Turn
 from app.state.prepare.build_state import BuildState
 from app.state.prepare.engine_titles import engine_title
 from app.state.prepare.forecast import estimate_of
-from app.state.side.answer_recorder import AnswerRecorder
+from app.state.side.answer_recorder import NO_ENGINE, REPLACED, AnswerRecorder
 from app.state.side.phase import ANSWERING, OPENING, TRANSITIONS, Phase
 from app.state.side.side import Side
-from engines.backends.registry import BACKENDS
 from engines.build.prepare import PreparedEngine, StartWorker, Step, prepare
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
@@ -25,10 +24,6 @@ from engines.worker.error_mapping import to_error_event
 from engines.worker.log_files import log_file
 from engines.worker.process import EngineProcess
 
-NO_ENGINE = protocol.Error(0, "no-engine", "This side has no engine.", "Choose one with F2.")
-REPLACED = protocol.Error(
-    0, "engine-replaced", "The engine was replaced before it answered.", "Ctrl+R asks again."
-)
 OnBuild = Callable[[Side, Step | None], None]
 """Called with each step of an opening, and with None when it begins and when it has ended."""
 OnEvent = Callable[[protocol.Event], None]
@@ -182,16 +177,6 @@ class EngineLifecycle:
             self._enter(Phase.READY)
         return not stopped
 
-    async def count_tokens(
-        self, messages: tuple[dict[str, str], ...], texts: tuple[str, ...]
-    ) -> protocol.TokensCounted | None:
-        """Count the tokens of a conversation, and of each text; None without a loaded engine."""
-        process = self._process
-        if process is None or self.side.ready is None:
-            return None
-        event = await process.ask(protocol.CountTokens(process.next_id(), messages, texts))
-        return event if isinstance(event, protocol.TokensCounted) else None
-
     def cancel_opening(self) -> None:
         """Cancel what is being prepared or loaded, without waiting for its end."""
         # Once only: a second cancellation would interrupt the clean-up after the first.
@@ -209,10 +194,8 @@ class EngineLifecycle:
         async with self._turn:
             try:
                 await self._replace(spec, build)
-            except EngineError as failure:
-                error = protocol.Error(0, failure.code, failure.message, failure.hint, failure.detail)
-            except Exception as bug:
-                error = to_error_event(0, bug)
+            except Exception as failure:  # an EngineError, or a bug that becomes one
+                error = to_error_event(0, failure)
             finally:
                 if self.side.phase in OPENING:  # failed or cancelled
                     await asyncio.shield(self._abandon(error))
@@ -232,12 +215,6 @@ class EngineLifecycle:
         await self._end_process()
         if previous and previous.is_stuck:
             take(protocol.Log(0, f"process {previous.pid} cannot be ended and may still hold memory"))
-        if spec.backend not in BACKENDS:
-            raise EngineError(
-                "unknown-backend",
-                f"This release has no backend {spec.backend!r}.",
-                "Choose another one with F2.",
-            )
         process = await self._start(spec.backend)
         prepared = await prepare(spec, self._store, process, take)
         side.spec, side.checkpoint = prepared.spec, prepared.checkpoint
@@ -248,14 +225,11 @@ class EngineLifecycle:
 
     async def _start(self, backend: str) -> EngineProcess:
         process = await self._start_worker(backend, self._log)
-        self._hold(process)
-        return process
-
-    def _hold(self, process: EngineProcess) -> None:
         if self._watch:
             self._watch.cancel()
         self._process, self.side.pid = process, process.pid
         self._watch = asyncio.create_task(self._watch_process(process), name=f"watch {process.pid}")
+        return process
 
     async def _load(
         self, process: EngineProcess, prepared: PreparedEngine, take: Callable[[Step], None]
@@ -302,18 +276,11 @@ class EngineLifecycle:
 
     def _take(self, event: protocol.Event) -> None:
         """Follow the answer in progress."""
-        side = self.side
-        match event:
-            case protocol.Chunk():
-                if side.phase is Phase.PREFILL:
-                    self._enter(Phase.DECODE)
-                side.add_tokens(event.t_ns)
-            case protocol.KV():
-                side.kv = event.usage
-            case protocol.Memory():
-                side.memory = event.usage
-            case protocol.Error() if event.code.startswith("worker-"):
-                self._fail(event)
+        if isinstance(event, protocol.Chunk) and self.side.phase is Phase.PREFILL:
+            self._enter(Phase.DECODE)
+        self.side.take(event)
+        if isinstance(event, protocol.Error) and event.code.startswith("worker-"):
+            self._fail(event)
 
     def _fail(self, error: protocol.Error | None) -> None:
         self.side.error = error

@@ -18,27 +18,24 @@ from textual.worker import Worker, WorkerState
 from app import themes
 from app.commands import commands
 from app.engine_lifecycle import EngineLifecycle
+from app.interpreter_search import InterpreterSearch
 from app.navigation import Navigation
 from app.notifications import EngineNotifications
 from app.state.conversation.conversation_file import ConversationFile, Record, read_record
 from app.state.conversation.restored_options import restored_options, restored_options_text
 from app.state.prepare.build_state import BuildState
+from app.state.prepare.engine_spec import engine_spec
 from app.state.settings import paths
-from app.state.settings.interpreters import register_known
 from app.state.settings.settings import EngineChoice, Settings, SettingsFile, swapped
 from app.state.side.side import Side
 from app.state.side.snapshot import Snapshot
 from app.state.side.telemetry_sampler import TelemetrySampler
-from engines.backends.registry import BACKENDS
 from engines.build.prepare import StartWorker, Step
-from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
 from engines.environments.environment import environments, register_all
 from engines.environments.start import start_worker
 from engines.measure.energy import EnergyCounter
 from engines.plan.hardware.hardware import Device, devices
-from engines.plan.hardware.placement import device_of
-from engines.worker.process import EngineProcess
 
 SNAPSHOT_SECONDS = 0.25
 CLOSE_SECONDS = 5.0
@@ -91,10 +88,12 @@ class Playground(App[None]):
         self.store = EngineStore(paths.engine_store())
         self.history = ConversationFile(paths.conversation_folder())
         self.left, self.right = (side_class(name, self._side_changed) for name in ("left", "right"))
-        self._start_worker = start_worker
+        self._interpreters = InterpreterSearch(
+            lambda: self.settings.interpreters, start_worker, self._report_error
+        )
         self._engines = {
             side: EngineLifecycle(
-                side, self.store, paths.log_folder(), self._start_with_interpreter, self._build_changed
+                side, self.store, paths.log_folder(), self._interpreters.start_worker, self._build_changed
             )
             for side in self.sides
         }
@@ -109,7 +108,6 @@ class Playground(App[None]):
         self.navigation = Navigation(self)
         self._notifications_of_engines = EngineNotifications(self, self.navigation)
         self._sampler = TelemetrySampler(lambda: self.sides, lambda: self.devices, self._sample_failed)
-        self._interpreter_problems = list[str]()
         self._quitting = False
         register_all(environments(paths.environment_folder()))
         if conversation:
@@ -179,8 +177,6 @@ class Playground(App[None]):
         self.log.error(error)
         self.notify(f"The panels miss a measurement: {error!r}", severity="warning", markup=False)
 
-    # Settings
-
     @property
     def settings_path(self) -> Path | None:
         """The settings file; None if the settings are not saved."""
@@ -212,8 +208,6 @@ class Playground(App[None]):
             self._settings_file.write()
         self.history.close()
 
-    # Engines
-
     def choose(self, checkpoint: str, context: int, choices: Mapping[str, EngineChoice]) -> None:
         """Save what was chosen on Prepare for one or both sides, by name, then open their engines."""
         self.change_settings(checkpoint=checkpoint, context=context, chosen=True, **choices)
@@ -223,7 +217,9 @@ class Playground(App[None]):
         """Open the engines that the settings name for these sides."""
         for side in self.sides:
             if side.name in names:
-                self._engines[side].open(self._wanted_engine(side))
+                choice = self.settings.left if side.name == "left" else self.settings.right
+                spec = engine_spec(self.settings, choice, self.device, self.gpu)
+                self._engines[side].open(spec)
 
     def restart_failed(self) -> None:
         """Open the engines of failed sides again."""
@@ -235,31 +231,9 @@ class Playground(App[None]):
         for engine in self._engines.values():
             engine.cancel_opening()
 
-    def _wanted_engine(self, side: Side) -> EngineSpec:
-        settings = self.settings
-        choice = settings.left if side.name == "left" else settings.right
-        return EngineSpec(
-            settings.checkpoint_path,
-            choice.backend,
-            choice.precision,
-            device_of(choice.backend, self.device, self.gpu).name,
-            choice.kv_precision,
-            settings.context,
-            options=choice.options,
-        )
-
-    async def _start_with_interpreter(self, backend: str, log: Path) -> EngineProcess:
-        if BACKENDS[backend].own_environment:
-            await self.find_interpreters()
-        return await self._start_worker(backend, log)
-
     async def find_interpreters(self) -> None:
         """Find the interpreters of backends that need their own, and report once which cannot be used."""
-        problems = await asyncio.to_thread(register_known, self.settings.interpreters)
-        if problems and problems != self._interpreter_problems:
-            message = f"{'; '.join(problems)}. F6 changes it."
-            self.notify(message, severity="error", timeout=8, markup=False)
-        self._interpreter_problems = problems
+        await self._interpreters.run()
 
     def _build_changed(self, side: Side, _: Step | None) -> None:
         if not self.is_running:
@@ -274,8 +248,6 @@ class Playground(App[None]):
         if self.is_running:
             self.side_changed.publish(side)
             self._notifications_of_engines.phase_changed(side)
-
-    # Conversations
 
     def swap(self) -> None:
         """Exchange left and right: the names stay in place, engines and conversations move."""
@@ -299,8 +271,6 @@ class Playground(App[None]):
             self.change_settings(**changes)
             self.notify(f"{message}\nF4 changes it.", timeout=8, markup=False)
 
-    # The end
-
     async def action_quit(self) -> None:
         """Close both engines, then quit; pressing the key twice changes nothing."""
         if not self._quitting:
@@ -321,5 +291,7 @@ class Playground(App[None]):
         """Report an exception of a background task; the app continues."""
         if event.state is WorkerState.ERROR:
             self.log.error(event.worker.error)
-            message = f"Something went wrong: {event.worker.error!r}. Please report it."
-            self.notify(message, severity="error", timeout=8, markup=False)
+            self._report_error(f"Something went wrong: {event.worker.error!r}. Please report it.")
+
+    def _report_error(self, message: str) -> None:
+        self.notify(message, severity="error", timeout=8, markup=False)

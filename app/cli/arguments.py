@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from app.cli.engine_options import with_options
+from app.state.prepare.engine_spec import engine_spec as spec_of
 from app.state.settings.interpreters import named_in_settings, register_known
 from app.state.settings.paths import settings_file
 from app.state.settings.presets import PRESETS, all_presets
@@ -15,7 +16,6 @@ from app.state.settings.settings import ChatOptions, EngineChoice, Settings, Set
 from engines.backends.registry import BACKENDS
 from engines.build.spec import EngineSpec
 from engines.plan.hardware.hardware import devices
-from engines.plan.hardware.placement import device_of
 from engines.plan.precision import PRECISIONS
 
 
@@ -59,20 +59,11 @@ def engine_spec(
         typer.BadParameter: `engine` is not BACKEND:PRECISION, or an option cannot be used.
     """
     (choice,) = with_options([parse_engine(engine)], calibration, gpus)
-    path = Settings(checkpoint=checkpoint).checkpoint_path
     cpu, *others = devices()
     if BACKENDS[choice.backend].own_environment:
         register_known(named_in_settings())
-    device = device_of(choice.backend, cpu, others[0] if others else None)
-    return EngineSpec(
-        checkpoint=path,
-        backend=choice.backend,
-        precision=choice.precision,
-        device=device.name,
-        kv_precision=choice.kv_precision,
-        context=context,
-        options=choice.options,
-    )
+    settings = Settings(checkpoint=checkpoint, context=context)
+    return spec_of(settings, choice, cpu, others[0] if others else None)
 
 
 def parse_engine(text: str) -> EngineChoice:

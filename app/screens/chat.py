@@ -14,7 +14,7 @@ from textual.widgets import Footer, Header
 from app.gc_policy import GcPolicy
 from app.generation import GenerationRun
 from app.screens.playground_screen import PlaygroundScreen
-from app.state.conversation.conversation_file import Record, read_record
+from app.state.conversation.conversation_file import Record
 from app.state.conversation.turn import Turn
 from app.state.settings.presets import sampling_words
 from app.state.settings.settings import Settings, TimingMode
@@ -32,6 +32,10 @@ from app.widgets.panels.panel import Panel
 from app.widgets.panels.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS, PanelStrip
 
 NOTHING_ASKED = "Nothing has been asked yet."
+TIMING_TEXTS = {
+    TimingMode.TOGETHER: "both engines at the same time, sharing the machine.",
+    TimingMode.IN_TURN: "one engine after the other, each at its full speed.",
+}
 
 
 class ChatScreen(PlaygroundScreen):
@@ -106,8 +110,6 @@ class ChatScreen(PlaygroundScreen):
         self.panes.show_builds()  # of engines that began to be built on Prepare
         self.call_after_refresh(self._gc_policy.collect_and_freeze)
 
-    # What the app changed
-
     def _show_side(self, side: Side) -> None:
         self.panes.pane(side).show_phase()
         failed = any(one.phase is Phase.FAILED for one in self.sides)
@@ -149,8 +151,6 @@ class ChatScreen(PlaygroundScreen):
     def keep_folds(self) -> None:
         """Save which panels are folded."""
         self.playground.change_settings(folded=self.query_one(PanelStrip).folded)
-
-    # Asking
 
     @on(Composer.Sent)
     async def send(self, event: Composer.Sent) -> None:
@@ -213,8 +213,6 @@ class ChatScreen(PlaygroundScreen):
             self._warned = why, time.monotonic()
             self.notify(why, severity="warning")
 
-    # Earlier turns
-
     @on(Transcript.EditRequested)
     async def edit(self, event: Transcript.EditRequested) -> None:
         """Put an earlier prompt back into the box."""
@@ -245,15 +243,7 @@ class ChatScreen(PlaygroundScreen):
 
     def action_copy(self) -> None:
         """Copy the last answer of the focused side, or of the left one."""
-        focused = self.panes.focused_side
-        answered = [turn for turn in focused.conversation.turns if turn.answered]
-        if answered:
-            self.app.copy_to_clipboard(answered[-1].answer)
-            self.notify(f"Copied the last answer of the {focused.name} side.")
-        else:
-            self.notify("There is no answer to copy yet.")
-
-    # The conversation, the engines, the screen
+        self.panes.copy_last_answer()
 
     async def action_clear(self) -> None:
         """Start a new conversation on both sides."""
@@ -264,16 +254,12 @@ class ChatScreen(PlaygroundScreen):
     @work(group="export", exclusive=True, exit_on_error=False)
     async def action_export(self) -> None:
         """Write the conversation as Markdown or JSON."""
-        from app.screens.export import ask_and_export
+        from app.screens.export import export_shown
 
-        record = Record({side.name: side.conversation for side in self.sides})
-        if not record.title:
+        if not any(side.conversation.turns for side in self.sides):
             self.notify(NOTHING_ASKED)
         elif not self.must_wait_for_answer():
-            if path := self.playground.history.path:
-                with contextlib.suppress(OSError):  # then the first prompt is its title
-                    record.name = (await asyncio.to_thread(read_record, path)).name
-            await ask_and_export(self.app, record)
+            await export_shown(self.app, self.sides, self.playground.history.path)
 
     async def action_swap(self) -> None:
         """Exchange left and right."""
@@ -295,12 +281,7 @@ class ChatScreen(PlaygroundScreen):
         together = self.playground.settings.timing is TimingMode.IN_TURN
         mode = TimingMode.TOGETHER if together else TimingMode.IN_TURN
         self.playground.change_settings(timing=mode)
-        why = (
-            "both engines at the same time, sharing the machine."
-            if together
-            else "one engine after the other, each at its full speed."
-        )
-        self.notify(f"Timing {mode.value}: {why}")
+        self.notify(f"Timing {mode.value}: {TIMING_TEXTS[mode]}")
 
     def action_panels(self) -> None:
         """Show or hide the panels."""

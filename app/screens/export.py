@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,10 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Input, Static
 
-from app.state.conversation.conversation_file import Record
+from app.state.conversation.conversation_file import Record, read_record
 from app.state.conversation.export import SUFFIXES, free_path, problem, write_export
 from app.state.settings.paths import document_folder
+from app.state.side.side import Side
 from app.terminal_text import displayable
 from app.widgets.forms.confirm_twice import ConfirmTwice
 
@@ -30,6 +33,15 @@ async def ask_and_export(app: App[Any], record: Record) -> None:
     path = await asyncio.to_thread(lambda: free_path(document_folder(), record.title))
     if written := await app.push_screen_wait(ExportScreen(record, path)):
         app.notify(f"Exported to {displayable(str(written))}", timeout=8, markup=False)
+
+
+async def export_shown(app: App[Any], sides: Iterable[Side], path: Path | None) -> None:
+    """Export the conversation that is shown; its name is read from its file."""
+    record = Record({side.name: side.conversation for side in sides})
+    if path:
+        with contextlib.suppress(OSError):  # then the first prompt is its title
+            record.name = (await asyncio.to_thread(read_record, path)).name
+    await ask_and_export(app, record)
 
 
 class PathInput(Input):

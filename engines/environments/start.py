@@ -17,7 +17,11 @@ async def start_worker(backend: str, log_path: Path) -> EngineProcess:
         EngineError: the backend needs an environment and has none, or its interpreter does not start.
     """
     entry = BACKENDS.get(backend)
-    if entry is None or not entry.own_environment:
+    if entry is None:
+        raise EngineError(
+            "unknown-backend", f"This release has no backend {backend!r}.", "Choose another one with F2."
+        )
+    if not entry.own_environment:
         return await EngineProcess.start(backend, log_path)
     found = interpreter(backend)
     if found is None:

@@ -26,7 +26,9 @@ def to_error_event(command_id: int, error: BaseException) -> Error:
     if isinstance(error, EngineError):
         cause = error.__cause__
         if cause is None or not (is_disk_full(cause) or is_out_of_memory(cause)):
-            return Error(command_id, error.code, error.message, error.hint, detail if cause else "")
+            return Error(
+                command_id, error.code, error.message, error.hint, error.detail or (detail if cause else "")
+            )
         error = cause
     if is_disk_full(error):
         return Error(command_id, "disk-full", "The disk is full.", DISK_FULL_HINT, detail)

@@ -1,7 +1,7 @@
 """The app's end of a worker: start it, send commands, stop it, and report how it ended.
 
-A worker that dies, hangs or breaks the protocol fails the commands in flight with an Error event. No
-exception reaches the caller, whatever the worker does.
+A worker that dies, hangs or breaks the protocol fails the commands in flight with an Error event; no
+exception reaches the caller.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from engines.errors import EngineError
 from engines.worker import protocol
+from engines.worker.exit_status import describe_exit
 from engines.worker.launch import WorkerLog, command_line, environment
 from engines.worker.process_tree import ProcessTree
 
@@ -37,8 +38,6 @@ SILENCE_SECONDS = 300.0
 """A worker that sends nothing for this long, heartbeats included, counts as hung. OpenVINO holds Python's
 lock while it writes an engine: 1.3 s for 612 MB on a fast disk, minutes for a large model on a slow one."""
 TICK_SECONDS = 0.5
-SIGNALLED = 128
-"""Shells and launchers add this to the number of the signal that ended their child."""
 
 
 class _Hung(Exception):  # noqa: N818 - never leaves this module
@@ -291,7 +290,7 @@ class EngineProcess:
             await asyncio.sleep(0.01)
 
     def _obituary(self, identity: int) -> protocol.Error:
-        code, message = "worker-died", f"The worker ended: {_how_it_ended(self._process.returncode)}."
+        code, message = "worker-died", f"The worker ended: {describe_exit(self._process.returncode)}."
         hint = "Restart this side; the conversation is kept."
         if self.is_stuck:
             code, message = "worker-stuck", f"The worker, process {self.pid}, cannot be ended."
@@ -303,13 +302,3 @@ class EngineProcess:
         elif self._process.returncode == -signal.SIGKILL:
             hint += " If the machine ran out of memory, choose a smaller precision or context."
         return protocol.Error(identity, code, message, hint, self.log_tail())
-
-
-def _how_it_ended(code: int | None) -> str:
-    if code is None or 0 <= code <= SIGNALLED:
-        return f"exit code {code}"
-    with contextlib.suppress(ValueError):
-        if code < 0:
-            return f"killed by {signal.Signals(-code).name}"
-        return f"exit code {code} ({signal.Signals(code - SIGNALLED).name})"
-    return f"exit code {code}"

@@ -208,13 +208,15 @@ async def test_an_engine_that_is_replaced_while_it_answers(opened: Opened, tiny:
     assert await opened.answer(protocol.Sampling(max_tokens=4)) is None
 
 
-async def test_a_backend_that_this_release_does_not_have(opened: Opened, tiny: Path) -> None:
-    await opened.engine.open(EngineSpec(str(tiny), "no-such-backend", "int8"))
-    assert opened.side.phase is Phase.FAILED
-    assert opened.side.error
-    assert opened.side.error.code == "unknown-backend"
-    assert opened.side.title == "no-such-backend int8"
-    assert opened.started == []
+async def test_a_backend_that_this_release_does_not_have(tiny: Path, tmp_path: Path) -> None:
+    side = Side("left")
+    engine = EngineLifecycle(side, EngineStore(tmp_path), tmp_path)
+    await engine.open(EngineSpec(str(tiny), "no-such-backend", "int8"))
+    assert side.phase is Phase.FAILED
+    assert side.error
+    assert side.error.code == "unknown-backend"
+    assert side.title == "no-such-backend int8"
+    assert engine.process is None
 
 
 async def test_a_bug_while_opening_is_an_error_of_the_side(tiny: Path, tmp_path: Path) -> None:
@@ -265,7 +267,7 @@ async def test_a_process_that_sigkill_does_not_end(
     assert str(stuck.pid) in stuck.death.message
     assert opened.side.phase is Phase.EMPTY
     os.kill(stuck.pid, signal.SIGKILL)
-    psutil.Process(stuck.pid).wait()
+    assert await eventually(lambda: not psutil.pid_exists(stuck.pid), 60)
 
 
 def test_every_phase_can_end() -> None:

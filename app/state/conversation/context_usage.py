@@ -7,7 +7,8 @@ from enum import StrEnum
 
 from app.state.settings.settings import ContextFull
 from app.units import count_text
-from engines.worker.protocol import TokensCounted
+from engines.worker.process import EngineProcess
+from engines.worker.protocol import CountTokens, TokensCounted
 
 NEAR = 0.8
 """Share of the context window from which the count is highlighted."""
@@ -19,6 +20,14 @@ class ContextLevel(StrEnum):
     WIDE = "wide"
     NEAR = "near"
     OVER = "over"
+
+
+async def count_tokens(
+    process: EngineProcess, messages: tuple[dict[str, str], ...], texts: tuple[str, ...]
+) -> TokensCounted | None:
+    """Count the tokens of a conversation, and of each text, with a loaded engine; None if it fails."""
+    event = await process.ask(CountTokens(process.next_id(), messages, texts))
+    return event if isinstance(event, TokensCounted) else None
 
 
 def context_level(counted: Mapping[str, TokensCounted], full: ContextFull) -> ContextLevel:

@@ -6,6 +6,11 @@ from app.state.conversation.turn import Turn
 from engines.measure.timing import timing
 from engines.worker import protocol
 
+NO_ENGINE = protocol.Error(0, "no-engine", "This side has no engine.", "Choose one with F2.")
+REPLACED = protocol.Error(
+    0, "engine-replaced", "The engine was replaced before it answered.", "Ctrl+R asks again."
+)
+
 
 class AnswerRecorder:
     """Fills one turn while its answer arrives."""

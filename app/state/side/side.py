@@ -90,6 +90,16 @@ class Side:
         self.record.enter(phase, phase in ANSWERING)
         self._on_change(self)
 
+    def take(self, event: protocol.Event) -> None:
+        """Record what an event of an answer says about the engine."""
+        match event:
+            case protocol.Chunk():
+                self.add_tokens(event.t_ns)
+            case protocol.KV():
+                self.kv = event.usage
+            case protocol.Memory():
+                self.memory = event.usage
+
     def add_tokens(self, times_ns: Sequence[int]) -> None:
         """Record when tokens arrived, in monotonic nanoseconds.
 

@@ -13,6 +13,7 @@ from textual.widgets import TextArea
 
 from app.interface import PlaygroundApp, playground
 from app.state.conversation.attachment import LARGEST, Attachment, pasted
+from app.state.conversation.context_usage import count_tokens
 from app.state.conversation.conversation import Turn
 from app.state.conversation.draft import Draft
 from app.state.conversation.prompt_store import PromptStore
@@ -190,7 +191,8 @@ class Composer(Vertical):
     ) -> TokensCounted | None:
         system_prompt = self.playground.settings.chat(side.name).system_prompt
         messages = side.conversation.messages_with(system_prompt, prompt, above)
-        return await self.playground.engine(side).count_tokens(messages, texts)
+        process = self.playground.engine(side).process
+        return await count_tokens(process, messages, texts) if process and side.ready else None
 
     def recount(self) -> None:
         """Schedule a token count, after a change of the draft, the conversation or an engine."""

@@ -79,6 +79,16 @@ class PanePair(Horizontal):
         """Draw the complete answer."""
         self.pane(side).finish()
 
+    def copy_last_answer(self) -> None:
+        """Copy the last answer of the focused side, or of the left one."""
+        side = self.focused_side
+        answered = [turn for turn in side.conversation.turns if turn.answered]
+        if answered:
+            self.app.copy_to_clipboard(answered[-1].answer)
+            self.notify(f"Copied the last answer of the {side.name} side.")
+        else:
+            self.notify("There is no answer to copy yet.")
+
     def report(self, message: str) -> None:
         """Show a warning."""
         self.notify(message, severity="warning", markup=False)

@@ -20,6 +20,8 @@ def device_of(backend: str, cpu: Device, gpu: Device | None) -> Device:
     """
     if gpu is None:
         return cpu
+    if backend not in BACKENDS:  # of another release: refused when it is opened
+        return cpu
     if BACKENDS[backend].own_environment:
         return gpu
     return gpu if torch_sees_gpus() and _runs_on(backend, gpu) else cpu
