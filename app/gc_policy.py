@@ -17,8 +17,8 @@ class GcPolicy:
     """Collects garbage between answers, at a cost that does not grow with the conversation."""
 
     def __init__(self) -> None:
-        self._alive = 0
-        """Objects that survived the last full collection."""
+        self._alive = gc.get_freeze_count()
+        """Objects that survived the last full collection, or were frozen before the policy existed."""
 
     def collect_and_freeze(self) -> None:
         """Collect new objects and freeze the survivors; scan the frozen ones too when they grew by GROWTH."""

@@ -22,7 +22,7 @@ class Node:
 def thawed() -> Iterator[None]:
     gc.unfreeze()
     yield
-    gc.unfreeze()
+    gc.freeze()
 
 
 def test_reference_cycles_of_an_answer_are_collected() -> None:

@@ -43,8 +43,8 @@ async def scores_of_texts(process: EngineProcess, ids: list[tuple[int, ...]]) ->
 
 @pytest.fixture(scope="module")
 def texts() -> list[str]:
-    """Six of the calibration texts of the project, to save time."""
-    return calibration_texts("")[:48:8]
+    """Three of the calibration texts of the project, to save time."""
+    return calibration_texts("")[:48:16]
 
 
 @pytest.mark.parametrize(
