@@ -14,7 +14,7 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 
 def pytest_collection_finish() -> None:
-    """Leave what is imported now out of garbage collections: PyTorch's objects take half a second each time."""
+    """Leave what is imported now out of garbage collections: PyTorch's objects take 0.5 s each time."""
     gc.collect()
     gc.freeze()
 

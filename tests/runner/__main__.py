@@ -24,6 +24,9 @@ ARGUMENTS = [
     "--max-worker-restart",
     "8",
 ]
+THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""Two runners and their engines share the cores. With a thread for each core in each of them, every parallel
+loop waits for threads that do not run: a quantisation took five times as long."""
 SECONDS = 3600.0
 """A run takes less than eight minutes on two cores; this is for slow and busy ones."""
 SUMMARY_SECONDS = 60.0
@@ -34,7 +37,7 @@ def main(arguments: list[str], seconds: float = SECONDS) -> int:
     """Run pytest for `seconds` at most; returns its exit code."""
     run = uuid.uuid4().hex
     command = [sys.executable, "-m", "pytest", *ARGUMENTS, "--testrunuid", run, *arguments]
-    process = subprocess.Popen(command)
+    process = subprocess.Popen(command, env=os.environ | THREADS)
     try:
         return process.wait(seconds)
     except subprocess.TimeoutExpired:
