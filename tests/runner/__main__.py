@@ -13,11 +13,11 @@ import uuid
 
 from tests.runner.processes import end, marked
 
-# Two at a time, though there may be more cores: every engine takes what it finds. Files stay whole, with
-# the engines that their tests share.
+# Four at a time, also on two cores: tests wait for screens and engines more than they compute. Files stay
+# whole, with the engines that their tests share.
 ARGUMENTS = [
     "--numprocesses",
-    "2",
+    "4",
     "--dist",
     "loadfile",
     "--no-loadscope-reorder",
