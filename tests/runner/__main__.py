@@ -13,11 +13,11 @@ import uuid
 
 from tests.runner.processes import end, marked
 
-# Four at a time, also on two cores: tests wait for screens and engines more than they compute. Files stay
+# Three at a time, also on two cores: tests wait for screens and engines more than they compute. Files stay
 # whole, with the engines that their tests share.
 ARGUMENTS = [
     "--numprocesses",
-    "4",
+    "3",
     "--dist",
     "loadfile",
     "--no-loadscope-reorder",
@@ -25,7 +25,7 @@ ARGUMENTS = [
     "8",
 ]
 THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-"""Two runners and their engines share the cores. With a thread for each core in each of them, every parallel
+"""The runners and their engines share the cores. With a thread for each core in each of them, every parallel
 loop waits for threads that do not run: a quantisation took five times as long."""
 SECONDS = 3600.0
 """A run takes less than eight minutes on two cores; this is for slow and busy ones."""
