@@ -24,8 +24,9 @@ from engines.worker.process_tree import ProcessTree
 
 LINE_LIMIT = 32 * 1024 * 1024
 """Bytes of one message. The scores of a long text are the largest, about 20 bytes a number."""
-FLOOD_LINES = 10_000
-"""Lines within a second that only a broken worker sends; an answer at full speed takes about 60."""
+FLOOD_LINES, FLOOD_RATE = 10_000, 1_000
+"""Lines in a burst, and lines per second after it, that only a broken worker sends; an answer takes about 60.
+A limit by the second alone would depend on how fast this machine reads."""
 SHUTDOWN_SECONDS = 5.0
 """How long a worker may take to release its engine before it gets SIGTERM."""
 TERMINATE_SECONDS = 2.0
@@ -224,14 +225,13 @@ class EngineProcess:
             await self._bury()
 
     async def _listen(self) -> None:
-        second, lines = time.monotonic(), 0
+        allowed, last = float(FLOOD_LINES), time.monotonic()
         while line := await self._next_line():
             self._deliver(protocol.decode_event(line), line)
-            lines += 1
-            if time.monotonic() - second >= 1.0:
-                second, lines = time.monotonic(), 0
-            elif lines > FLOOD_LINES:
-                raise protocol.ProtocolError(f"more than {FLOOD_LINES:,} lines within a second")
+            now = time.monotonic()
+            allowed, last = min(FLOOD_LINES, allowed + (now - last) * FLOOD_RATE) - 1, now
+            if allowed < 0:
+                raise protocol.ProtocolError(f"more than {FLOOD_RATE:,} lines per second")
 
     async def _next_line(self) -> bytes:
         """Return the next complete line; an empty one at the end of the output."""

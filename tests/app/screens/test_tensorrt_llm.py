@@ -98,11 +98,11 @@ async def test_unsupported_checkpoints_are_refused(tmp_path: Path, monkeypatch: 
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
         left, right = app.screen.query(EnginePicker)
-        await wait_until(pilot, lambda: left.support.state == "native")
+        await wait_until(pilot, lambda: left.selection.support.state == "native")
         app.screen.query_one("#checkpoint", Input).value = "org/gptq"
-        await wait_until(pilot, lambda: left.support.state == "unavailable")
-        assert "quantised by gptq" in left.problem
-        assert right.support.state == "native"
+        await wait_until(pilot, lambda: left.selection.support.state == "unavailable")
+        assert "quantised by gptq" in left.selection.problem
+        assert right.selection.support.state == "native"
         await pilot.press("ctrl+b")
         await pilot.pause()
         assert not app.builds

@@ -47,7 +47,7 @@ async def start_misbehaving(
         ("long_line", "worker-nonsense", BAD_MESSAGE + "Separator is not found"),
         ("other_protocol", "worker-nonsense", BAD_MESSAGE + "protocol 99, expected 2"),
         ("no_hello", "worker-nonsense", BAD_MESSAGE + "the first one is not hello"),
-        ("flood", "worker-nonsense", BAD_MESSAGE + "more than 10,000 lines within a second"),
+        ("flood", "worker-nonsense", BAD_MESSAGE + "more than 1,000 lines per second"),
         ("closed_output", "worker-nonsense", "The worker closed its output and kept running."),
         ("silent", "worker-hung", "The worker has sent nothing for 1.5 seconds."),
         ("forked_child", "worker-died", "The worker ended: killed by SIGKILL."),
