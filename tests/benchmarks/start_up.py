@@ -20,7 +20,7 @@ From the start of the process. The first frame is complete when the title, the l
 texts of the screen have been read from the pseudo-terminal (160×48): the first start opens Prepare, later
 ones Chat, where both engines' workers start at the same time. {starts} interleaved rounds after one warm-up
 round; medians."""
-PREPARE_TEXTS = ("Choose a precision", "Right", "native", "palette")
+PREPARE_TEXTS = ("Pick a precision", "Right", "native", "palette")
 CHAT_TEXTS = ("Chat", "sk both sides", "Decode tok/s", "KV cache", "Device", "palette")
 VERSION_LIMIT, FRAME_LIMIT = 0.15, 0.6
 
