@@ -13,7 +13,7 @@ from app.state.conversation.record import read_record
 from app.state.settings.settings import Settings
 from tests.app.driving import toasts, wait_until
 from tests.app.screens.test_conversations import opened, saved, see
-from tests.app.screens.test_settings import Unopened
+from tests.app.screens.test_settings import AppWithoutEngines
 from tests.app.state.processes import running
 from tests.app.state.test_several_apps import hold_conversation
 
@@ -60,7 +60,7 @@ async def test_a_conversation_of_another_app_is_not_changed(saved: list[Path], k
 async def test_the_second_app_continues_the_newest_conversation_as_a_copy(saved: list[Path]) -> None:
     """As `--continue` does."""
     with running(hold_conversation, saved[0]):
-        app = Unopened(Settings(chosen=True), None, saved[0])
+        app = AppWithoutEngines(Settings(chosen=True), None, saved[0])
         async with app.run_test(notifications=True) as pilot:
             await wait_until(pilot, lambda: "You are working on a copy." in toasts(app))
             assert (app.history.is_copy, app.history.path) == (True, None)
