@@ -169,7 +169,7 @@ class Playground(App[None]):
         try:
             snapshot = self._sampler.snapshot()
         except Exception as error:  # a figure that cannot be computed must not end the app's timer
-            self._sample_failed(error)
+            self._sampler.report(error)
         else:
             self.snapshots.publish(snapshot)
 

@@ -44,13 +44,13 @@ class TelemetrySampler:
         """Create it.
 
         Args:
-            on_error: called with the first of several equal errors in a row.
+            on_error: called once for each message of an error.
         """
         self._sides, self._devices, self._on_error = sides, devices, on_error
         self._telemetry, self._gpus = Telemetry(), GpuSampler()
         self._sample = _Sample()
         self._started = time.monotonic()
-        self._last_error = ""
+        self._reported: set[str] = set()
 
     async def run(self) -> None:
         """Sample until cancelled. A sample that fails is reported, and the next one is taken."""
@@ -59,9 +59,7 @@ class TelemetrySampler:
             try:
                 self._sample = await asyncio.to_thread(self._look, pids, self._devices())
             except Exception as error:  # drivers and /proc fail in many ways; panels keep the last sample
-                self._report(error)
-            else:
-                self._last_error = ""
+                self.report(error)
             await asyncio.sleep(SAMPLE_SECONDS)
 
     def snapshot(self) -> Snapshot:
@@ -75,10 +73,10 @@ class TelemetrySampler:
             now, left, right, sample.memory_total, sample.memory_used, sample.cpu_percent, sample.gpus
         )
 
-    def _report(self, error: Exception) -> None:
-        message = repr(error)
-        if message != self._last_error:
-            self._last_error = message
+    def report(self, error: Exception) -> None:
+        """Report an error of a sample or a snapshot, once for each message: both are taken all the time."""
+        if (message := repr(error)) not in self._reported:
+            self._reported.add(message)
             self._on_error(error)
 
     def _look(self, pids: list[int], devices: tuple[Device, ...]) -> _Sample:
