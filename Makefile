@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: run install install-dev test lint screenshots bench clean
+.PHONY: run install install-dev test faults lint screenshots bench clean
 
 run: install
 	@$(BIN)/trt-playground
@@ -29,6 +29,10 @@ $(VENV)/.installed-dev: pyproject.toml | $(VENV)/.installed
 # It ends within an hour, whatever a test does: tests/runner.
 test: install-dev lint
 	$(BIN)/python -m tests.runner
+
+# Kills, full disks, hostile checkpoints, garbage and random keys, for about twenty minutes.
+faults: install-dev
+	$(BIN)/python -m tests.faults
 
 lint: install-dev
 	$(BIN)/ruff check .

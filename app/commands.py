@@ -9,15 +9,23 @@ from typing import Any
 from textual.app import App, SystemCommand
 from textual.screen import Screen
 
+from app.keys import keys_of
+
 
 @dataclass(frozen=True)
 class Command:
     """One line of the palette."""
 
     title: str
-    help: str
+    about: str
     action: str
     """As in a binding: `app.` for the app's actions, `screen.` for those of the current screen."""
+
+    @property
+    def help(self) -> str:
+        """What it does, and its key."""
+        keys = ", ".join(keys_of(self.action))
+        return f"{self.about} ({keys})" if keys else self.about
 
     def is_available(self, screen: type[Screen[Any]]) -> bool:
         """Return whether the app has the action, or this kind of screen."""
@@ -30,34 +38,47 @@ def _opens(title: str, help_text: str, screen: str) -> Command:
 
 
 COMMANDS = (
-    _opens("engine: Prepare engines", "Choose a checkpoint and a precision per side (F2)", "prepare"),
-    _opens("engine: Backend support", "Which precisions each backend runs, and why not (F12)", "support"),
+    _opens("go to: Models", "Choose a model and a precision per side", "models"),
+    _opens("go to: Chat", "Ask both engines", "chat"),
+    _opens("engine: Backend support", "Which precisions each backend runs, and why not", "support"),
     Command(
         "engine: Measure memory bandwidth",
-        "Sets the upper bound of decode speed in the estimates (F5)",
+        "Sets the upper bound of decode speed in the estimates",
         "screen.measure",
     ),
     Command(
         "engine: Calibration text",
-        "Choose the text that quantisation is calibrated with (C in a precision list)",
+        "Choose the text that quantisation is calibrated with",
         "screen.calibration",
     ),
-    Command("engine: Restart failed engines", "Start failed engines again (F9)", "screen.restart"),
-    Command("engine: Swap sides", "Exchange left and right (Ctrl+X)", "screen.swap"),
-    Command("chat: Stop answering", "Stop both answers at the next token (Esc)", "screen.stop"),
-    Command("chat: Regenerate", "Answer the last prompt again (Ctrl+R)", "screen.regenerate"),
-    Command("chat: Edit the last prompt", "Change it and send it again (E in a side)", "screen.edit_last"),
-    Command("chat: Clear", "Start a new conversation; this one stays under F3 (Ctrl+L)", "screen.clear"),
-    Command("chat: Copy last answer", "Copy it to the clipboard (Ctrl+Y)", "screen.copy"),
-    Command("chat: Attach a file", "Send a text file with the prompt (Ctrl+O)", "screen.attach"),
-    Command("chat: Change timing mode", "Answer in turn or together (Ctrl+T)", "screen.timing"),
-    Command("view: Show or hide panels", "Speed, memory, KV cache, device (Ctrl+G)", "screen.panels"),
-    _opens("chat: Conversations", "Search, reopen, rename, export, delete (F3)", "conversations"),
+    Command("engine: Restart failed engines", "Start failed engines again", "app.restart_failed"),
+    Command("engine: Swap sides", "Exchange left and right", "screen.swap"),
+    Command("chat: Stop answering", "Stop both answers at the next token", "screen.stop"),
+    Command("chat: Regenerate", "Answer the last prompt again", "screen.regenerate"),
+    Command("chat: Edit the last prompt", "Change it and send it again", "screen.edit_last"),
+    Command("chat: New conversation", "This one is kept among the conversations", "app.new_conversation"),
+    Command("chat: Copy last answer", "Copy it to the clipboard", "screen.copy"),
+    Command("chat: Attach a file", "Send a text file with the prompt", "screen.attach"),
+    Command("chat: Change timing mode", "Answer in turn or together", "screen.timing"),
+    Command(
+        "view: Scroll both sides together",
+        "To the same place of the same turn, or each on its own",
+        "screen.lock_scroll",
+    ),
+    Command("view: Panels, no panels, stage", "Speed, memory, KV cache, device", "screen.panels"),
+    Command("view: Stage", "Both answers and large figures, for an audience", "screen.stage"),
+    _opens("chat: Conversations", "Search, reopen, rename, export, delete", "conversations"),
     Command("chat: Export conversation", "Save it as Markdown or JSON", "screen.export"),
-    _opens("chat: Sampling", "System prompt, sampling and presets of each side (F4)", "sampling"),
-    _opens("view: Settings", "Theme, timing, panels, context window (F6)", "settings"),
-    _opens("engine: Engine store", "List and delete built engines (F8)", "store"),
-    _opens("help: Help", "Keys and terms (F1)", "help"),
+    _opens("go to: Compare", "Token by token, on the reference's answer", "compare"),
+    Command("compare: Shade answers", "By the probability of each token", "screen.shade"),
+    _opens("compare: Blind vote", "Which answer is better, without the names", "blind"),
+    _opens("chat: Sampling", "System prompt, sampling and presets of each side", "sampling"),
+    _opens("view: Settings", "Theme, timing, panels, context window", "settings"),
+    Command("view: Draw again", "Write the whole screen to the terminal again", "app.redraw"),
+    _opens("engine: Engine store", "List and delete built engines", "store"),
+    _opens("go to: Quality", "KL divergence, size and speed of each precision", "quality"),
+    _opens("help: Help", "Keys and terms", "help"),
+    _opens("help: Go to", "Every screen, by one letter", "go-to"),
 )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+from app.engine_swap import Candidate, EngineSwap, NotReplacedError
 from app.state.conversation.turn import Turn
 from app.state.prepare.build_state import BuildState
 from app.state.prepare.engine_titles import engine_title
@@ -14,26 +16,32 @@ from app.state.prepare.forecast import estimate_of
 from app.state.side.answer_recorder import NO_ENGINE, REPLACED, AnswerRecorder
 from app.state.side.phase import ANSWERING, OPENING, TRANSITIONS, Phase
 from app.state.side.side import Side
-from engines.build.prepare import PreparedEngine, StartWorker, Step, prepare
+from engines.build.prepare import OnStep, PreparedEngine, StartWorker, Step, prepare
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
+from engines.compare.asked_prompt import AskedPrompt
+from engines.compare.engine import ComparedEngine
+from engines.compare.token_scores import ScoredAnswer, score_answer
 from engines.environments.start import start_worker
 from engines.errors import EngineError
+from engines.plan.estimate.memory_need import MemoryNeed
 from engines.worker import protocol
 from engines.worker.error_mapping import to_error_event
-from engines.worker.log_files import log_file
+from engines.worker.log_files import append_log, log_file
 from engines.worker.process import EngineProcess
 
 OnBuild = Callable[[Side, Step | None], None]
 """Called with each step of an opening, and with None when it begins and when it has ended."""
 OnEvent = Callable[[protocol.Event], None]
+UNRESPONSIVE = "The worker did not respond and was ended."
 
 
 class EngineLifecycle:
     """Owns the engine of one side: only this class starts and ends its process and changes its phase.
 
-    At most one engine is being opened, and at most one process is held. The process is watched from its
-    start on, so that a side never shows an engine whose process has ended.
+    At most one engine is being opened. A running engine answers until the new one is loaded, or until it has
+    to make room for it; if the new one fails, it stays. The process of the engine that a side shows is
+    watched, so that a side never shows an engine whose process has ended.
     """
 
     def __init__(
@@ -53,7 +61,8 @@ class EngineLifecycle:
         self.side = side
         self._store = store
         # Named once: sides exchange their names, and two workers must not share a file.
-        self._log = log_file(logs, side.name)
+        self._logs = [log_file(logs, side.name), log_file(logs, f"{side.name}-next")]
+        """Of the running engine's worker, and of the one that is to replace it."""
         self._start_worker = start_worker
         self._on_build = on_build
         self._opening: asyncio.Task[None] | None = None
@@ -61,9 +70,16 @@ class EngineLifecycle:
         """Held while an engine is opened or closed."""
         self._process: EngineProcess | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._loaded: ComparedEngine | None = None
         self._answer_id: int | None = None
+        self._scoring: asyncio.Task[ScoredAnswer] | None = None
         self._wanted: EngineSpec | None = None
         """What was asked for last, before its checkpoint became a folder."""
+        self._running: EngineSpec | None = None
+        """What was asked for when the running engine was opened."""
+        self._idle = asyncio.Event()
+        """Set while nothing is being answered."""
+        self._idle.set()
 
     @property
     def process(self) -> EngineProcess | None:
@@ -71,28 +87,50 @@ class EngineLifecycle:
         return self._process
 
     @property
+    def wanted(self) -> EngineSpec | None:
+        """What was asked for last; that of the running engine after an opening that did not replace it."""
+        return self._wanted
+
+    @property
+    def kept(self) -> bool:
+        """Whether the running engine was to be replaced and was not."""
+        build = self.side.build
+        return self._process is not None and build is not None and not build.running and build.ready is None
+
+    @property
     def is_opening(self) -> bool:
         """Whether an engine is being prepared or loaded."""
         return self._opening is not None and not self._opening.done()
 
-    def open(self, spec: EngineSpec) -> asyncio.Task[None]:
-        """Replace the engine; what is being opened is cancelled first.
+    def open(self, spec: EngineSpec, swap: EngineSwap | None = None) -> asyncio.Task[None]:
+        """Open an engine, which replaces the running one; what is being opened is cancelled first.
+
+        Args:
+            swap: shared by the engines that are opened together.
 
         Returns:
             A task that ends when the engine is ready or failed; cancelling it cancels the opening. It
-            raises no other exception: errors are in `side.error` and `side.build.error`.
+            raises no other exception: errors are in `side.build.error`, and without a running engine in
+            `side.error`.
         """
         self.cancel_opening()
         self._wanted = spec
-        build = self.side.build = BuildState(engine_title(spec))
-        self._opening = asyncio.create_task(self._open(spec, build), name=f"open {self.side.name}")
-        self._opening.add_done_callback(lambda _: self._end_build(build))
+        swap = swap or EngineSwap([self])
+        replaces = self._process is not None and self._process.alive
+        build = self.side.build = BuildState(engine_title(spec), log=self._logs[replaces])
+        self._opening = asyncio.create_task(self._open(spec, build, swap), name=f"open {self.side.name}")
+        self._opening.add_done_callback(lambda _: self._end_build(build, swap))
         self._on_build(self.side, None)
         return self._opening
 
     def restart(self) -> bool:
-        """Open a failed engine again. Returns False, and does nothing, unless the side has failed."""
-        if self.side.phase is not Phase.FAILED or self.is_opening or self._wanted is None:
+        """Open the engine of a side again that has failed or does not respond; its worker is killed.
+
+        Returns False, and does nothing, on any other side.
+        """
+        needed = self.side.phase is Phase.FAILED or self.side.is_unresponsive
+        waits = self.is_opening and not self.side.is_unresponsive  # an opening waits for its answer to end
+        if not needed or waits or self._wanted is None:
             return False
         self.open(self._wanted)
         return True
@@ -138,6 +176,8 @@ class EngineLifecycle:
             return
         recorder = AnswerRecorder(turn)
         turn.engine, turn.checkpoint = side.title, side.checkpoint_name
+        turn.engine_digest, turn.machine, turn.versions = side.digest, side.machine, side.versions
+        turn.parameters = side.checkpoint.parameters if side.checkpoint else None
         turn.context = side.ready.context if side.ready else 0
         self._answer_id = identity = process.next_id()
         self._enter(Phase.PREFILL)
@@ -152,10 +192,28 @@ class EngineLifecycle:
         try:
             take(await process.ask(protocol.Generate(identity, messages, None, sampling, trim), take))
         finally:
+            recorder.complete()
             if process is self._process:
                 self._answer_id = None
                 if side.phase in ANSWERING:
                     self._enter(Phase.READY)
+
+    async def score(self, prompt: AskedPrompt) -> ScoredAnswer:
+        """Return what the engine expects at each token of an answer. The worker does not stop when cancelled.
+
+        Raises:
+            EngineError: it is not ready, or cannot score the answer.
+        """
+        await self.scored()  # what was cancelled is still computed
+        if self._loaded is None or self.side.phase is not Phase.READY:
+            raise EngineError("not-ready", "The engine is busy or not loaded.", "Try again when it is ready.")
+        self._scoring = asyncio.create_task(score_answer(self._loaded, prompt))
+        return await asyncio.shield(self._scoring)
+
+    async def scored(self) -> None:
+        """Wait until nothing is being scored, so that the next answer is not slowed down."""
+        if self._scoring:
+            await asyncio.wait([self._scoring])
 
     async def stop(self) -> None:
         """End the answer in progress within one decode step, or the wait for this side's turn."""
@@ -163,6 +221,7 @@ class EngineLifecycle:
             self._enter(Phase.STOPPING)
         elif self.side.phase in (Phase.PREFILL, Phase.DECODE) and self._process and self._answer_id:
             self._enter(Phase.STOPPING)
+            self.side.stop_sent = time.monotonic()
             await self._process.stop(self._answer_id)
 
     def queue(self) -> None:
@@ -183,65 +242,145 @@ class EngineLifecycle:
         if self._opening and not self._opening.done() and not self._opening.cancelling():
             self._opening.cancel()
 
-    def _end_build(self, build: BuildState) -> None:
+    def _end_build(self, build: BuildState, swap: EngineSwap) -> None:
         """The task has ended, perhaps cancelled before its first step."""
         if build.running:
             build.cancel()
+        if build is self.side.build and self.kept:
+            self._wanted = self._running
+        swap.leave(self, failed=build.error is not None)
         self._on_build(self.side, None)
 
-    async def _open(self, spec: EngineSpec, build: BuildState) -> None:
+    async def _open(self, spec: EngineSpec, build: BuildState, swap: EngineSwap) -> None:
+        def take(step: Step) -> None:
+            build.take(step)
+            self._on_build(self.side, step)
+
         error: protocol.Error | None = None
         async with self._turn:
             try:
-                await self._replace(spec, build)
+                if self._process and self._process.alive and not self.side.is_unresponsive:
+                    await self._replace(spec, swap, take)
+                else:
+                    await self._open_first(spec, take)
+            except NotReplacedError as reason:
+                build.keep(str(reason))
             except Exception as failure:  # an EngineError, or a bug that becomes one
                 error = to_error_event(0, failure)
+                if build.log and error.code == "internal":
+                    await asyncio.to_thread(append_log, build.log, error.detail)
             finally:
                 if self.side.phase in OPENING:  # failed or cancelled
                     await asyncio.shield(self._abandon(error))
                 if error:
                     build.take(error)
 
-    async def _replace(self, spec: EngineSpec, build: BuildState) -> None:
-        def take(step: Step) -> None:
-            build.take(step)
-            self._on_build(self.side, step)
-
-        side, previous = self.side, self._process
+    async def _open_first(self, spec: EngineSpec, take: OnStep) -> None:
+        """Open an engine on a side that has none, a dead one, or one that does not respond."""
+        side, previous, unresponsive = self.side, self._process, self.side.is_unresponsive
         side.spec, side.checkpoint, side.error = spec, None, None
         if side.phase is not Phase.EMPTY:
             self._enter(Phase.EMPTY)
         self._enter(Phase.PREPARING)
-        await self._end_process()
-        if previous and previous.is_stuck:
-            take(protocol.Log(0, f"process {previous.pid} cannot be ended and may still hold memory"))
-        process = await self._start(spec.backend)
-        prepared = await prepare(spec, self._store, process, take)
-        side.spec, side.checkpoint = prepared.spec, prepared.checkpoint
-        side.build_seconds = prepared.stored.manifest.build_seconds if prepared.stored else None
-        self._enter(Phase.LOADING)
-        # A build ends its worker; otherwise the worker that was asked for its versions loads the engine.
-        await self._load(process if process.alive else await self._start(spec.backend), prepared, take)
+        await self._end_process(kill=unresponsive)
+        _report_stuck(previous, take)
+        self._hold(await self._start_worker(spec.backend, self._logs[0]))
+        assert self._process
+        prepared = await prepare(spec, self._store, self._process, take)
+        if not self._process.alive:  # a build ends its worker; otherwise it loads the engine
+            self._hold(await self._start_worker(spec.backend, self._logs[0]))
+        await self._load_held(prepared, take)
 
-    async def _start(self, backend: str) -> EngineProcess:
-        process = await self._start_worker(backend, self._log)
+    async def _replace(self, spec: EngineSpec, swap: EngineSwap, take: OnStep) -> None:
+        """Open an engine while another one runs, which stays if this fails."""
+        process = await self._start_worker(spec.backend, self._logs[1])
+        try:
+            prepared = await prepare(spec, self._store, process, take)
+            if self._has_loaded(prepared):
+                take(protocol.Log(0, "this engine is loaded already"))
+                assert self.side.ready
+                take(self.side.ready)
+                return
+            need = MemoryNeed(prepared.spec.devices, estimate_of(prepared.spec, prepared.checkpoint).peak)
+            unloaded = await swap.prepared(self, Candidate(need, self.side.title, self._unload))
+            if not process.alive:
+                process = await self._start_worker(spec.backend, self._logs[1])
+            if unloaded:
+                self._enter(Phase.PREPARING)
+                self._hold(process)
+                self._logs.reverse()
+                await self._load_held(prepared, take)
+            else:
+                loaded = ComparedEngine(process, prepared, take)
+                await loaded.load()
+                await self._until_idle()
+                await self._adopt(process, loaded, take)
+        finally:
+            if process is not self._process:
+                await asyncio.shield(process.close())
+
+    def _has_loaded(self, prepared: PreparedEngine) -> bool:
+        loaded = self._loaded.prepared if self._loaded else None
+        return loaded is not None and (loaded.spec, loaded.digest) == (prepared.spec, prepared.digest)
+
+    async def _unload(self) -> None:
+        """End the running engine, after its answer."""
+        await self._until_idle()
+        if self.side.phase is not Phase.EMPTY:
+            self._enter(Phase.EMPTY)
+        await self._end_process()
+
+    async def _until_idle(self) -> None:
+        """Wait for the end of the answer in progress and of scoring."""
+        await self.scored()
+        while not self._idle.is_set():
+            await self._idle.wait()
+
+    async def _adopt(self, process: EngineProcess, loaded: ComparedEngine, take: OnStep) -> None:
+        """Replace the running engine by one that is loaded, then end the old process."""
+        previous = self._process
+        self._loaded = self._answer_id = None
+        self.side.unload()
+        for phase in (Phase.EMPTY, Phase.PREPARING):
+            if self.side.phase is not phase:
+                self._enter(phase)
+        self._hold(process)
+        self._logs.reverse()
+        self._show(loaded.prepared)
+        self._become_ready(loaded, take)
+        if previous:
+            await asyncio.shield(previous.close())
+        _report_stuck(previous, take)
+
+    def _hold(self, process: EngineProcess) -> None:
+        """Make `process` the one that this side shows, and watch it."""
         if self._watch:
             self._watch.cancel()
         self._process, self.side.pid = process, process.pid
         self._watch = asyncio.create_task(self._watch_process(process), name=f"watch {process.pid}")
-        return process
 
-    async def _load(
-        self, process: EngineProcess, prepared: PreparedEngine, take: Callable[[Step], None]
-    ) -> None:
+    async def _load_held(self, prepared: PreparedEngine, take: OnStep) -> None:
+        assert self._process
+        self._show(prepared)
+        loaded = ComparedEngine(self._process, prepared, take)
+        await loaded.load()
+        self._become_ready(loaded, take)
+
+    def _show(self, prepared: PreparedEngine) -> None:
+        """Show the engine that is being loaded."""
         side = self.side
-        command = protocol.Load(process.next_id(), prepared.spec.to_json(), prepared.directory)
-        event = await process.ask(command, take)
-        if isinstance(event, protocol.Error):
-            raise EngineError(event.code, event.message, event.hint, event.detail)
-        assert isinstance(event, protocol.Ready)
+        side.spec, side.checkpoint, side.digest = prepared.spec, prepared.checkpoint, prepared.digest
+        side.versions = prepared.versions
+        side.build_seconds = prepared.stored.manifest.build_seconds if prepared.stored else None
+        side.error = None
+        self._enter(Phase.LOADING)
+
+    def _become_ready(self, loaded: ComparedEngine, take: OnStep) -> None:
+        side, event = self.side, loaded.ready
+        assert event
         side.ready, side.kv, side.memory = event, event.kv, event.memory
-        side.estimate = estimate_of(prepared.spec, prepared.checkpoint)
+        side.estimate = estimate_of(loaded.prepared.spec, loaded.prepared.checkpoint)
+        self._loaded, self._running = loaded, self._wanted
         self._enter(Phase.READY)
         take(event)
 
@@ -254,13 +393,16 @@ class EngineLifecycle:
         else:
             self._enter(Phase.EMPTY)
 
-    async def _end_process(self) -> None:
-        process, self._process = self._process, None
+    async def _end_process(self, *, kill: bool = False) -> None:
+        """End the worker; with `kill` one that does not respond, without the time to release its engine."""
+        process, self._process, self._loaded = self._process, None, None
         if self._watch:
             self._watch.cancel()
             self._watch = None
         try:
-            if process:
+            if process and kill:
+                await process.kill(UNRESPONSIVE)
+            elif process:
                 await process.close()
         finally:
             self._answer_id = None
@@ -295,4 +437,13 @@ class EngineLifecycle:
         """
         if phase not in TRANSITIONS[self.side.phase]:
             raise ValueError(f"{self.side.name}: {self.side.phase} cannot become {phase}")
+        if phase in ANSWERING:
+            self._idle.clear()
+        else:
+            self._idle.set()
         self.side.enter(phase)
+
+
+def _report_stuck(process: EngineProcess | None, take: OnStep) -> None:
+    if process and process.is_stuck:
+        take(protocol.Log(0, f"process {process.pid} cannot be ended and may still hold memory"))

@@ -11,21 +11,27 @@ import gc
 GROWTH = 1.25
 """Frozen objects can become garbage too: each answer replaces about 4,000, the lines that were on screen.
 When their number has grown by this factor since the last full collection, the next one is full again."""
+OLDEST = 2
+"""The generation that holds what survived a full collection and is not frozen."""
 
 
 class GcPolicy:
     """Collects garbage between answers, at a cost that does not grow with the conversation."""
 
     def __init__(self) -> None:
-        self._alive = gc.get_freeze_count()
-        """Objects that survived the last full collection, or were frozen before the policy existed."""
+        self._frozen = 0
+        """Objects frozen so far, counted at each freeze: `gc.get_freeze_count` walks over all of them."""
+        self._alive = 0
+        """Objects that survived the last full collection."""
 
     def collect_and_freeze(self) -> None:
         """Collect new objects and freeze the survivors; scan the frozen ones too when they grew by GROWTH."""
-        full = gc.get_freeze_count() > GROWTH * self._alive
+        full = self._frozen > GROWTH * self._alive
         if full:
             gc.unfreeze()
+            self._frozen = 0
         gc.collect()
+        self._frozen += len(gc.get_objects(OLDEST))
         gc.freeze()
-        if full:
-            self._alive = gc.get_freeze_count()
+        if full or not self._alive:
+            self._alive = self._frozen

@@ -17,6 +17,9 @@ from app.state.side.side import Side
 from engines.measure.energy import EnergyCounter
 from engines.worker.error_mapping import to_error_event
 
+BusyPercent = Callable[[str, float], float | None]
+"""As TelemetrySampler.busy_percent."""
+
 
 class AnswerView(Protocol):
     """Where answers are drawn."""
@@ -38,6 +41,29 @@ class AnswerView(Protocol):
         """Show a warning."""
 
 
+class UnseenAnswers:
+    """A view that draws nothing while answers arrive: their pace and order would tell engines apart."""
+
+    is_busy = False
+
+    def __init__(self, report: Callable[[str], None]) -> None:
+        """Create it; `report` shows a warning."""
+        self._report = report
+
+    def begin_answer(self, side: Side) -> None:
+        """Draw nothing."""
+
+    def flush(self) -> None:
+        """Draw nothing."""
+
+    def end_answer(self, side: Side) -> None:
+        """Draw nothing."""
+
+    def report(self, message: str) -> None:
+        """Show a warning."""
+        self._report(message)
+
+
 class GenerationRun:
     """Lets each side answer one turn. A failure of one side, or of the view, does not stop the other side."""
 
@@ -49,6 +75,7 @@ class GenerationRun:
         engine: Callable[[Side], EngineLifecycle],
         history: ConversationFile,
         energy: EnergyCounter,
+        busy_percent: BusyPercent = lambda *_: None,
     ) -> None:
         """Create it.
 
@@ -56,7 +83,9 @@ class GenerationRun:
             turns: the turn that each side answers, already part of its conversation.
             settings: the current ones; changes apply to the next prompt.
             engine: returns the owner of a side's engine.
+            busy_percent: what other programs used of a device; see TelemetrySampler.
         """
+        self._busy_percent = busy_percent
         self._turns, self._view, self._settings = turns, view, settings
         self._engine, self._history, self._energy = engine, history, energy
         self._reported = ""
@@ -68,6 +97,8 @@ class GenerationRun:
             await self._save(side)
         drawing = asyncio.create_task(self._draw())
         try:
+            for side in self._turns:
+                await self._engine(side).scored()
             if self._settings.timing is TimingMode.TOGETHER:
                 async with asyncio.TaskGroup() as group:
                     for side, turn in self._turns.items():
@@ -95,9 +126,10 @@ class GenerationRun:
         try:
             if engine.unqueue():
                 assert turn.sampling
-                trim = self._settings.context_full is ContextFull.TRIM
+                trim, began = self._settings.context_full is ContextFull.TRIM, time.monotonic()
                 async with count_cost(side, turn, self._energy):
                     await engine.answer(turn, side.conversation.messages(), turn.sampling, trim=trim)
+                turn.busy_percent = self._busy_percent(side.spec.device if side.spec else "", began)
             else:
                 turn.reason = "stopped"
         except Exception as bug:
@@ -108,9 +140,12 @@ class GenerationRun:
 
     async def _save(self, side: Side) -> None:
         """Save the last turn; if writing fails, the chat continues, and the turn is written later."""
+        known = self._history.failures
         try:
             await asyncio.to_thread(self._history.append_turn, side.name, side.conversation)
         except OSError as error:
+            if known:  # the header shows it
+                return
             self._view.report(f"The conversation cannot be saved: {error}")
 
     async def _draw(self) -> None:

@@ -11,11 +11,16 @@ from textual.signal import Signal
 from textual.worker import Worker
 
 from app.engine_lifecycle import EngineLifecycle
+from app.state.comparison.quality_job import QualityJob
 from app.state.conversation.conversation_file import ConversationFile, Record
+from app.state.conversation.votes import Votes
 from app.state.prepare.build_state import BuildState
+from app.state.settings.last_write import SaveFailures
 from app.state.settings.settings import EngineChoice, Settings
 from app.state.side.side import Side
 from app.state.side.snapshot import Snapshot
+from app.state.side.telemetry_sampler import TelemetrySampler
+from engines.build.prepare import StartWorker
 from engines.build.store import EngineStore
 from engines.measure.energy import EnergyCounter
 from engines.plan.hardware.hardware import Device
@@ -30,7 +35,18 @@ class PlaygroundApp(Protocol):
     store: EngineStore
     history: ConversationFile
     """The file of the conversation that is shown."""
+    votes: Votes
+    """The blind votes on its answers."""
+    save_failures: SaveFailures
+    """What could not be saved."""
+    unsaved_changed: Signal[str]
+    """Sends `save_failures.text` after it has changed."""
+    keeps_prompts: bool
+    """Whether drafts and the history of prompts are saved."""
+    quality: QualityJob
+    """Measures engines in the background."""
     energy: EnergyCounter
+    sampler: TelemetrySampler
     device: Device
     """The CPU."""
     gpu: Device | None
@@ -47,6 +63,10 @@ class PlaygroundApp(Protocol):
         """Left and right, as on the screen."""
 
     @property
+    def start_worker(self) -> StartWorker:
+        """What starts workers, in the interpreter that their backend needs."""
+
+    @property
     def builds(self) -> Mapping[str, BuildState]:
         """The last preparation of each side that had one, by the name of the side."""
 
@@ -61,10 +81,10 @@ class PlaygroundApp(Protocol):
         """Return the owner of a side's engine."""
 
     def choose(self, checkpoint: str, context: int, choices: Mapping[str, EngineChoice]) -> None:
-        """Save what was chosen on Prepare for one or both sides, by name, then open their engines."""
+        """Save what was chosen on Models for one or both sides, by name, then open their engines."""
 
     def restart_failed(self) -> None:
-        """Open the engines of failed sides again."""
+        """Open the engines again of sides that failed or do not respond."""
 
     def cancel_builds(self) -> None:
         """Cancel every preparation."""

@@ -9,6 +9,7 @@ from textual.app import App
 from textual.screen import Screen
 
 from app.interface import playground
+from app.keys import MAIN
 
 
 class Navigation:
@@ -25,7 +26,26 @@ class Navigation:
 
     def open(self, name: str) -> None:
         """Open a screen of SCREENS, unless it is shown already or a dialog is open."""
-        if not self.shows(name) and (not self._app.screen.is_modal or name in ABOVE_DIALOGS):
+        if self.shows(name) or (self._app.screen.is_modal and name not in ABOVE_DIALOGS):
+            return
+        if name == "chat":
+            self.show_chat()
+        elif name in MAIN:
+            self._switch(name)
+        else:
+            self._app.push_screen(self.create(name))
+
+    def _switch(self, name: str) -> None:
+        """Show a main screen directly above the chat: the others are closed, so that they do not pile up."""
+        opened = self._opened.get(name)
+        lowest = next((place for place, one in enumerate(self._app.screen_stack) if one is opened), None)
+        while len(self._app.screen_stack) > (3 if lowest is None else lowest + 1):
+            self._app.pop_screen()
+        if lowest is not None:
+            return
+        if len(self._app.screen_stack) == 3:
+            self._app.switch_screen(self.create(name))
+        else:
             self._app.push_screen(self.create(name))
 
     def toggle(self, name: str) -> None:
@@ -39,7 +59,7 @@ class Navigation:
         """Close every screen above the chat."""
         while len(self._app.screen_stack) > 2:
             self._app.pop_screen()
-        if not self.shows("chat"):  # the first start began with Prepare
+        if not self.shows("chat"):  # the first start began with Models
             self._app.switch_screen(self.create("chat"))
 
     def create(self, name: str) -> Screen[Any]:
@@ -54,10 +74,22 @@ def _chat(_: App[None]) -> Screen[Any]:
     return ChatScreen()
 
 
-def _prepare(app: App[None]) -> Screen[Any]:
-    from app.screens.prepare import PrepareScreen
+def _models(app: App[None]) -> Screen[Any]:
+    from app.screens.models import ModelsScreen
 
-    return PrepareScreen(playground(app).settings, playground(app).device)
+    return ModelsScreen(playground(app).settings, playground(app).device)
+
+
+def _compare(app: App[None]) -> Screen[Any]:
+    from app.screens.compare import CompareScreen
+
+    return CompareScreen(playground(app))
+
+
+def _blind(_: App[None]) -> Screen[Any]:
+    from app.screens.blind import BlindScreen
+
+    return BlindScreen()
 
 
 def _conversations(_: App[None]) -> Screen[Any]:
@@ -90,20 +122,36 @@ def _store(app: App[None]) -> Screen[Any]:
     return StoreScreen(playground(app).store)
 
 
+def _quality(_: App[None]) -> Screen[Any]:
+    from app.screens.quality import QualityScreen
+
+    return QualityScreen()
+
+
+def _go_to(_: App[None]) -> Screen[Any]:
+    from app.screens.go_to import GoToScreen
+
+    return GoToScreen()
+
+
 def _help(app: App[None]) -> Screen[Any]:
     from app.screens.help import HelpScreen
 
-    return HelpScreen(app.screen.focused)
+    return HelpScreen(app.screen)
 
 
 SCREENS: dict[str, Callable[[App[None]], Screen[Any]]] = {
     "chat": _chat,
-    "prepare": _prepare,
+    "models": _models,
+    "compare": _compare,
+    "blind": _blind,
     "conversations": _conversations,
     "support": _support,
     "sampling": _sampling,
     "settings": _settings,
     "store": _store,
+    "quality": _quality,
+    "go-to": _go_to,
     "help": _help,
 }
 ABOVE_DIALOGS = frozenset({"help"})

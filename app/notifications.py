@@ -19,9 +19,9 @@ class EngineNotifications:
         self._reported: BuildState | None = None
 
     def opened(self, side: Side) -> None:
-        """Report the end of a preparation, once; the chat and Prepare show it themselves."""
+        """Report the end of a preparation, once; the chat and Models show it themselves."""
         build = side.build
-        if build is None or build is self._reported or self._navigation.shows("chat", "prepare"):
+        if build is None or build is self._reported or self._navigation.shows("chat", "models"):
             return
         self._reported = build
         if build.error:

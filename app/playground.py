@@ -11,22 +11,32 @@ from typing import Any, ClassVar
 import msgspec
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import Event
 from textual.screen import Screen
 from textual.signal import Signal
-from textual.worker import Worker, WorkerState
 
 from app import themes
 from app.commands import commands
+from app.demo import Demo, DemoOptions
 from app.engine_lifecycle import EngineLifecycle
+from app.engine_swap import EngineSwap
+from app.guarded_app import GuardedApp
 from app.interpreter_search import InterpreterSearch
+from app.keys import MAIN
 from app.navigation import Navigation
 from app.notifications import EngineNotifications
+from app.state.comparison.quality_job import QualityJob
 from app.state.conversation.conversation_file import ConversationFile, Record, read_record
 from app.state.conversation.restored_options import restored_options, restored_options_text
+from app.state.conversation.votes import Votes
 from app.state.prepare.build_state import BuildState
-from app.state.prepare.engine_spec import engine_spec
+from app.state.prepare.engine_spec import choices_of, engine_spec
+from app.state.prepare.load_times import save_load_time
+from app.state.prepare.machine_name import machine_name
 from app.state.settings import paths
+from app.state.settings.last_write import SaveFailures
 from app.state.settings.settings import EngineChoice, Settings, SettingsFile, swapped
+from app.state.side.phase import Phase
 from app.state.side.side import Side
 from app.state.side.snapshot import Snapshot
 from app.state.side.telemetry_sampler import TelemetrySampler
@@ -36,13 +46,17 @@ from engines.environments.environment import environments, register_all
 from engines.environments.start import start_worker
 from engines.measure.energy import EnergyCounter
 from engines.plan.hardware.hardware import Device, devices
+from engines.worker.protocol import Log, Progress, Ready
 
 SNAPSHOT_SECONDS = 0.25
+RETRY_SECONDS = 3.0
+"""Between two attempts to write what could not be saved."""
+RECENT_CHECKPOINTS = 10
 CLOSE_SECONDS = 5.0
 """How long quitting waits for engines. Workers that are still there end when their stdin closes."""
 
 
-class Playground(App[None]):
+class Playground(GuardedApp):
     """Two engines and one prompt."""
 
     TITLE = "trt-playground"
@@ -50,15 +64,28 @@ class Playground(App[None]):
     CSS_PATH = "styles/panels.tcss"
     HORIZONTAL_BREAKPOINTS = []  # noqa: RUF012 - the screens have theirs
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f9", "restart_failed", "Restart", id="app.restart"),
+        # With priority: keys that text areas bind too, or that work above dialogs.
+        Binding("ctrl+s", "open_or_close('go-to')", "Go to", id="app.go-to", priority=True),
+        Binding("question_mark", "open_or_close('help')", "Help", id="app.help"),
+        Binding("f1", "open_or_close('help')", "Help", id="app.help-f1", priority=True),
         Binding("ctrl+q", "quit", "Quit", id="app.quit", priority=True),
-        Binding("f1", "open('help')", "Help", id="app.help"),
-        Binding("f2", "open('prepare')", "Prepare", id="app.prepare"),
+        Binding("ctrl+n", "new_conversation", "New conversation", id="app.new"),
+        *(Binding(f"{digit}", f"open('{name}')", show=False) for digit, name in enumerate(MAIN, 1)),
+        *(
+            Binding(f"alt+{digit}", f"open('{name}')", show=False, priority=True)
+            for digit, name in enumerate(MAIN, 1)
+        ),
+        Binding("f2", "open('models')", "Models", id="app.models"),
+        Binding("f5", "open('compare')", "Compare", id="app.compare"),
+        Binding("f10", "open('quality')", "Quality", id="app.quality"),
         Binding("f3", "open('conversations')", "Conversations", id="app.conversations"),
         Binding("f4", "open('sampling')", "Sampling", id="app.sampling"),
-        # Priority, because text areas bind F6 too.
-        Binding("f6", "open_or_close('settings')", "Settings", id="app.settings", show=False, priority=True),
-        Binding("f8", "open('store')", "Engine store", id="app.store", show=False),
-        Binding("f12", "open('support')", "Backend support", id="app.support", show=False),
+        Binding("f6", "open_or_close('settings')", "Settings", id="app.settings", priority=True),
+        Binding("f8", "open('store')", "Engine store", id="app.store"),
+        Binding("f12", "open('support')", "Backend support", id="app.support"),
+        Binding("alt+a", "open('blind')", "Blind vote", id="app.blind"),
+        Binding("ctrl+l", "redraw", "Redraw", id="app.redraw", show=False, priority=True),
     ]
 
     def __init__(
@@ -69,6 +96,8 @@ class Playground(App[None]):
         saved: Settings | None = None,
         start_worker: StartWorker = start_worker,
         side_class: type[Side] = Side,
+        replay: Record | None = None,
+        demo: DemoOptions | None = None,
     ) -> None:
         """Create the app.
 
@@ -79,6 +108,8 @@ class Playground(App[None]):
             saved: what the settings file holds, where the command line has changed some of it.
             start_worker: starts the worker processes.
             side_class: a subclass of Side that observes answers, as benchmarks do.
+            replay: a conversation to replay. No engine is opened then.
+            demo: play the suggested prompts. Nothing of the user's is written but the conversation.
         """
         # Before anything is made: a change of the theme costs another reading of every style.
         self.set_reactive(App.theme, themes.known_or_default(settings.theme))
@@ -87,28 +118,36 @@ class Playground(App[None]):
         self._settings_file = SettingsFile(settings_file, saved or settings)
         self.store = EngineStore(paths.engine_store())
         self.history = ConversationFile(paths.conversation_folder())
+        self.votes = Votes()
+        self.save_failures = SaveFailures(self.history, self._settings_file)
         self.left, self.right = (side_class(name, self._side_changed) for name in ("left", "right"))
         self._interpreters = InterpreterSearch(
-            lambda: self.settings.interpreters, start_worker, self._report_error
+            lambda: self.settings.interpreters, start_worker, self.report_error
         )
         self._engines = {
             side: EngineLifecycle(
-                side, self.store, paths.log_folder(), self._interpreters.start_worker, self._build_changed
+                side, self.store, paths.log_folder(), self.start_worker, self._build_changed
             )
             for side in self.sides
         }
+        self.quality = QualityJob(self._interpreters.start_worker)
         self.snapshots: Signal[Snapshot] = Signal(self, "snapshot")
         self.side_changed: Signal[Side] = Signal(self, "side changed")
         self.build_changed: Signal[str] = Signal(self, "build changed")
         self.settings_changed: Signal[Settings] = Signal(self, "settings changed")
+        self.unsaved_changed: Signal[str] = Signal(self, "unsaved changed")
+        self._unsaved = ""
         self.device, *others = devices()
         self.gpu: Device | None = others[0] if others else None
         self.gpus = tuple(others)
         self.energy = EnergyCounter()
         self.navigation = Navigation(self)
         self._notifications_of_engines = EngineNotifications(self, self.navigation)
-        self._sampler = TelemetrySampler(lambda: self.sides, lambda: self.devices, self._sample_failed)
+        self.sampler = TelemetrySampler(lambda: self.sides, lambda: self.devices, self._sample_failed)
         self._quitting = False
+        self._replay = replay
+        self.keeps_prompts = demo is None
+        self.demo = demo and Demo(self, demo)
         register_all(environments(paths.environment_folder()))
         if conversation:
             self.open_conversation(read_record(conversation), conversation)
@@ -122,6 +161,11 @@ class Playground(App[None]):
     def devices(self) -> tuple[Device, ...]:
         """The CPU, and the GPU that engines use, if there is one."""
         return (self.device, self.gpu) if self.gpu else (self.device,)
+
+    @property
+    def start_worker(self) -> StartWorker:
+        """What starts workers, in the interpreter that their backend needs."""
+        return self._interpreters.start_worker
 
     @property
     def builds(self) -> dict[str, BuildState]:
@@ -142,16 +186,27 @@ class Playground(App[None]):
         yield from commands(self, screen)
 
     async def on_mount(self) -> None:
-        """Show the chat; or Prepare, until engines have been chosen once."""
+        """Show the chat; or Models, until engines have been chosen once; or the replay."""
         self.theme_changed_signal.subscribe(self, lambda theme: self.change_settings(theme=theme.name))
-        self.set_interval(SNAPSHOT_SECONDS, self._publish_snapshot)
-        self.run_worker(self._sampler.run(), group="sampler", exit_on_error=False)
-        if self.settings.chosen:
+        self.run_worker(self.sampler.run(), group="sampler", exit_on_error=False)
+        self.run_worker(self._retry_saving(), group="retry", exit_on_error=False)
+        if self._replay:
+            await self.open_replay(self._replay)
+        elif self.settings.chosen:
             await self.push_screen(self.navigation.create("chat"))
             # After the first frame: the workers' own start takes every core.
             self.call_after_refresh(self.open_engines, ("left", "right"))
+            if self.demo:
+                self.call_after_refresh(self.demo.begin)
         else:
-            self.navigation.open("prepare")
+            self.navigation.open("models")
+        # After `open_engines`, so that the first snapshot has the chosen engines.
+        self.call_after_refresh(self.set_interval, SNAPSHOT_SECONDS, self._publish_snapshot)
+
+    async def on_event(self, event: Event) -> None:
+        """Let a demo stop at the first key, before anything else gets it."""
+        if not (self.demo and self.demo.stops_at(event)):
+            await super().on_event(event)
 
     def action_open(self, name: str) -> None:
         """Open a screen."""
@@ -161,15 +216,43 @@ class Playground(App[None]):
         """Open a screen, or close it."""
         self.navigation.toggle(name)
 
+    async def action_new_conversation(self) -> None:
+        """Go to the chat and start a new conversation there."""
+        if not self.screen.is_modal:
+            self.navigation.open("chat")
+            await self.run_action("screen.new_conversation")
+
+    def action_redraw(self) -> None:
+        """Write every cell of the screen to the terminal again, as Ctrl+L does in a shell."""
+        self.refresh()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Show F9 only while a side has failed."""
+        return action != "restart_failed" or any(
+            side.phase is Phase.FAILED or side.is_unresponsive for side in self.sides
+        )
+
+    def action_restart_failed(self) -> None:
+        """Open the engines of failed sides again."""
+        self.restart_failed()
+
     def show_chat(self) -> None:
         """Close the screens above the chat."""
         self.navigation.show_chat()
 
+    async def _retry_saving(self) -> None:
+        while True:
+            await asyncio.sleep(RETRY_SECONDS)
+            await self.save_failures.retry()
+
     def _publish_snapshot(self) -> None:
+        if (unsaved := self.save_failures.text) != self._unsaved:
+            self._unsaved = unsaved
+            self.unsaved_changed.publish(unsaved)
         try:
-            snapshot = self._sampler.snapshot()
+            snapshot = self.sampler.snapshot()
         except Exception as error:  # a figure that cannot be computed must not end the app's timer
-            self._sampler.report(error)
+            self.sampler.report(error)
         else:
             self.snapshots.publish(snapshot)
 
@@ -185,7 +268,7 @@ class Playground(App[None]):
     def change_settings(self, **changes: object) -> None:
         """Replace the named settings, publish and save them.
 
-        If saving fails, they hold for this session, and are written with the next change or at the end.
+        If saving fails, they hold for this session, and are written every RETRY_SECONDS until that succeeds.
         """
         settings = msgspec.structs.replace(self.settings, **changes)
         if settings == self.settings:
@@ -197,32 +280,58 @@ class Playground(App[None]):
             self.run_worker(self._save_settings(), group="settings", exit_on_error=False)
 
     async def _save_settings(self) -> None:
+        known = self._settings_file.failures
         try:
             await asyncio.to_thread(self._settings_file.write)
         except OSError as error:
+            if known:  # the header shows it
+                return
             self.notify(f"The settings cannot be saved: {error}", severity="warning", markup=False)
 
-    def on_unmount(self) -> None:
-        """Save settings that were not saved yet."""
+    async def on_unmount(self) -> None:
+        """Save settings that were not saved yet; after an exception, close the engines too."""
+        if self.crashed.is_set():
+            await self._close_engines()
         with contextlib.suppress(OSError):  # the screen is closed: there is no place for a message
             self._settings_file.write()
         self.history.close()
 
     def choose(self, checkpoint: str, context: int, choices: Mapping[str, EngineChoice]) -> None:
-        """Save what was chosen on Prepare for one or both sides, by name, then open their engines."""
-        self.change_settings(checkpoint=checkpoint, context=context, chosen=True, **choices)
+        """Save what was chosen on Models for one or both sides, by name, then open their engines."""
+        others = (name for name in self.settings.recent if name != checkpoint)
+        recent = (checkpoint, *others)[:RECENT_CHECKPOINTS]
+        self.change_settings(checkpoint=checkpoint, context=context, chosen=True, recent=recent, **choices)
         self.open_engines(tuple(choices))
 
     def open_engines(self, names: tuple[str, ...]) -> None:
         """Open the engines that the settings name for these sides."""
-        for side in self.sides:
-            if side.name in names:
-                choice = self.settings.left if side.name == "left" else self.settings.right
-                spec = engine_spec(self.settings, choice, self.device, self.gpu)
-                self._engines[side].open(spec)
+        engines = [self._engines[side] for side in self.sides if side.name in names]
+        swap = EngineSwap(engines, self._make_room)
+        for engine in engines:
+            choice = self.settings.left if engine.side.name == "left" else self.settings.right
+            engine.open(engine_spec(self.settings, choice, self.device, self.gpu), swap)
+
+    async def _make_room(self, titles: tuple[str, ...], missing: int) -> bool:
+        """Ask whether running engines may be unloaded."""
+        from app.screens.make_room import MakeRoomScreen
+
+        answered, agreed = asyncio.Event(), False
+
+        def answer(result: bool | None) -> None:
+            nonlocal agreed
+            agreed = bool(result)
+            answered.set()
+
+        question = MakeRoomScreen(titles, missing)
+        self.push_screen(question, answer)
+        try:
+            await answered.wait()
+        finally:
+            question.dismiss(False)  # nothing, unless the openings were cancelled
+        return agreed
 
     def restart_failed(self) -> None:
-        """Open the engines of failed sides again."""
+        """Open the engines again of sides that failed or do not respond."""
         for engine in self._engines.values():
             engine.restart()
 
@@ -235,14 +344,30 @@ class Playground(App[None]):
         """Find the interpreters of backends that need their own, and report once which cannot be used."""
         await self._interpreters.run()
 
-    def _build_changed(self, side: Side, _: Step | None) -> None:
-        if not self.is_running:
+    async def _save_load_time(self, side: Side, seconds: float) -> None:
+        if spec := side.spec:
+            await asyncio.to_thread(save_load_time, spec.checkpoint, spec.backend, spec.precision, seconds)
+
+    def _build_changed(self, side: Side, step: Step | None) -> None:
+        if not self.is_running or isinstance(step, (Progress, Log)):  # polled: a worker may send thousands
             return
         self.build_changed.publish(side.name)
+        if isinstance(step, Ready):
+            side.machine = machine_name(side.spec.device if side.spec else "cpu", self.devices)
+            self.run_worker(self._save_load_time(side, step.load_seconds), exit_on_error=False)
         if side.build and not side.build.running:
+            self._keep_running_choices()
             self._notifications_of_engines.opened(side)
-            if self.navigation.shows("prepare") and all(state.ready for state in self.builds.values()):
+            if self.navigation.shows("models") and all(state.ready for state in self.builds.values()):
                 self.show_chat()
+
+    def _keep_running_choices(self) -> None:
+        """After an opening that replaced nothing, let the settings name the engines that still run."""
+        engines = self._engines.values()
+        if any(engine.is_opening for engine in engines):
+            return
+        if any(engine.kept for engine in engines):
+            self.change_settings(**choices_of({one.side.name: one.wanted for one in engines if one.wanted}))
 
     def _side_changed(self, side: Side) -> None:
         if self.is_running:
@@ -266,10 +391,17 @@ class Playground(App[None]):
             self.notify(words, severity="warning", timeout=8)
         for side in self.sides:
             side.conversation = record.sides[side.name]
+        self.votes = record.votes
         if changes := restored_options(record, self.settings):
             message = restored_options_text(changes, self.settings)
             self.change_settings(**changes)
             self.notify(f"{message}\nF4 changes it.", timeout=8, markup=False)
+
+    async def open_replay(self, record: Record) -> None:
+        """Replay a conversation that has a turn, without any engine."""
+        from app.screens.replay import ReplayScreen  # imported when it is first opened, as other screens are
+
+        await self.push_screen(ReplayScreen(record))
 
     async def action_quit(self) -> None:
         """Close both engines, then quit; pressing the key twice changes nothing."""
@@ -280,18 +412,12 @@ class Playground(App[None]):
 
     async def _quit(self) -> None:
         try:
-            with contextlib.suppress(asyncio.TimeoutError):
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    ends = (engine.close() for engine in self._engines.values())
-                    await asyncio.gather(*ends, return_exceptions=True)
+            await self._close_engines()
         finally:
             self.exit()
 
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Report an exception of a background task; the app continues."""
-        if event.state is WorkerState.ERROR:
-            self.log.error(event.worker.error)
-            self._report_error(f"Something went wrong: {event.worker.error!r}. Please report it.")
-
-    def _report_error(self, message: str) -> None:
-        self.notify(message, severity="error", timeout=8, markup=False)
+    async def _close_engines(self) -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                ends = (engine.close() for engine in self._engines.values())
+                await asyncio.gather(self.quality.close(), *ends, return_exceptions=True)

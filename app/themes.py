@@ -15,8 +15,10 @@ _ON_DARK = {
     "kv-reused": "#F0E442",
     "memory-weights": "#D58CB6",
     "memory-kv": "#2FBF94",
-    "memory-other": "#F0E442",
+    "memory-other": "#A39E94",
     "memory-other-processes": "#9AA1AC",
+    "part-border": "#99A1AB",
+    "focus-border": "#6CA8DC",
 }
 _ON_LIGHT = {
     "left": "#005A8E",
@@ -25,8 +27,10 @@ _ON_LIGHT = {
     "kv-reused": "#6B5600",
     "memory-weights": "#96407A",
     "memory-kv": "#00664B",
-    "memory-other": "#6B5600",
+    "memory-other": "#625D55",
     "memory-other-processes": "#565D68",
+    "part-border": "#656C76",
+    "focus-border": "#005A8E",
 }
 
 
@@ -36,6 +40,16 @@ def variable_defaults(dark: bool = True) -> dict[str, str]:
     Apps return this from `get_theme_variable_defaults`, with `dark` of the current theme.
     """
     return dict(_ON_DARK if dark else _ON_LIGHT)
+
+
+def _scroll_bars(below: str, bar: str, active: str) -> dict[str, str]:
+    """Return the variables of scroll bars: Textual's own bars have too little contrast."""
+    states = {"": bar, "-hover": active, "-active": active}
+    return {
+        f"scrollbar{part}{state}": below if part else colour
+        for state, colour in states.items()
+        for part in ("", "-background")
+    }
 
 
 THEMES = (
@@ -51,7 +65,7 @@ THEMES = (
         background="#14181D",
         surface="#1B2027",
         panel="#262D36",
-        variables={**_ON_DARK, "scrollbar-background": "#14181D"},
+        variables={**_ON_DARK, "part-border": "#7E868F", **_scroll_bars("#14181D", "#7E868F", "#A9B2BD")},
     ),
     Theme(
         name="playground-black",
@@ -70,7 +84,9 @@ THEMES = (
             "left": "#7FC4F5",
             "right": "#FFB52E",
             "memory-other-processes": "#B4BAC4",
-            "scrollbar-background": "#000000",
+            "part-border": "#8C929A",
+            "focus-border": "#7FC4F5",
+            **_scroll_bars("#000000", "#8C929A", "#C2C8D0"),
         },
     ),
     Theme(
@@ -86,7 +102,12 @@ THEMES = (
         surface="#F4F6F8",
         panel="#E3E8ED",
         dark=False,
-        variables={**_ON_LIGHT, "foreground-muted": "#565D68", "scrollbar-background": "#FFFFFF"},
+        variables={
+            **_ON_LIGHT,
+            "foreground-muted": "#565D68",
+            "part-border": "#6B737C",
+            **_scroll_bars("#FFFFFF", "#6B737C", "#3E454D"),
+        },
     ),
     Theme(
         name="playground-paper",
@@ -106,7 +127,9 @@ THEMES = (
             "left": "#00507F",
             "right": "#8F3A00",
             "foreground-muted": "#5F5746",
-            "scrollbar-background": "#F7F1E3",
+            "part-border": "#716A5A",
+            "focus-border": "#2A5580",
+            **_scroll_bars("#F7F1E3", "#716A5A", "#3F392F"),
         },
     ),
 )

@@ -47,9 +47,32 @@ def seconds_text(seconds: float | None) -> str:
     return _clock_text(round(seconds))
 
 
+def clock_text(seconds: float) -> str:
+    """Return whole seconds, `12 s`, `2 min 05 s` or `1 h 03 min`: for clocks that run and times ahead."""
+    if not _known(seconds):
+        return MISSING
+    return f"{seconds:.0f} s" if seconds < 59.5 else _clock_text(round(seconds))
+
+
+def live_rate_text(rate: float | None) -> str:
+    """Return `182 tok/s`, `63 tok/s`, `4.2 tok/s` or `0.5 tok/s`: as exact as the few tokens of a moment."""
+    if not _known(rate):
+        return MISSING
+    digits = f"{rate:,.0f}" if rate >= 9.95 else f"{rate:.1f}" if rate >= 0.95 else f"{rate:.2g}"
+    return f"{digits} tok/s"
+
+
 def rate_text(rate: float | None, unit: str = "tok/s") -> str:
     """Return `182 tok/s`, `63.2 tok/s` or `0.82 tok/s`: three significant digits."""
     return f"{_three_digits(rate)} {unit}" if _known(rate) else MISSING
+
+
+def ratio_text(ratio: float) -> str:
+    """Return the ratio with two significant digits: `190`, `15`, `2.0`, `0.87`."""
+    if not (isfinite(ratio) and ratio > 0):
+        return MISSING
+    rounded = float(f"{ratio:.1e}")
+    return f"{rounded:,.0f}" if rounded >= 10 else f"{rounded:.1f}" if rounded >= 1 else f"{rounded:.2g}"
 
 
 def count_text(count: int | None) -> str:
@@ -57,11 +80,22 @@ def count_text(count: int | None) -> str:
     return f"{count:,}" if _known(count) else MISSING
 
 
+def parameters_text(count: int | None) -> str:
+    """Return `7.0M`, `135M`, `1.7B` or `70B`: two or three significant digits, as models are named."""
+    if not _known(count):
+        return MISSING
+    for unit, letter in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if count >= 0.9995 * unit:
+            value = count / unit
+            return f"{value:.0f}{letter}" if value >= 9.95 else f"{value:.1f}{letter}"
+    return str(count)
+
+
 def percent_text(percent: float | None) -> str:
-    """Return `33%`; `<1%` for values between 0 and 1."""
+    """Return `33 %`; `<1 %` for values between 0 and 1."""
     if not _known(percent):
         return MISSING
-    return "<1%" if 0 < percent < 1 else f"{percent:.0f}%"
+    return "<1 %" if 0 < percent < 1 else f"{percent:.0f} %"
 
 
 def share_text(part: float | None, whole: float | None) -> str:

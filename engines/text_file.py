@@ -6,6 +6,8 @@ import errno
 import stat
 from pathlib import Path
 
+from engines.regular_file import read_start
+
 
 class TextFileError(Exception):
     """A file cannot be used as text. The message says why and what to do."""
@@ -47,8 +49,7 @@ def _read(file: Path, max_bytes: int) -> bytes:
         raise TextFileError("It is a folder. Choose a file in it.")
     if not stat.S_ISREG(status.st_mode):  # reading a pipe can block, and a device may never end
         raise TextFileError("It is not a regular file. Choose a text file.")
-    with file.open("rb") as stream:
-        data = stream.read(max_bytes + 1)
+    data = read_start(file, max_bytes + 1)
     if len(data) > max_bytes:
         raise TextFileError(
             f"It is larger than {max_bytes >> 20} MiB. Choose a smaller file, or only the part you need."

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 
@@ -20,63 +15,16 @@ from selenium.webdriver.common.keys import Keys
 
 from app.state.conversation.conversation_file import Record, read_record
 from app.state.settings.paths import conversation_folder
+from screenshots.served import Served, until
 
-COMMAND = str(Path(sys.executable).with_name("trt-playground"))
 FLAGS = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync"
 WINDOW = "--window-size=1400,900"
 TOAST_SECONDS = 4.0
 
 
-@dataclass(frozen=True)
-class Served:
-    """A running server."""
-
-    process: psutil.Process
-    url: str
-
-
 def has_browser() -> bool:
     """Return whether Chromium and its driver are installed."""
     return bool(which("chromium") and which("chromedriver"))
-
-
-def until(condition: Callable[[], bool], what: str, seconds: float = 200) -> None:
-    """Wait until `condition` is true.
-
-    Raises:
-        TimeoutError: it was still false after `seconds`; the message names `what`.
-    """
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError(f"timed out waiting for {what}")
-        time.sleep(0.3)
-
-
-@contextmanager
-def served() -> Iterator[Served]:
-    """Serve the demo checkpoint on a free port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [COMMAND, "serve", "--port", str(port), "-m", "demo"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
-
-    def responds() -> bool:
-        try:
-            return bool(urllib.request.urlopen(url).status == 200)
-        except OSError:
-            return False
-
-    try:
-        until(responds, "the server")
-        yield Served(psutil.Process(process.pid), url)
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        finally:
-            process.kill()
 
 
 @contextmanager
@@ -92,7 +40,7 @@ def chromium(folder: Path) -> Iterator[webdriver.Chrome]:
 
 def open_tab(browser: webdriver.Chrome, server: Served) -> psutil.Process:
     """Open or reload the app in the focused tab; return the app's process."""
-    before = set(server.process.children())
+    before = set(server.apps())
     browser.get(server.url)
     return new_app(browser, server, before)
 
@@ -100,12 +48,17 @@ def open_tab(browser: webdriver.Chrome, server: Served) -> psutil.Process:
 def new_app(browser: webdriver.Chrome, server: Served, before: set[psutil.Process]) -> psutil.Process:
     """Wait for the app that a page starts and focus its terminal; return the app's process."""
     until(lambda: bool(browser.find_elements("css selector", "body.-first-byte")), "the first frame")
-    until(lambda: bool(set(server.process.children()) - before), "the app")
-    [app] = set(server.process.children()) - before
+    until(lambda: bool(set(server.apps()) - before), "the app")
+    [app] = set(server.apps()) - before
     # Its engines start after the first frame; before that no widget takes keys.
     until(lambda: bool(app.children()), "its engines")
-    browser.find_element("id", "terminal").click()
+    focus_terminal(browser)
     return app
+
+
+def focus_terminal(browser: webdriver.Chrome) -> None:
+    """Let the terminal of the page take keys; a click could press what the app shows in that place."""
+    browser.execute_script("document.querySelector('.xterm-helper-textarea').focus()")
 
 
 def process_tree(app: psutil.Process) -> list[psutil.Process]:

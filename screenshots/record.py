@@ -19,7 +19,8 @@ from pathlib import Path
 
 from app.state.conversation.conversation_file import read_conversation
 from app.state.settings.paths import conversation_folder
-from screenshots.browser import COMMAND, until
+from screenshots.browser import until
+from screenshots.served import COMMAND
 
 COLUMNS, ROWS = 100, 30
 KEY_SECONDS = 0.04

@@ -8,14 +8,17 @@ from pathlib import Path
 import typer
 
 from app.cli.engine_options import with_options
+from app.cli.output import echo
 from app.state.prepare.engine_spec import engine_spec as spec_of
 from app.state.settings.interpreters import named_in_settings, register_known
 from app.state.settings.paths import settings_file
 from app.state.settings.presets import PRESETS, all_presets
 from app.state.settings.settings import ChatOptions, EngineChoice, Settings, SettingsError, load_settings
 from engines.backends.registry import BACKENDS
-from engines.build.spec import EngineSpec
+from engines.build.spec import TARGET, EngineSpec
+from engines.errors import EngineError, error_text
 from engines.plan.hardware.hardware import devices
+from engines.plan.hardware.targets import capability_of, target_name
 from engines.plan.precision import PRECISIONS
 
 
@@ -28,7 +31,8 @@ def saved_settings() -> Settings:
     try:
         return load_settings(settings_file())
     except SettingsError as error:
-        typer.echo(f"{error}\nCorrect the file or delete it, then try again.", err=True)
+        echo(str(error), err=True)
+        echo("Correct the file or delete it, then try again.", err=True)
         raise typer.Exit(2) from error
 
 
@@ -64,6 +68,25 @@ def engine_spec(
         register_known(named_in_settings())
     settings = Settings(checkpoint=checkpoint, context=context)
     return spec_of(settings, choice, cpu, others[0] if others else None)
+
+
+def for_target(spec: EngineSpec, target: str | None) -> EngineSpec:
+    """Return the spec of an engine for GPUs of the architecture `target`; None for this machine's GPU.
+
+    Raises:
+        typer.BadParameter: the architecture is unknown, or the backend's engines depend on none.
+    """
+    if target is None:
+        return spec
+    entry = BACKENDS[spec.backend]
+    if not entry.fixed_shape:
+        raise typer.BadParameter(f"{entry.title} engines are not built for one GPU.", param_hint="--for")
+    try:
+        name = target_name(capability_of(target))
+    except EngineError as error:
+        raise typer.BadParameter(error_text(error), param_hint="--for") from error
+    device = spec.device if spec.device != "cpu" else "cuda:0"
+    return replace(spec, device=device, options=spec.options | {TARGET: name})
 
 
 def parse_engine(text: str) -> EngineChoice:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-
+from app.cli.output import echo, echo_text
+from app.cli.step_output import print_step
 from app.engine_lifecycle import EngineLifecycle
 from app.state.settings.paths import engine_store, log_folder
 from app.state.settings.settings import ChatOptions
 from app.state.side.side import Side
-from app.terminal_text import displayable
 from app.units import rate_text, seconds_text
-from engines.build.prepare import Step
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
+from engines.errors import error_text
 from engines.worker import protocol
 
 
@@ -23,7 +22,9 @@ async def run_once(spec: EngineSpec, question: str, options: ChatOptions) -> int
         The exit code: 0, or 1 if the engine cannot be used or the answer failed; the reason is on stderr.
     """
     side = Side("ask")
-    engine = EngineLifecycle(side, EngineStore(engine_store()), log_folder(), on_build=_print_step)
+    engine = EngineLifecycle(
+        side, EngineStore(engine_store()), log_folder(), on_build=lambda _, step: print_step(step)
+    )
     try:
         await engine.open(spec)
         if not side.can_answer:
@@ -33,32 +34,22 @@ async def run_once(spec: EngineSpec, question: str, options: ChatOptions) -> int
         side.conversation.system_prompt = options.system_prompt
         turn = side.conversation.begin(question, side.title)
         await engine.answer(turn, side.conversation.messages(), options.sampling, on_event=_print)
-        print()
+        echo()
         if turn.error or turn.timing is None:
             return 1
         timing = turn.timing
-        _print_status(
+        echo(
             f"{side.title}: TTFT {seconds_text(timing.ttft)}, {rate_text(timing.decode_rate)}, "
-            f"{timing.tokens} tokens, {turn.reason}"
+            f"{timing.tokens} tokens, {turn.reason}",
+            err=True,
         )
         return 0
     finally:
         await engine.close()
 
 
-def _print_step(_: Side, step: Step | None) -> None:
-    if isinstance(step, protocol.Stage):
-        _print_status(f"{step.name} ({step.index} of {step.of})")
-    elif isinstance(step, protocol.Log):
-        _print_status(step.line)
-
-
 def _print(event: protocol.Event) -> None:
     if isinstance(event, protocol.Chunk):
-        print(displayable(event.text), end="", flush=True)
+        echo_text(event.text)
     elif isinstance(event, protocol.Error):
-        _print_status(f"{event.message} {event.hint}".strip())
-
-
-def _print_status(line: str) -> None:
-    print(displayable(line), file=sys.stderr)
+        echo(error_text(event), err=True)

@@ -18,8 +18,9 @@ from app.cli.redact import redact
 from app.state.settings import paths
 from app.state.settings.interpreters import known_environments, named_in_settings
 from app.state.settings.settings import ChatOptions, Settings, SettingsError, load_settings
+from app.terminal_text import displayable
 from engines.build.store import EngineStore
-from engines.worker.log_files import newest_logs
+from engines.worker.log_files import last_lines, newest_logs
 
 LOG_LINES = 80
 """Number of lines from the end of each log."""
@@ -35,7 +36,7 @@ def write_report(file: Path, import_seconds: float) -> None:
     """Write the report to a new file.
 
     Args:
-        import_seconds: Time limit for importing the library of each environment.
+        import_seconds: how long the import of a library may neither compute nor read.
 
     Raises:
         OSError: the file exists already, or cannot be written.
@@ -43,7 +44,7 @@ def write_report(file: Path, import_seconds: float) -> None:
     # Opened before the minutes of collecting, so that a bad path fails early.
     with file.open("x", encoding="utf-8") as sink:
         try:
-            text = redact("\n".join(_lines(import_seconds)) + "\n")
+            text = redact(displayable("\n".join(_lines(import_seconds)) + "\n"))  # it may be shown with cat
             sink.write(text)
         except BaseException:
             file.unlink()
@@ -85,8 +86,6 @@ def _without_texts(options: ChatOptions) -> ChatOptions:
 
 def _tail(log: Path) -> list[str]:
     try:
-        with log.open("rb") as source:
-            source.seek(max(0, log.stat().st_size - LOG_BYTES))
-            return source.read().decode("utf-8", errors="replace").splitlines()[-LOG_LINES:]
+        return last_lines(log, LOG_LINES, LOG_BYTES)
     except OSError as error:
         return [f"The log cannot be read: {error}"]

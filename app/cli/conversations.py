@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from app.cli import completion
+from app.cli.output import echo, echo_text, one_line
 
 if TYPE_CHECKING:
     from app.state.conversation.conversation_file import Record
@@ -51,14 +52,13 @@ def list_conversations(
     from datetime import datetime
 
     from app.state.conversation.saved_conversations import matching
-    from app.terminal_text import displayable
 
     every = _saved()
     for saved in matching(every, search):
         number = every.index(saved) + 1
         changed = datetime.fromtimestamp(saved.changed).astimezone().strftime("%Y-%m-%d %H:%M")
-        title = displayable(saved.title[:60])
-        typer.echo(f"{number:>3}  {changed}  {saved.turns:>3} turns  {title}\n     {saved.path}")
+        echo(f"{number:>3}  {changed}  {saved.turns:>3} turns  {saved.title[:60]}")
+        echo(f"     {saved.path}")
 
 
 @conversations.command("show")
@@ -71,7 +71,7 @@ def show_conversation(which: Which = "1") -> None:
     """
     from app.state.conversation.markdown_export import markdown
 
-    typer.echo(markdown(_read(_path(which))), nl=False)
+    echo_text(markdown(read_conversation(which)))
 
 
 @conversations.command("export")
@@ -101,7 +101,7 @@ def export_conversation(
     if why := problem(path):
         raise typer.BadParameter(f"{path!r}: {why}")
     try:
-        typer.echo(f"Exported to {write_export(record, path, replace=force)}")
+        echo(f"Exported to {write_export(record, path, replace=force)}")
     except FileExistsError:
         _fail(f"{path} already exists. Add --force to overwrite it.")
     except (OSError, RuntimeError) as error:
@@ -119,17 +119,25 @@ def remove_conversation(
       trt-playground conversations rm 3 --yes
     """
     from app.state.conversation.saved_conversations import delete_conversation
-    from app.terminal_text import displayable
 
     path = _path(which)
-    title = displayable(_read(path).title)
+    title = one_line(_read(path).title)
     if not yes:
         typer.confirm(f"Delete “{title}” permanently?", abort=True)
     try:
         delete_conversation(path)
     except OSError as error:
         _fail(f"{path} cannot be deleted: {error.strerror}.")
-    typer.echo(f"Deleted “{title}”.")
+    echo(f"Deleted “{title}”.")
+
+
+def read_conversation(which: str) -> Record:
+    """Return a conversation, which is given as its number in the list or as a path.
+
+    Raises:
+        typer.Exit: there is none, or it has no turns; a message was printed.
+    """
+    return _read(_path(which))
 
 
 def _saved() -> list[SavedConversation]:
@@ -163,5 +171,5 @@ def _read(path: Path) -> Record:
 
 
 def _fail(message: str) -> NoReturn:
-    typer.echo(message, err=True)
+    echo(message, err=True)
     raise typer.Exit(1)

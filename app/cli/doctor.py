@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 from app.cli.environments import environment_lines, finding_lines
+from app.cli.output import echo
 from app.state.prepare.bandwidth_cache import read_bandwidth
 from app.state.settings import paths
 from app.state.settings.interpreters import known_environments, named_in_settings
@@ -24,7 +25,17 @@ from engines.plan.precision import PRECISIONS, rule, support
 from engines.worker import protocol
 from engines.worker.log_files import log_file
 
-PACKAGES = ("trt-playground", "textual", "rich", "transformers", "torch", "openvino", "openvino-genai")
+PACKAGES = (
+    "trt-playground",
+    "textual",
+    "rich",
+    "transformers",
+    "torch",
+    "openvino",
+    "openvino-genai",
+    "onnx",
+    "onnxruntime",
+)
 
 
 async def report() -> list[str]:
@@ -49,7 +60,7 @@ def _machine(found: list[Device]) -> Iterator[str]:
         reads = (
             f", reads {speed / 1e9:.3g} GB/s"
             if speed
-            else ", memory bandwidth not measured (press F5 on the Prepare screen)"
+            else ", memory bandwidth not measured (F5 on the Models screen measures it)"
         )
         yield f"{device.name}: {device.title}, {memory}{extra}{reads}"
     if len(found) == 1:
@@ -79,7 +90,7 @@ def _environments(found: list[Environment]) -> list[str]:
 async def _backend(name: str, found: list[Device]) -> list[str]:
     """Ask a worker for the backend's versions; any error becomes a line of the report."""
     title = BACKENDS[name].title
-    precisions = [line for device in found for line in _precisions(name, device)]
+    precisions = [line for device in found for line in precision_lines(name, device)]
     try:
         process = await start_worker(name, log_file(paths.log_folder(), "doctor"))
     except EngineError as error:
@@ -97,7 +108,7 @@ async def _backend(name: str, found: list[Device]) -> list[str]:
     return [f"{title}: {versions}", *precisions]
 
 
-def _precisions(backend: str, device: Device) -> Iterator[str]:
+def precision_lines(backend: str, device: Device) -> Iterator[str]:
     """Return the states of the Backend support screen, with reason and source."""
     for precision in PRECISIONS:
         found, row = support(backend, precision, device), rule(backend, precision, device)
@@ -116,4 +127,4 @@ def _version(package: str) -> str:
 def print_report() -> None:
     """Print the report."""
     for line in asyncio.run(report()):
-        print(line)
+        echo(line)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli import completion
+from app.cli.output import echo
 
 if TYPE_CHECKING:
     from engines.environments.environment import Environment
@@ -42,11 +43,11 @@ def list_environments() -> None:
 
     root = environment_folder()
     if freed := sweep(root):
-        typer.echo(f"Deleted what an interrupted `env create` left: {bytes_text(freed)}.")
+        echo(f"Deleted what an interrupted `env create` left: {bytes_text(freed)}.")
     unreadable = unreadable_lines(root)
     found = known_environments(named_in_settings())
     for line in [*(environment_lines(found) if found or not unreadable else []), *unreadable]:
-        typer.echo(line)
+        echo(line)
 
 
 @environment_commands.command("create")
@@ -67,21 +68,24 @@ def create_environment(
     recipe, root = _recipe(name), environment_folder()
     findings = preflight(recipe, root)
     for line in finding_lines(findings):
-        typer.echo(line)
+        echo(line)
     python = find_python(recipe)
     if python is None or (not force and not all(one.good for one in findings)):
         forced = ", or add --force" if python else ""  # without a Python there is nothing to force
-        typer.echo(f"Nothing was downloaded. Fix the items marked ✗{forced}.", err=True)
+        echo(f"Nothing was downloaded. Fix the items marked ✗{forced}.", err=True)
         raise typer.Exit(1)
     log = log_folder() / f"{name}-environment.log"
-    typer.echo(f"Creating it in {root / name}; the log is {log}. Ctrl+C cancels and deletes the new files.")
+    echo(f"Creating it in {root / name}; the log is {log}. Ctrl+C cancels and deletes the new files.")
     try:
         made = create(name, recipe, python, root, log, _report)
     except (EngineError, OSError) as error:
         words = f"{error.message} {error.hint}" if isinstance(error, EngineError) else str(error)
-        typer.echo(f"\n{words}\nThe new files were deleted; what was in use is unchanged.", err=True)
+        echo(err=True)
+        echo(words, err=True)
+        echo("The new files were deleted; what was in use is unchanged.", err=True)
         raise typer.Exit(1) from error
-    typer.echo(f"\nDone: {name} {made.version}.")
+    echo()
+    echo(f"Done: {name} {made.version}.")
 
 
 @environment_commands.command("use")
@@ -101,10 +105,10 @@ def use_environment(
     _recipe(name)
     found = named_environment(name, str(python))
     if found.problem:
-        typer.echo(f"{found.problem}.", err=True)
+        echo(f"{found.problem}.", err=True)
         raise typer.Exit(1)
     save(environment_folder(), found)
-    typer.echo(f"{name} {found.version} now runs with {found.python}.")
+    echo(f"{name} {found.version} now runs with {found.python}.")
 
 
 @environment_commands.command("check")
@@ -128,13 +132,13 @@ def check_environment(
     known = known_environments(named_in_settings())
     found = next((one for one in known if one.name == name), None)
     if found is None:
-        typer.echo(f"There is no environment for {name}. What `env create` needs:")
+        echo(f"There is no environment for {name}. What `env create` needs:")
         for line in finding_lines(preflight(recipe, root)):
-            typer.echo(line)
+            echo(line)
         raise typer.Exit(1)
     lines, good = check_lines(found, seconds)
     for line in lines:
-        typer.echo(line)
+        echo(line)
     raise typer.Exit(0 if good else 1)
 
 
@@ -151,12 +155,12 @@ def remove_environment(name: Name) -> None:
     try:
         removed = remove(environment_folder(), name)
     except OSError as error:
-        typer.echo(f"{name} cannot be deleted: {error}", err=True)
+        echo(f"{name} cannot be deleted: {error}", err=True)
         raise typer.Exit(1) from error
     if not removed:
-        typer.echo(f"There is no environment for {name}. `trt-playground env list` lists them.", err=True)
+        echo(f"There is no environment for {name}. `trt-playground env list` lists them.", err=True)
         raise typer.Exit(1)
-    typer.echo(f"Removed {name}.")
+    echo(f"Removed {name}.")
 
 
 def environment_lines(found: list[Environment]) -> list[str]:
@@ -188,7 +192,7 @@ def check_lines(environment: Environment, import_seconds: float) -> tuple[list[s
     """Return what its files, the names that the adapter uses and its import show, and whether it works.
 
     Args:
-        import_seconds: how long the import may take.
+        import_seconds: how long the import may neither compute nor read.
     """
     from engines.environments.contract import broken, check
     from engines.environments.trial import try_import
@@ -205,27 +209,28 @@ def check_lines(environment: Environment, import_seconds: float) -> tuple[list[s
     tried = try_import(environment.python, _recipe(name).module, import_seconds)
     lines.append(f"{'✓' if tried.good else '✗'} {tried.words}")
     if tried.detail and not tried.good:
-        lines.append(tried.detail)
+        lines += tried.detail.splitlines()
     return lines, tried.good and not broken(verdicts)
 
 
 def finding_lines(findings: list[Finding]) -> list[str]:
-    """Return a line for each finding of a pre-flight, with its remedy."""
-    return [
-        f"{'✓' if one.good else '✗'} {one.subject:<7} {one.words}"
-        + ("" if one.good else f"\n          {one.remedy}")
-        for one in findings
-    ]
+    """Return a line for each finding of a pre-flight, and one for its remedy."""
+    lines = []
+    for one in findings:
+        lines.append(f"{'✓' if one.good else '✗'} {one.subject:<7} {one.words}")
+        if not one.good:
+            lines.append(f"          {one.remedy}")
+    return lines
 
 
 def _recipe(name: str) -> EnvironmentRecipe:
     from engines.environments.recipe import RECIPES
 
     if name not in RECIPES:
-        typer.echo(f"There is no recipe for {name!r}. There is: {', '.join(RECIPES)}.", err=True)
+        echo(f"There is no recipe for {name!r}. There is: {', '.join(RECIPES)}.", err=True)
         raise typer.Exit(2)
     return RECIPES[name]
 
 
 def _report(step: str, line: str) -> None:
-    typer.echo(f"{step:<8} {line[:100]}" if line else f"{step} …")
+    echo(f"{step:<8} {line[:100]}" if line else f"{step} …")

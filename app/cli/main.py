@@ -14,9 +14,11 @@ from typing import Annotated
 import typer
 
 from app.cli import bash_completion, completion
+from app.cli.common_options import CHECKPOINT, CONTEXT
 from app.cli.conversations import conversations
 from app.cli.engines import engines
 from app.cli.environments import environment_commands
+from app.cli.output import SafeGroup, echo, print_exception
 
 cli = typer.Typer(
     name="trt-playground",
@@ -28,18 +30,14 @@ cli = typer.Typer(
       trt-playground
       trt-playground -m ~/models/qwen --left openvino:int4 --right pytorch:bf16
       trt-playground --continue
+      trt-playground --replay 1
+      trt-playground --demo --loop
     """,
+    cls=SafeGroup,
     add_completion=True,
     no_args_is_help=False,
     pretty_exceptions_enable=False,
 )
-_CHECKPOINT = typer.Option(
-    "--checkpoint",
-    "-m",
-    help="Model: `demo`, a folder, or a Hugging Face id such as Qwen/Qwen3-0.6B.",
-    autocompletion=completion.checkpoints,
-)
-_CONTEXT = typer.Option("--context", help="Context window: tokens of prompt and answer together.")
 _CALIBRATION = typer.Option(
     "--calibration",
     help="Text to calibrate quantised TensorRT-LLM engines with: UTF-8, or JSONL with a `text` field.",
@@ -56,13 +54,15 @@ def main() -> None:
         print(f"trt-playground {version('trt-playground')}")
         return
     bash_completion.install()
-    cli()
+    command = typer.main.get_command(cli)  # `cli()` would set its own hook
+    sys.excepthook = print_exception
+    command()
 
 
 @cli.callback(invoke_without_command=True)
 def open_playground(
     ctx: typer.Context,
-    checkpoint: Annotated[str | None, _CHECKPOINT] = None,
+    checkpoint: Annotated[str | None, CHECKPOINT] = None,
     left: Annotated[
         str | None,
         typer.Option(
@@ -75,9 +75,28 @@ def open_playground(
         str | None,
         typer.Option(help="Engine on the right, such as pytorch:fp32.", autocompletion=completion.engines),
     ] = None,
-    context: Annotated[int | None, _CONTEXT] = None,
+    context: Annotated[int | None, CONTEXT] = None,
     resume: Annotated[
         bool, typer.Option("--continue", "-c", help="Reopen the most recent conversation.")
+    ] = False,
+    replay: Annotated[
+        str | None,
+        typer.Option(
+            help="Replay a saved conversation at its own pace, without any engine: its number in "
+            "`conversations ls`, or a path.",
+            autocompletion=completion.conversations,
+        ),
+    ] = None,
+    demo: Annotated[
+        bool,
+        typer.Option(
+            "--demo",
+            help="Type and send suggested prompts for an audience, until a key is pressed. "
+            "Changes no saved settings.",
+        ),
+    ] = False,
+    loop: Annotated[
+        bool, typer.Option("--loop", help="With --demo: begin again after the last one.")
     ] = False,
     calibration: Annotated[Path | None, _CALIBRATION] = None,
     gpus: Annotated[int | None, _GPUS] = None,
@@ -85,8 +104,12 @@ def open_playground(
 ) -> None:
     """Open the app, unless a command follows."""
     if show_version:
-        typer.echo(f"trt-playground {version('trt-playground')}")
+        echo(f"trt-playground {version('trt-playground')}")
         return
+    if sum((demo, resume, replay is not None)) > 1:
+        raise typer.BadParameter("Use only one of --demo, --continue and --replay.")
+    if loop and not demo:
+        raise typer.BadParameter("--loop needs --demo.")
     if ctx.invoked_subcommand is None:
         from app.cli.launch import LaunchOptions, start_playground
 
@@ -98,6 +121,9 @@ def open_playground(
             resume=resume,
             calibration=calibration,
             gpus=gpus,
+            replay=replay,
+            demo=demo,
+            loop=loop,
         )
         start_playground(options)
 
@@ -112,7 +138,7 @@ def paths() -> None:
     from app.state.settings import paths as locations
 
     for name in ("settings_file", "engine_store", "log_folder", "conversation_folder", "environment_folder"):
-        typer.echo(f"{name.replace('_', ' '):<20} {getattr(locations, name)()}")
+        echo(f"{name.replace('_', ' '):<20} {getattr(locations, name)()}")
 
 
 @cli.command()
@@ -125,8 +151,8 @@ def ask(
             autocompletion=completion.engines,
         ),
     ] = "openvino:int8",
-    checkpoint: Annotated[str, _CHECKPOINT] = "demo",
-    context: Annotated[int, _CONTEXT] = 2048,
+    checkpoint: Annotated[str, CHECKPOINT] = "demo",
+    context: Annotated[int, CONTEXT] = 2048,
     max_tokens: Annotated[
         int | None,
         typer.Option(help="Maximum length of the answer in tokens (default: the preset's).", min=1),
@@ -169,6 +195,57 @@ def ask(
 
 
 @cli.command()
+def compare(
+    engines: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Engines to compare, as BACKEND:PRECISION or BACKEND:PRECISION:KV_PRECISION.",
+            autocompletion=completion.engines,
+        ),
+    ] = None,
+    checkpoint: Annotated[str, CHECKPOINT] = "demo",
+    reference: Annotated[
+        str, typer.Option(help="The engine to compare with.", autocompletion=completion.engines)
+    ] = "pytorch:fp32",
+    text: Annotated[
+        Path | None,
+        typer.Option(help="Text file to compare over (default: prose, code and a chat that ship)."),
+    ] = None,
+    context: Annotated[int, typer.Option(help="Tokens of a text that are compared at most.", min=16)] = 4096,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the report: comparison.json, .csv, .md and .html."),
+    ] = None,
+    saved: Annotated[
+        Path | None,
+        typer.Option("--open", help="Print a saved comparison.json instead; needs no engine."),
+    ] = None,
+) -> None:
+    """Compare what precisions do to a model: KL divergence, perplexity, same top token, size and speed.
+
+    Builds what is missing, and has one engine in memory at a time. What is finished is kept: after Ctrl+C the
+    same command continues with the next engine.
+
+    Examples:
+      trt-playground compare openvino:int8 openvino:int4
+      trt-playground compare openvino:int8 pytorch:bf16 -m ~/models/smollm2 --out report
+      trt-playground compare --open report/comparison.json
+    """
+    from app.cli import compare as command
+
+    if saved is None and not engines:
+        raise typer.BadParameter("Name at least one engine, such as openvino:int8.", param_hint="ENGINES")
+    comparison = (
+        command.read(saved) if saved else command.compare(checkpoint, reference, engines or [], text, context)
+    )
+    command.print_table(comparison)
+    if out:
+        command.write_report(comparison, out.expanduser())
+        echo(f"Wrote {out}/comparison.json, .csv, .md and .html.", err=True)
+    raise typer.Exit(1 if all(row.error for row in comparison.rows) else 0)
+
+
+@cli.command()
 def doctor(
     report: Annotated[
         Path | None,
@@ -195,16 +272,16 @@ def doctor(
         return
     from app.cli.bug_report import write_report
 
-    typer.echo("Collecting diagnostics …", err=True)
+    echo("Collecting diagnostics …", err=True)
     try:
         write_report(report.expanduser(), seconds)
     except FileExistsError as error:
-        typer.echo(f"{report} already exists. Choose another file name.", err=True)
+        echo(f"{report} already exists. Choose another file name.", err=True)
         raise typer.Exit(1) from error
     except OSError as error:
-        typer.echo(f"{report} cannot be written: {error.strerror}. Choose another path.", err=True)
+        echo(f"{report} cannot be written: {error.strerror}. Choose another path.", err=True)
         raise typer.Exit(1) from error
-    typer.echo(f"Wrote {report}. Read it before you send it.")
+    echo(f"Wrote {report}. Read it before you send it.")
 
 
 @cli.command()
@@ -212,25 +289,44 @@ def serve(
     host: Annotated[
         str,
         typer.Option(
-            help="Address to listen on. Any other than 127.0.0.1 gives other machines access to the app and "
-            "your files, without a password."
+            help="Address to listen on. Beyond loopback, whoever has the token can use the app and read your "
+            "files from other machines."
         ),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8000,
+    port: Annotated[
+        int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)
+    ] = 8000,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            help="Token that opens the page (default: a random one). The environment variable is safer: "
+            "other users can read a command line.",
+            envvar="TRT_PLAYGROUND_TOKEN",
+        ),
+    ] = None,
+    no_token: Annotated[
+        bool,
+        typer.Option("--no-token", help="Open the page to every user of this machine; on loopback only."),
+    ] = False,
+    tabs: Annotated[int, typer.Option(help="Maximum number of open tabs; each has its own app.", min=1)] = 10,
     show: Annotated[bool, typer.Option("--open", help="Also open the page in the browser.")] = False,
-    checkpoint: Annotated[str | None, _CHECKPOINT] = None,
+    checkpoint: Annotated[str | None, CHECKPOINT] = None,
 ) -> None:
     """Serve the app to web browsers on this machine; each tab runs its own app with its own engines.
+
+    The app opens only with the token in the printed address.
 
     Examples:
       trt-playground serve --open
       trt-playground serve --port 9000 -m ~/models/qwen
+      trt-playground serve --host 0.0.0.0 --tabs 2
     """
+    if token is not None and no_token:
+        raise typer.BadParameter("Use either --token (or TRT_PLAYGROUND_TOKEN) or --no-token.")
     try:
         from app.cli.serve import serve_playground
     except ModuleNotFoundError as error:
-        typer.echo(
-            "`serve` needs an optional package. Install it:  pip install 'trt-playground[serve]'", err=True
-        )
+        echo("`serve` needs an optional package. Install it:  pip install 'trt-playground[serve]'", err=True)
         raise typer.Exit(1) from error
-    serve_playground(host, port, show, ["-m", checkpoint] if checkpoint else [])
+    arguments = ["-m", checkpoint] if checkpoint else []
+    serve_playground(host, port, token, not no_token, tabs, show, arguments)

@@ -2,90 +2,93 @@
 
 from __future__ import annotations
 
-import shlex
+import asyncio
+import os
+import secrets
 import socket
 import sys
+import threading
 import webbrowser
+from typing import NoReturn
 
 import typer
-from aiohttp import web
-from textual_serve.server import Server
 
-LOOPBACK = ("127.0.0.1", "localhost")
-DEFAULT_END_MESSAGE = "Session ended."
-END_MESSAGE = (
-    "This session has ended and its engines are closed. After a restart, F3 lists your conversations."
-)
+from app.cli.output import echo
+from app.cli.web.access import Access
+from app.cli.web.address import Address, listen, resolve
+from app.cli.web.server import PlaygroundServer
 
-
-class PlaygroundServer(Server):
-    """A textual-serve server that accepts connections from its own page only.
-
-    Otherwise any website in the same browser could start the app through the port.
-    """
-
-    @property
-    def origins(self) -> list[str]:
-        """Origins that the page may be loaded from."""
-        return sorted({self.public_url, *(f"http://{name}:{self.port}" for name in LOOPBACK)})
-
-    async def _make_app(self) -> web.Application:
-        application: web.Application = await super()._make_app()
-        application.on_response_prepare.append(self._forbid_external)
-        return application
-
-    async def _forbid_external(self, request: web.Request, response: web.StreamResponse) -> None:
-        # The template loads a font from Google. The page works without it, and makes no external requests.
-        allowed = " ".join(["'self'", *self.origins])
-        response.headers["Content-Security-Policy"] = (
-            f"style-src {allowed} 'unsafe-inline'; font-src {allowed} data:"
-        )
-
-    async def handle_index(self, request: web.Request) -> web.StreamResponse:
-        """Return the page of textual-serve with this app's message for an ended session."""
-        page = await super().handle_index(request)
-        assert isinstance(page, web.Response)
-        page.text = (page.text or "").replace(DEFAULT_END_MESSAGE, END_MESSAGE)
-        return page
-
-    async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
-        """Start the app for a tab if the request comes from the server's own page, else answer 403."""
-        if request.headers.get("Origin") not in self.origins:
-            raise web.HTTPForbidden(text="Blocked: this site is not allowed to connect.")
-        response: web.WebSocketResponse = await super().handle_websocket(request)
-        return response
+TOKEN_VARIABLE = "TRT_PLAYGROUND_TOKEN"
 
 
-def serve_playground(host: str, port: int, show: bool, arguments: list[str]) -> None:
+def serve_playground(
+    host: str, port: int, token: str | None, with_token: bool, max_tabs: int, show: bool, arguments: list[str]
+) -> None:
     """Serve until Ctrl+C.
 
+    Args:
+        port: 0 takes a free one.
+        token: opens the page; None: a random one.
+        with_token: False: no token is needed; on loopback only.
+        max_tabs: how many tabs may be open.
+        show: whether to open the page in the browser.
+        arguments: of the app in each tab.
+
     Raises:
-        typer.Exit: the server cannot listen on the address; the reason has been printed.
+        typer.Exit: the server cannot listen on the address, or the token cannot be used; the reason has been
+            printed.
     """
-    _check_address(host, port)
-    if host not in LOOPBACK:
-        typer.echo(
-            f"Warning: anyone who can reach {host}:{port} can use the app and, through it, read your files. "
-            "There is no password.",
-            err=True,
-        )
+    os.environ.pop(TOKEN_VARIABLE, None)  # the apps need not know it
+    address, sockets = _listen(host, port, with_token)
+    access = Access(_token(token) if with_token else None, address.port)
     # -P: do not import a folder named `app` from the working directory.
-    command = "exec " + shlex.join([sys.executable, "-P", "-m", "app", *arguments])
-    name = socket.gethostname() if host in ("0.0.0.0", "::") else host
-    server = PlaygroundServer(
-        command, host=host, port=port, title="trt-playground", public_url=f"http://{name}:{port}"
-    )
-    if show:
-        webbrowser.open(server.public_url)
-    server.serve()
+    server = PlaygroundServer([sys.executable, "-P", "-m", "app", *arguments], address, access, max_tabs)
+
+    def announce() -> None:
+        echo(f"Open in a browser:  http://{address.netloc}{access.path()}")
+        echo("Ctrl+C ends the server and the app in every tab.")
+        if not address.is_loopback:
+            echo(
+                "Whoever has this address can use the app and, through it, read your files. "
+                "The connection is not encrypted.",
+                err=True,
+            )
+        if show:
+            url = f"http://{address.netloc}{access.path_for_one_use()}"
+            # A text browser returns when it is closed.
+            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+
+    asyncio.run(server.run(sockets, announce))
 
 
-def _check_address(host: str, port: int) -> None:
+def _token(given: str | None) -> str:
+    if given is None:
+        return secrets.token_urlsafe()
+    if not given.strip() or not given.isprintable():
+        _refuse("The token is empty or has characters that cannot be typed. Choose another with --token.")
+    return given
+
+
+def _listen(host: str, port: int, with_token: bool) -> tuple[Address, list[socket.socket]]:
     try:
-        with socket.create_server((host, port)):
-            pass
-    except OSError as error:
-        typer.echo(
-            f"Cannot listen on {host}:{port}: {error.strerror}. Choose another port with --port.", err=True
+        address = resolve(host, port)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it cannot be a host name"
+        _refuse(f"Cannot listen on {host!r}: {reason}. Choose another address with --host.")
+    if not (with_token or address.is_loopback):
+        _refuse(
+            f"Other machines can reach {host or 'this machine'}, and without a token anyone could use the "
+            "app and read your files. Leave out --no-token, or --host."
         )
-        raise typer.Exit(1) from error
+    try:
+        return listen(address)
+    except OSError as error:
+        _refuse(
+            f"Cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}. Choose another port with "
+            "--port, or another address with --host."
+        )
+
+
+def _refuse(reason: str) -> NoReturn:
+    echo(reason, err=True)
+    raise typer.Exit(1)

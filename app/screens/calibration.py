@@ -10,12 +10,12 @@ from engines.plan.calibration import read_calibration
 
 INSTRUCTIONS = (
     "UTF-8 text, or JSONL with a `text` field per line; a few hundred thousand characters similar to your "
-    "prompts. Tab completes, Enter selects. Empty field (Ctrl+U): the built-in texts."
+    "prompts. Tab completes, Enter selects. Empty field (Ctrl+U): no text of your own."
 )
 
 
 class CalibrationScreen(FileScreen[str]):
-    """Returns the path of a usable file, an empty string for the built-in texts, or None after Esc."""
+    """Returns the path of a usable file, an empty string for none, or None after Esc."""
 
     def __init__(self, engine: str, chosen: str) -> None:
         """Create the screen.

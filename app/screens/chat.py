@@ -9,7 +9,7 @@ import time
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.widgets import Footer, Header
+from textual.events import ScreenResume
 
 from app.gc_policy import GcPolicy
 from app.generation import GenerationRun
@@ -17,21 +17,30 @@ from app.screens.playground_screen import PlaygroundScreen
 from app.state.conversation.conversation_file import Record
 from app.state.conversation.turn import Turn
 from app.state.settings.presets import sampling_words
-from app.state.settings.settings import Settings, TimingMode
+from app.state.settings.settings import ContextFull, Settings, TimingMode
 from app.state.side import turns
 from app.state.side.busy import STILL_ANSWERING, answering, reason_to_wait
+from app.state.side.model_words import model_words
 from app.state.side.phase import Phase
 from app.state.side.side import Side
 from app.state.side.snapshot import Snapshot
 from app.widgets.chat.composer import Composer
+from app.widgets.chat.failure_card import FailureCard
+from app.widgets.chat.pane import Pane
 from app.widgets.chat.pane_pair import PanePair
 from app.widgets.chat.prompt import PromptInput
 from app.widgets.chat.speed_comparison import SpeedComparison
+from app.widgets.chat.stage import Stage
+from app.widgets.chat.stage_figures import StageFigures, StageTitle
 from app.widgets.chat.transcript.transcript import Transcript
+from app.widgets.key_footer import KeyFooter
+from app.widgets.panels.kv_blocks import KVBlocksPanel
 from app.widgets.panels.panel import Panel
 from app.widgets.panels.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS, PanelStrip
+from app.widgets.tab_header import TabHeader
 
 NOTHING_ASKED = "Nothing has been asked yet."
+FAILED_MEANWHILE = "A side has failed. What was queued is back in the prompt."
 TIMING_TEXTS = {
     TimingMode.TOGETHER: "both engines at the same time, sharing the machine.",
     TimingMode.IN_TURN: "one engine after the other, each at its full speed.",
@@ -42,23 +51,19 @@ class ChatScreen(PlaygroundScreen):
     """Home: two panes, the comparison of their speed, the prompt, the panels."""
 
     TITLE = "Chat"
-    CSS_PATH = "../styles/chat.tcss"
+    CSS_PATH = ["../styles/chat.tcss", "../styles/stage.tcss"]  # noqa: RUF012
     HORIZONTAL_BREAKPOINTS = HORIZONTAL_BREAKPOINTS
     VERTICAL_BREAKPOINTS = VERTICAL_BREAKPOINTS
     AUTO_FOCUS = "PromptInput"
     BINDINGS = [  # noqa: RUF012
-        # The footer shows them in this order, and cuts what does not fit.
+        # The footer shows them in this order, and leaves out what does not fit.
         Binding("escape", "stop", "Stop", id="chat.stop"),
-        Binding("f9", "restart", "Restart", id="chat.restart"),
-        Binding("f2", "app.open('prepare')", "Prepare", id="chat.prepare"),
-        Binding("f1", "app.open('help')", "Help", id="chat.help"),
         Binding("ctrl+r", "regenerate", "Regenerate", id="chat.regenerate"),
-        Binding("ctrl+l", "clear", "Clear", id="chat.clear", priority=True),
+        Binding("ctrl+t", "timing", "Timing", id="chat.timing"),
+        Binding("ctrl+x", "swap", "Swap", id="chat.swap", priority=True),
+        Binding("ctrl+y", "copy", "Copy", id="chat.copy", priority=True),
+        Binding("ctrl+g", "panels", "Panels", id="chat.panels"),
         Binding("ctrl+o", "attach", "Attach", id="chat.attach"),
-        Binding("ctrl+t", "timing", "Timing", id="chat.timing", show=False),
-        Binding("ctrl+x", "swap", "Swap", id="chat.swap", show=False, priority=True),
-        Binding("ctrl+y", "copy", "Copy", id="chat.copy", show=False, priority=True),
-        Binding("ctrl+g", "panels", "Panels", id="chat.panels", show=False),
     ]
 
     def __init__(self) -> None:
@@ -68,10 +73,9 @@ class ChatScreen(PlaygroundScreen):
         """Folder of the last attached file, where the file dialog opens next."""
         self._warned = "", 0.0
         """The last warning, and when."""
-        self._shows_restart = False
-        """Whether the footer shows the key that restarts."""
         self._draws_fast = False
         """Whether tokens arrived fast at the last snapshot."""
+        self.stage = Stage(self)
 
     @property
     def sides(self) -> tuple[Side, Side]:
@@ -90,12 +94,14 @@ class ChatScreen(PlaygroundScreen):
 
     def compose(self) -> ComposeResult:
         """Create the parts, from top to bottom."""
-        yield Header()
+        yield TabHeader("chat")
+        yield StageTitle(id="stage-title", markup=False)
         yield PanePair(*self.sides, id="panes")
+        yield StageFigures(id="stage-figures")
         yield SpeedComparison(id="comparison")
         yield Composer(id="composer")
         yield PanelStrip(self.playground.snapshots, id="panels")
-        yield Footer(compact=True)
+        yield KeyFooter()
 
     async def on_mount(self) -> None:
         """Follow the sides; show a saved conversation."""
@@ -107,33 +113,57 @@ class ChatScreen(PlaygroundScreen):
         app.build_changed.subscribe(self, lambda _: self.panes.show_builds())
         app.settings_changed.subscribe(self, self._show_settings)
         self._show_settings(app.settings)
-        self.panes.show_builds()  # of engines that began to be built on Prepare
+        self.panes.show_builds()  # of engines that began to be built on Models
         self.call_after_refresh(self._gc_policy.collect_and_freeze)
 
+    @on(ScreenResume)
+    def catch_up(self) -> None:
+        """Show what has happened below another screen: measures, and versions such as a branch."""
+        for strip in self.query(PanelStrip):  # none while it is composed
+            strip.show_newest()
+        if any(pane.is_stale for pane in self.query(Pane)):
+            self.show_conversations()
+
+    @on(FailureCard.OpenLog)
+    def open_log(self, event: FailureCard.OpenLog) -> None:
+        """Show the log of a side's worker."""
+        from app.screens.log import LogScreen
+
+        self.app.push_screen(LogScreen(event.path))
+
     def _show_side(self, side: Side) -> None:
-        self.panes.pane(side).show_phase()
-        failed = any(one.phase is Phase.FAILED for one in self.sides)
-        if failed != self._shows_restart:  # refreshing mounts the footer's keys again, which takes 30 ms
-            self._shows_restart = failed
-            self.refresh_bindings()
+        self.panes.show_phases()
+        self.stage.draw()
+        self._show_about()
+        self.refresh_bindings()  # F9 is shown while a side has failed
 
     def _show_settings(self, settings: Settings) -> None:
-        """Timing mode and sampling determine every figure, so they are in the header."""
-        self.sub_title = " · ".join(
-            filter(None, (f"timing {settings.timing.value}", sampling_words(settings)))
-        )
+        """Show the model and what else determines every figure in the header; show and fold the panels."""
+        self._show_about()
         strip = self.query_one(PanelStrip)
-        strip.shown = settings.panels
+        strip.shown = settings.panels and not self.on_stage
         strip.fold(settings.folded)
+        self.query_one(KVBlocksPanel).trims = settings.context_full is ContextFull.TRIM
+
+    def _show_about(self) -> None:
+        settings = self.playground.settings
+        words = (model_words(self.sides), settings.timing.value, sampling_words(settings))
+        self.about = " · ".join(filter(None, words))
+        self.show_unsaved()
 
     def _on_snapshot(self, _: Snapshot) -> None:
         fast = self.panes.is_busy
         self.panes.show_phases()
+        self.stage.draw()
         if fast:
             self.panes.flush()
         if fast != self._draws_fast:
             self._draws_fast = fast
             self.query_one(PromptInput).cursor_blink = not fast
+
+    def keep_typed_text(self) -> None:
+        """Save the draft."""
+        self.composer.save_now()
 
     def show_conversations(self) -> None:
         """Show the sides' conversations after others were opened."""
@@ -143,9 +173,14 @@ class ChatScreen(PlaygroundScreen):
         self.show_comparison()
 
     def show_comparison(self) -> None:
-        """Compare the last answers of both sides."""
-        last = [side.conversation.turns[-1] if side.conversation.turns else None for side in self.sides]
-        self.query_one(SpeedComparison).compare(last[0], last[1])
+        """Compare the answers of both sides."""
+        self.query_one(SpeedComparison).compare(*self.sides)
+        self.stage.draw()
+
+    @property
+    def on_stage(self) -> bool:
+        """Whether the answers, large figures and the headline are shown alone, for an audience."""
+        return self.stage.shown
 
     @on(Panel.Folded)
     def keep_folds(self) -> None:
@@ -154,8 +189,13 @@ class ChatScreen(PlaygroundScreen):
 
     @on(Composer.Sent)
     async def send(self, event: Composer.Sent) -> None:
-        """Send a prompt to every side that has an engine."""
-        if not self.composer.holds(event) or self._must_wait():
+        """Send a prompt to every side that has an engine, or queue it while a side answers."""
+        if not self.composer.holds(event):
+            return
+        if self.composer.queued or (answering(self.sides) and not self.composer.edited):
+            await self.composer.enqueue()
+            return
+        if self._must_wait():
             return
         edited = self.composer.edited
         await self.composer.accept(event.text)
@@ -180,16 +220,45 @@ class ChatScreen(PlaygroundScreen):
 
     @work(group="answer", exclusive=True, exit_on_error=False)
     async def answer(self, begun: dict[Side, Turn]) -> None:
-        """Let each side answer its turn."""
+        """Let each side answer its turn, and then the prompts that were queued meanwhile."""
+        while begun:
+            failed = _failed(self.sides)
+            await self._answer(begun)
+            begun = await self._begin_queued(_failed(self.sides) - failed)
+
+    async def _begin_queued(self, failed: set[str]) -> dict[Side, Turn]:
+        """Begin the next queued prompt; if it cannot be answered, put all back into the composer.
+
+        Args:
+            failed: names of the sides that failed since it was queued: the user decides what to do then.
+        """
+        composer = self.composer
+        if not composer.queued:
+            return {}
+        if why := reason_to_wait(self.sides, to_ask=True) or (FAILED_MEANWHILE if failed else ""):
+            await composer.take_back()
+            self._warn(why)
+            return {}
+        draft = composer.next_queued()
+        return turns.begin(self.sides, draft.text, draft.attachments)
+
+    async def _answer(self, begun: dict[Side, Turn]) -> None:
         app = self.playground
+        self.panes.stop_shading()
         self.query_one(SpeedComparison).display = False
-        await GenerationRun(begun, self.panes, app.settings, app.engine, app.history, app.energy).run()
+        await GenerationRun(
+            begun, self.panes, app.settings, app.engine, app.history, app.energy, app.sampler.busy_percent
+        ).run()
         self.show_comparison()
         self.call_after_refresh(self._gc_policy.collect_and_freeze)
+        self.panes.shade_answers(begun)
 
     async def action_stop(self) -> None:
-        """End the answers within one step; or leave an edit."""
+        """End the answers within one step, take queued prompts back; or leave an edit, or the stage."""
+        await self.composer.take_back()
         if not answering(self.sides):
+            if self.on_stage and not self.composer.edited:
+                self.stage.show(False)
             await self.composer.leave_edit()
         for side in self.sides:
             await self.playground.engine(side).stop()
@@ -241,11 +310,25 @@ class ChatScreen(PlaygroundScreen):
             self.show_comparison()
             self.composer.recount()
 
+    @on(Transcript.CompareRequested)
+    async def compare(self, event: Transcript.CompareRequested) -> None:
+        """Compare the engines on a turn, token by token."""
+        from app.screens.compare import CompareScreen
+
+        await self.app.push_screen(CompareScreen(self.playground, event.turn))
+
+    def action_shade(self) -> None:
+        """Shade the last answers by the probability of their tokens, or show the text of all."""
+        if asked := self.panes.focused_side.conversation.turns:
+            self.panes.toggle_shades(Transcript.ShadesRequested(asked[-1], self.panes.shades))
+        else:
+            self.notify(NOTHING_ASKED)
+
     def action_copy(self) -> None:
         """Copy the last answer of the focused side, or of the left one."""
         self.panes.copy_last_answer()
 
-    async def action_clear(self) -> None:
+    async def action_new_conversation(self) -> None:
         """Start a new conversation on both sides."""
         if not self.must_wait_for_answer():
             self.playground.open_conversation(Record(), None)
@@ -259,7 +342,8 @@ class ChatScreen(PlaygroundScreen):
         if not any(side.conversation.turns for side in self.sides):
             self.notify(NOTHING_ASKED)
         elif not self.must_wait_for_answer():
-            await export_shown(self.app, self.sides, self.playground.history.path)
+            app = self.playground
+            await export_shown(self.app, self.sides, app.votes, app.history.path)
 
     async def action_swap(self) -> None:
         """Exchange left and right."""
@@ -272,10 +356,6 @@ class ChatScreen(PlaygroundScreen):
         self.show_comparison()
         self.composer.recount()
 
-    def action_restart(self) -> None:
-        """Open the engines of failed sides again."""
-        self.playground.restart_failed()
-
     def action_timing(self) -> None:
         """Switch between answering together and in turn."""
         together = self.playground.settings.timing is TimingMode.IN_TURN
@@ -283,11 +363,27 @@ class ChatScreen(PlaygroundScreen):
         self.playground.change_settings(timing=mode)
         self.notify(f"Timing {mode.value}: {TIMING_TEXTS[mode]}")
 
+    def action_lock_scroll(self) -> None:
+        """Let both sides scroll to the same place of the same turn, or each on its own."""
+        together = not self.playground.settings.scroll_together
+        self.playground.change_settings(scroll_together=together)
+        if together:
+            self.panes.align()
+        self.notify("Both sides scroll together." if together else "Each side scrolls on its own.")
+
     def action_panels(self) -> None:
-        """Show or hide the panels."""
-        strip = self.query_one(PanelStrip)
-        strip.toggle()
-        self.playground.change_settings(panels=strip.shown)
+        """Hide the panels, then show the stage, then the panels again."""
+        if self.on_stage:
+            self.stage.show(False)
+            self.playground.change_settings(panels=True)
+        elif self.playground.settings.panels:
+            self.playground.change_settings(panels=False)
+        else:
+            self.stage.show(True)
+
+    def action_stage(self) -> None:
+        """Show the stage, or everything again."""
+        self.stage.show(not self.on_stage)
 
     @work(group="attach", exclusive=True, exit_on_error=False)
     async def action_attach(self) -> None:
@@ -300,11 +396,18 @@ class ChatScreen(PlaygroundScreen):
             await self.composer.attach(chosen)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Show keys only when they do something; Ctrl+X stays *cut* while text is selected in the prompt."""
+        """Show keys only when they do something.
+
+        In the prompt, Ctrl+X stays *cut* while text is selected, and Ctrl+Y *redo* after an undo.
+        """
         if action == "stop":
             return self.maximized is None  # otherwise Esc leaves the full screen
-        if action == "restart":
-            return any(side.phase is Phase.FAILED for side in self.sides)
         if action == "swap":
-            return not self.composer.box.selected_text
+            return not any(box.selected_text for box in self.query(PromptInput))  # none while it is composed
+        if action == "copy":
+            return not any(box.has_focus and box.can_redo for box in self.query(PromptInput))
         return True
+
+
+def _failed(sides: tuple[Side, ...]) -> set[str]:
+    return {side.name for side in sides if side.phase is Phase.FAILED}

@@ -9,7 +9,7 @@ from textwrap import shorten
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.widgets import Footer, Header, Input, OptionList, Static
+from textual.widgets import Header, Input, OptionList, Static
 
 from app.screens.chat import ChatScreen
 from app.screens.export import ask_and_export
@@ -27,6 +27,7 @@ from app.state.side.phase import ANSWERING
 from app.terminal_text import displayable
 from app.widgets.forms.confirm_twice import ConfirmTwice
 from app.widgets.forms.conversation_list import ConversationEntry, ConversationList
+from app.widgets.key_footer import KeyFooter
 
 LISTED = 200
 """The newest ones: a longer list slows down every key of a search."""
@@ -47,11 +48,13 @@ class ConversationsScreen(PlaygroundScreen):
 # Conversations
 
 Newest first. **Enter** continues one: both sides show it, the engines stay loaded. The search covers titles
-and messages. **Delete**, pressed twice, removes one for good.
+and messages. **P** replays one as it was recorded, without any engine. **Delete**, pressed twice, removes
+one for good.
 """
     BINDINGS = [  # noqa: RUF012
         Binding("slash", "search", "Search", id="conversations.search", key_display="/"),
         Binding("n", "new", "New", id="conversations.new"),
+        Binding("p", "replay", "Replay", id="conversations.replay"),
         Binding("r", "rename", "Rename", id="conversations.rename"),
         Binding("e", "export", "Export", id="conversations.export"),
         Binding("d,delete", "delete", "Delete", id="conversations.delete"),
@@ -70,7 +73,7 @@ and messages. **Delete**, pressed twice, removes one for good.
         yield Input(placeholder="/ search titles and messages", compact=True)
         yield ConversationList()
         yield Static(id="conversations-note", markup=False)
-        yield Footer(compact=True)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Read the files."""
@@ -78,8 +81,8 @@ and messages. **Delete**, pressed twice, removes one for good.
 
     @property
     def chosen(self) -> SavedConversation | None:
-        """The highlighted conversation."""
-        return self.query_one(ConversationList).chosen
+        """The highlighted conversation; also asked for while the list is composed or removed."""
+        return next((one.chosen for one in self.query(ConversationList)), None)
 
     @work(group="list", exclusive=True, exit_on_error=False)
     async def list_saved(self) -> None:
@@ -156,6 +159,14 @@ and messages. **Delete**, pressed twice, removes one for good.
             if isinstance(screen, ChatScreen):  # the first start has none yet
                 screen.show_conversations()
 
+    @work(group="replay", exclusive=True, exit_on_error=False)
+    async def action_replay(self) -> None:
+        """Replay it as it was recorded; no engine is used."""
+        if (saved := self.chosen) and (record := await self._read(saved)):
+            from app.screens.replay import ReplayScreen
+
+            await self.app.push_screen(ReplayScreen(record))
+
     @work(group="name", exclusive=True, exit_on_error=False)
     async def action_rename(self) -> None:
         """Ask for a title; an empty one restores the first prompt as the title."""
@@ -212,10 +223,10 @@ and messages. **Delete**, pressed twice, removes one for good.
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Show keys only when there is a conversation for them."""
-        if action in ("rename", "export", "delete"):
+        if action in ("replay", "rename", "export", "delete"):
             return self.chosen is not None
         if action == "search":
-            return bool(self._saved) and not self.query_one(Input).has_focus
+            return bool(self._saved) and not any(one.has_focus for one in self.query(Input))
         return True
 
     async def _read(self, saved: SavedConversation) -> Record | None:

@@ -13,14 +13,17 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
+from app.screens.guarded_screen import GuardedScreen
 from app.state.conversation.conversation_file import Record, read_record
 from app.state.conversation.export import SUFFIXES, free_path, problem, write_export
+from app.state.conversation.votes import Votes
 from app.state.settings.paths import document_folder
 from app.state.side.side import Side
 from app.terminal_text import displayable
 from app.widgets.forms.confirm_twice import ConfirmTwice
+from app.widgets.key_footer import KeyFooter
 
 KINDS = {
     ".md": "Markdown, to read: what is shown, with its figures.",
@@ -35,9 +38,9 @@ async def ask_and_export(app: App[Any], record: Record) -> None:
         app.notify(f"Exported to {displayable(str(written))}", timeout=8, markup=False)
 
 
-async def export_shown(app: App[Any], sides: Iterable[Side], path: Path | None) -> None:
+async def export_shown(app: App[Any], sides: Iterable[Side], votes: Votes, path: Path | None) -> None:
     """Export the conversation that is shown; its name is read from its file."""
-    record = Record({side.name: side.conversation for side in sides})
+    record = Record({side.name: side.conversation for side in sides}, votes=votes)
     if path:
         with contextlib.suppress(OSError):  # then the first prompt is its title
             record.name = (await asyncio.to_thread(read_record, path)).name
@@ -65,7 +68,7 @@ class PathInput(Input):
             self.cursor_position = len(self.value)
 
 
-class ExportScreen(ModalScreen[Path]):
+class ExportScreen(ModalScreen[Path], GuardedScreen[Path]):
     """One field over the current screen. The result is the file that was written, or None after Esc."""
 
     CSS_PATH = "../styles/export.tcss"
@@ -82,7 +85,7 @@ class ExportScreen(ModalScreen[Path]):
             box.border_title = "Export the conversation to"
             yield PathInput(str(self._first), compact=True, select_on_focus=False)
             yield Static(KINDS[self._first.suffix], id="export-note", markup=False)
-        yield Footer(compact=True)
+        yield KeyFooter()
 
     @on(Input.Changed)
     def check_path(self) -> None:

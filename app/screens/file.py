@@ -13,12 +13,15 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from app.screens.guarded_screen import GuardedScreen
 from app.state.settings.path_completion import MOST, PathEntry, common_prefix, matching_paths
 from app.terminal_text import displayable
 from app.units import count_text
+from app.widgets.key_footer import KeyFooter
+from app.widgets.marked_lists import MarkedOptionList
 
 Result = TypeVar("Result")
 
@@ -37,7 +40,7 @@ class FileInput(Input):
     ]
 
 
-class FileScreen(ModalScreen[Result], Generic[Result]):
+class FileScreen(ModalScreen[Result], GuardedScreen[Result], Generic[Result]):
     """A modal with a field and a list of matches. Returns the result of `read`, or None after Esc."""
 
     CSS_PATH = "../styles/file.tcss"
@@ -61,11 +64,11 @@ class FileScreen(ModalScreen[Result], Generic[Result]):
         with Vertical(id="file") as box:
             box.border_title = Content(displayable(self._title))
             yield FileInput(self._initial_path, compact=True, select_on_focus=False)
-            files = OptionList(id="files", compact=True)
+            files = MarkedOptionList(id="files", compact=True)
             files.can_focus = False  # the field handles all keys
             yield files
             yield Static(displayable(self._instructions), id="file-note", markup=False)
-        yield Footer(compact=True)
+        yield KeyFooter()
 
     def read(self, path: str) -> Result:
         """Read or check the chosen file and return the result of the screen; runs in a thread.

@@ -1,48 +1,21 @@
-"""Help: all keys, and the terms used on the panels."""
+"""Help: the keys of what has the focus, of its screen and of the app; then other screens, and terms."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
-from textual.widgets import Footer, Markdown, Static
+from textual.widgets import Markdown, Static
 
-KEYS = (
-    ("Enter", "send the prompt to both sides"),
-    ("Ctrl+J", "new line in the prompt"),
-    ("Up, Down", "recall earlier prompts"),
-    ("Ctrl+O", "attach a text file to the prompt"),
-    ("Shift+Tab", "go to the attachments: Del removes one, Enter pastes it as text"),
-    ("Esc", "stop the answers; on Prepare: cancel the build, or go back"),
-    ("Ctrl+R", "regenerate the last answer"),
-    ("Ctrl+L", "start a new conversation; the old one stays under F3"),
-    ("Ctrl+Y", "copy the last answer"),
-    ("Ctrl+T", "timing mode: in turn or together"),
-    ("Ctrl+X", "swap the sides"),
-    ("Ctrl+G", "show or hide the panels"),
-    ("F7", "in a panel: full screen; F7 or Esc goes back"),
-    ("Space", "in a panel: fold it to one line, or unfold it (or click its title)"),
-    ("Ctrl+E", "show earlier turns of the focused side"),
-    ("Tab", "focus the next part of the screen; a focused side scrolls"),
-    ("P, N", "in a side: select the previous or next turn (or click it)"),
-    ("C, B", "in that turn, or the last: copy the answer, copy a code block"),
-    ("E, R", "in that turn: edit the prompt, regenerate the answer"),
-    ("Left, Right", "in that turn: show older or newer versions"),
-    ("T", "in that turn: show or fold the reasoning"),
-    ("F2", "Prepare: choose a checkpoint and precisions, build engines"),
-    ("F3", "conversations: search, reopen, rename, export, delete"),
-    ("F4", "Sampling: system prompt, sampling, presets"),
-    ("F5", "on Prepare: measure the memory bandwidth"),
-    ("F6", "settings: theme, timing, panels, context window"),
-    ("F8", "engine store: list and delete built engines"),
-    ("F9", "restart failed engines"),
-    ("F12", "backend support: which precisions run on this machine"),
-    ("Ctrl+P", "command palette: all commands and themes"),
-    ("Ctrl+Q", "quit"),
-)
+from app.keys import EVERYWHERE, PARTS, Key, Part
+from app.screens.guarded_screen import GuardedScreen
+from app.widgets.key_footer import KeyFooter
+
 TERMS = """\
 Chat with two inference engines side by side, one of them usually PyTorch, and compare their speed and memory.
 The demo checkpoint is a **toy** with 7 million parameters: it was trained on texts about this app, LLM
@@ -56,32 +29,63 @@ inference and quantisation, and knows little about other subjects.
 * **In turn**: one engine after the other. **Together**: both at the same time; they share the machine, so
   each is slower than alone.
 """
+KEYS_WIDTH = 23
 
 
-class HelpScreen(ModalScreen[None]):
-    """A page over the current screen, which starts with the help text of the focused widget."""
+class HelpScreen(ModalScreen[None], GuardedScreen[None]):
+    """A page over the current screen, which starts with the keys of the focused widget."""
 
     CSS_PATH = "../styles/help.tcss"
-    BINDINGS = [Binding("escape,f1,q", "dismiss", "Close")]  # noqa: RUF012
+    BINDINGS = [Binding("escape,q", "dismiss", "Close")]  # noqa: RUF012
 
-    def __init__(self, focused: Widget | None = None) -> None:
-        """Create the page; the help text is that of `focused` or its closest ancestor that has one."""
+    def __init__(self, below: Screen[object] | None = None) -> None:
+        """Create the page; `below` is the screen whose focused widget is explained."""
         super().__init__()
+        self._is_dialog = below is not None and below.is_modal
+        focused = below.focused or below if below else None
         nodes = focused.ancestors_with_self if focused else ()
-        self._text = next((node.HELP for node in nodes if isinstance(node, Widget) and node.HELP), None)
+        self._explained = [node for node in nodes if isinstance(node, Widget)]
 
     def compose(self) -> ComposeResult:
-        """Yield the help text of the focused widget, all keys, and the terms."""
+        """Yield the keys of the focused widget and what it is, all other keys, and the terms."""
         with VerticalScroll(id="help") as page:
-            page.border_title = "trt-playground: help"
-            if self._text:
-                yield Markdown(self._text, open_links=False, id="help-about")
-            yield Static(key_lines(), id="help-keys")
+            page.border_title, page.border_subtitle = "Help", "↑↓ scroll · Esc closes"
+            here = list(focused_parts(self._explained))
+            listed: set[str] = set()
+            for part in here:
+                yield Static(part_lines(part, listed), classes="help-keys")
+            if not self._is_dialog:
+                yield Static(part_lines(EVERYWHERE, listed), classes="help-keys")
+            if about := next((node.HELP for node in self._explained if node.HELP), None):
+                yield Markdown(about, open_links=False, id="help-about")
+            for part in PARTS:
+                if part not in here:
+                    yield Static(part_lines(part), classes="help-keys")
             yield Markdown(TERMS, open_links=False, id="help-text")
-        yield Footer(compact=True)
+        yield KeyFooter()
 
 
-def key_lines() -> Content:
-    """Return one line per key."""
-    lines = [Content.assemble((f"{key:<13}", "bold $accent"), text) for key, text in KEYS]
+def focused_parts(nodes: list[Widget]) -> Iterator[Part]:
+    """Yield the parts of the table that belong to these widgets, in their order: the focused one is first."""
+    for node in nodes:
+        kinds = {kind.__name__ for kind in type(node).__mro__}
+        yield from (part for part in PARTS if part.owner in kinds)
+
+
+def part_lines(part: Part, listed: set[str] | None = None) -> Content:
+    """Return the title of a part and one line per key.
+
+    Args:
+        listed: keys that an inner part takes for itself: they are left out, and those of this part added.
+    """
+    lines = [Content.styled(part.title, "bold underline")]
+    for key in part.keys:
+        if shown := [name for name in key.shown if listed is None or name not in listed]:
+            lines.append(_line(key, shown))
+            if listed is not None:
+                listed.update(shown)
     return Content("\n").join(lines)
+
+
+def _line(key: Key, shown: list[str]) -> Content:
+    return Content.assemble((f"{', '.join(shown):<{KEYS_WIDTH}} ", "bold $text-accent"), key.does)

@@ -9,12 +9,15 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
+
+from app.screens.guarded_screen import GuardedScreen
+from app.widgets.key_footer import KeyFooter
 
 HINT = "Enter saves, Esc cancels."
 
 
-class NameScreen(ModalScreen[str]):
+class NameScreen(ModalScreen[str], GuardedScreen[str]):
     """One field over the current screen. The result is the name, or None after Esc."""
 
     CSS_PATH = "../styles/name.tcss"
@@ -37,7 +40,7 @@ class NameScreen(ModalScreen[str]):
             box.border_title = self._title
             yield Input(self._first, max_length=60, compact=True)
             yield Static(HINT, id="name-note", markup=False)
-        yield Footer(compact=True)
+        yield KeyFooter()
 
     @on(Input.Changed)
     def check_name(self, event: Input.Changed) -> None:

@@ -8,7 +8,7 @@ from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.widgets import Button, Footer, Header, Input, Static
+from textual.widgets import Button, Header, Input, Static
 
 from app.screens.name import NameScreen
 from app.screens.playground_screen import PlaygroundScreen
@@ -16,6 +16,7 @@ from app.state.settings.presets import deleted, name_problem, renamed, saved
 from app.state.settings.settings import ChatOptions
 from app.widgets.forms.confirm_twice import ConfirmTwice
 from app.widgets.forms.options_form import MEANINGS, OptionsForm, field_of
+from app.widgets.key_footer import KeyFooter
 
 SIDES = ("left", "right")
 WHEN = "Changes apply to the next prompt."
@@ -35,8 +36,8 @@ changed, yours can be renamed and deleted. Compare two engines with the same set
 """
     BINDINGS = [  # noqa: RUF012
         Binding("escape,f4", "back", "Back", id="sampling.back"),
-        Binding("ctrl+b", "same", "Same on both", id="sampling.same"),
-        Binding("ctrl+s", "save", "Save preset", id="sampling.save"),
+        Binding("ctrl+b,ctrl+t", "same", "Same on both", id="sampling.same"),
+        Binding("ctrl+o", "save", "Save preset", id="sampling.save"),
         Binding("ctrl+r", "reset", "Reset", id="sampling.reset"),
     ]
 
@@ -53,7 +54,7 @@ changed, yours can be renamed and deleted. Compare two engines with the same set
         with Vertical(id="sampling-notes"):
             yield Static(id="sampling-meaning", markup=False)
             yield Static(id="sampling-state", markup=False)
-        yield Footer(compact=True)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Show which engines these are, and how the sides differ."""

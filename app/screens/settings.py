@@ -10,7 +10,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widgets import Footer, Header, OptionList, Static
+from textual.widgets import Header, OptionList, Static
 from textual.widgets.option_list import Option
 
 from app import themes
@@ -20,6 +20,8 @@ from app.state.settings.settings import Settings
 from app.terminal_text import displayable
 from app.widgets.forms.interpreter_setting import InterpreterSetting
 from app.widgets.forms.setting import Setting
+from app.widgets.key_footer import KeyFooter
+from app.widgets.marked_lists import MarkedOptionList
 from app.widgets.panels.panel_strip import HORIZONTAL_BREAKPOINTS, VERTICAL_BREAKPOINTS
 from engines.environments.recipe import RECIPES
 
@@ -42,7 +44,6 @@ first.
 """
     BINDINGS = [  # noqa: RUF012
         Binding("escape", "back", "Back", id="settings.back"),
-        Binding("f4", "app.open('sampling')", "Sampling", id="settings.sampling"),
     ]
 
     def compose(self) -> ComposeResult:
@@ -50,14 +51,14 @@ first.
         settings = self.playground.settings
         yield Header()
         with VerticalScroll(id="settings", can_focus=False):
-            yield OptionList(id="themes")
+            yield MarkedOptionList(id="themes")
             for row in ROWS:
                 yield Setting(row, getattr(settings, row.name))
             for backend in RECIPES:
                 yield InterpreterSetting(backend, settings.interpreters.get(backend, ""))
             yield Static(ELSEWHERE, id="settings-elsewhere", markup=False)
             yield Static(_saved_in(self.playground.settings_path), id="settings-file", markup=False)
-        yield Footer(compact=True)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """List the themes, this app's first, and subscribe to changes made on other screens."""
@@ -101,7 +102,7 @@ first.
 
     def _theme_line(self, name: str) -> Content:
         theme = self.app.available_themes[name]
-        return Content.assemble(f"{name:<24}", ("dark" if theme.dark else "light", "dim"))
+        return Content.assemble(f"{name:<24}", ("dark" if theme.dark else "light", "$foreground-muted"))
 
 
 def theme_names(app: App[Any]) -> list[str]:

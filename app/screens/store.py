@@ -11,13 +11,15 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.content import Content
-from textual.widgets import DataTable, Footer, Header, Static
+from textual.widgets import DataTable, Header, Static
 
 from app.screens.playground_screen import PlaygroundScreen
 from app.state.prepare.engine_titles import stored_checkpoint, stored_title
 from app.terminal_text import displayable
 from app.units import bytes_text, seconds_text
 from app.widgets.forms.confirm_twice import ConfirmTwice
+from app.widgets.key_footer import KeyFooter
+from app.widgets.marked_lists import MarkedTable
 from engines.build.store import EngineStore
 from engines.build.stored_engine import StoredEngine, StoreEntry, UnreadableEngine, damage
 
@@ -43,9 +45,10 @@ class StoreScreen(PlaygroundScreen):
 # Engine store
 
 Built engines, newest first, then what this release cannot read: damaged, of another release, or left by a
-build that died. **Delete**, pressed twice, removes one.
+build that died. **Enter** shows what an engine is made of. **Delete**, pressed twice, removes one.
 """
     BINDINGS = [  # noqa: RUF012
+        Binding("i", "inspect", "Inspect"),
         Binding("escape,f8", "back", "Back"),
         Binding("delete,d", "remove", "Delete"),
     ]
@@ -73,9 +76,9 @@ build that died. **Delete**, pressed twice, removes one.
     def compose(self) -> ComposeResult:
         """Table and total."""
         yield Header()
-        yield DataTable(cursor_type="row", zebra_stripes=True)
+        yield MarkedTable(cursor_type="row", zebra_stripes=True)
         yield Static(id="store-note")
-        yield Footer(compact=True)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Read the manifests."""
@@ -116,7 +119,20 @@ build that died. **Delete**, pressed twice, removes one.
 
     def action_back(self) -> None:
         """Close this screen."""
-        self.app.pop_screen()
+        self.dismiss()
+
+    @on(DataTable.RowSelected)
+    def action_inspect(self) -> None:
+        """Show what the engine under the cursor is made of."""
+        if (row := self.selected) is None:
+            return
+        if isinstance(row.entry, UnreadableEngine):
+            reason = displayable(row.entry.reason)
+            self.notify(f"It cannot be inspected: {reason}.", severity="warning", markup=False)
+            return
+        from app.screens.inspect import InspectScreen
+
+        self.app.push_screen(InspectScreen(row.entry))
 
     def action_remove(self) -> None:
         """Delete the entry under the cursor when the key is pressed twice: a build may take hours."""

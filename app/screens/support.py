@@ -8,9 +8,10 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.content import Content
-from textual.widgets import DataTable, Footer, Header, Static
+from textual.widgets import DataTable, Header, Static
 
 from app.screens.playground_screen import PlaygroundScreen
+from app.widgets.key_footer import KeyFooter
 from app.widgets.panels.drawing import MUTED
 from app.widgets.prepare.precision_list import STATES
 from engines.backends.registry import BACKENDS
@@ -62,7 +63,7 @@ measurement or document that it is based on. `trt-playground doctor` prints the 
         yield Header()
         yield DataTable(cursor_type="cell", zebra_stripes=True)
         yield Static(LEGEND, id="support-why", markup=False)
-        yield Footer(compact=True)
+        yield KeyFooter()
 
     async def on_mount(self) -> None:
         """Fill the table with all devices; GPUs are looked up in a thread, as NVML takes a while to start."""
@@ -101,7 +102,7 @@ measurement or document that it is based on. `trt-playground doctor` prints the 
 
     def action_back(self) -> None:
         """Close the screen."""
-        self.app.pop_screen()
+        self.dismiss()
 
 
 def _state(backend: str, precision: str, device: Device) -> Content:

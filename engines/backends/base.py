@@ -9,11 +9,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 from engines.worker.protocol import KVUsage, MemoryUsage, Sampling
+
+if TYPE_CHECKING:
+    from engines.worker.logprob_rows import RowReader, RowWriter
 
 
 @dataclass(frozen=True)
@@ -64,14 +67,25 @@ class Generated:
 class Scores:
     """The result of `Backend.score`; see `engines.worker.protocol.Scored`."""
 
-    logprobs: Sequence[float]
-    top_ids: Sequence[Sequence[int]] = ()
-    top_logprobs: Sequence[Sequence[float]] = ()
+    logprobs: list[float]
+    top_ids: list[list[int]] = field(default_factory=list)
+    top_logprobs: list[list[float]] = field(default_factory=list)
+    ranks: list[int] = field(default_factory=list)
+    kl: list[float] = field(default_factory=list)
 
 
-def context_window(spec: EngineSpec, positions: int | None) -> int:
-    """Return the context window in tokens: the requested one, limited by the model's positions, if any."""
-    return min(spec.context, positions or spec.context)
+def context_window(
+    spec: EngineSpec, positions: int | None, log: Callable[[str], None] = lambda _: None
+) -> int:
+    """Return the context window in tokens: the requested one, limited by the model's positions, if any.
+
+    Args:
+        log: called with a sentence if the model's limit is below the requested one.
+    """
+    window = min(spec.context, positions or spec.context)
+    if window < spec.context:
+        log(f"The context window is {window:,} tokens, the model's own limit.")
+    return window
 
 
 class Backend(ABC):
@@ -87,6 +101,10 @@ class Backend(ABC):
     """Context window of the loaded engine: tokens of prompt and answer together. Set by `load`."""
     engine_format: ClassVar[int] = 1
     """Version of what `prepare` writes. Engines of another version are rebuilt."""
+
+    @classmethod  # noqa: B027 - most backends have nothing to prepare
+    def start_process(cls) -> None:
+        """Prepare a process that runs this backend only. Called before `prepare` and `load`."""
 
     @classmethod
     @abstractmethod
@@ -110,6 +128,14 @@ class Backend(ABC):
             EngineError: The checkpoint or precision is not supported, or the disk is full.
         """
         raise NotImplementedError
+
+    def cannot_load(self, spec: EngineSpec) -> str:
+        """Return why an engine that `prepare` built cannot be loaded on this machine; empty if it can.
+
+        It is then stored without a smoke test.
+        """
+        del spec
+        return ""
 
     @abstractmethod
     def load(self, spec: EngineSpec, checkpoint: Path, directory: Path | None, report: Report) -> None:
@@ -138,14 +164,23 @@ class Backend(ABC):
         context window. The worker handles `sampling.stop`; the backend ignores it.
         """
 
-    def score(self, token_ids: Sequence[int], top_k: int = 0) -> Scores:
+    def score(
+        self,
+        token_ids: Sequence[int],
+        top_k: int = 0,
+        reference: RowReader | None = None,
+        keep: RowWriter | None = None,
+    ) -> Scores:
         """Return the log-probabilities of token_ids[1:] by the loaded engine: teacher forced, in fp32.
 
         Args:
             top_k: Number of most likely tokens to return for each position.
+            reference: The reference's log-probabilities of the whole vocabulary, for the KL divergence.
+            keep: Where the log-probabilities of the whole vocabulary are written.
 
         Raises:
-            EngineError: `unsupported`: the library cannot score given tokens.
+            EngineError: `unsupported`: the library cannot score given tokens, or, with `reference` or `keep`,
+                does not return the whole vocabulary.
         """
         raise EngineError("unsupported", f"{self.title} cannot return log-probabilities of a given text.")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engines.backends.base import (
     Availability,
@@ -20,6 +20,8 @@ from engines.backends.base import (
     Stopped,
     context_window,
 )
+from engines.backends.distribution import no_distribution
+from engines.backends.eager_imports import skip_compiler
 from engines.backends.random_weights import is_random, random_model
 from engines.backends.scores import scores_from_logits
 from engines.backends.transformers_model import check_device, probe_transformers, read_model
@@ -27,6 +29,9 @@ from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 from engines.worker.checks import check_ids
 from engines.worker.protocol import KVUsage, MemoryUsage, Sampling
+
+if TYPE_CHECKING:
+    from engines.worker.logprob_rows import RowReader, RowWriter
 
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
@@ -42,6 +47,11 @@ class PyTorchBackend(Backend):
         self._model: Any = None
         self._cache: Any = None
         self._weight_bytes = 0
+
+    @classmethod
+    def start_process(cls) -> None:
+        """See `Backend.start_process`: halve the time of the imports."""
+        skip_compiler()
 
     @classmethod
     def probe(cls) -> Availability:
@@ -94,7 +104,7 @@ class PyTorchBackend(Backend):
     ) -> Generated:
         """See `Backend.generate`. Calls transformers' `generate` with a streamer and a stopping criterion."""
         import torch
-        from transformers import DynamicCache, StoppingCriteriaList
+        from transformers import DynamicCache, LogitsProcessorList, StoppingCriteriaList
 
         check_ids(token_ids, self._vocabulary)
         eos = frozenset() if sampling.ignore_eos else eos_token_ids
@@ -108,6 +118,7 @@ class PyTorchBackend(Backend):
                 generation_config=_generation_config(sampling, eos),
                 past_key_values=self._cache,
                 streamer=_Streamer(emit),
+                logits_processor=LogitsProcessorList([_refuse_no_distribution]),
                 stopping_criteria=StoppingCriteriaList([_stop_criterion(stopped)]),
             )
         new = output[0, len(token_ids) :].tolist()
@@ -115,7 +126,13 @@ class PyTorchBackend(Backend):
             return Generated("stop", cached=0)
         return Generated("length" if len(new) >= sampling.max_tokens else "stopped", cached=0)
 
-    def score(self, token_ids: Sequence[int], top_k: int = 0) -> Scores:
+    def score(
+        self,
+        token_ids: Sequence[int],
+        top_k: int = 0,
+        reference: RowReader | None = None,
+        keep: RowWriter | None = None,
+    ) -> Scores:
         """See `Backend.score`. Runs one forward pass over all tokens."""
         import torch
 
@@ -123,7 +140,7 @@ class PyTorchBackend(Backend):
         inputs = torch.tensor([list(token_ids)], device=self._model.device)
         with torch.inference_mode():
             logits = self._model(inputs, use_cache=False).logits[0, :-1]
-            return scores_from_logits([logits], token_ids, top_k)
+            return scores_from_logits([logits], token_ids, top_k, reference, keep)
 
     @property
     def _vocabulary(self) -> int:
@@ -206,6 +223,13 @@ class _Streamer:
 
     def end(self) -> None:
         pass
+
+
+def _refuse_no_distribution(input_ids: Any, scores: Any) -> Any:
+    """The logits processor that checks the logits: the maximum is NaN if one of them is."""
+    if not scores.max().isfinite():
+        raise no_distribution()
+    return scores
 
 
 def _stop_criterion(stopped: Stopped) -> Any:

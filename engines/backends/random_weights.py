@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from engines.plan.random_shape import MARKER
+from engines.plan.random_shape import random_seed
 
 
 def is_random(checkpoint: Path) -> bool:
     """Return whether the folder holds only a model shape, to be run with random weights."""
-    return (checkpoint / MARKER).is_file()
+    return random_seed(checkpoint) is not None
 
 
 def random_model(checkpoint: Path, dtype: Any, device: Any, **options: Any) -> Any:
@@ -23,7 +22,8 @@ def random_model(checkpoint: Path, dtype: Any, device: Any, **options: Any) -> A
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    seed = int(json.loads((checkpoint / MARKER).read_text("utf-8"))["seed"])
+    seed = random_seed(checkpoint)
+    assert seed is not None
     config = AutoConfig.from_pretrained(checkpoint, local_files_only=True)
     torch.manual_seed(seed)
     with torch.device(device):

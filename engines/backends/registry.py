@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import cast
 
 from engines.backends.base import Backend
+from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 
 
@@ -27,9 +28,15 @@ class BackendEntry:
     own_environment: bool = False
     """Whether its dependencies conflict with the app's, so that its workers need a separate interpreter."""
     calibrates: frozenset[str] = frozenset()
-    """Precisions that need calibration texts, which the user may provide."""
+    """Precisions that are calibrated with texts, which the user may provide."""
+    without_text: str = "built-in texts"
+    """What they are calibrated with otherwise, as the user reads it."""
     splits: bool = False
     """Whether the weights of one engine can be split over several GPUs (tensor parallelism)."""
+    needs_gpu: bool = False
+    """Whether it runs on GPUs only."""
+    fixed_shape: bool = False
+    """Whether an engine is built for one GPU architecture and one context window."""
 
 
 BACKENDS: dict[str, BackendEntry] = {
@@ -43,11 +50,24 @@ BACKENDS: dict[str, BackendEntry] = {
         runs_shapes=True,
     ),
     "openvino": BackendEntry("OpenVINO", "engines.backends.openvino.backend:OpenVINOBackend", builds=True),
+    "onnxruntime": BackendEntry(
+        "ONNX Runtime", "engines.backends.onnxruntime.backend:OnnxRuntimeBackend", builds=True
+    ),
+    "tensorrt": BackendEntry(
+        "TensorRT",
+        "engines.backends.tensorrt.backend:TensorRTBackend",
+        builds=True,
+        needs_gpu=True,
+        fixed_shape=True,
+        calibrates=frozenset({"int8"}),
+        without_text="none, weights only",
+    ),
     "tensorrt-llm": BackendEntry(
         "TensorRT-LLM",
         "engines.backends.tensorrt_llm.backend:TensorRTLLMBackend",
         builds=True,
         own_environment=True,
+        needs_gpu=True,
         calibrates=frozenset({"fp8", "int4-awq", "int8-sq", "w4a8-awq", "nvfp4"}),
         splits=True,
     ),
@@ -75,3 +95,14 @@ def backend_class(name: str) -> type[Backend]:
             f"{BACKENDS[name].title} cannot be imported: {error}.",
             "Install it into this environment, then try again.",
         ) from error
+
+
+def engine_title(spec: EngineSpec) -> str:
+    """Return `OpenVINO int8`, or `TensorRT-LLM fp8 on 2 GPUs` where its weights are split.
+
+    A backend that this release does not have is called by its name in the settings.
+    """
+    entry = BACKENDS.get(spec.backend)
+    split = f" on {spec.gpus} GPUs" if entry and spec.gpus > 1 else ""
+    target = f" for {spec.target}" if spec.target else ""
+    return f"{entry.title if entry else spec.backend} {spec.precision}{split}{target}"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from engines.backends.base import Availability
 from engines.build.spec import EngineSpec
-from engines.errors import EngineError
+from engines.errors import EngineError, first_line
+from engines.plan.checkpoint.tensors import tensor_entries
 
 
 def probe_transformers() -> Availability:
@@ -48,11 +51,12 @@ def read_model(spec: EngineSpec, checkpoint: Path, dtype: Any, **options: Any) -
 
     Raises:
         EngineError: `load-failed`: transformers cannot load the checkpoint; `broken-weights`: tensors are
-            missing.
+            missing, or have other shapes than the config says.
     """
     from transformers import AutoModelForCausalLM
 
     try:
+        _compare_sizes(spec, checkpoint)
         model, info = AutoModelForCausalLM.from_pretrained(
             checkpoint,
             dtype=dtype,
@@ -60,15 +64,18 @@ def read_model(spec: EngineSpec, checkpoint: Path, dtype: Any, **options: Any) -
             local_files_only=True,
             trust_remote_code=spec.trust_remote_code,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # its own error names no tensor
             **options,
         )
+    except EngineError:
+        raise
     except Exception as error:  # OSError, ValueError, KeyError, SafetensorError, RuntimeError, …
-        lines = str(error).strip().splitlines() or [type(error).__name__]
         raise EngineError(
             "load-failed",
-            f"transformers cannot load this checkpoint: {lines[0][:300]}",
-            "See the log; the checkpoint may need another version of transformers.",
+            f"transformers cannot load this checkpoint: {first_line(error)}",
+            "The checkpoint may be damaged, or need another version of transformers.",
         ) from error
+    _refuse_mismatched(info["mismatched_keys"])
     if missing := sorted(info["missing_keys"]):
         # transformers only warns, and initialises the missing tensors with random numbers.
         raise EngineError(
@@ -77,3 +84,38 @@ def read_model(spec: EngineSpec, checkpoint: Path, dtype: Any, **options: Any) -
             "Download it again; it may be incomplete.",
         )
     return model
+
+
+def _compare_sizes(spec: EngineSpec, checkpoint: Path) -> None:
+    """Refuse tensors of another size than the config's before transformers allocates what that says."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.from_pretrained(
+        checkpoint, local_files_only=True, trust_remote_code=spec.trust_remote_code
+    )
+    if getattr(config, "quantization_config", None) is not None:  # several weights are packed into one number
+        return
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=spec.trust_remote_code)
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    # By the number of values: transformers transposes some tensors while it loads them.
+    _refuse_mismatched(
+        (name, entry.shape, expected[name])
+        for name, entry in tensor_entries(checkpoint).items()
+        if name in expected and entry.elements != prod(expected[name])
+    )
+
+
+def _refuse_mismatched(found: Iterable[tuple[str, Sequence[int], Sequence[int]]]) -> None:
+    """Refuse tensors whose shape is not that of the config's model.
+
+    Args:
+        found: name, shape in the file and shape by the config.
+    """
+    for name, stored, expected in sorted(found, key=lambda one: one[0]):
+        raise EngineError(
+            "broken-weights",
+            f"{name} has the shape {list(stored)}, and config.json says {list(expected)}.",
+            "The config.json may belong to another model: download the checkpoint again.",
+        )

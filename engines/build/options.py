@@ -1,16 +1,18 @@
-"""Options that only some engines take: the user's text to calibrate with, and several GPUs."""
+"""Options that only some engines take: a text to calibrate with, several GPUs, the GPU to build for."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from engines.backends.registry import BACKENDS
-from engines.build.spec import CALIBRATION, GPUS, EngineSpec
+from engines.build.spec import CALIBRATION, CONTEXT, GPUS, TARGET, EngineSpec
 from engines.errors import EngineError
 from engines.plan.calibration import read_calibration
 from engines.plan.checkpoint.checkpoint import Checkpoint
+from engines.plan.checkpoint.folder_files import refuse_undecodable
 from engines.plan.hardware.hardware import gpus
 from engines.plan.hardware.placement import gpu_choices
+from engines.plan.hardware.targets import capability_of, target_name, target_of
 
 
 def calibrates(backend: str, precision: str, checkpoint: Checkpoint | None = None) -> bool:
@@ -46,9 +48,29 @@ def resolve_options(spec: EngineSpec, checkpoint: Checkpoint) -> tuple[EngineSpe
     if not calibrates(spec.backend, spec.precision, checkpoint):
         kept = {name: value for name, value in spec.options.items() if name != CALIBRATION}
         spec = replace(spec, options=kept)
+    if BACKENDS[spec.backend].fixed_shape:
+        spec = _with_shape(spec)
     refuse_split(spec.backend, spec.gpus, checkpoint)
     contents = {CALIBRATION: read_calibration(spec.calibration).digest} if spec.calibration else {}
     return spec, contents
+
+
+def _with_shape(spec: EngineSpec) -> EngineSpec:
+    """Return the spec with the architecture and the context window that its engine is built for.
+
+    Raises:
+        EngineError: `no-gpu`: no architecture is named, and this machine has no GPU.
+    """
+    target = spec.target or target_of(spec.device)
+    if not target:
+        raise EngineError(
+            "no-gpu",
+            f"{BACKENDS[spec.backend].title} runs on NVIDIA GPUs, and this machine has none.",
+            "Name the GPU to build for, such as `trt-playground engines build --for sm89` for an RTX 40.",
+        )
+    # Through its numbers, so that sm_89 and SM89 name the same engine.
+    shape = {TARGET: target_name(capability_of(target)), CONTEXT: str(spec.context)}
+    return replace(spec, options=spec.options | shape)
 
 
 def refuse_split(backend: str, count: int, checkpoint: Checkpoint | None = None) -> None:
@@ -68,19 +90,6 @@ def refuse_split(backend: str, count: int, checkpoint: Checkpoint | None = None)
     if count not in (even := gpu_choices(backend, gpus(), heads)):
         words = f"The {heads} KV heads of this checkpoint cannot be divided evenly among {count} GPUs."
         raise EngineError("uneven-split", words, f"Choose {_or(even)}.")
-
-
-def refuse_undecodable(path: str) -> None:
-    """Refuse a path with bytes that are not UTF-8: the manifest is JSON, and libraries fail on it later.
-
-    Raises:
-        EngineError: it is one.
-    """
-    try:
-        path.encode()
-    except UnicodeEncodeError as error:
-        message = f"The path of the checkpoint is not valid UTF-8: {path!a}."
-        raise EngineError("undecodable-path", message, "Rename the folder.") from error
 
 
 def _or(counts: tuple[int, ...]) -> str:

@@ -8,12 +8,11 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 from engines.backends.registry import BACKENDS
 from engines.build.off_loop import in_thread, off_loop
 from engines.build.options import resolve_options
-from engines.build.spec import EngineSpec, fingerprint_inputs
+from engines.build.spec import EngineSpec, fingerprint, fingerprint_inputs, versions_of
 from engines.build.store import EngineStore, check_space
 from engines.build.stored_engine import StoredEngine
 from engines.build.support_check import refuse_unsupported
@@ -25,6 +24,7 @@ from engines.plan.random_shape import PREFIX, random_seed, shape_folder
 from engines.worker import protocol
 from engines.worker.error_mapping import DISK_FULL_HINT, is_disk_full
 from engines.worker.process import EngineProcess
+from engines.worker.request import Answer, request
 
 StartWorker = Callable[[str, Path], Awaitable[EngineProcess]]
 """Starts a worker: name of the backend and log file. Some backends need another interpreter."""
@@ -41,9 +41,26 @@ class PreparedEngine:
     checkpoint: Checkpoint
     stored: StoredEngine | None
     """None for backends that build nothing."""
+    inputs: dict[str, str]
+    """What the engine is made from, and the versions, also where nothing is built."""
     reused: bool
     seconds: float
     """From the request to here."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Of `inputs`; that of the stored engine where there is one."""
+        return fingerprint(self.inputs)
+
+    @property
+    def digest(self) -> str:
+        """The fingerprint with the KV precision, which is chosen when an engine is loaded."""
+        return f"{self.fingerprint} {self.spec.kv_precision}"
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Library to version."""
+        return versions_of(self.inputs)
 
     @property
     def directory(self) -> str:
@@ -54,7 +71,6 @@ class PreparedEngine:
 Step = protocol.Event | PreparedEngine
 """Stage, Progress and Log events while an engine is prepared, then the PreparedEngine."""
 OnStep = Callable[[Step], None]
-Answer = TypeVar("Answer", bound=protocol.Event)
 
 
 async def prepare(
@@ -97,11 +113,11 @@ class _Preparation:
         described = await self._ask(protocol.Describe(self._process.next_id()), protocol.Described)
         if not described.available:
             raise EngineError("backend-not-installed", described.reason, described.hint)
+        inputs = fingerprint_inputs(self._spec, checkpoint.identity, described.versions, contents)
         if not BACKENDS[self._spec.backend].builds:
-            return self._prepared(checkpoint, None, reused=False)
+            return self._prepared(checkpoint, None, inputs, reused=False)
         if random_seed(folder) is not None and not BACKENDS[self._spec.backend].runs_shapes:
             raise _no_weights(self._spec)
-        inputs = fingerprint_inputs(self._spec, checkpoint.identity, described.versions, contents)
         return await self._find_or_build(checkpoint, inputs)
 
     async def _ask(self, command: protocol.Command, answer: type[Answer]) -> Answer:
@@ -110,21 +126,17 @@ class _Preparation:
         Raises:
             EngineError: the worker answered with an Error event.
         """
-        event = await self._process.ask(command, self._on_step)
-        if isinstance(event, protocol.Error):
-            raise EngineError(event.code, event.message, event.hint, event.detail)
-        if not isinstance(event, answer):
-            raise EngineError("worker-nonsense", f"The worker answered {type(command).__name__} wrongly.")
-        return event
+        return await request(self._process, command, answer, self._on_step)
 
     async def _fetch(self) -> Path:
         command = protocol.Fetch(self._process.next_id(), self._spec.checkpoint, self._spec.revision)
         return Path((await self._ask(command, protocol.Fetched)).folder)
 
     def _prepared(
-        self, checkpoint: Checkpoint, stored: StoredEngine | None, *, reused: bool
+        self, checkpoint: Checkpoint, stored: StoredEngine | None, inputs: dict[str, str], *, reused: bool
     ) -> PreparedEngine:
-        return PreparedEngine(self._spec, checkpoint, stored, reused, time.monotonic() - self._started)
+        seconds = time.monotonic() - self._started
+        return PreparedEngine(self._spec, checkpoint, stored, inputs, reused, seconds)
 
     async def _find_or_build(self, checkpoint: Checkpoint, inputs: dict[str, str]) -> PreparedEngine:
         waiting = False
@@ -139,7 +151,7 @@ class _Preparation:
             if not ours:
                 await asyncio.sleep(LOCK_SECONDS)
         self._log(f"cache hit: {stored.fingerprint}, no build needed")
-        return self._prepared(checkpoint, stored, reused=True)
+        return self._prepared(checkpoint, stored, inputs, reused=True)
 
     async def _build(self, checkpoint: Checkpoint, inputs: dict[str, str]) -> PreparedEngine:
         if reason := await in_thread(self._store.why_not_reused, self._spec, inputs):
@@ -152,7 +164,7 @@ class _Preparation:
             seconds = time.monotonic() - begun
             stored = await in_thread(self._store.commit, folder, self._spec, inputs, prepared.facts, seconds)
         self._log(f"built in {seconds:.1f} s, {stored.size / 1e6:,.1f} MB: {stored.fingerprint}")
-        return self._prepared(checkpoint, stored, reused=False)
+        return self._prepared(checkpoint, stored, inputs, reused=False)
 
     async def _run_build(self, folder: Path) -> protocol.Prepared:
         command = protocol.Prepare(self._process.next_id(), self._spec.to_json(), str(folder))

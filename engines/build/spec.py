@@ -14,6 +14,10 @@ CALIBRATION = "calibration"
 """The option that names a file with texts to calibrate with."""
 GPUS = "tensor_parallel_size"
 """The option with the number of GPUs over which the weights are split."""
+TARGET = "target"
+"""The option with the GPU architecture that an engine is built for, such as `sm89`."""
+CONTEXT = "context"
+"""The option with the tokens of the KV cache, where an engine is built for a certain number."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,11 @@ class EngineSpec:
     def gpus(self) -> int:
         """Number of GPUs over which the weights are split, counted from `device`."""
         return max(1, int(self.options.get(GPUS, "1")))
+
+    @property
+    def target(self) -> str:
+        """The GPU architecture that it is built for; empty where the engine does not depend on it."""
+        return self.options.get(TARGET, "")
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -105,6 +114,13 @@ def fingerprint_inputs(
     facts["device"] = spec.device.partition(":")[0]
     facts |= {f"{VERSION}{name}": version for name, version in versions.items()}
     return facts
+
+
+def versions_of(inputs: Mapping[str, str]) -> dict[str, str]:
+    """Return the versions among the inputs of a fingerprint, by library."""
+    return {
+        name.removeprefix(VERSION): version for name, version in inputs.items() if name.startswith(VERSION)
+    }
 
 
 def fingerprint(inputs: dict[str, str]) -> str:

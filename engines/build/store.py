@@ -35,6 +35,7 @@ from engines.build.stored_engine import (
     read_entry,
 )
 from engines.errors import EngineError
+from engines.plan.checkpoint.folder_files import refuse_undecodable
 from engines.worker.error_mapping import DISK_FULL_HINT
 
 _FINGERPRINT = re.compile("[0-9a-f]{12,64}")
@@ -131,7 +132,9 @@ class EngineStore:
 
         Raises:
             OSError: the disk is full.
+            EngineError: a path cannot be written to the manifest (`undecodable-path`).
         """
+        refuse_undecodable(spec.checkpoint)
         files = {str(path.relative_to(folder)): path.stat().st_size for path in files_below(folder)}
         manifest = Manifest(spec, inputs, files, facts, seconds, time.time())
         (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))

@@ -10,11 +10,14 @@ import msgspec
 from engines.backends.registry import BACKENDS
 from engines.build.spec import GPUS, EngineSpec
 from engines.plan.precision import PRECISIONS
+from engines.regular_file import read_regular, special_kind
 
 MANIFEST_FORMAT = 1
 """Raised when a manifest changes its meaning; engines of other formats are rebuilt."""
 
 MANIFEST = "manifest.json"
+MAX_MANIFEST_BYTES = 1_000_000
+"""A compiled engine with some hundred files has 50 kB."""
 _LATEST = 253_370_764_800.0
 """1 January 9999: later times cannot be shown as a date."""
 _LARGEST = 1 << 60
@@ -84,9 +87,9 @@ def read_entry(folder: Path) -> StoredEngine | str | None:
     """Return the engine in a folder, why it cannot be used, or None if the folder is gone."""
     file = folder / MANIFEST
     try:
-        if not file.is_file():  # a pipe would be waited for
+        if not file.is_file():
             return "manifest missing" if folder.exists() else None
-        data = file.read_bytes()
+        data = read_regular(file, MAX_MANIFEST_BYTES)
         found = msgspec.json.decode(data, type=_AnyManifest).format
         if found != MANIFEST_FORMAT:
             return f"format {found}, this release reads {MANIFEST_FORMAT}"
@@ -116,9 +119,11 @@ def damage(entry: StoredEngine) -> str:
     for name, size in entry.manifest.files.items():
         path = entry.directory / name
         try:
-            found = path.stat().st_size
+            status = path.stat()
         except (OSError, ValueError):  # ValueError: a name with a NUL
             return f"its file {name} is missing"
-        if found != size:
+        if kind := special_kind(status.st_mode):
+            return f"its file {name} is {kind}"
+        if status.st_size != size:
             return f"its file {name} has another size than when it was built"
     return ""

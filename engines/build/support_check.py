@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
-from engines.plan.hardware.hardware import devices
+from engines.plan.hardware.hardware import Device, devices
+from engines.plan.hardware.targets import capability_of
 from engines.plan.kv_precision import AUTO, KV_PRECISIONS
 from engines.plan.precision import rule
 
@@ -15,8 +16,8 @@ def refuse_unsupported(spec: EngineSpec) -> None:
     Blocking: it asks the driver.
 
     Raises:
-        EngineError: the KV precision is unknown, or the precision cannot run on the device. A device that
-            is not found is left to the backend.
+        EngineError: the KV precision or the GPU to build for is unknown, or the precision cannot run on the
+            device. A device that is not found is left to the backend.
     """
     if spec.kv_precision != AUTO and spec.kv_precision not in KV_PRECISIONS:
         raise EngineError(
@@ -24,7 +25,15 @@ def refuse_unsupported(spec: EngineSpec) -> None:
             f"This release has no KV cache precision {spec.kv_precision!r}.",
             "Choose another one with F2.",
         )
-    device = next((one for one in devices() if one.name == spec.device), None)
+    device = _target(spec) or next((one for one in devices() if one.name == spec.device), None)
     row = rule(spec.backend, spec.precision, device) if device else None
     if row is not None and row.support.state == "unavailable":
         raise EngineError("unsupported-precision", row.support.reason, row.support.remedy)
+
+
+def _target(spec: EngineSpec) -> Device | None:
+    """Return the kind of GPU that the engine is to be built for; None if it is not named."""
+    if not spec.target:
+        return None
+    capability = capability_of(spec.target)
+    return Device(spec.device, "cuda", spec.target, None, None, compute_capability=capability)

@@ -119,6 +119,6 @@ def _index(url: str) -> Finding:
 def _has_venv(python: str) -> bool:
     try:
         command = [python, "-c", "import venv, ensurepip"]
-        return subprocess.run(command, capture_output=True, timeout=10, check=False).returncode == 0
+        return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
     except (OSError, subprocess.SubprocessError):
         return False

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
+import time
 from dataclasses import dataclass
 
 from engines.backends.tensorrt_llm.failures import known_failure
+from engines.environments.activity import Activity
 from engines.environments.environment import Environment
 
-SECONDS = 120.0
+IDLE_SECONDS = 120.0
+"""How long an import may neither compute nor read; on a slow machine it may take minutes."""
+SECONDS = 1200.0
+"""How long it may take where it computes all the time."""
+LOOK_SECONDS = 0.5
 TAIL_CHARACTERS = 1500
 HANGS = "MPI usually hangs like this: conda's mpich does not go with it; sudo apt-get install libopenmpi-dev."
 _LOCATE = """\
@@ -47,7 +54,7 @@ def locate(name: str, python: str, module: str, *, managed: bool) -> Environment
     try:
         command = [python, "-c", _LOCATE, module]
         ended = subprocess.run(
-            command, capture_output=True, text=True, timeout=30, env=_variables(), cwd="/", check=True
+            command, capture_output=True, text=True, timeout=120, env=_variables(), cwd="/", check=True
         )
         found = json.loads(ended.stdout.splitlines()[-1])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):
@@ -57,8 +64,8 @@ def locate(name: str, python: str, module: str, *, managed: bool) -> Environment
     return Environment(name, python, managed, found["version"], found["package"], found["builds_engines"])
 
 
-def try_import(python: str, module: str, seconds: float = SECONDS) -> Trial:
-    """Import it, and kill the session of the process if that takes too long."""
+def try_import(python: str, module: str, idle_seconds: float = IDLE_SECONDS) -> Trial:
+    """Import it, and kill the session of the process if it hangs."""
     try:
         process = subprocess.Popen(
             [python, "-c", f"import {module}"],
@@ -71,18 +78,27 @@ def try_import(python: str, module: str, seconds: float = SECONDS) -> Trial:
         )
     except OSError as error:
         return Trial(False, f"{python} cannot be started: {error}.")
-    try:
-        output, _ = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
+    output = _output(process, idle_seconds)
+    if output is None:
         os.killpg(process.pid, signal.SIGKILL)
         output, _ = process.communicate()
-        return Trial(False, f"The import hangs: it did not end within {seconds:g} s. {HANGS}", _tail(output))
+        words = f"The import hangs: it has done nothing for {idle_seconds:g} s. {HANGS}"
+        return Trial(False, words, _tail(output))
     if process.returncode:
         last = next((line for line in reversed(_tail(output).splitlines()) if line.strip()), "")
         known = known_failure(last)
         words = f"The import failed: {last or f'exit status {process.returncode}'}."
         return Trial(False, f"{words} {known.hint if known else ''}".strip(), _tail(output))
     return Trial(True, "It can be imported.", _tail(output))
+
+
+def _output(process: subprocess.Popen[bytes], idle_seconds: float) -> bytes | None:
+    """Return what the process has printed when it has ended; None if it hangs."""
+    activity, limit = Activity(process.pid), time.monotonic() + SECONDS
+    while time.monotonic() < limit and activity.idle_seconds() < idle_seconds:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=LOOK_SECONDS)[0]
+    return None
 
 
 def _variables() -> dict[str, str]:

@@ -1,16 +1,17 @@
 """Compare a quantised model with its reference, with the metrics of llama.cpp. Natural logarithms.
 
-Reference P ("base") and candidate Q are compared teacher-forced, that is over the same token ids. A row has
-the log-probabilities of one position: of the whole vocabulary, or of the tokens that both sides have in their
-top k, with the remaining mass as one more entry (`common_rows`). Formulas: llama.cpp,
-`tools/perplexity/README.md`.
+Reference P ("base") and candidate Q are compared teacher-forced, that is over the same token ids. The worker
+computes the KLD over the whole vocabulary (`Scored.kl`). Where a library returns the most likely tokens only,
+a row has the tokens that both sides have in their top k, with the remaining mass as one more entry
+(`common_rows`), and the KLD is a lower bound. Formulas: llama.cpp, `tools/perplexity/README.md`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, fsum, inf, log, sqrt
+from math import exp, fsum, inf, log, nan, sqrt
+from statistics import stdev
 from typing import Protocol
 
 from engines.measure.timing import percentile
@@ -30,16 +31,22 @@ class QualityCard:
     """Mean PPL(base) = exp(−mean ln P(x_t))."""
     ppl: float
     """Mean PPL(Q)."""
+    ppl_ratio_error: float
+    """Standard error of PPL(Q)/PPL(base), from the differences of the log-probabilities at each position."""
     mean_kld: float
     """Mean KLD in nats."""
     kld: dict[str, float]
-    """`Maximum`, `99.9%`, `99.0%`, `Median`, `10.0%`, `5.0%`, `1.0%` and `Minimum` KLD."""
+    """KLD at KLD_PERCENTILES, by their names."""
     mean_delta_p: float
     """Mean Δp, Δp = Q(x_t) − P(x_t), as a fraction."""
     rms_delta_p: float
     """RMS Δp, as a fraction."""
     same_top: float
     """Same top p: fraction of the positions where both have the same most likely token."""
+    same_top_interval: tuple[float, float]
+    """95 % confidence interval of `same_top`, Wilson's."""
+    at_least: bool
+    """Whether the KLDs are lower bounds, from the most likely tokens only."""
 
     @property
     def ppl_ratio(self) -> float:
@@ -51,10 +58,13 @@ KLD_PERCENTILES = (
     ("Maximum", 100.0),
     ("99.9%", 99.9),
     ("99.0%", 99.0),
+    ("95.0%", 95.0),
+    ("90.0%", 90.0),
     ("Median", 50.0),
     ("10.0%", 10.0),
     ("5.0%", 5.0),
     ("1.0%", 1.0),
+    ("0.1%", 0.1),
     ("Minimum", 0.0),
 )
 
@@ -74,11 +84,13 @@ class ScoredText(Protocol):
     def top_logprobs(self) -> Sequence[Row]:
         """The ln-probabilities of `top_ids`, [n, k]."""
 
+    @property
+    def kl(self) -> Sequence[float]:
+        """KL divergence from the reference over the whole vocabulary, [n]; empty if it was not computed."""
+
 
 def quality_card(base: ScoredText, candidate: ScoredText) -> QualityCard:
     """Compare a candidate with its reference over the same tokens.
-
-    The KLD of top-k scores is a lower bound: all tokens outside the common ones count as a single token.
 
     Raises:
         ValueError: there are no positions, the numbers of positions differ, or one has no top tokens.
@@ -86,20 +98,58 @@ def quality_card(base: ScoredText, candidate: ScoredText) -> QualityCard:
     sizes = {len(part) for one in (base, candidate) for part in (one.logprobs, one.top_ids, one.top_logprobs)}
     if len(sizes) != 1 or sizes == {0}:
         raise ValueError("reference and candidate were not scored over the same positions")
-    divergences = [
-        kl_divergence(*common_rows(p, q)) for p, q in zip(_tops(base), _tops(candidate), strict=True)
-    ]
+    divergences, at_least = position_divergences(base, candidate), not candidate.kl
     deltas = delta_p(base.logprobs, candidate.logprobs)
+    agreement = same_top(base.top_ids, candidate.top_ids)
     return QualityCard(
         tokens=len(divergences),
         ppl_base=perplexity(base.logprobs),
         ppl=perplexity(candidate.logprobs),
+        ppl_ratio_error=ppl_ratio_error(base.logprobs, candidate.logprobs),
         mean_kld=mean(divergences),
         kld=percentiles(divergences),
         mean_delta_p=mean(deltas),
         rms_delta_p=root_mean_square(deltas),
-        same_top=same_top(base.top_ids, candidate.top_ids),
+        same_top=agreement,
+        same_top_interval=wilson_interval(round(agreement * len(divergences)), len(divergences)),
+        at_least=at_least,
     )
+
+
+def position_divergences(base: ScoredText, candidate: ScoredText) -> list[float]:
+    """Return the KLD of each position: over the whole vocabulary if the worker has computed it.
+
+    From top-k scores it is a lower bound: all tokens outside the common ones count as a single token.
+    """
+    if candidate.kl:
+        return list(candidate.kl)
+    return [kl_divergence(*common_rows(p, q)) for p, q in zip(_tops(base), _tops(candidate), strict=True)]
+
+
+def ppl_ratio_error(base_logprobs: Sequence[float], logprobs: Sequence[float]) -> float:
+    """Return the standard error of PPL(Q)/PPL(base).
+
+    The ratio is exp of the mean of d_i = ln P(x_i) − ln Q(x_i), so its error is the ratio times the standard
+    error of that mean; the covariance of both sides is in the differences. NaN for less than two positions.
+    """
+    differences = [p - q for p, q in zip(base_logprobs, logprobs, strict=True)]
+    if len(differences) < 2 or inf in map(abs, differences):
+        return nan
+    return exp(mean(differences)) * stdev(differences) / sqrt(len(differences))
+
+
+def wilson_interval(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
+    """Return Wilson's score interval of a share: 95 % confidence for z = 1.96.
+
+    Raises:
+        ValueError: there are no trials.
+    """
+    if trials < 1:
+        raise ValueError("the share of nothing")
+    share, square = successes / trials, z * z
+    centre = (share + square / (2 * trials)) / (1 + square / trials)
+    spread = z / (1 + square / trials) * sqrt(share * (1 - share) / trials + square / (4 * trials**2))
+    return max(0.0, centre - spread), min(1.0, centre + spread)
 
 
 def perplexity(logprobs: Sequence[float]) -> float:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, field
 
 import psutil
+
+from engines.measure.other_programs import cpu_seconds
 
 TREE_SECONDS = 2.0
 """How long a list of children is reused: finding them reads /proc of every process on the machine."""
@@ -17,7 +20,8 @@ class ProcessSample:
 
     pid: int
     resident_bytes: int
-    """Resident memory (RSS); shared pages count in each process."""
+    """Resident memory (RSS) of the process itself, and the private part (USS) of its children: a worker's
+    tokenizer is forked from it and shares nearly all pages."""
     cpu_percent: float | None
     """Since the last sample, 100 for one fully used core; None in the first sample."""
     processes: int
@@ -72,6 +76,12 @@ class Telemetry:
         tree = self._trees.get(pid)
         return frozenset(one.pid for one in tree.members) if tree else frozenset({pid})
 
+    def cpu_seconds(self, pid: int) -> float:
+        """Return the CPU seconds of a process and its children, those that have ended included."""
+        with contextlib.suppress(psutil.Error):
+            return cpu_seconds(self._tree(pid).members)
+        return 0.0
+
     def sample_machine(self) -> MachineSample:
         """Return a sample of the machine."""
         memory = psutil.virtual_memory()
@@ -95,7 +105,7 @@ class Telemetry:
         for member in tree.members:
             try:
                 with member.oneshot():
-                    rss += member.memory_info().rss
+                    rss += _resident(member, tree.root)
                     times = member.cpu_times()
                 spent[member.pid] = times.user + times.system
             except psutil.Error:
@@ -106,6 +116,13 @@ class Telemetry:
         percent = _percent(tree, spent, now)
         tree.cpu_seconds, tree.sampled = spent, now
         return ProcessSample(pid, rss, percent, len(spent))
+
+
+def _resident(member: psutil.Process, root: psutil.Process) -> int:
+    if member is not root:
+        with contextlib.suppress(psutil.AccessDenied):
+            return int(member.memory_full_info().uss)
+    return int(member.memory_info().rss)
 
 
 def _percent(tree: _Tree, spent: dict[int, float], now: float) -> float | None:

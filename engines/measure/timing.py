@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from math import ceil, floor
 
 NANOSECONDS = 1e9
@@ -93,39 +93,57 @@ def _in_order(start_ns: int, token_ns: Sequence[int]) -> bool:
 
 
 class RateWindow:
-    """Live tok/s over the last second; it falls to 0 when no tokens arrive.
+    """Live tok/s over the newest tokens: those of one second, and at least some.
 
     Stamps and `now` must be of one clock: on one machine all processes share the monotonic clock.
     """
 
-    def __init__(self, window_seconds: float = 1.0) -> None:
-        self._window = round(window_seconds * NANOSECONDS)
-        self._stamps: deque[int] = deque()
-        self._first: int | None = None
+    def __init__(self, window_seconds: float = 1.0, least: int = 8) -> None:
+        """Create it.
 
-    def add(self, token_ns: Iterable[int]) -> None:
-        """Add the stamps of tokens, oldest first."""
+        Args:
+            window_seconds: the time that the rate is averaged over.
+            least: number of tokens that it is averaged over if they took longer.
+        """
+        self._window = round(window_seconds * NANOSECONDS)
+        self._least = least
+        self._stamps: deque[int] = deque()
+        self._received = 0
+        """When the newest tokens reached this process."""
+
+    def add(self, token_ns: Iterable[int], received_ns: int) -> None:
+        """Add tokens.
+
+        Args:
+            token_ns: when they were generated, oldest first.
+            received_ns: when they were received. A busy screen gets them late, which is not a stall.
+        """
+        self._received = received_ns
+        stamps = self._stamps
         for stamp in token_ns:
-            self._first = stamp if self._first is None else self._first
-            self._stamps.append(stamp)
+            stamps.append(stamp)
+            while len(stamps) > self._least + 1 and stamps[0] < stamp - self._window:
+                stamps.popleft()
 
     def rate(self, now_ns: int) -> float:
-        """Return the tokens per second in the window that ends at `now_ns`.
+        """Return the tokens per second between the oldest and the newest stamp.
 
-        While the answer is younger than the window, the interval starts at the first chunk, whose tokens do
-        not count because they include the prefill.
+        The tokens of the oldest stamp do not count: before them there may be the prefill. If no token was
+        received for twice the mean gap, the rate is that of a window which ends now, and falls to 0.
         """
-        while self._stamps and self._stamps[0] <= now_ns - self._window:
-            self._stamps.popleft()
-        if not self._stamps or self._first is None:
+        if not self._stamps:
             return 0.0
-        if self._first > now_ns - self._window:
-            elapsed = now_ns - self._first
-            later = sum(stamp > self._first for stamp in self._stamps)
-            return later / elapsed * NANOSECONDS if elapsed > 0 else 0.0
-        return len(self._stamps) / self._window * NANOSECONDS
+        first, last = self._stamps[0], self._stamps[-1]
+        later = len(self._stamps) - sum(1 for _ in takewhile(lambda stamp: stamp <= first, self._stamps))
+        if not later:
+            return 0.0
+        gap, silent = (last - first) / later, now_ns - self._received
+        if silent <= 2 * gap:
+            return NANOSECONDS / gap
+        window = max(self._window, self._least * gap)
+        recent = sum(stamp > last + silent - window for stamp in self._stamps)
+        return min(recent / window, 1 / gap) * NANOSECONDS
 
     def clear(self) -> None:
         """Start a new answer."""
         self._stamps.clear()
-        self._first = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +54,18 @@ def read_calibration(file: str) -> CalibrationText:
         reason = f"It has {found.characters:,} characters; at least {CHUNK_CHARACTERS:,} are needed."
         raise _unusable(name, f"{reason} Use about 100,000 characters of text like your prompts.")
     return found
+
+
+def calibration_pieces(texts: Iterable[str], most: int) -> list[str]:
+    """Return pieces of CHUNK_CHARACTERS of the texts: at most so many, spread evenly over all of them."""
+    slices = (
+        text[start : start + CHUNK_CHARACTERS]
+        for text in texts
+        for start in range(0, len(text), CHUNK_CHARACTERS)
+    )
+    pieces = [piece for piece in slices if piece.strip()]
+    count = min(most, len(pieces))
+    return [pieces[index * len(pieces) // count] for index in range(count)]
 
 
 def _texts_of_lines(name: str, lines: str) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from engines.demo import CHECKPOINT
 from engines.errors import EngineError
+from engines.plan.checkpoint.json_file import broken, read_json_object
 
 PREFIX = "shape:"
 MARKER = "random_weights.json"
@@ -104,15 +105,26 @@ def shape_folder(name: str, root: Path | None = None, seed: int = 0) -> Path:
 
 
 def random_seed(folder: Path) -> int | None:
-    """Return the seed of a folder with random weights; None for any other checkpoint."""
-    try:
-        return int(json.loads((folder / MARKER).read_text("utf-8"))["seed"])
-    except (OSError, ValueError, KeyError, TypeError):
+    """Return the seed of a folder with random weights; None for any other checkpoint.
+
+    Raises:
+        EngineError: the marker is there and holds no seed that PyTorch takes (`broken-config`).
+    """
+    file = folder / MARKER
+    if not file.exists():
         return None
+    seed = read_json_object(file).get("seed")
+    if type(seed) is not int or not 0 <= seed < 2**63:
+        raise broken(file, "broken-config", "its seed is not a whole number from 0 to 2⁶³ - 1")
+    return seed
 
 
 def random_tensors(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Return names and shapes of the weights for a config of SHAPES."""
+    """Return names and shapes of the weights for a config of SHAPES.
+
+    Raises:
+        KeyError, TypeError, ZeroDivisionError: it is not such a config.
+    """
     hidden, inner = config["hidden_size"], config["intermediate_size"]
     width = config.get("head_dim") or hidden // config["num_attention_heads"]
     queries, pairs = config["num_attention_heads"] * width, config["num_key_value_heads"] * width

@@ -7,13 +7,13 @@ which the app redirects to the log. Standard library only, Python 3.10 and newer
 from __future__ import annotations
 
 import argparse
-import ctypes
 import faulthandler
 import os
 import signal
 import sys
 from typing import BinaryIO
 
+from engines.worker.parent_death import die_with_parent
 from engines.worker.service import Service
 
 
@@ -33,21 +33,6 @@ def main() -> None:
     # Threads of native libraries can make a normal interpreter exit hang.
     sys.stdout.flush()
     os._exit(0)
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the kernel send SIGKILL when the parent dies. Linux only; elsewhere the closed stdin ends the
-    worker.
-
-    For the kernel the parent is the thread that started this process: the app starts workers from its main
-    thread.
-    """
-    if sys.platform != "linux":
-        return
-    set_parent_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2)
-    ctypes.CDLL(None, use_errno=True).prctl(set_parent_death_signal, signal.SIGKILL)
-    if os.getppid() != parent:  # the parent died before prctl was called
-        sys.exit(f"the app (process {parent}) is not the parent of this worker")
 
 
 def redirect_streams() -> tuple[BinaryIO, BinaryIO]:

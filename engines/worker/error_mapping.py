@@ -31,10 +31,14 @@ def to_error_event(command_id: int, error: BaseException) -> Error:
             )
         error = cause
     if is_disk_full(error):
-        return Error(command_id, "disk-full", "The disk is full.", DISK_FULL_HINT, detail)
+        full = disk_full()
+        return Error(command_id, full.code, full.message, full.hint, detail)
     if is_out_of_memory(error):
         hint = "Choose a smaller precision or context, or close the other side's engine."
         return Error(command_id, "out-of-memory", "There is not enough memory.", hint, detail)
+    if isinstance(error, UnicodeError):
+        hint = "Rename the file or folder, or save the file as UTF-8."
+        return Error(command_id, "not-utf-8", f"A name or a text is not valid UTF-8: {error}", hint, detail)
     lines = str(error).strip().splitlines()
     message = f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
     hint = "This is an unexpected error: please report it with the log."
@@ -42,6 +46,11 @@ def to_error_event(command_id: int, error: BaseException) -> Error:
 
 
 DISK_FULL_HINT = "Free some space, for example with `trt-playground engines prune`, then try again."
+
+
+def disk_full() -> EngineError:
+    """Return the error for a full disk."""
+    return EngineError("disk-full", "The disk is full.", DISK_FULL_HINT)
 
 
 def is_disk_full(error: BaseException) -> bool:

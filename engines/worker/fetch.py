@@ -3,108 +3,89 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from engines.errors import EngineError
-from engines.plan.checkpoint.loadable import CONFIGURATIONS, refuse_unloadable, refuse_without_weights
+from engines.hub.blob_download import download_blob
+from engines.hub.cache_state import CacheState, refuse_full_disk
+from engines.hub.download import refuse_no_safetensors
+from engines.hub.failures import explained
+from engines.hub.listing import (
+    ALLOW_PATTERNS,
+    IGNORE_PATTERNS,
+    MAX_HTTP_BYTES,
+    HubFile,
+    Listing,
+    read_listing,
+)
+from engines.hub.unfinished import remove_parts
+from engines.plan.checkpoint.loadable import CONFIGURATIONS, refuse_unloadable
 
 if TYPE_CHECKING:
     from engines.backends.base import Report
-
-ALLOW_PATTERNS = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model", "README.md", "LICENSE*"]
-"""Weights as safetensors only: unpickling could run code."""
-IGNORE_PATTERNS = ["*/*", "consolidated*"]
-"""Other formats in subfolders, and Mistral's second copy of the weights."""
-HUB_TIMEOUT_SECONDS = 8.0
-"""Time limit of the first, small request to the hub."""
-BYTES_BAR_PREFIX = "Reconstructing"
-"""Start of the description of the one progress bar of huggingface_hub that counts bytes on this disk."""
 
 
 def fetch(checkpoint: str, revision: str | None, report: Report, backend: str) -> Path:
     """Download the missing files of `org/name` into the hub cache.
 
     The configuration is downloaded first: a checkpoint that `backend` cannot load is refused before any
-    weights are downloaded.
+    weights are downloaded. A download that was killed continues; the progress counts what is on this disk.
 
     Returns:
         The folder of the snapshot.
 
     Raises:
-        EngineError: `unknown-checkpoint`, `gated`, `no-network`, or the checkpoint cannot be loaded by
-            `backend`.
+        EngineError: `unknown-checkpoint`, `gated`, `no-network`, `hub-error`, `disk-full`, `checksum`, or the
+            checkpoint cannot be loaded by `backend`.
         OSError: The disk is full, or another error that is not one of the network.
     """
     import huggingface_hub
-    from huggingface_hub import errors
+    from huggingface_hub.utils import disable_progress_bars
 
-    try:
-        # snapshot_download has no timeout: on a network that drops packets it would wait forever.
-        info = huggingface_hub.HfApi().model_info(checkpoint, revision=revision, timeout=HUB_TIMEOUT_SECONDS)
-        refuse_without_weights(checkpoint, [file.rfilename for file in info.siblings or ()])
-        config_folder = huggingface_hub.snapshot_download(
+    disable_progress_bars()
+    listing = read_listing(checkpoint, revision)
+    refuse_no_safetensors(listing)
+    with explained(checkpoint, revision):
+        configuration = huggingface_hub.snapshot_download(
             checkpoint, revision=revision, allow_patterns=CONFIGURATIONS
         )
-        refuse_unloadable(backend, Path(config_folder))
-        folder = huggingface_hub.snapshot_download(
-            checkpoint,
-            revision=revision,
-            allow_patterns=ALLOW_PATTERNS,
-            ignore_patterns=IGNORE_PATTERNS,
-            tqdm_class=_progress_bar_class(report),
-        )
-    except errors.GatedRepoError as error:
-        raise EngineError(
-            "gated",
-            f"{checkpoint} is gated: its authors require you to accept their terms first.",
-            f"Accept them on huggingface.co/{checkpoint}, then run `hf auth login`.",
-        ) from error
-    except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.HFValidationError) as error:
-        raise _unknown_checkpoint(checkpoint, revision) from error
-    except Exception as error:
-        raise _as_engine_error(error, checkpoint, revision) from error
+        refuse_unloadable(backend, Path(configuration))
+        cache = Path(huggingface_hub.constants.HF_HUB_CACHE)
+        _download_files(listing, cache, report)
+        # Parts of an older commit: no download continues them.
+        remove_parts(checkpoint, cache, keep=[file.digest for file in listing.files])
+        return _link_files(listing, revision, CacheState(cache, listing))
+
+
+def _link_files(listing: Listing, revision: str | None, state: CacheState) -> Path:
+    """Return the snapshot: huggingface_hub finds the downloaded files and adds links and refs."""
+    import huggingface_hub
+
+    if not all(map(state.is_linked, listing.files)):
+        state.unfinished.touch()
+    folder = huggingface_hub.snapshot_download(
+        listing.hub_id, revision=revision, allow_patterns=ALLOW_PATTERNS, ignore_patterns=IGNORE_PATTERNS
+    )
+    state.unfinished.unlink(missing_ok=True)
     return Path(folder)
 
 
-def _as_engine_error(error: Exception, checkpoint: str, revision: str | None) -> Exception:
-    """Return the EngineError for a network error of the hub library; other errors are returned unchanged."""
-    from huggingface_hub import errors
+def _download_files(listing: Listing, cache: Path, report: Report) -> None:
+    """Download what is missing of all files, the small ones first, and report the bytes on this disk."""
+    state = CacheState(cache, listing)
+    here = {file.name: state.bytes_here(file) for file in listing.files}
+    total = sum(file.size for file in listing.files)
+    refuse_full_disk(cache, total - sum(here.values()))
+    report.progress(float(sum(here.values())), float(total), "bytes")
 
-    # The library wraps every failed request in LocalEntryNotFoundError.
-    if isinstance(error.__cause__, errors.RevisionNotFoundError):
-        return _unknown_checkpoint(checkpoint, revision)
-    unreachable = (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, errors.HfHubHTTPError)
-    # An interrupted download raises an error of the HTTP library, which huggingface_hub has changed twice.
-    from_http = type(error).__module__.startswith(("http", "requests", "urllib3"))
-    if not (from_http or isinstance(error, unreachable)):
-        return error
-    return EngineError(
-        "no-network",
-        f"{checkpoint} is neither a folder nor in the hub cache, and the hub cannot be reached.",
-        "Check the network, or choose the demo checkpoint or a folder on this disk.",
-    )
+    def download(file: HubFile) -> None:
+        def on_bytes(size: int) -> None:
+            here[file.name] = size
+            report.progress(float(sum(here.values())), float(total), "bytes")
 
+        download_blob(listing, file, state, on_bytes)
 
-def _unknown_checkpoint(checkpoint: str, revision: str | None) -> EngineError:
-    return EngineError(
-        "unknown-checkpoint",
-        f"The hub has no checkpoint {checkpoint!r}" + (f" at {revision!r}." if revision else "."),
-        "Check the spelling (org/name); private checkpoints need `hf auth login`.",
-    )
-
-
-def _progress_bar_class(report: Report) -> type:
-    """Return a tqdm class that sends progress to `report` instead of drawing."""
-    from huggingface_hub.utils.tqdm import tqdm
-
-    class Reporting(tqdm):
-        def __init__(self, *positional: Any, **options: Any) -> None:
-            options["disable"] = False
-            self._counts_bytes = str(options.get("desc", "")).startswith(BYTES_BAR_PREFIX)
-            super().__init__(*positional, **options)  # type: ignore[no-untyped-call]
-
-        def display(self, *_: Any, **__: Any) -> None:
-            if self._counts_bytes and self.total:
-                report.progress(float(self.n), float(self.total), "bytes")
-
-    return Reporting
+    for file in sorted(listing.files, key=lambda one: one.size):
+        if file.size > MAX_HTTP_BYTES:
+            report.log(f"{file.name} is downloaded by huggingface_hub, which does not report its progress")
+        elif not state.is_complete(file):
+            download(file)

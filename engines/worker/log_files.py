@@ -20,6 +20,25 @@ def log_file(folder: Path, kind: str) -> Path:
     return folder / f"{kind}-{os.getpid()}.log"
 
 
+def append_log(path: Path, text: str) -> None:
+    """Append a text, such as a traceback of the app; a log that cannot be written is left as it is."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8", errors="replace") as log:
+            log.write(f"{text.rstrip()}\n")
+
+
+def last_lines(path: Path, lines: int, limit: int) -> list[str]:
+    """Return the last lines of a log, of its last `limit` bytes.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as log:
+        log.seek(max(0, path.stat().st_size - limit))
+        return log.read(limit).decode("utf-8", errors="replace").splitlines()[-lines:]
+
+
 def newest_logs(folder: Path) -> list[Path]:
     """Return the newest log of every kind, oldest first."""
     logs = {_kind(path.name): path for path in sorted(folder.glob("*.log"), key=_changed)}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import math
 import signal
 import sys
 import time
@@ -18,15 +17,12 @@ from pathlib import Path
 
 from engines.errors import EngineError
 from engines.worker import protocol
+from engines.worker.event_reader import EventReader, HungError
 from engines.worker.exit_status import describe_exit
 from engines.worker.launch import WorkerLog, command_line, environment
 from engines.worker.process_tree import ProcessTree
+from engines.worker.reply_check import LINE_LIMIT
 
-LINE_LIMIT = 32 * 1024 * 1024
-"""Bytes of one message. The scores of a long text are the largest, about 20 bytes a number."""
-FLOOD_LINES, FLOOD_RATE = 10_000, 1_000
-"""Lines in a burst, and lines per second after it, that only a broken worker sends; an answer takes about 60.
-A limit by the second alone would depend on how fast this machine reads."""
 SHUTDOWN_SECONDS = 5.0
 """How long a worker may take to release its engine before it gets SIGTERM."""
 TERMINATE_SECONDS = 2.0
@@ -38,11 +34,6 @@ never end."""
 SILENCE_SECONDS = 300.0
 """A worker that sends nothing for this long, heartbeats included, counts as hung. OpenVINO holds Python's
 lock while it writes an engine: 1.3 s for 612 MB on a fast disk, minutes for a large model on a slow one."""
-TICK_SECONDS = 0.5
-
-
-class _Hung(Exception):  # noqa: N818 - never leaves this module
-    pass
 
 
 class EngineProcess:
@@ -60,7 +51,6 @@ class EngineProcess:
         self._silence = silence
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Queue[protocol.Event]] = {}
-        self._greeted = False
         self._closing = False
         self._killed: float | None = None
         """When SIGKILL was sent, in monotonic seconds."""
@@ -68,6 +58,10 @@ class EngineProcess:
         """Code and message, where this class decided to end the worker."""
         self.pid = process.pid
         self.ended = asyncio.Event()
+        assert process.stdout is not None
+        self._events = EventReader(
+            process.stdout, silence, lambda: process.returncode is not None, lambda: self._killed is not None
+        )
         self._reader = asyncio.create_task(self._read(), name=f"worker {self.pid} events")
 
     @classmethod
@@ -133,6 +127,7 @@ class EngineProcess:
         Closing the iterator before that stops an answer; other commands continue in the worker.
         """
         inbox = self._waiting[command.id] = asyncio.Queue()
+        self._events.expect(command)
         finished = False
         try:
             self._send(command)
@@ -164,26 +159,32 @@ class EngineProcess:
         """Ask the worker to end the answer `identity`; its Done event still comes through `run`."""
         self._send(protocol.Stop(identity))
 
-    async def close(self, deadline: float = SHUTDOWN_SECONDS) -> None:
+    async def close(self, deadline: float | None = None) -> None:
         """Shut the worker down: a Shutdown command, then SIGTERM, then SIGKILL.
 
         Returns when the worker and its children have ended, or KILL_SECONDS after SIGKILL (`is_stuck`).
 
         Args:
-            deadline: seconds that the worker gets to release its engine.
+            deadline: seconds that the worker gets to release its engine; None: SHUTDOWN_SECONDS.
         """
         self._closing = True
         self._send(protocol.Shutdown())
         try:
-            if not await self._ends_within(deadline):
+            if not await self._ends_within(SHUTDOWN_SECONDS if deadline is None else deadline):
                 self._tree.signal(signal.SIGTERM)
                 await self._ends_within(TERMINATE_SECONDS)
         finally:  # also when the caller's own deadline cancels this
             await asyncio.shield(self.kill())
 
-    async def kill(self) -> None:
-        """Kill the worker and its children. The signals are sent before anything is awaited."""
+    async def kill(self, why: str = "") -> None:
+        """Kill the worker and its children. The signals are sent before anything is awaited.
+
+        Args:
+            why: message of the Error that commands in flight get; empty for that of a closed worker.
+        """
         self._closing = True
+        if why and self._verdict is None:
+            self._verdict = "worker-hung", why
         if not self.ended.is_set():
             self._send_kill()
             await self.ended.wait()
@@ -213,53 +214,35 @@ class EngineProcess:
 
     async def _read(self) -> None:
         try:
-            await self._listen()
+            await self._take_events()
+            await self._end_tree()
+        except asyncio.CancelledError:  # the event loop is being closed, perhaps while `_end_tree` waits
+            self._send_kill()
+            await self._end_tree()
+            raise
+        finally:
+            self._bury()
+
+    async def _take_events(self) -> None:
+        try:
+            async for event in self._events.events():
+                if inbox := self._waiting.get(event.id):
+                    inbox.put_nowait(event)
         except ValueError as error:  # ProtocolError, and asyncio's own for a line over LINE_LIMIT
             self._verdict = "worker-nonsense", f"The worker sent an invalid message: {error}"
-        except asyncio.CancelledError:  # the event loop is being closed
-            self._tree.signal(signal.SIGKILL)
-            raise
-        except _Hung:
+        except OSError as error:
+            self._verdict = "worker-nonsense", f"The worker's output cannot be read: {error}"
+        except HungError:
             self._verdict = "worker-hung", f"The worker has sent nothing for {self._silence:g} seconds."
-        finally:
-            await self._bury()
 
-    async def _listen(self) -> None:
-        allowed, last = float(FLOOD_LINES), time.monotonic()
-        while line := await self._next_line():
-            self._deliver(protocol.decode_event(line), line)
-            now = time.monotonic()
-            allowed, last = min(FLOOD_LINES, allowed + (now - last) * FLOOD_RATE) - 1, now
-            if allowed < 0:
-                raise protocol.ProtocolError(f"more than {FLOOD_RATE:,} lines per second")
+    def _bury(self) -> None:
+        """Fail the commands that still wait."""
+        self.ended.set()
+        for identity, inbox in self._waiting.items():
+            inbox.put_nowait(self._obituary(identity))
 
-    async def _next_line(self) -> bytes:
-        """Return the next complete line; an empty one at the end of the output."""
-        stream = self._process.stdout
-        assert stream is not None
-        # Counted in ticks: after the app was suspended, the clock alone would call any worker silent.
-        for _ in range(math.ceil(self._silence / TICK_SECONDS)):
-            with contextlib.suppress(asyncio.TimeoutError):
-                line = await asyncio.wait_for(stream.readline(), TICK_SECONDS)
-                return line if line.endswith(b"\n") else b""  # it died in the middle of a line
-            if self._process.returncode is not None:  # one of its children holds the pipe open
-                return b""
-            if self._killed and time.monotonic() - self._killed > KILL_SECONDS:
-                return b""
-        raise _Hung
-
-    def _deliver(self, event: protocol.Event | None, line: bytes) -> None:
-        if not self._greeted:
-            if not isinstance(event, protocol.Hello):
-                raise protocol.ProtocolError(f"the first one is not hello: {line[:120]!r}")
-            if event.protocol != protocol.PROTOCOL:
-                raise protocol.ProtocolError(f"protocol {event.protocol}, expected {protocol.PROTOCOL}")
-            self._greeted = True
-        if event is not None and event.id in self._waiting:
-            self._waiting[event.id].put_nowait(event)
-
-    async def _bury(self) -> None:
-        """End the process and its children, then fail the commands that still wait."""
+    async def _end_tree(self) -> None:
+        """End the process and its children."""
         if self._verdict is None and self._killed is None:
             await self._exits_within(EXIT_SECONDS)
             if self._process.returncode is None and not self._closing:
@@ -267,19 +250,17 @@ class EngineProcess:
         self._send_kill()
         await self._exits_within(KILL_SECONDS)
         await self._tree.wait_ended(TERMINATE_SECONDS)
-        await self._close_pipe()
-        self.ended.set()
-        for identity, inbox in self._waiting.items():
-            inbox.put_nowait(self._obituary(identity))
+        await self._close_pipes()
 
     def _send_kill(self) -> None:
         self._tree.signal(signal.SIGKILL)
         self._killed = self._killed or time.monotonic()
 
-    async def _close_pipe(self) -> None:
+    async def _close_pipes(self) -> None:
         writer = self._process.stdin
         assert writer is not None
         writer.close()
+        await self._events.discard(1.0)
         with contextlib.suppress(OSError, asyncio.TimeoutError):
             await asyncio.wait_for(writer.wait_closed(), 1.0)
 

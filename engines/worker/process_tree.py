@@ -57,14 +57,15 @@ class ProcessTree:
         Not psutil's own wait: it would reap our child before asyncio does, and lose its exit code.
         """
         deadline = time.monotonic() + seconds
-        while any(map(_runs, self._signalled)):
+        while any(map(runs, self._signalled)):
             if time.monotonic() > deadline:
                 return False
             await asyncio.sleep(0.01)
         return True
 
 
-def _runs(process: psutil.Process) -> bool:
+def runs(process: psutil.Process) -> bool:
+    """Return whether a process exists and is not a zombie."""
     with contextlib.suppress(psutil.Error):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False

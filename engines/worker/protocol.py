@@ -25,6 +25,7 @@ from engines.worker.commands import Prepare as Prepare
 from engines.worker.commands import Score as Score
 from engines.worker.commands import Shutdown as Shutdown
 from engines.worker.commands import Stop as Stop
+from engines.worker.commands import Tokenize as Tokenize
 from engines.worker.values import KVUsage as KVUsage
 from engines.worker.values import MemoryUsage as MemoryUsage
 from engines.worker.values import Sampling as Sampling
@@ -219,6 +220,22 @@ class Scored:
     top_ids: tuple[tuple[int, ...], ...] = ()
     """For each position the top_k most likely ids, best first; empty if unsupported."""
     top_logprobs: tuple[tuple[float, ...], ...] = ()
+    ranks: tuple[int, ...] = ()
+    """How many tokens are more likely than token i, with top_k."""
+    kl: tuple[float, ...] = ()
+    """KL divergence from the command's `reference` over the whole vocabulary, in nats."""
+
+
+@dataclass(frozen=True)
+class Tokenized:
+    """The token ids of a text, and the text of each token by itself."""
+
+    TYPE: ClassVar[str] = "tokenized"
+    id: int
+    token_ids: tuple[int, ...]
+    pieces: tuple[str, ...]
+    rows: tuple[tuple[int, ...], ...] = ()
+    """The token ids of each of the command's `texts`."""
 
 
 @dataclass(frozen=True)
@@ -260,10 +277,11 @@ Event = (
     | Memory
     | Done
     | Scored
+    | Tokenized
     | Heartbeat
     | Error
 )
-TERMINAL = (Described, Fetched, Prepared, Ready, TokensCounted, Done, Scored, Error)
+TERMINAL = (Described, Fetched, Prepared, Ready, TokensCounted, Done, Scored, Tokenized, Error)
 """Events that complete the command with the same id."""
 
 

@@ -28,7 +28,10 @@ from engines.worker.context_window import count_tokens, fit_prompt, prompt_diges
 from engines.worker.error_mapping import to_error_event
 from engines.worker.fetch import fetch
 from engines.worker.report import StageReport
+from engines.worker.scoring import score, tokenize
 from engines.worker.tokenizer import Tokenizer
+from engines.worker.tokenizer_process import Stopped, TokenizerProcess, open_tokenizer
+from engines.worker.untrusted import check_checkpoint, check_engine, explained
 
 HEARTBEAT_SECONDS = 1.0
 USAGE_SECONDS = 0.25
@@ -43,7 +46,7 @@ class Service:
     def __init__(self, backend: str, commands: BinaryIO, events: BinaryIO) -> None:
         self.backend_name = backend
         self.backend: Backend | None = None
-        self.tokenizer: Tokenizer | None = None
+        self.tokenizer: Tokenizer | TokenizerProcess | None = None
         self._commands = commands
         self._events = events
         self._writing = threading.Lock()
@@ -134,6 +137,7 @@ class Service:
             protocol.Load: self._load,
             protocol.Generate: lambda generate: self._generate(generate, received_ns),
             protocol.Score: self._score,
+            protocol.Tokenize: lambda command: tokenize(command, self.tokenizer),
             protocol.CountTokens: self._count,
         }
         try:
@@ -167,11 +171,20 @@ class Service:
 
     def _prepare(self, command: protocol.Prepare) -> protocol.Prepared:
         spec, directory = EngineSpec.from_json(command.spec), Path(command.directory)
+        checkpoint = Path(spec.checkpoint)
         backend = backend_class(self.backend_name)()
         report = StageReport(self.send, command.id, (*backend.prepare_stages, "smoke test"))
-        facts = backend.prepare(spec, Path(spec.checkpoint), directory, report)
-        report.stage("smoke test")
-        smoke_test(backend, spec, directory, report)
+        with explained("The engine cannot be built", directory):
+            check_checkpoint(checkpoint)
+            tokenizer = open_tokenizer(checkpoint)
+            backend.start_process()
+            facts = backend.prepare(spec, checkpoint, directory, report)
+            report.stage("smoke test")
+            if why := backend.cannot_load(spec):
+                report.log(f"no smoke test: {why}")
+            else:
+                smoke_test(backend, tokenizer, spec, directory, report)
+        tokenizer.close()
         backend.close()
         return protocol.Prepared(command.id, facts)
 
@@ -180,15 +193,25 @@ class Service:
         if self.backend is not None:  # close the old engine first: both would need twice the memory
             self.backend.close()
             self.backend = None
+        if self.tokenizer is not None:
+            self.tokenizer.close()
+            self.tokenizer = None
         spec = EngineSpec.from_json(command.spec)
         checkpoint = Path(spec.checkpoint)
         backend = backend_class(self.backend_name)()
         report = StageReport(self.send, command.id, (*backend.load_stages, "warm up"))
         started = time.monotonic()
-        self.tokenizer = Tokenizer(checkpoint)
-        backend.load(spec, checkpoint, Path(command.directory) if command.directory else None, report)
-        report.stage("warm up")
-        warm_up_tokens = warm_up(backend, self.tokenizer)
+        directory = Path(command.directory) if command.directory else None
+        with explained("The engine cannot be loaded"):
+            if directory is None:
+                check_checkpoint(checkpoint)
+            else:  # the weights were checked when it was built
+                check_engine(checkpoint, directory)
+            self.tokenizer = open_tokenizer(checkpoint)
+            backend.start_process()
+            backend.load(spec, checkpoint, directory, report)
+            report.stage("warm up")
+            warm_up_tokens = warm_up(backend, self.tokenizer)
         self.backend = backend
         # The loaded objects live as long as the engine. A garbage collection would traverse all of them in
         # the middle of an answer, which takes 0.2 s with PyTorch imported and 0.33 s after compiling a model.
@@ -205,7 +228,12 @@ class Service:
 
     def _generate(self, command: protocol.Generate, received_ns: int) -> protocol.Done:
         backend, tokenizer = self._loaded()
-        token_ids, dropped_turns = fit_prompt(command, tokenizer, backend.context_tokens)
+        stop = self._stops[command.id]
+        tokenizer.stopped = lambda: stop.is_set() or self._closing.is_set()
+        try:
+            token_ids, dropped_turns = fit_prompt(command, tokenizer, backend.context_tokens)
+        except Stopped:
+            return protocol.Done(command.id, "stopped", "", ())
         sampling, reduced = fit_sampling(command.sampling, len(token_ids), backend.context_tokens)
         self.send(
             protocol.Prompt(
@@ -217,7 +245,6 @@ class Service:
             )
         )
         answer = Answer(command.id, tokenizer, sampling.stop, self.send)
-        stop = self._stops[command.id]
         usage_sent = time.monotonic()
 
         def emit(ids: Sequence[int]) -> None:
@@ -228,32 +255,37 @@ class Service:
                 self._send_usage(command.id)
 
         def stopped() -> bool:
-            return answer.stop_text_found or stop.is_set() or self._closing.is_set()
+            return answer.stop_text_found or tokenizer.stopped()
 
-        generated = Generated("stopped")  # stopped before the prefill
-        if not stopped():
-            generated = backend.generate(token_ids, sampling, tokenizer.eos_token_ids, emit, stopped)
-            self._send_usage(command.id)
-        reason = "context" if reduced and generated.reason == "length" else generated.reason
-        return answer.done(reason, generated.cached)
+        try:
+            generated = Generated("stopped")  # stopped before the prefill
+            if not stopped():
+                generated = backend.generate(token_ids, sampling, tokenizer.eos_token_ids, emit, stopped)
+                self._send_usage(command.id)
+            reason = "context" if reduced and generated.reason == "length" else generated.reason
+            return answer.done(reason, generated.cached)
+        except Stopped:
+            return answer.cut()
 
     def _count(self, command: protocol.CountTokens) -> protocol.TokensCounted:
         backend, tokenizer = self._loaded()
-        return count_tokens(command, tokenizer, backend.context_tokens)
+        return count_tokens(command, tokenizer.counting, backend.context_tokens)
 
     def _score(self, command: protocol.Score) -> protocol.Scored:
         backend, _ = self._loaded()
         if not 2 <= len(command.token_ids) <= backend.context_tokens:
             raise EngineError("context-full", f"Scoring takes 2 to {backend.context_tokens} tokens.")
-        scores = backend.score(command.token_ids, command.top_k)
+        scores = score(backend, command)
         return protocol.Scored(
             command.id,
             tuple(scores.logprobs),
             tuple(tuple(row) for row in scores.top_ids),
             tuple(tuple(row) for row in scores.top_logprobs),
+            tuple(scores.ranks),
+            tuple(scores.kl),
         )
 
-    def _loaded(self) -> tuple[Backend, Tokenizer]:
+    def _loaded(self) -> tuple[Backend, Tokenizer | TokenizerProcess]:
         if self.backend is None or self.tokenizer is None:
             raise EngineError("not-loaded", "No engine is loaded in this worker.", "Load one first.")
         return self.backend, self.tokenizer

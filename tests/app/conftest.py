@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from app.state.comparison import quality_entry
 from app.state.settings.settings import EngineChoice, Settings
+from engines.backends.registry import BACKENDS
 from engines.worker.protocol import Sampling
 from tests.app.driving import sampled
 from tests.engines.tiny import make_checkpoint
@@ -28,3 +30,10 @@ def settings(tiny: Path) -> Settings:
     """Settings with chosen engines and short answers."""
     settings = Settings(checkpoint=str(tiny), context=512, chosen=True, left=OPENVINO, right=OPENVINO)
     return sampled(settings, Sampling(max_tokens=24, ignore_eos=True))
+
+
+@pytest.fixture
+def two_backends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """List PyTorch and OpenVINO only on the Quality screen: what else runs depends on the machine."""
+    chosen = {name: entry for name, entry in BACKENDS.items() if name in ("pytorch", "openvino")}
+    monkeypatch.setattr(quality_entry, "BACKENDS", chosen)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
+from textual.app import App
 from textual.pilot import Pilot
+from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Static
 
 from app.playground import Playground
@@ -17,6 +21,8 @@ from app.state.side.phase import Phase
 from app.widgets.chat.prompt import PromptInput
 from engines.worker.protocol import Sampling
 from tests.doubles.fork_server import start_forked
+
+AnyScreen = TypeVar("AnyScreen", bound=Screen[Any])
 
 
 def sampled(settings: Settings, sampling: Sampling) -> Settings:
@@ -39,13 +45,34 @@ def beside_pytorch(precision: str = "fp8", checkpoint: str = DEMO) -> Settings:
     return sampled(chosen, Sampling(max_tokens=40, ignore_eos=True))
 
 
-async def wait_until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 240.0) -> None:
+async def wait_until(pilot: Pilot[Any], condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Let the app run until `condition()` is true and it is idle. Raises TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
         # Not `pause`: it draws the screen each time, which costs a third of the processor.
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     await pilot.pause()
+
+
+async def until_screen(pilot: Pilot[Any], kind: type[AnyScreen]) -> AnyScreen:
+    """Wait until a screen of this kind is shown and all of it is composed, and return it."""
+    await wait_until(pilot, lambda: isinstance(pilot.app.screen, kind) and is_composed(pilot.app.screen))
+    screen = pilot.app.screen
+    assert isinstance(screen, kind)
+    return screen
+
+
+def is_composed(screen: Screen[Any]) -> bool:
+    """Return whether every widget of a screen is mounted, its children included."""
+    return all(node.is_mounted for node in screen.walk_children(Widget, with_self=True))
+
+
+async def until_finished(pilot: Pilot[Any], *groups: str) -> None:
+    """Wait until no background task of these groups runs, nor one that such a task has started."""
+    await pilot.pause()
+    await wait_until(
+        pilot, lambda: all(worker.is_finished for worker in pilot.app.workers if worker.group in groups)
+    )
 
 
 async def until_ready(pilot: Pilot[None]) -> Playground:
@@ -61,8 +88,8 @@ async def until_chat(pilot: Pilot[None]) -> None:
 
     A test that ends earlier would end while Textual is mounting widgets.
     """
-    await wait_until(pilot, lambda: bool(pilot.app.screen.query("#pane-right Transcript")))
-    await pilot.pause(0.5)
+    chat = await until_screen(pilot, ChatScreen)
+    await wait_until(pilot, lambda: bool(chat.query("RatePlot")) and is_composed(chat))
 
 
 def failure(app: Playground, side: str) -> str:
@@ -72,9 +99,14 @@ def failure(app: Playground, side: str) -> str:
     return str(card.query_one(Static).content) if card.display else ""
 
 
-def toasts(app: Playground) -> str:
-    """Return the messages of all toasts."""
-    return " ".join(str(toast.message) for toast in app._notifications)
+def toast_messages(app: App[Any]) -> list[str]:
+    """Return the messages of all toasts, shown or not. Textual has no public list of them."""
+    return [str(toast.message) for toast in app._notifications]
+
+
+def toasts(app: App[Any]) -> str:
+    """Return titles and messages of all toasts as one text."""
+    return " ".join(f"{toast.title} {toast.message}".strip() for toast in app._notifications)
 
 
 async def ask(pilot: Pilot[None], text: str) -> None:
@@ -91,9 +123,5 @@ async def ask(pilot: Pilot[None], text: str) -> None:
 
 async def until_answered(pilot: Pilot[None]) -> None:
     """Wait until both sides have finished answering."""
-    await pilot.pause()
-    await wait_until(
-        pilot, lambda: all(worker.is_finished for worker in pilot.app.workers if worker.group == "answer")
-    )
+    await until_finished(pilot, "answer")
     await until_ready(pilot)
-    await pilot.pause()

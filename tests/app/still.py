@@ -5,28 +5,35 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
 from app.playground import Playground
 from app.screens.chat import ChatScreen
+from app.screens.compare import CompareScreen
 from app.state.conversation.conversation import Turn
+from app.state.models.fit import Fit
+from app.state.models.model_entry import ModelEntry, Section
 from app.state.prepare.build_state import BuildState
 from app.state.settings.settings import Settings
 from app.state.side.phase import Phase
 from app.state.side.side import Side
 from app.state.side.snapshot import Snapshot
 from app.widgets.chat.pane import Pane
+from app.widgets.compare.own_answers import TextColumn
 from app.widgets.panels.throughput import ThroughputPanel
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
 from engines.build.stored_engine import Manifest, StoredEngine, UnreadableEngine
+from engines.compare.asked_prompt import AskedPrompt
 from engines.measure.timing import Timing
 from engines.plan.hardware.hardware import Device
 from engines.worker import protocol
-from tests.app.driving import wait_until
+from tests.app.driving import is_composed, until_finished, wait_until
 from tests.app.widgets.samples import EMPTY, FULL
+from tests.engines.compare.sample_answer import sample_answer, unsure_answer
 
 GIB = 1 << 30
 DEVICE = Device(
@@ -69,6 +76,42 @@ FIGURES = {
 }
 
 
+MODELS = (
+    ModelEntry("demo", "demo", Section.DISK, 7_300_000, 14_700_000, 1, "apache-2.0", fit=Fit("fits", "bf16")),
+    ModelEntry(
+        "/models/SmolLM2-135M-Instruct",
+        "SmolLM2-135M-Instruct",
+        Section.DISK,
+        134_515_008,
+        269_060_552,
+        2,
+        "apache-2.0",
+        fit=Fit("fits", "bf16"),
+    ),
+    ModelEntry(
+        "Qwen/Qwen3-0.6B",
+        "Qwen3-0.6B",
+        Section.SUGGESTED,
+        596_000_000,
+        1_503_300_000,
+        licence="apache-2.0",
+        fit=Fit("fits", "bf16"),
+    ),
+    ModelEntry(
+        "Qwen/Qwen3-8B",
+        "Qwen3-8B",
+        Section.SUGGESTED,
+        8_190_000_000,
+        16_380_000_000,
+        licence="apache-2.0",
+        fit=Fit("smaller only", "int4"),
+    ),
+)
+"""What the list of models shows."""
+ONE_FAILED = replace(FULL, left=replace(FULL.left, phase=Phase.FAILED))
+"""What is measured after the left worker has ended."""
+
+
 class StillSampler:
     """A telemetry sampler that measures nothing and always returns the same snapshot."""
 
@@ -77,6 +120,10 @@ class StillSampler:
 
     async def run(self) -> None:
         """Return immediately."""
+
+    def busy_percent(self, _device: str, _since: float) -> float:
+        """Return 0: no other program runs."""
+        return 0.0
 
     def snapshot(self) -> Snapshot:
         """Return the fixed snapshot."""
@@ -94,7 +141,14 @@ class StillPlayground(Playground):
         super().__init__(Settings(theme=theme, chosen=chosen, welcomed=welcomed))
         self.device = DEVICE
         self.animation_level = "none"
-        self._sampler = StillSampler(snapshot)  # type: ignore[assignment]
+        self.sampler = StillSampler(snapshot)  # type: ignore[assignment]
+        self.notified: list[str] = []
+        """Messages of all toasts, also of those that are gone."""
+
+    def notify(self, message: str, **options: Any) -> None:
+        """Show a toast and keep its message."""
+        self.notified.append(message)
+        super().notify(message, **options)
 
     def open_engines(self, names: tuple[str, ...]) -> None:
         """Do nothing."""
@@ -167,18 +221,27 @@ async def settle(pilot: Pilot[None]) -> None:
         for entry in screen.query(Input):
             entry.cursor_blink = False
         for panel in screen.query(ThroughputPanel):
-            await wait_until(pilot, lambda panel=panel: panel._plot is not None)  # type: ignore[misc]
+            await wait_until(pilot, lambda panel=panel: bool(panel.query("RatePlot")))  # type: ignore[misc]
     app = pilot.app
     assert isinstance(app, StillPlayground)
-    app.snapshots.publish(app._sampler.snapshot())
-    background = [worker for worker in app.workers if worker.group in ("list", "look", "plot")]
-    if background:  # an empty list would be every worker, also one that waits for a dialog
-        await app.workers.wait_for_complete(background)
-    await pilot.pause(0.1)
+    app.snapshots.publish(app.sampler.snapshot())
+    await until_finished(pilot, "list", "look", "plot", "probe", "read")
+    await still(pilot)
     for pane in (pane for screen in pilot.app.screen_stack for pane in screen.query(Pane)):
         await wait_until(pilot, lambda pane=pane: pane.max_scroll_y - pane.scroll_y < 1)  # type: ignore[misc]
         pane.show_phase()
     await pilot.pause()
+
+
+async def still(pilot: Pilot[None]) -> None:
+    """Wait until three pictures in a row are the same: keys of the footer are mounted after a change."""
+    shown: list[str] = []
+
+    def is_still() -> bool:
+        shown[:] = [*shown[-2:], pilot.app.export_screenshot()]
+        return len(shown) == 3 and len(set(shown)) == 1
+
+    await wait_until(pilot, is_still)
 
 
 def set_phase(side: Side, phase: Phase, error: protocol.Error | None = None) -> None:
@@ -228,6 +291,14 @@ async def chat_marked(pilot: Pilot[None]) -> None:
     await settle(pilot)
 
 
+async def chat_shaded(pilot: Pilot[None]) -> None:
+    """Shade the last turn of both sides by the probability of its tokens; the left one is marked."""
+    await chat_marked(pilot)
+    for pane in pilot.app.screen.query(Pane):
+        pane.shade(pane.side.conversation.turns[-1], unsure_answer())
+    await settle(pilot)
+
+
 async def chat_failed(pilot: Pilot[None]) -> None:
     """Show the chat after the left worker was killed while it answered."""
     app = pilot.app
@@ -243,7 +314,36 @@ async def chat_failed(pilot: Pilot[None]) -> None:
         pane.finish()
     set_phase(app.left, Phase.FAILED, KILLED)
     set_phase(app.right, Phase.READY)
-    app._sampler = StillSampler(replace(FULL, left=replace(FULL.left, phase=Phase.FAILED)))  # type: ignore[assignment]
+    await settle(pilot)
+
+
+async def compared(pilot: Pilot[None]) -> None:
+    """Show a comparison with two engines, the second one chosen."""
+    app = pilot.app
+    assert isinstance(app, StillPlayground)
+    for side in app.sides:
+        set_phase(side, Phase.READY)
+    await pilot.press("f5")
+    await wait_until(pilot, lambda: isinstance(app.screen, CompareScreen))
+    screen = app.screen
+    assert isinstance(screen, CompareScreen)
+    answer, comparison = sample_answer(), screen.comparison
+    reference = EngineSpec("/models/tiny", "pytorch", "bf16")
+    comparison.prompts = [AskedPrompt(answer.prompt, ())]
+    comparison.specs = [EngineSpec("/models/tiny", "openvino", precision) for precision in ("int8", "int4")]
+    comparison.reference, comparison.answer = reference, answer
+    screen.about = "PyTorch bf16"
+    screen.show_unsaved()
+    screen.view.chosen = 1
+    screen.view.restart()
+    await settle(pilot)
+
+
+async def compared_own(pilot: Pilot[None]) -> None:
+    """Show what each engine wrote on its own."""
+    await compared(pilot)
+    await pilot.press("f")
+    await wait_until(pilot, lambda: len(pilot.app.screen.query(TextColumn)) == 4)
     await settle(pilot)
 
 
@@ -278,7 +378,6 @@ async def _show_builds(pilot: Pilot[None], left: StillBuild, right: StillBuild) 
     app.left.build, app.right.build = left, right
     for name in app.builds:
         app.build_changed.publish(name)
-    await pilot.pause(0.1)
     await settle(pilot)
 
 
@@ -288,7 +387,8 @@ def by_key(key: str) -> Before:
     async def before(pilot: Pilot[None]) -> None:
         await chat_answered(pilot)
         await pilot.press(key)
-        await pilot.pause(0.1)
+        await wait_until(pilot, lambda: not isinstance(pilot.app.screen, ChatScreen))
+        await wait_until(pilot, lambda: is_composed(pilot.app.screen))
         await settle(pilot)
 
     return before

@@ -21,7 +21,7 @@ from engines.build.store import EngineStore
 from engines.worker import protocol
 from engines.worker.process import EngineProcess
 from tests.doubles import paced_worker
-from tests.engines.worker.helpers import eventually
+from tests.engines.worker.helpers import eventually, suspend
 
 LONG = protocol.Sampling(max_tokens=100_000, ignore_eos=True)
 HELLO = ({"role": "user", "content": "Hello"},)
@@ -95,8 +95,9 @@ async def test_of_several_choices_the_last_one_is_opened(opened: Opened, tiny: P
     """Each earlier opening is cancelled, and no process of it is left."""
     openings = []
     for precision in ("fp32", "bf16", "fp32", "bf16"):
+        started = len(opened.started)
         openings.append(opened.engine.open(spec(tiny, precision)))
-        await asyncio.sleep(0.05)
+        assert await eventually(lambda started=started: len(opened.started) > started, 100)  # type: ignore[misc]
     await asyncio.wait(openings)
     assert [opening.cancelled() for opening in openings] == [True, True, True, False]
     assert opened.side.phase is Phase.READY
@@ -173,39 +174,103 @@ async def test_a_process_that_dies_while_answering(opened: Opened, tiny: Path) -
 
 
 async def test_an_answer_is_recorded_under_the_engine_that_computed_it(opened: Opened, tiny: Path) -> None:
-    """The prompt was sent to one engine, and waits; meanwhile the side is prepared again."""
+    """The prompt waits for its turn; meanwhile another engine is opened, which waits for the answer."""
     await opened.engine.open(spec(tiny, "fp32"))
     turn = opened.side.conversation.begin("Hello", opened.side.title)
     opened.engine.queue()
-    await opened.engine.open(spec(tiny, "bf16"))
+    opening = opened.engine.open(spec(tiny, "bf16"))
+    assert await eventually(lambda: len(opened.started) == 2, 100)
+    assert opened.engine.unqueue()
+    opened.engine.queue()
     assert opened.engine.unqueue()
     await opened.engine.answer(turn, HELLO, protocol.Sampling(max_tokens=4))
     assert turn.answered
-    assert turn.engine == opened.side.title
-    assert turn.engine.endswith("bf16")
-
-
-async def test_an_engine_that_is_being_replaced_answers_nothing(opened: Opened, tiny: Path) -> None:
-    await opened.engine.open(spec(tiny))
-    opened.engine.queue()
-    opening = opened.engine.open(spec(tiny, "bf16"))
-    await until(opened.side, Phase.PREPARING)
-    error = await opened.answer()
-    assert error
-    assert error.code == "engine-replaced"
+    assert turn.engine.endswith("fp32")
     await opening
+    assert opened.side.title.endswith("bf16")
+    assert opened.running() == [opened.side.pid]
 
 
-async def test_an_engine_that_is_replaced_while_it_answers(opened: Opened, tiny: Path) -> None:
-    """What the old process still sends changes nothing of the new engine's state."""
+async def test_the_running_engine_answers_while_another_one_is_opened(opened: Opened, tiny: Path) -> None:
+    """The side shows the new one when it is loaded, and no phase before that."""
+    await opened.engine.open(spec(tiny))
+    opened.phases.clear()
+    opening = opened.engine.open(spec(tiny, "bf16"))
+    assert await opened.answer(protocol.Sampling(max_tokens=4)) is None
+    assert opened.side.conversation.turns[-1].engine.endswith("fp32")
+    await opening
+    assert opened.side.title.endswith("bf16")
+    assert opened.phases[-3:] == [Phase.PREPARING, Phase.LOADING, Phase.READY]
+    assert opened.running() == [opened.side.pid]
+
+
+async def test_an_answer_ends_before_its_engine_is_replaced(opened: Opened, tiny: Path) -> None:
     await opened.engine.open(spec(tiny))
     answering = asyncio.create_task(opened.answer())
     await until(opened.side, Phase.DECODE)
-    await opened.engine.open(spec(tiny, "bf16"))
-    await answering
+    opening = opened.engine.open(spec(tiny, "bf16"))
+    build = opened.side.build
+    assert build
+    assert await eventually(lambda: build.prepared is not None, 100)
+    await opened.engine.stop()
+    assert await answering is None
+    assert opened.side.conversation.turns[-1].engine.endswith("fp32")
+    await opening
     assert opened.side.phase is Phase.READY
+    assert opened.side.title.endswith("bf16")
     assert opened.running() == [opened.side.pid]
     assert await opened.answer(protocol.Sampling(max_tokens=4)) is None
+
+
+async def test_an_engine_that_cannot_be_opened_replaces_nothing(opened: Opened, tiny: Path) -> None:
+    """The running engine answers on, and a restart after its death opens it, not the one that failed."""
+    await opened.engine.open(spec(tiny))
+    pid = opened.side.pid
+    await opened.engine.open(spec(tiny.parent / "missing"))
+    assert opened.side.build
+    assert opened.side.build.error
+    assert opened.side.error is None
+    assert opened.side.pid == pid
+    assert opened.running() == [pid]
+    assert opened.engine.kept
+    assert await opened.answer(protocol.Sampling(max_tokens=4)) is None
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+    await until(opened.side, Phase.FAILED)
+    assert opened.engine.restart()
+    await until(opened.side, Phase.READY)
+
+
+async def test_a_cancelled_opening_replaces_nothing(opened: Opened, tiny: Path) -> None:
+    await opened.engine.open(spec(tiny))
+    pid = opened.side.pid
+    opened.engine.open(spec(tiny, "bf16"))
+    assert await eventually(lambda: len(opened.started) == 2, 100)
+    await opened.engine.cancel()
+    assert opened.side.phase is Phase.READY
+    assert opened.running() == [pid]
+    assert opened.side.title.endswith("fp32")
+
+
+async def test_the_loaded_engine_is_not_loaded_again(opened: Opened, tiny: Path) -> None:
+    await opened.engine.open(spec(tiny))
+    pid = opened.side.pid
+    await opened.engine.open(spec(tiny))
+    assert opened.side.build
+    assert opened.side.build.ready
+    assert opened.running() == [pid]
+
+
+async def test_a_running_engine_that_dies_meanwhile_is_replaced(opened: Opened, tiny: Path) -> None:
+    await opened.engine.open(spec(tiny))
+    pid = opened.side.pid
+    opening = opened.engine.open(spec(tiny, "bf16"))
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+    await opening
+    assert opened.side.phase is Phase.READY
+    assert opened.side.title.endswith("bf16")
+    assert opened.side.error is None
 
 
 async def test_a_backend_that_this_release_does_not_have(tiny: Path, tmp_path: Path) -> None:
@@ -254,14 +319,16 @@ async def test_a_process_that_sigkill_does_not_end(
     """As one in a GPU driver's uninterruptible call: closing reports it and does not hang."""
     monkeypatch.setattr("engines.worker.process.KILL_SECONDS", 0.3)
     monkeypatch.setattr("engines.worker.process.SHUTDOWN_SECONDS", 0.1)
+    monkeypatch.setattr("engines.worker.process.TERMINATE_SECONDS", 0.1)
     await opened.engine.open(spec(tiny))
-    stuck = opened.started[0]
+    [stuck] = opened.started
+    assert stuck.alive
     with monkeypatch.context() as patch:
         patch.setattr(psutil.Process, "send_signal", lambda _, __: None)
-        os.kill(stuck.pid, signal.SIGSTOP)
+        await suspend(stuck.pid)
         async with asyncio.timeout(60):
             await opened.engine.close()
-    assert stuck.is_stuck
+    assert stuck.is_stuck, stuck.death
     assert stuck.death
     assert stuck.death.code == "worker-stuck"
     assert str(stuck.pid) in stuck.death.message

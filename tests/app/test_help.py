@@ -41,6 +41,7 @@ def parse(arguments: list[str]) -> list[str]:
     command: Any = COMMANDS[()]
     context = command.make_context(PROGRAM, list(arguments))
     names = []
+    # click 8.2 deprecates the public `protected_args`, and has no other way yet.
     while rest := [*context._protected_args, *context.args]:
         name, command, rest = command.resolve_command(context, rest)
         names.append(name)

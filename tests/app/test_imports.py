@@ -13,6 +13,7 @@ from app.playground import Playground
 from engines.worker.protocol import Sampling
 from app.state.settings.settings import EngineChoice, Settings
 from tests.app.driving import ask, sampled, until_ready
+from tests.app.screens.preparing import open_prepare
 
 async def main(checkpoint):
     settings = Settings(
@@ -25,13 +26,24 @@ async def main(checkpoint):
         await until_ready(pilot)
         await ask(pilot, "Hello")
         await pilot.press("f2")
-        await pilot.pause(0.5)
+        await open_prepare(pilot)
         after = set(sys.modules)
         print(json.dumps([sorted(before), sorted(after)]))
 
 asyncio.run(main(sys.argv[1]))
 """
-WORKER_ONLY = {"torch", "transformers", "openvino", "openvino_genai", "tensorrt_llm", "tokenizers"}
+WORKER_ONLY = {
+    "torch",
+    "transformers",
+    "openvino",
+    "openvino_genai",
+    "onnx",
+    "onnxruntime",
+    "tensorrt",
+    "tensorrt_rtx",
+    "tensorrt_llm",
+    "tokenizers",
+}
 
 
 def run(code: str, *arguments: str) -> str:

@@ -17,11 +17,14 @@ from textual.pilot import Pilot
 
 from app.screens import store as store_screen
 from app.screens import support as support_screen
+from app.state.models import catalogue
+from app.state.models.named_model import NamedModel
 from app.state.prepare import machine_state
 from app.state.prepare.machine_state import MachineState
-from app.widgets.prepare import checkpoint_picker
+from app.widgets.models import model_picker
 from engines.plan.checkpoint.checkpoint import read_checkpoint
 from tests.app import still
+from tests.app.driving import until_screen
 from tests.app.still import StillPlayground
 from tests.app.widgets.samples import EMPTY, FULL, GPUS
 
@@ -36,7 +39,8 @@ PREPARED = [(SMALL, DARK), (MIDDLE, DARK), (MIDDLE, LIGHT), (LARGE, LIGHT), (WHO
 def same_everywhere(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Use the tiny checkpoint as the demo, skip checks of store files, and set UTC."""
     checkpoint = read_checkpoint(tiny)
-    monkeypatch.setattr(checkpoint_picker, "_read", lambda _: (checkpoint, ""))
+    monkeypatch.setattr(model_picker, "named_model", lambda name: NamedModel(name, checkpoint))
+    monkeypatch.setattr(catalogue, "local_and_suggested", lambda _: still.MODELS)
     monkeypatch.setattr(store_screen, "damage", lambda _: "")
     monkeypatch.setattr(machine_state, "probe_machine", lambda device, _: MachineState(device, 40e9))
     with monkeypatch.context() as zone:
@@ -73,7 +77,9 @@ def test_chat_on_gpus(snap_compare: SnapCompare, size: tuple[int, int], theme: s
 @pytest.mark.parametrize(("size", "theme"), [(SMALL, DARK), (MIDDLE, DARK), (LARGE, LIGHT)])
 def test_chat_failed(snap_compare: SnapCompare, size: tuple[int, int], theme: str) -> None:
     """A dead worker: the failure card with buttons, the partial answer, and the other side intact."""
-    compare(snap_compare, size, still.chat_failed, StillPlayground(theme, chosen=True, snapshot=FULL))
+    compare(
+        snap_compare, size, still.chat_failed, StillPlayground(theme, chosen=True, snapshot=still.ONE_FAILED)
+    )
 
 
 @pytest.mark.parametrize(("size", "theme"), PREPARED)
@@ -104,7 +110,7 @@ def test_backend_support(
     async def before(pilot: Pilot[None]) -> None:
         await still.settle(pilot)
         await pilot.press("f12")
-        await pilot.pause(0.2)
+        await until_screen(pilot, support_screen.SupportScreen)
 
     compare(snap_compare, size, before, StillPlayground(theme, chosen=False))
 
@@ -122,6 +128,12 @@ def test_chat_marked(snap_compare: SnapCompare, size: tuple[int, int], theme: st
 
 
 @pytest.mark.parametrize(("size", "theme"), [(SMALL, DARK), (MIDDLE, LIGHT), (LARGE, DARK)])
+def test_chat_shaded(snap_compare: SnapCompare, size: tuple[int, int], theme: str) -> None:
+    """Tokens with the sign of their shade, and the alternatives of the marked one."""
+    compare(snap_compare, size, still.chat_shaded, StillPlayground(theme, chosen=True, snapshot=FULL))
+
+
+@pytest.mark.parametrize(("size", "theme"), [(SMALL, DARK), (MIDDLE, LIGHT), (LARGE, DARK)])
 def test_store(snap_compare: SnapCompare, size: tuple[int, int], theme: str) -> None:
     """Two engines with their sizes and build times."""
     app = StillPlayground(theme, chosen=True, snapshot=FULL)
@@ -135,3 +147,18 @@ def test_store_empty(snap_compare: SnapCompare) -> None:
     app = StillPlayground(DARK, chosen=True, snapshot=EMPTY)
     app.store = still.still_store()
     compare(snap_compare, SMALL, still.by_key("f8"), app)
+
+
+@pytest.mark.parametrize(
+    ("size", "theme"),
+    [(SMALL, DARK), (SMALL, LIGHT), (MIDDLE, DARK), (LARGE, DARK), (LARGE, LIGHT), (WHOLE, LIGHT)],
+)
+def test_compare(snap_compare: SnapCompare, size: tuple[int, int], theme: str) -> None:
+    """The reference's answer as int4 reads it, with the cursor at its first other token."""
+    compare(snap_compare, size, still.compared, StillPlayground(theme, chosen=True, snapshot=FULL))
+
+
+@pytest.mark.parametrize(("size", "theme"), [(SMALL, DARK), (MIDDLE, LIGHT), (WHOLE, DARK)])
+def test_compare_own_answers(snap_compare: SnapCompare, size: tuple[int, int], theme: str) -> None:
+    """What each engine wrote on its own, and a branch."""
+    compare(snap_compare, size, still.compared_own, StillPlayground(theme, chosen=True, snapshot=FULL))

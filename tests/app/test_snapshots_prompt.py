@@ -11,6 +11,7 @@ from app.state.conversation.attachment import Attachment, pasted
 from app.widgets.chat.composer import Composer
 from engines.worker.protocol import TokensCounted
 from tests.app import still
+from tests.app.driving import wait_until
 from tests.app.still import StillPlayground
 from tests.app.widgets.samples import FULL
 
@@ -27,7 +28,9 @@ async def prompt_full(pilot: Pilot[None]) -> None:
     await pilot.pause()
     left, right = (TokensCounted(1, tokens, 2048, tokens, 0, (848, 480)) for tokens in (1804, 1790))
     composer.token_counter.tokens.update(zip(composer.attachments, left.texts, strict=True))
-    await pilot.app.workers.wait_for_complete([one for one in pilot.app.workers if one.group == "prompt"])
+    await wait_until(
+        pilot, lambda: all(one.is_finished for one in pilot.app.workers if one.group == "prompt")
+    )
     composer.show_count({"left": left, "right": right})
     await still.settle(pilot)
 

@@ -10,6 +10,7 @@ from textual.color import Color
 from textual.theme import BUILTIN_THEMES, Theme
 
 from app.themes import THEMES, variable_defaults
+from tests.app.still import StillPlayground, chat_answered
 
 VARIABLES = tuple(variable_defaults())
 BACKGROUNDS = ("background", "surface", "panel")
@@ -104,3 +105,16 @@ async def test_every_theme_loads_with_the_variables() -> None:
             app.theme = name
             await pilot.pause()
             assert app.theme_variables["left"]
+
+
+async def test_themes_of_the_terminals_own_colours_are_drawn() -> None:
+    """Their colours cannot be computed with."""
+    names = [name for name, theme in BUILTIN_THEMES.items() if theme.ansi]
+    assert names
+    app = StillPlayground("playground-dark", chosen=True)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await chat_answered(pilot)
+        for name in names:
+            app.theme = name
+            await pilot.press("f4", "escape", "f12", "escape")
+            assert app.theme == name

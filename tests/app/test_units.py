@@ -6,7 +6,17 @@ from math import inf, nan
 
 import pytest
 
-from app.units import bytes_text, count_text, percent_text, rate_text, seconds_text, share_text
+from app.units import (
+    bytes_text,
+    clock_text,
+    count_text,
+    live_rate_text,
+    percent_text,
+    rate_text,
+    ratio_text,
+    seconds_text,
+    share_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -65,17 +75,56 @@ def test_rate_takes_another_unit() -> None:
     assert rate_text(3.5, "J/token") == "3.50 J/token"
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.044, "0 s"), (12.6, "13 s"), (59.6, "1 min 00 s"), (125, "2 min 05 s"), (nan, "n/a")],
+)
+def test_clocks_have_whole_seconds(seconds: float, text: str) -> None:
+    assert clock_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [
+        (1234.5, "1,234 tok/s"),
+        (182.4, "182 tok/s"),
+        (63.24, "63 tok/s"),
+        (4.21, "4.2 tok/s"),
+        (0.5, "0.5 tok/s"),
+    ],
+)
+def test_live_rates(rate: float, text: str) -> None:
+    assert live_rate_text(rate) == text
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [
+        (1234, "1,200"),
+        (193.42, "190"),
+        (14.72, "15"),
+        (9.96, "10"),
+        (7.5, "7.5"),
+        (2, "2.0"),
+        (0.873, "0.87"),
+        (0, "n/a"),
+    ],
+)
+def test_ratio(ratio: float, text: str) -> None:
+    assert ratio_text(ratio) == text
+
+
 def test_count() -> None:
     assert count_text(8000) == "8,000"
 
 
-@pytest.mark.parametrize(("percent", "text"), [(0, "0%"), (0.2, "<1%"), (33.4, "33%"), (100, "100%")])
+@pytest.mark.parametrize(("percent", "text"), [(0, "0 %"), (0.2, "<1 %"), (33.4, "33 %"), (100, "100 %")])
 def test_percent(percent: float, text: str) -> None:
     assert percent_text(percent) == text
 
 
 def test_share() -> None:
-    assert share_text(1, 3) == "33%"
+    assert share_text(1, 3) == "33 %"
     assert share_text(1, 0) == "n/a"
     assert share_text(None, 3) == "n/a"
 

@@ -10,20 +10,39 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.benchmarks import decode, event_loop, in_app, memory, prefix, reopen, start_up, stop
+from tests.benchmarks import (
+    compare_open,
+    decode,
+    event_loop,
+    imports,
+    in_app,
+    long_session,
+    memory,
+    onnx_runtime,
+    prefix,
+    reopen,
+    scoring,
+    start_up,
+    stop,
+)
 from tests.benchmarks.environment import FULL, QUICK, BenchmarkEnvironment, BenchmarkError
 from tests.benchmarks.machine import load_average, machine
 from tests.benchmarks.table import Result
 
 BENCHMARKS: dict[str, Callable[[BenchmarkEnvironment], Result]] = {
     "start_up": start_up.run,
+    "imports": imports.run,
     "decode": decode.run,
+    "onnx_runtime": onnx_runtime.run,
     "in_app": in_app.run,
     "event_loop": event_loop.run,
     "memory": memory.run,
+    "long_session": long_session.run,
     "stop": stop.run,
     "reopen": reopen.run,
     "prefix": prefix.run,
+    "scoring": scoring.run,
+    "compare_open": compare_open.run,
 }
 
 
@@ -33,7 +52,7 @@ def main() -> None:
     host, results, failed = machine(), [], list[str]()
     print("\n".join(host.lines()), end="\n\n")
     with tempfile.TemporaryDirectory(prefix="trt-playground-bench-") as folder:
-        bench = BenchmarkEnvironment(Path(folder), QUICK if arguments.quick else FULL)
+        bench = BenchmarkEnvironment(Path(folder), QUICK if arguments.quick else FULL, arguments.checkpoint)
         for name in arguments.names or BENCHMARKS:
             try:
                 results.append(_measured(name, bench))
@@ -61,6 +80,9 @@ def _arguments() -> argparse.Namespace:
     # No `choices`: with nargs="*" argparse checks the empty default against it on Python 3.11.
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all if none")
     parser.add_argument("--quick", action="store_true", help="fewer rounds; not for reporting")
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="FOLDER", help="compare engines on this checkpoint only"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to FILE")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(BENCHMARKS):

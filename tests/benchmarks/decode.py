@@ -27,19 +27,22 @@ def run(bench: BenchmarkEnvironment) -> Result:
     sizes = bench.sizes
     method = METHOD.format(prompt=sizes.prompt_tokens, new=sizes.new_tokens, rounds=sizes.rounds)
     result = Result("decode", method, COLUMNS)
+    engines = [sizes.reference, *(f"openvino:{precision}" for precision in sizes.precisions)]
     for name in bench.checkpoints:
-        measured = asyncio.run(_measure(bench, name))
+        measured = asyncio.run(measure(bench, name, engines))
         rounds = measured.best
         result.notes.append(f"{name}: {measured.summary()}")
-        _report(result, name, rounds, sizes.reference)
+        report(result, name, rounds, sizes.reference)
         if name == sizes.shape:
             _judge(result, rounds, sizes.reference)
     return result
 
 
-async def _measure(bench: BenchmarkEnvironment, checkpoint_name: str) -> QuietRounds[Round]:
+async def measure(
+    bench: BenchmarkEnvironment, checkpoint_name: str, engines: list[str]
+) -> QuietRounds[Round]:
+    """Ask each engine once in each round, in rotating order."""
     sizes = bench.sizes
-    engines = [sizes.reference, *(f"openvino:{precision}" for precision in sizes.precisions)]
     checkpoint = bench.checkpoints[checkpoint_name]
     rounds = QuietRounds[Round](sizes)
     async with contextlib.AsyncExitStack() as stack:
@@ -56,7 +59,8 @@ async def _measure(bench: BenchmarkEnvironment, checkpoint_name: str) -> QuietRo
     return rounds
 
 
-def _report(result: Result, checkpoint: str, rounds: list[Round], reference: str) -> None:
+def report(result: Result, checkpoint: str, rounds: list[Round], reference: str) -> None:
+    """Add a row for each engine, with its ratios to `reference`."""
     base = [answers[reference] for answers in rounds]
     for engine in rounds[0]:
         answers = [each[engine] for each in rounds]

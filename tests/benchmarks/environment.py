@@ -49,6 +49,12 @@ class BenchmarkSizes:
     costed_turns: int = 21
     """A single frame is a tenth of the cost of a turn, so a few turns would give a random result."""
     conversations: int = 5
+    session_answers: int = 1000
+    settled_answers: int = 200
+    """Number of answers after which memory must stay flat."""
+    scored_tokens: int = 4096
+    score_rounds: int = 5
+    compared_tokens: int = 500
     shape: str = "llama-160m"
 
 
@@ -62,6 +68,8 @@ QUICK = BenchmarkSizes(
     costed_turns=7,
     conversations=2,
     long_history=35,
+    session_answers=300,
+    score_rounds=1,
 )
 TINY = BenchmarkSizes(
     rounds=1,
@@ -80,6 +88,11 @@ TINY = BenchmarkSizes(
     long_history=3,
     costed_turns=1,
     conversations=1,
+    session_answers=2,
+    settled_answers=0,
+    scored_tokens=64,
+    score_rounds=1,
+    compared_tokens=8,
     shape="llama-tiny",
 )
 
@@ -87,8 +100,14 @@ TINY = BenchmarkSizes(
 class BenchmarkEnvironment:
     """Folders, checkpoints and random prompts of one run."""
 
-    def __init__(self, folder: Path, sizes: BenchmarkSizes) -> None:
+    def __init__(self, folder: Path, sizes: BenchmarkSizes, checkpoint: Path | None = None) -> None:
+        """Use `folder` for everything that is written.
+
+        Args:
+            checkpoint: what engines are compared on, instead of the demo and the shape of the budgets.
+        """
         self.folder = folder
+        self.checkpoint = checkpoint
         self.sizes = sizes
         self.random = random.Random(20_26)
         self.store = EngineStore(folder / "cache" / NAME)
@@ -96,7 +115,9 @@ class BenchmarkEnvironment:
 
     @property
     def checkpoints(self) -> dict[str, Path]:
-        """The demo, if it exists, and the shape that the budgets are for."""
+        """The demo, if it exists, and the shape that the budgets are for; or the given checkpoint."""
+        if self.checkpoint:
+            return {self.checkpoint.name: self.checkpoint}
         has_demo = self.sizes.demo and (CHECKPOINT / "config.json").is_file()
         demo = {"demo": CHECKPOINT} if has_demo else {}
         return demo | {self.sizes.shape: self.random_checkpoint(self.sizes.shape)}

@@ -22,6 +22,7 @@ import psutil
 
 from app.playground import Playground
 from app.screens.chat import ChatScreen
+from app.screens.compare import CompareScreen
 from app.state.settings import paths
 from app.state.settings.settings import ChatOptions, Settings, TimingMode, load_settings
 from app.state.side.phase import Phase
@@ -116,6 +117,10 @@ class WatchedPlayground(Playground):
         """Wait until the conversation is cleared."""
         await _until(lambda: not any(side.conversation.turns for side in self.sides))
 
+    async def serve_compared(self) -> None:
+        """Wait until Compare shows what every engine expects."""
+        await _until(lambda: isinstance(self.screen, CompareScreen) and shows_all(self.screen))
+
     async def serve_streaming(self, tokens: int) -> None:
         """Wait until the left side has generated `tokens` tokens of its answer."""
 
@@ -153,6 +158,12 @@ class WatchedPlayground(Playground):
             asleep = time.perf_counter()
             await asyncio.sleep(PROBE_SECONDS)
             self._lags.append(time.perf_counter() - asleep - PROBE_SECONDS)
+
+
+def shows_all(screen: CompareScreen) -> bool:
+    """Return whether everything is computed and shown."""
+    is_drawn = screen.is_mounted and screen.view.is_current and screen.view.engine is not None
+    return is_drawn and not screen.comparison.step
 
 
 async def _until(condition: Callable[[], bool]) -> None:

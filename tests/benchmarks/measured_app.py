@@ -17,7 +17,7 @@ from tests.benchmarks.environment import BenchmarkEnvironment, BenchmarkError
 from tests.benchmarks.terminal import Terminal
 
 REPLY_SECONDS = 240.0
-ENTER, ESCAPE, CLEAR, SWAP = "\r", "\x1b", "\x0c", "\x18"
+ENTER, ESCAPE, CLEAR, SWAP, F5 = "\r", "\x1b", "\x0e", "\x18", "\x1b[15~"
 Reply = dict[str, Any]
 
 

@@ -7,13 +7,13 @@ rounds were.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 import psutil
 
+from engines.measure.other_programs import busy_seconds, cpu_seconds
 from tests.benchmarks.environment import BenchmarkSizes
 
 QUIET_CORES = 0.1
@@ -66,16 +66,5 @@ class QuietRounds(Generic[Figures]):
 
 def _clocks() -> tuple[float, float, float]:
     """Return seconds of the wall clock, busy seconds of all cores, and CPU seconds of this process tree."""
-    times = psutil.cpu_times()
-    busy = sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0)
-    return time.monotonic(), busy, _own()
-
-
-def _own() -> float:
-    """Return the CPU seconds of this process and its descendants, including children that have ended."""
     this = psutil.Process()
-    seconds = 0.0
-    for process in [this, *this.children(recursive=True)]:
-        with contextlib.suppress(psutil.Error):
-            seconds += sum(process.cpu_times()[:4])
-    return seconds
+    return time.monotonic(), busy_seconds(), cpu_seconds([this, *this.children(recursive=True)])

@@ -17,10 +17,10 @@ from tests.benchmarks.terminal import Terminal
 
 METHOD = """\
 From the start of the process. The first frame is complete when the title, the last key of the footer and
-texts of the screen have been read from the pseudo-terminal (160×48): the first start opens Prepare, later
+texts of the screen have been read from the pseudo-terminal (160×48): the first start opens Models, later
 ones Chat, where both engines' workers start at the same time. {starts} interleaved rounds after one warm-up
 round; medians."""
-PREPARE_TEXTS = ("Pick a precision", "Right", "native", "palette")
+MODELS_TEXTS = ("What Enter does", "Right", "native", "palette")
 CHAT_TEXTS = ("Chat", "sk both sides", "Decode tok/s", "KV cache", "Device", "palette")
 VERSION_LIMIT, FRAME_LIMIT = 0.15, 0.6
 
@@ -67,7 +67,7 @@ def _frame(bench: BenchmarkEnvironment, program: str, chosen: bool) -> float:
     save_settings(file, settings)
     terminal = Terminal([program], bench.environment | {"TRT_PLAYGROUND_CONFIG": str(file)})
     try:
-        shown = terminal.wait_for(CHAT_TEXTS if chosen else PREPARE_TEXTS)
+        shown = terminal.wait_for(CHAT_TEXTS if chosen else MODELS_TEXTS)
     finally:
         terminal.end()
     return (shown - terminal.started_ns) / 1e9

@@ -32,6 +32,7 @@ import psutil
 from engines.environments.interpreters import interpreter
 from engines.environments.start import start_worker
 from engines.worker.launch import WorkerLog, environment
+from engines.worker.parent_death import die_with_parent
 from engines.worker.process import LINE_LIMIT, SILENCE_SECONDS, EngineProcess
 from tests.engines.double_environment import is_double, packages_of
 from tests.runner.mark import MARK, shared_mark
@@ -260,8 +261,7 @@ def _use_packages(folder: Path) -> None:
 
 def _main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
-    worker = import_module("engines.worker.__main__")
-    worker.die_with_parent(os.getppid())
+    die_with_parent(os.getppid())
     for name in WARM:
         import_module(name)
     gc.collect()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from signal import SIGCHLD
 
 import psutil
 import pytest
@@ -31,9 +32,10 @@ class Terminal:
             "HOME": str(folder), "TERM": "xterm-256color", "COLORTERM": "truecolor", "HF_HUB_OFFLINE": "1",
             "LANG": "C.UTF-8", "PATH": os.environ["PATH"], MARK: os.environ[MARK],
         }  # fmt: skip
-        argv = ["env", "-i", *(f"{name}={value}" for name, value in environment.items()), *command]
+        self._environment = ["env", "-i", *(f"{name}={value}" for name, value in environment.items())]
         size = ["-x", str(width), "-y", str(height)]
-        self._tmux("-f", os.devnull, "new-session", "-d", *size, shlex.join(argv))
+        argv = shlex.join([*self._environment, *command])
+        self._tmux("-f", os.devnull, "new-session", "-d", *size, argv)
         self._tmux("set-option", "-g", "remain-on-exit", "on")
 
     def keys(self, *keys: str) -> None:
@@ -43,6 +45,30 @@ class Terminal:
     def type(self, text: str) -> None:
         """Type a text."""
         self._tmux("send-keys", "-l", text)
+
+    def paste(self, file: Path) -> None:
+        """Paste the bytes of a file, as a terminal pastes its clipboard."""
+        self._tmux("load-buffer", str(file))
+        self._tmux("paste-buffer", "-p")
+
+    @property
+    def exit_status(self) -> int:
+        """Exit status of the app, after `wait_for_exit`."""
+        server = int(self._tmux("display-message", "-p", "#{pid}"))
+        deadline = time.monotonic() + 60.0
+        while not (status := self._tmux("display-message", "-p", "#{pane_dead_status}").strip()):
+            signal = self._tmux("display-message", "-p", "#{pane_dead_signal}").strip()
+            left = [process.cmdline() for process in self.processes()]
+            assert time.monotonic() < deadline, f"no exit status; signal {signal!r}; still running: {left}"
+            time.sleep(0.1)
+            # tmux 3.3a sometimes misses the signal that its child has ended, and leaves it a zombie.
+            os.kill(server, SIGCHLD)
+        return int(status)
+
+    @property
+    def is_in_application_mode(self) -> bool:
+        """Whether the alternate screen is shown, or the mouse is reported."""
+        return "1" in self._tmux("display-message", "-p", "#{alternate_on}#{mouse_any_flag}")
 
     def screen(self) -> str:
         """Return the text on the screen."""
@@ -73,6 +99,10 @@ class Terminal:
         """Run the same command again in the same home folder."""
         self._tmux("respawn-window", "-k")
 
+    def run(self, *arguments: str) -> None:
+        """Run another command of the app in the same home folder."""
+        self._tmux("respawn-window", "-k", shlex.join([*self._environment, *playground(*arguments)]))
+
     def resize(self, width: int, height: int) -> None:
         """Resize the window."""
         self._tmux("resize-window", "-x", str(width), "-y", str(height))
@@ -83,8 +113,12 @@ class Terminal:
         return int(self._tmux("display-message", "-p", "#{pane_pid}"))
 
     def processes(self) -> list[psutil.Process]:
-        """Return every process with this terminal's home folder: the app and its workers."""
+        """Return every process with this terminal's home folder: app, workers and their tokenizers."""
         return [process for process in psutil.process_iter() if _home(process) == str(self.folder)]
+
+    def workers(self) -> list[psutil.Process]:
+        """Return the workers of the app, without the tokenizers that are forked from them."""
+        return [process for process in self.processes() if _parent_named(process) == process.ppid()]
 
     def close(self) -> None:
         """Kill the server and every process that still runs in it."""
@@ -100,6 +134,12 @@ class Terminal:
 def playground(*arguments: str) -> list[str]:
     """Return the command line of the app."""
     return [str(Path(sys.executable).with_name("trt-playground")), *arguments]
+
+
+def _parent_named(process: psutil.Process) -> int | None:
+    """Return the process that started a worker, from its command line, which its forks share."""
+    words = process.cmdline()
+    return int(words[words.index("--parent") + 1]) if "--parent" in words else None
 
 
 def _home(process: psutil.Process) -> str | None:

@@ -19,11 +19,13 @@ from textual.pilot import Pilot
 
 from app.playground import Playground
 from app.screens.chat import ChatScreen
-from app.screens.prepare import PrepareScreen
+from app.screens.models import ModelsScreen
+from app.state.prepare.bandwidth_cache import read_bandwidth
 from app.state.settings.settings import EngineChoice, Settings
 from app.state.side.phase import Phase
 from app.state.side.snapshot import Snapshot
 from app.widgets.chat.prompt import PromptInput
+from app.widgets.panels.panel import Panel
 from engines.measure.gpu import GpuSample, GpuSampler
 from engines.plan.hardware.hardware import gpus
 
@@ -42,15 +44,20 @@ async def drive(settings: Settings, folder: Path) -> Snapshot:
         await _until(pilot, lambda: all(side.phase is Phase.READY for side in app.sides))
         await _until(pilot, lambda: isinstance(app.screen, ChatScreen))
         await pilot.press("f2")
-        await _until(pilot, lambda: isinstance(app.screen, PrepareScreen))
-        await pilot.press("f5")  # needed for the upper bound of decode speed and for MBU
-        await pilot.pause(12)
-        app.save_screenshot("prepare-gpu.svg", str(folder))
+        await _until(pilot, lambda: isinstance(app.screen, ModelsScreen))
+        # Needed for the upper bound of decode speed and for MBU; a second time in case it is refused.
+        await pilot.press("f5", "f5")
+        assert app.gpu
+        gpu = app.gpu
+        await _until(pilot, lambda: read_bandwidth(gpu) is not None)
+        app.save_screenshot("models-gpu.svg", str(folder))
         await pilot.press("escape")
         await _until(pilot, lambda: isinstance(app.screen, ChatScreen))
         for question in QUESTIONS:
             await _ask(pilot, app, question)
-        await pilot.pause(1)
+        after = (await _snapshot(pilot, app)).now
+        panels = app.screen.query(Panel)
+        await _until(pilot, lambda: all(one.snapshot and one.snapshot.now >= after for one in panels))
         app.save_screenshot("chat-gpu.svg", str(folder))
         return await _snapshot(pilot, app)
 
@@ -74,8 +81,9 @@ async def _ask(pilot: Pilot[None], app: Playground, question: str) -> None:
 
 async def _until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 300.0) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():
-            await pilot.pause(0.1)
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    await pilot.pause()
 
 
 def first_gpu() -> GpuSample:

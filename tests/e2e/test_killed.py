@@ -44,10 +44,10 @@ def test_sigkill_during_an_answer(start: StartApp) -> None:
     terminal.wait_for(rf"{FIRST}.*{FIRST}.*{ANSWERED}")
     ask(terminal, SECOND)
     terminal.wait_for(rf"{SECOND}.*{LEFT_ANSWERED}")
-    workers = [process for process in terminal.processes() if process.pid != terminal.pid]
-    assert len(workers) == 2
+    others = [process for process in terminal.processes() if process.pid != terminal.pid]
+    assert len(terminal.workers()) == 2
     os.kill(terminal.pid, signal.SIGKILL)
-    assert gone(workers)
+    assert gone(others)
     expected = {"left": [(FIRST, True), (SECOND, True)], "right": [(FIRST, True), (SECOND, False)]}
     assert saved_prompts_and_answers(terminal.folder) == expected
     _check_continues(terminal)

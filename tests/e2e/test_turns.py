@@ -52,7 +52,7 @@ def test_turns_are_edited_swapped_and_reopened(start: StartApp) -> None:
     terminal.wait_for("Send.*Stop")  # the prompt's keys in the footer: it has the focus
     terminal.type("Tell me a story")
     terminal.keys("Enter")
-    terminal.wait_for("decode|prefill")
+    terminal.wait_for(r"(decode|prefill)[^│╯\n]*─╯")  # in the border of a side
     terminal.keys("Escape")
     terminal.wait_for("cancelled")
     terminal.keys("C-q")

@@ -6,12 +6,27 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from engines.environments.interpreters import Interpreter, interpreter, register
 
 DOUBLES = Path(__file__).parents[1] / "doubles"
 DOUBLE, NVML = DOUBLES / "tensorrt_llm", DOUBLES / "nvml.py"
 OURS = "ours.pth"
 """The file that lends an environment our libraries."""
+
+
+@contextmanager
+def registered(backend: str, found: Interpreter) -> Iterator[None]:
+    """Register an interpreter for the block, and then what was registered before."""
+    before = interpreter(backend)
+    register(backend, found)
+    try:
+        yield
+    finally:
+        register(backend, before)
 
 
 def make_environment(folder: Path, generation: str) -> Path:

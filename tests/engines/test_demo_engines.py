@@ -56,12 +56,13 @@ async def answers(
     return found
 
 
-async def test_fp32_answers_are_identical_to_pytorch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+async def test_fp32_answers_are_identical_to_pytorch(tmp_path: Path, backend: str) -> None:
     """Greedy, 20 prompts, 64 tokens each."""
     sampling = Sampling(max_tokens=64, ignore_eos=True)
     async with (
         opened(tmp_path, "pytorch", "fp32") as reference,
-        opened(tmp_path, "openvino", "fp32") as engine,
+        opened(tmp_path, backend, "fp32") as engine,
     ):
         expected = await answers(reference, PROMPTS, sampling)
         assert all(len(token_ids) == 64 for token_ids in expected)

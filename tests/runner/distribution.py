@@ -10,6 +10,7 @@ from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
 LONG = (
     "tests/app/cli/test_serve.py",
+    "tests/app/cli/web/",
     "tests/e2e/",
     "tests/app/screens/",
     "tests/engines/backends/",

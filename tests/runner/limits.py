@@ -8,6 +8,7 @@ ends a little later with a traceback of every thread; pytest-xdist then names th
 
 from __future__ import annotations
 
+import asyncio
 import faulthandler
 import os
 import signal
@@ -89,6 +90,14 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
         return (yield)
 
 
+def _tasks() -> str:
+    """The tasks of the event loop that runs, one a line: the traceback only shows that it waits."""
+    try:
+        return "".join(f"\n  waits: {task!r}" for task in asyncio.all_tasks())
+    except RuntimeError:  # no event loop runs
+        return ""
+
+
 class _Phase:
     def __init__(self, item: pytest.Item) -> None:
         self._limit = item.stash.get(LIMIT, None)
@@ -108,7 +117,7 @@ def _arm(item: pytest.Item) -> None:
     def exceeded(_number: int, _frame: FrameType | None) -> None:
         __tracebackhide__ = True
         if limit.in_phase:
-            pytest.fail(f"{item.nodeid} exceeded its limit of {limit.seconds:g} s")
+            pytest.fail(f"{item.nodeid} exceeded its limit of {limit.seconds:g} s{_tasks()}")
 
     limit.armed = True
     faulthandler.dump_traceback_later(limit.seconds * HARD, exit=True, file=item.config.stash[STDERR])

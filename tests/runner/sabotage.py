@@ -32,7 +32,7 @@ async def test_awaits() -> None:
 async def test_swallows() -> None:
     """The first signal is lost in a callback."""
     loop = asyncio.get_running_loop()
-    loop.call_soon(time.sleep, 2.5)
+    loop.call_soon(time.sleep, 5.0)
     await asyncio.Event().wait()
 
 

@@ -9,16 +9,18 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from app.state.conversation.conversation import Conversation
 from app.state.conversation.conversation_writer import ConversationWriter
-from app.state.conversation.record import ChoiceLine, Line, NameLine, SwapLine, TurnLine, lines_of
+from app.state.conversation.record import ChoiceLine, Line, NameLine, SwapLine, TurnLine, lines_of, vote_line
 from app.state.conversation.record import Record as Record
 from app.state.conversation.record import read_conversation as read_conversation
 from app.state.conversation.record import read_record as read_record
+from app.state.conversation.votes import Vote
 from app.state.settings.file_lock import FileInUseError, Lease
+from app.state.settings.last_write import LastWrite, reason_of
 
 COPY_NAME = 60
 """Characters of the title that the name of a copy begins with."""
@@ -38,6 +40,7 @@ class ConversationFile:
         self._writer = ConversationWriter(folder)
         self._left_behind: list[ConversationWriter] = []
         """Of conversations that were closed while lines of them could not be written."""
+        self._last_write = LastWrite()
         self._lock = threading.Lock()
 
     @property
@@ -49,6 +52,21 @@ class ConversationFile:
     def unsaved(self) -> int:
         """How many lines could not be written yet, of this conversation and of earlier ones."""
         return sum(writer.unsaved for writer in (self._writer, *self._left_behind))
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """`conversation` with the reason, while lines could not be written."""
+        return {"conversation": self._last_write.reason} if self.unsaved and self._last_write.reason else {}
+
+    def write(self) -> None:
+        """Write what could not be written yet.
+
+        Raises:
+            OSError: some of it still cannot be written.
+        """
+        with self._lock:
+            if errors := self._try_to_write():
+                raise errors[0]
 
     def append_turn(self, side: str, conversation: Conversation) -> None:
         """Write the present state of the last turn of a side.
@@ -76,6 +94,15 @@ class ConversationFile:
             OSError: as `append_turn`.
         """
         self._append(SwapLine())
+
+    def append_vote(self, vote: Vote, sides: Mapping[str, Conversation]) -> None:
+        """Write a vote on two turns of these conversations.
+
+        Raises:
+            OSError: as `append_turn`.
+        """
+        if line := vote_line(vote, sides):
+            self._append(line)
 
     def append_name(self, name: str) -> None:
         """Name the conversation. Its place in the list, which is by age, stays.
@@ -116,17 +143,29 @@ class ConversationFile:
         with self._lock:
             if self._writer.has_turns or isinstance(line, TurnLine):
                 self._writer.add(line)
-                self._writer.write()
-                self._try_to_write()
+                self._write_all()
+                if self._writer.unsaved:
+                    raise OSError(self._last_write.reason)
 
-    def _try_to_write(self) -> None:
+    def _try_to_write(self) -> list[OSError]:
+        """Write what could not be written, except of files that the user has deleted. Return the errors."""
         for writer in (self._writer, *self._left_behind):
             writer.discard_if_deleted()
-            with contextlib.suppress(OSError):  # stays unsaved
+        return self._write_all()
+
+    def _write_all(self) -> list[OSError]:
+        """Write the lines of every conversation, each whether or not another one can be written."""
+        errors = []
+        for writer in (*self._left_behind, self._writer):
+            try:
                 writer.write()
+            except OSError as error:
+                errors.append(error)
         for writer in [one for one in self._left_behind if not one.unsaved]:
             self._left_behind.remove(writer)
             writer.close()
+        self._last_write.reason = reason_of(errors[-1]) if errors else ""
+        return errors
 
     def _leave(self, writer: ConversationWriter) -> None:
         """Close a file, unless lines of it are still to be written."""

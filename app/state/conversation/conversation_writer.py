@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -77,7 +78,8 @@ class ConversationWriter:
 
     def discard_if_deleted(self) -> None:
         """Drop what is not written yet where the user has deleted the file."""
-        if self.path and not self.path.exists():
+        # Not where the folder is gone too, as that of a disk which is not mounted for the moment.
+        if self.path and self._folder.is_dir() and not os.path.lexists(self.path):
             self._pending = []
 
     def record(self) -> Record:

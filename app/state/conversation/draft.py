@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import msgspec
 from app.state.conversation.attachment import Attachment
 from app.state.settings.atomic_file import write_atomic
 from app.state.settings.file_lock import FileInUseError, Lease
+from app.state.settings.last_write import LastWrite
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,14 @@ class Draft:
     def __bool__(self) -> bool:
         """Whether there is anything."""
         return bool(self.text.strip() or self.attachments)
+
+
+def joined(drafts: Iterable[Draft]) -> Draft:
+    """Return several prompts as one: their texts with an empty line between them, and all attachments."""
+    drafts = tuple(drafts)
+    texts = filter(None, (draft.text for draft in drafts))
+    attachments = dict.fromkeys(one for draft in drafts for one in draft.attachments)
+    return Draft("\n\n".join(texts), tuple(attachments))
 
 
 class DraftFile:
@@ -45,6 +54,7 @@ class DraftFile:
         self._lease: Lease | None = None
         self._pending: Draft | None = None
         self._written = Draft()
+        self._last_write = LastWrite()
         self._lock = threading.Lock()
 
     def read(self) -> Draft:
@@ -61,6 +71,12 @@ class DraftFile:
         """Let the next `write` save this one."""
         self._pending = draft
 
+    @property
+    def failures(self) -> dict[str, str]:
+        """`draft` with the reason, if the last write could not save it."""
+        failed = self._pending not in (None, self._written) and self._last_write.reason
+        return {"draft": self._last_write.reason} if failed else {}
+
     def write(self) -> None:
         """Save the pending draft, or remove the file where it is empty. Without a change nothing is written.
 
@@ -72,10 +88,11 @@ class DraftFile:
             if pending is None or pending == self._written:
                 return
             self._take_file()
-            if pending:
-                write_atomic(self._path, msgspec.json.encode(pending))
-            else:
-                self._path.unlink(missing_ok=True)
+            with self._last_write.attempt():
+                if pending:
+                    write_atomic(self._path, msgspec.json.encode(pending))
+                else:
+                    self._path.unlink(missing_ok=True)
             self._written = pending
 
     def close(self) -> None:

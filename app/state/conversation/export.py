@@ -1,4 +1,4 @@
-"""Export a conversation as Markdown, or as JSON with every version and token."""
+"""Export a conversation as Markdown, or as JSON with every version, token and vote."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ import msgspec
 from app.state.conversation.conversation import ROOT, Conversation, Turn
 from app.state.conversation.conversation_file import Record
 from app.state.conversation.markdown_export import markdown
+from app.state.conversation.record import vote_line
+from app.state.conversation.vote_score import Score, VotedEngine, scores
+from app.state.conversation.votes import Choice
 from app.state.settings.atomic_file import PUBLIC, write_atomic
 
 SUFFIXES = (".md", ".json")
@@ -33,11 +36,40 @@ class _Version(msgspec.Struct):
     turn: Turn
 
 
+class _Vote(msgspec.Struct):
+    """A blind vote on two turns, by their numbers."""
+
+    left: int
+    right: int
+    choice: Choice
+    better: str | None
+    """Title of the engine with the better answer."""
+    identical: bool
+    revealed: bool
+    """Whether the names were shown before, so that it does not count."""
+
+
+class _Score(msgspec.Struct):
+    """The counted votes on two engines; a share is that of the first one."""
+
+    engines: tuple[VotedEngine, VotedEngine]
+    wins: tuple[int, int]
+    ties: int
+    both_bad: int
+    share: float | None
+    interval: tuple[float, float] | None
+    """Wilson's, 95 %."""
+    p: float | None
+    """Two-sided, binomial, against 1/2; none for too few votes."""
+
+
 class _Document(msgspec.Struct):
     title: str
     exported: str
     left: _Side
     right: _Side
+    votes: list[_Vote]
+    scores: list[_Score]
     format: str = "trt-playground conversation 1"
 
 
@@ -84,7 +116,28 @@ def free_path(folder: Path, title: str, suffix: str = ".md") -> Path:
 def _json(record: Record) -> bytes:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     left, right = (_side(conversation) for conversation in record.sides.values())
-    return msgspec.json.encode(_Document(record.title, now, left, right)) + b"\n"
+    found = [_score(score) for score in scores(record.votes)]
+    return msgspec.json.encode(_Document(record.title, now, left, right, _votes(record), found)) + b"\n"
+
+
+def _votes(record: Record) -> list[_Vote]:
+    lines = ((vote, vote_line(vote, record.sides)) for vote in record.votes)
+    return [
+        _Vote(
+            line.left,
+            line.right,
+            line.choice,
+            vote.better.engine if vote.better else None,
+            vote.identical,
+            vote.revealed,
+        )
+        for vote, line in lines
+        if line
+    ]
+
+
+def _score(score: Score) -> _Score:
+    return _Score(score.engines, score.wins, score.ties, score.both_bad, score.share, score.interval, score.p)
 
 
 def _side(conversation: Conversation) -> _Side:

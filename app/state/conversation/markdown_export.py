@@ -1,4 +1,4 @@
-"""A conversation as Markdown: each prompt, both answers, and a table of their figures."""
+"""A conversation as Markdown: each prompt, both answers, a table of their figures, and the blind votes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from datetime import datetime
 from app.state.conversation.alignment import pairs
 from app.state.conversation.conversation import Turn
 from app.state.conversation.conversation_file import Record
+from app.state.conversation.vote_score import score_lines
+from app.state.conversation.votes import Choice, Vote, Votes
 from app.terminal_text import displayable
 from app.units import count_text, rate_text, seconds_text
 
@@ -23,8 +25,8 @@ def markdown(record: Record) -> str:
     left, right = record.sides.values()
     parts = [f"# {_line(record.title)}", *_facts(record)]
     for number, both in enumerate(pairs(left.turns, right.turns), 1):
-        parts += _exchange(number, both)
-    return "\n\n".join(parts) + "\n"
+        parts += [*_exchange(number, both), *_vote(both, record.votes)]
+    return "\n\n".join([*parts, *_score(record.votes)]) + "\n"
 
 
 def _facts(record: Record) -> list[str]:
@@ -54,6 +56,27 @@ def _exchange(number: int, both: tuple[Turn | None, Turn | None]) -> list[str]:
     for name, turn in answered:
         parts += [f"### {name}: {_line(turn.engine)}", _answer(turn)]
     return [*parts, "\n".join([HEAD, RULE, *(_figures(name, turn) for name, turn in answered)])]
+
+
+def _vote(both: tuple[Turn | None, Turn | None], votes: Votes) -> list[str]:
+    left, right = both
+    vote = votes.of(left, right) if left and right else None
+    return [f"*Blind vote: {_vote_words(vote)}.*"] if vote else []
+
+
+def _vote_words(vote: Vote) -> str:
+    if vote.choice is Choice.NONE:
+        return "the names were shown before a vote"
+    words = f"{_line(vote.better.engine)} is better" if vote.better else vote.choice.value
+    if vote.choice is Choice.TIE and vote.identical:
+        words = "a tie, the answers are identical"
+    return f"{words}; not counted, because the names were shown before" if vote.revealed else words
+
+
+def _score(votes: Votes) -> list[str]:
+    """Return the score of every vote, also of those on versions that are not shown."""
+    lines = score_lines(votes)
+    return ["## Blind votes", "\n".join(f"- {_line(line)}" for line in lines)] if lines else []
 
 
 def _answer(turn: Turn) -> str:

@@ -9,6 +9,7 @@ import msgspec
 
 from app.state.settings.atomic_file import write_atomic
 from app.state.settings.file_lock import locked
+from app.state.settings.last_write import LastWrite
 
 KEPT = 500
 """How many prompts the file has: the newest."""
@@ -22,13 +23,18 @@ _LINE: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
 
 
 class PromptHistory:
-    """The prompts that Up and Down recall, and the text that is being written below them."""
+    """The prompts that Up and Down recall, and the text that is being written below them.
+
+    While that text is empty, suggested prompts follow below it.
+    """
 
     def __init__(self) -> None:
         self._prompts: list[str] = []
         self._at = 0
         """The prompt that is shown; their number while none is."""
         self._unsent = ""
+        self.suggested: tuple[str, ...] = ()
+        """What Down shows below an empty prompt."""
 
     def load(self, prompts: list[str]) -> None:
         """Put the prompts of earlier runs before those of this one."""
@@ -49,14 +55,17 @@ class PromptHistory:
     def walk(self, step: int, text: str) -> str | None:
         """Return the prompt before (-1) or after (+1) the one shown; None where there is none.
 
-        After the newest one comes the text that was being written, which is `text` when the walk begins.
+        After the newest one comes the text that was being written, which is `text` when the walk begins,
+        and after an empty one the suggested prompts.
         """
-        if not 0 <= self._at + step <= len(self._prompts):
-            return None
-        if self._at == len(self._prompts):
+        newest = len(self._prompts)
+        if self._at == newest:
             self._unsent = text
+        below = () if self._unsent else self.suggested
+        if not 0 <= self._at + step <= newest + len(below):
+            return None
         self._at += step
-        return self._prompts[self._at] if self._at < len(self._prompts) else self._unsent
+        return (*self._prompts, self._unsent, *below)[self._at]
 
 
 def read_prompts(path: Path) -> list[str]:
@@ -101,6 +110,7 @@ class PromptFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._pending: list[str] = []
+        self._last_write = LastWrite()
         self._lock = threading.Lock()
 
     def add(self, prompt: str) -> None:
@@ -112,6 +122,12 @@ class PromptFile:
         """Whether there are prompts that are not in the file."""
         return bool(self._pending)
 
+    @property
+    def failures(self) -> dict[str, str]:
+        """`prompt history` with the reason, if the last write could not save it."""
+        failed = self.unsaved and self._last_write.reason
+        return {"prompt history": self._last_write.reason} if failed else {}
+
     def write(self) -> None:
         """Add what is pending to the file.
 
@@ -120,5 +136,6 @@ class PromptFile:
         """
         with self._lock:
             if pending := list(self._pending):
-                keep_prompt(self._path, *pending)
+                with self._last_write.attempt():
+                    keep_prompt(self._path, *pending)
                 del self._pending[: len(pending)]

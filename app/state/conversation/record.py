@@ -6,7 +6,7 @@ replace earlier ones, so a file only grows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import msgspec
 
 from app.state.conversation.conversation import ROOT, Conversation
 from app.state.conversation.turn import Turn
+from app.state.conversation.votes import Choice, Vote, Votes
 
 
 class TurnLine(msgspec.Struct, tag="said", omit_defaults=True):
@@ -45,7 +46,17 @@ class NameLine(msgspec.Struct, tag="named"):
     name: str
 
 
-Line = TurnLine | ChoiceLine | SwapLine | NameLine
+class VoteLine(msgspec.Struct, tag="voted", omit_defaults=True):
+    """A vote on the answers of two turns, which replaces an earlier one. Releases without votes skip it."""
+
+    left: int
+    """Number of the turn on the side that was the left one when the line was written."""
+    right: int
+    choice: Choice
+    revealed: bool = False
+
+
+Line = TurnLine | ChoiceLine | SwapLine | NameLine | VoteLine
 _DECODER: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
 _OTHER = {"left": "right", "right": "left"}
 
@@ -63,6 +74,7 @@ class Record:
     """Bytes of the file when it was read; -1 for a conversation that was not read from a file."""
     has_gaps: bool = False
     """Whether turns are missing in the file, so that later ones have other numbers there."""
+    votes: Votes = field(default_factory=Votes)
 
     @property
     def longest(self) -> Conversation:
@@ -100,18 +112,34 @@ def record_of(data: bytes) -> Record:
     replay = _Replay(Record(size=len(data)))
     for line in _lines(data):
         replay.take(line)
-    return replay.record
+    return replay.finish()
 
 
 def lines_of(record: Record) -> Iterator[Line]:
-    """Yield lines that rebuild the conversation: every turn, the versions that are shown, and the name."""
+    """Yield lines that rebuild the conversation: every turn, the versions that are shown, votes, the name."""
     for side, conversation in record.sides.items():
         for number, turn in enumerate(conversation.all_turns):
             yield TurnLine(side, number, turn, conversation.parent(number))
         if conversation.turns:
             yield ChoiceLine(side, conversation.number(conversation.turns[-1]))
+    for vote in record.votes:
+        if line := vote_line(vote, record.sides):
+            yield line
     if record.name:
         yield NameLine(record.name)
+
+
+def vote_line(vote: Vote, sides: Mapping[str, Conversation]) -> VoteLine | None:
+    """Return the line of a vote; None where one of its turns is not in these conversations."""
+    for one in (vote, vote.mirrored):  # the sides may have changed places since it was given
+        left, right = _number(one.left, sides["left"]), _number(one.right, sides["right"])
+        if left is not None and right is not None:
+            return VoteLine(left, right, one.choice, one.revealed)
+    return None
+
+
+def _number(turn: Turn, conversation: Conversation) -> int | None:
+    return next((number for number, one in enumerate(conversation.all_turns) if one is turn), None)
 
 
 def encode_line(line: Line) -> bytes:
@@ -152,6 +180,15 @@ class _Replay:
         self.record = record
         self._numbers: dict[str, dict[int, int]] = {name: {} for name in record.sides}
         """By side: number in the conversation by number in the file."""
+        self._votes: list[tuple[Conversation, int, Conversation, int, VoteLine]] = []
+        """The left and the right turn of each vote, and its line. A later line may replace a turn."""
+
+    def finish(self) -> Record:
+        """Return the conversation, with the votes on the last state of each turn."""
+        for left, number, right, other, line in self._votes:
+            turns = left.all_turns[number], right.all_turns[other]
+            self.record.votes.put(Vote(*turns, line.choice, line.revealed))
+        return self.record
 
     def take(self, line: Line) -> None:
         """Apply one line."""
@@ -161,12 +198,20 @@ class _Replay:
             self._numbers = {name: numbers[_OTHER[name]] for name in numbers}
         elif isinstance(line, NameLine):
             self.record.name = line.name
+        elif isinstance(line, VoteLine):
+            self._take_vote(line)
         elif line.side not in self._numbers:
             return
         elif isinstance(line, TurnLine):
             self._take_turn(line)
         elif (number := self._numbers[line.side].get(line.index)) is not None:
             self.record.sides[line.side].choose(number)
+
+    def _take_vote(self, line: VoteLine) -> None:
+        sides = self.record.sides
+        left, right = self._numbers["left"].get(line.left), self._numbers["right"].get(line.right)
+        if left is not None and right is not None:
+            self._votes.append((sides["left"], left, sides["right"], right, line))
 
     def _take_turn(self, line: TurnLine) -> None:
         conversation, numbers = self.record.sides[line.side], self._numbers[line.side]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.state.conversation.attachment import Attachment, with_attachments
+from app.state.conversation.token_stamps import TokenStamps
 from app.units import count_text
 from engines.measure.timing import Timing
 from engines.worker.protocol import Error, Sampling
@@ -31,6 +32,8 @@ class Turn:
     """How many versions came before it."""
     engine: str = ""
     """Title of the engine that answered."""
+    engine_digest: str = ""
+    """Its fingerprint and KV precision: equal for two answers of the same engine."""
     mode: str = ""
     """Timing mode of the answer, without which its figures cannot be compared."""
     sampling: Sampling | None = None
@@ -46,6 +49,17 @@ class Turn:
     """How many of the oldest turns were not sent, because they did not fit in the context window."""
     context: int = 0
     """Context window of the engine, in tokens."""
+    busy_percent: float | None = None
+    """What other programs used of the processor or of the GPU, in percent; None if it was not measured."""
+
+    stamps: TokenStamps | None = None
+    """When its tokens arrived; None for answers of releases that did not save it."""
+    machine: str = ""
+    """The device that computed it, by the vendor's name."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Library to version, of the engine."""
+    parameters: int | None = None
+    """Number of parameters of the checkpoint."""
 
     @property
     def content(self) -> str:

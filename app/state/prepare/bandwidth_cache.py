@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import os
 import sys
 from pathlib import Path
 
 from app.state.settings import paths
-from app.state.settings.atomic_file import PUBLIC, write_atomic
-from app.state.settings.file_lock import locked
+from app.state.settings.number_file import add_number, read_numbers
 from engines.plan.hardware.hardware import Device
 
-_unsaved: dict[Path, dict[str, float]] = {}
-"""Measured bandwidths that the file does not have yet, by the file."""
+
+def cache_file() -> Path:
+    """Return the path of the file."""
+    return paths.engine_store() / "bandwidth.json"
 
 
 def read_bandwidths() -> dict[str, float]:
     """Return the bandwidth of every measured device in bytes per second, by `key`."""
-    file = _file()
-    return _read(file) | _unsaved.get(file, {})
+    return read_numbers(cache_file())
 
 
 def read_bandwidth(device: Device) -> float | None:
@@ -64,27 +62,5 @@ def key(device: Device) -> str:
 
 
 def save_bandwidth(device: Device, bandwidth: float) -> None:
-    """Add a bandwidth to the file, which another app may change at the same time.
-
-    Where the file cannot be written, this app uses the value, and saves it with the next one.
-    """
-    file = _file()
-    unsaved = _unsaved.setdefault(file, {})
-    unsaved[key(device)] = bandwidth
-    with contextlib.suppress(OSError), locked(file):
-        write_atomic(file, json.dumps(read_bandwidths()).encode(), PUBLIC)
-        unsaved.clear()
-
-
-def _read(file: Path) -> dict[str, float]:
-    try:
-        found = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(found, dict):
-        return {}
-    return {name: float(rate) for name, rate in found.items() if isinstance(rate, (int, float)) and rate > 0}
-
-
-def _file() -> Path:
-    return paths.engine_store() / "bandwidth.json"
+    """Add a bandwidth to the file, see `add_number`."""
+    add_number(cache_file(), key(device), bandwidth)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from app.units import bytes_of_text
 from engines.build.prepare import PreparedEngine, Step
 from engines.worker import protocol
 
@@ -32,6 +34,39 @@ class BuildState:
     ready: protocol.Ready | None = None
     prepared: PreparedEngine | None = None
     cancelled: bool = False
+    log: Path | None = None
+    """Log of its worker."""
+    _progress_began: tuple[float, float] | None = None
+    """Monotonic seconds and `done` of the first progress of the running stage."""
+
+    @property
+    def is_fetching(self) -> bool:
+        """Whether the running stage is the download."""
+        return self.running and bool(self.stages) and self.stages[-1] == "fetch"
+
+    @property
+    def speed(self) -> float | None:
+        """Units per second since the first progress of the running stage; None before the second one."""
+        if self._progress_began is None:
+            return None
+        began, first = self._progress_began
+        elapsed = time.monotonic() - began
+        return (self.done - first) / elapsed if elapsed > 0 and self.done > first else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of the running stage at its present speed; None where that is unknown."""
+        speed = self.speed
+        return (self.total - self.done) / speed if speed else None
+
+    @property
+    def cancelled_text(self) -> str:
+        """What a cancelled opening has left; empty for any other."""
+        if not self.cancelled:
+            return ""
+        if self.stages and self.stages[-1] == "fetch" and self.total:
+            return f"Paused: {bytes_of_text(self.done, self.total)} are downloaded. Enter resumes."
+        return f"{self.lines[-1].capitalize()}."
 
     @property
     def elapsed(self) -> float:
@@ -50,9 +85,11 @@ class BuildState:
                 self.stages.append(step.name)
                 self.position = (step.index, step.of)
                 self.done = self.total = 0.0
+                self._progress_began = None
                 self.lines.append(f"stage {step.index} of {step.of}: {step.name}")
             case protocol.Progress():
                 self.done, self.total, self.unit = step.done, step.total, step.unit
+                self._progress_began = self._progress_began or (time.monotonic(), step.done)
             case protocol.Log():
                 self.lines.append(step.line)
             case PreparedEngine():
@@ -63,8 +100,7 @@ class BuildState:
                 self.end()
             case protocol.Error():
                 self.error = step
-                self.lines.append(f"failed: {step.message} {step.hint}".rstrip())
-                self.lines.extend(step.detail.splitlines()[-20:])
+                self.lines.append("failed")  # the message has its card, and the traceback is in the log
                 self.end()
 
     def cancel(self) -> None:
@@ -73,6 +109,12 @@ class BuildState:
             self.cancelled = True
             self.lines.append("cancelled; partial files removed")
             self.end()
+
+    def keep(self, reason: str) -> None:
+        """Record that the running engine stays, and why."""
+        self.cancelled = True
+        self.lines.append(reason)
+        self.end()
 
     def end(self) -> None:
         """Stop the clock."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from app.state.settings.settings import EngineChoice, Settings
+from collections.abc import Mapping
+
+from app.state.settings.settings import DEMO, EngineChoice, Settings
 from engines.build.spec import EngineSpec
+from engines.demo import CHECKPOINT
 from engines.plan.hardware.hardware import Device
 from engines.plan.hardware.placement import device_of
 
@@ -23,3 +26,19 @@ def engine_spec(settings: Settings, choice: EngineChoice, cpu: Device, gpu: Devi
         context=settings.context,
         options=choice.options,
     )
+
+
+def choices_of(specs: Mapping[str, EngineSpec]) -> dict[str, object]:
+    """Return the settings that name these engines, by side; checkpoint and context only if all agree."""
+    changes: dict[str, object] = {
+        name: EngineChoice(spec.backend, spec.precision, spec.kv_precision, spec.calibration, spec.gpus)
+        for name, spec in specs.items()
+    }
+    checkpoints = {spec.checkpoint for spec in specs.values()}
+    if len(checkpoints) == 1:
+        [checkpoint] = checkpoints
+        changes["checkpoint"] = DEMO if checkpoint == str(CHECKPOINT) else checkpoint
+    contexts = {spec.context for spec in specs.values()}
+    if len(contexts) == 1:
+        [changes["context"]] = contexts
+    return changes

@@ -6,24 +6,14 @@ from pathlib import Path
 
 from app.state.settings.settings import DEMO
 from app.terminal_text import displayable
-from engines.backends.registry import BACKENDS
+from engines.backends.registry import engine_title as engine_title
 from engines.build.spec import EngineSpec
 from engines.build.stored_engine import StoredEngine
 from engines.demo import CHECKPOINT
-from engines.plan.checkpoint.hub_cache import hub_snapshot
+from engines.plan.checkpoint.hub_cache import hub_snapshot, looks_like_hub_id
 
 DEMO_FOLDER = CHECKPOINT.parts[-3:]
 """`engines/demo/checkpoint`."""
-
-
-def engine_title(spec: EngineSpec) -> str:
-    """Return `OpenVINO int8`, or `TensorRT-LLM fp8 on 2 GPUs` where its weights are split.
-
-    A backend that this release does not have is called by its name in the settings.
-    """
-    entry = BACKENDS.get(spec.backend)
-    split = f" on {spec.gpus} GPUs" if entry and spec.gpus > 1 else ""
-    return f"{entry.title if entry else spec.backend} {spec.precision}{split}"
 
 
 def stored_title(spec: EngineSpec) -> str:
@@ -33,12 +23,18 @@ def stored_title(spec: EngineSpec) -> str:
 
 
 def stored_checkpoint(entry: StoredEngine) -> str:
-    """Return `demo`, the hub id, or the name of the checkpoint's folder."""
-    folder = Path(entry.spec.checkpoint)
+    """Return the checkpoint's name as `checkpoint_title`."""
+    return checkpoint_title(entry.spec.checkpoint)
+
+
+def checkpoint_title(checkpoint: str) -> str:
+    """Return `demo`, the hub id, or the folder's name of the checkpoint that a spec names."""
+    folder = Path(checkpoint)
     if folder.parts[-len(DEMO_FOLDER) :] == DEMO_FOLDER:  # also of another installation
         return DEMO
-    snapshot = hub_snapshot(folder)
-    return displayable(snapshot[0]) if snapshot else file_name(entry.spec.checkpoint)
+    if snapshot := hub_snapshot(folder):
+        return displayable(snapshot[0])
+    return checkpoint if looks_like_hub_id(checkpoint) else file_name(checkpoint)
 
 
 def file_name(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Memory, speed and build time of an engine before it is built: the estimates on Prepare."""
+"""Memory, speed and build time of an engine before it is built: the estimates on Models."""
 
 from __future__ import annotations
 

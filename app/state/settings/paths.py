@@ -21,6 +21,16 @@ def engine_store() -> Path:
     return platformdirs.user_cache_path(NAME)
 
 
+def comparison_folder() -> Path:
+    """Log-probabilities of references, and finished rows: computed again when deleted."""
+    return platformdirs.user_cache_path(NAME) / "comparisons"
+
+
+def hub_folder() -> Path:
+    """The last searches on the hub, and previews of its models: asked for again when deleted."""
+    return platformdirs.user_cache_path(NAME) / "hub"
+
+
 def log_folder() -> Path:
     """Logs of the workers, one file for each side of an app; the newest ten of a kind are kept."""
     return platformdirs.user_log_path(NAME)

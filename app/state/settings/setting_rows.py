@@ -47,6 +47,7 @@ class SettingRow:
 ROWS = (
     SettingRow("timing", "Timing", "In turn: each at its own speed. Together: sharing it."),
     SettingRow("panels", "Panels", "Speed, memory, KV cache and device under the chat."),
+    SettingRow("scroll_together", "Scroll together", "Both sides to the same place of the same turn."),
     SettingRow(
         "context", "Context tokens", "Prompt and answer, for engines prepared from now on.", MINIMUM_CONTEXT
     ),

@@ -12,6 +12,7 @@ import msgspec
 
 from app.state.settings.atomic_file import write_atomic
 from app.state.settings.file_lock import locked
+from app.state.settings.last_write import LastWrite
 from app.state.settings.merge import merge
 from engines.build.options import options_of
 from engines.demo import CHECKPOINT
@@ -77,14 +78,20 @@ class Settings(msgspec.Struct, frozen=True):
     theme: str = "playground-dark"
     timing: TimingMode = TimingMode.IN_TURN
     panels: bool = True
+    scroll_together: bool = False
+    """Whether scrolling one side of the chat scrolls the other one to the same place."""
     folded: tuple[str, ...] = ()
     """Titles of the panels that are folded to one line."""
     checkpoint: str = DEMO
     """`demo`, a folder, or a hub id."""
+    recent: tuple[str, ...] = ()
+    """Checkpoints that were chosen before, the last one first."""
+    model_folders: tuple[str, ...] = ("~/models",)
+    """Folders whose model folders are listed, up to two levels deep."""
     context: int = 2048
     context_full: ContextFull = ContextFull.TRIM
     chosen: bool = False
-    """Whether the user has picked engines once; before that the app opens on Prepare."""
+    """Whether the user has picked engines once; before that the app opens on Models."""
     welcomed: bool = False
     """Whether the first-run hint has been shown."""
     left: EngineChoice = EngineChoice("openvino", "int8")
@@ -183,6 +190,7 @@ class SettingsFile:
         self._saved = saved or Settings()
         """What this app has read or written last: the base of the merge."""
         self._pending = self._saved
+        self._last_write = LastWrite()
         self._lock = threading.Lock()
 
     def set_pending(self, settings: Settings) -> None:
@@ -193,6 +201,16 @@ class SettingsFile:
     def unsaved(self) -> bool:
         """Whether there are changes that are not in the file."""
         return self.path is not None and self._pending != self._saved
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """`settings` and `presets`, whichever the last write could not save, with the reason."""
+        if not (self.unsaved and self._last_write.reason):
+            return {}
+        presets = self._pending.presets != self._saved.presets
+        others = msgspec.structs.replace(self._pending, presets=self._saved.presets) != self._saved
+        kinds = [*(["settings"] if others else []), *(["presets"] if presets else [])]
+        return dict.fromkeys(kinds, self._last_write.reason)
 
     def write(self) -> None:
         """Merge what is pending into the file; without a change nothing is written.
@@ -207,7 +225,7 @@ class SettingsFile:
             pending = self._pending
             if self.path is None or pending == self._saved:
                 return
-            with locked(self.path):
+            with self._last_write.attempt(), locked(self.path):
                 write_atomic(self.path, _merged(self.path, self._saved, pending))
             self._saved = pending
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engines.plan.estimate.estimate import decode_ceiling
+
 
 @dataclass(frozen=True)
 class AnswerCost:
@@ -17,6 +19,8 @@ class AnswerCost:
     """Per token: gross, from the prompt to the last token, other use of its GPUs included."""
     no_joules: str = ""
     """Why `joules` is None: one of the constants of cost_counter."""
+    cache: int | None = None
+    """Bytes of the device's last-level cache; None if unknown."""
 
     def mbu(self, bandwidth: float | None) -> float | None:
         """Return the model bandwidth utilisation: bytes per token · tok/s / bandwidth; 1.0 is all of it."""
@@ -25,5 +29,5 @@ class AnswerCost:
         return self.bytes_per_token * self.rate / bandwidth
 
     def ceiling(self, bandwidth: float | None) -> float | None:
-        """Return the decode tok/s that the bandwidth allows."""
-        return bandwidth / self.bytes_per_token if bandwidth and self.bytes_per_token else None
+        """Return the decode tok/s that the bandwidth allows; None where something else bounds them."""
+        return decode_ceiling(self.bytes_per_token, bandwidth, self.cache)

@@ -5,20 +5,24 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
+from statistics import median
 
 from app.state.side.answer_cost import AnswerCost
 from app.state.side.phase import Phase, Span
+from app.state.side.rate_curve import RateCurve
 
 GAPS = 512
 """The newest gaps that are kept: enough for a 95th percentile, few enough to sort at each drawing."""
-STALL_SECONDS = 2.0
-"""A side that decodes counts as stalled after so long without a token."""
+STALL_SECONDS, STALL_GAPS = 2.0, 5.0
+"""A side that decodes counts as stalled when it has sent no token for STALL_SECONDS, and for STALL_GAPS times
+its median gap: a slow engine does not stall at every token."""
 
 
 class AnswerRecord:
     """The answer in progress on a side, or else the last one."""
 
     def __init__(self) -> None:
+        self.curve = RateCurve()
         self.cost: AnswerCost | None = None
         """Of the device; set once the answer has ended."""
         self._phases: list[tuple[Phase, float]] = []
@@ -29,7 +33,8 @@ class AnswerRecord:
         """The last load, until an answer follows it."""
         self._after: Span | None = None
         """The load, if this is the first answer after it."""
-        self._stalls: list[Span] = []
+        self._long_gaps: list[Span] = []
+        """Gaps of more than STALL_SECONDS. Which of them are stalls depends on the pace of all tokens."""
         self._gaps: deque[float] = deque(maxlen=GAPS)
         self._gaps_read: tuple[float, ...] | None = ()
         self._token_ns: int | None = None
@@ -50,7 +55,7 @@ class AnswerRecord:
         elif self._phases and self._ended is None and self._phases[-1][0] is not Phase.QUEUED:
             # A queued side is ready for a moment before it answers. An answer ends with its last token, not
             # with the message about it, which arrives later when the screen is busy.
-            decoded = self._phases[-1][0] is Phase.DECODE and self._silent_for(now) <= STALL_SECONDS
+            decoded = self._phases[-1][0] is Phase.DECODE and self._silent_for(now) <= self.stall_seconds
             self._ended = self._token_ns / 1e9 if decoded and self._token_ns else now
 
     def tokens(self, times_ns: Sequence[int]) -> None:
@@ -62,8 +67,9 @@ class AnswerRecord:
                 gap = (now - self._token_ns) / 1e9
                 self._gaps.append(gap)
                 if gap > STALL_SECONDS:
-                    self._stalls.append(Span(Phase.STALLED, self._token_ns / 1e9, gap))
+                    self._long_gaps.append(Span(Phase.STALLED, self._token_ns / 1e9, gap))
             self._token_ns = now
+        self.curve.add(times_ns)
         self._gaps_read = None
 
     def spans(self) -> tuple[Span, ...]:
@@ -85,6 +91,13 @@ class AnswerRecord:
             self._gaps_read = tuple(self._gaps)
         return self._gaps_read
 
+    @property
+    def stall_seconds(self) -> float:
+        """How long a side may decode without a token before it counts as stalled, at this answer's pace."""
+        if not self._gaps or max(self._gaps) <= STALL_SECONDS / STALL_GAPS:
+            return STALL_SECONDS
+        return max(STALL_SECONDS, STALL_GAPS * median(self._gaps))
+
     def _decode_began(self, moment: float) -> None:
         """Let decode begin with its first token, not with the message that reported it."""
         phase, came = self._phases[-1]
@@ -96,10 +109,9 @@ class AnswerRecord:
 
     def _stalls_until(self, end: float) -> list[Span]:
         """Return the stalls of the decode phase, including one in progress."""
-        silent = self._silent_for(end)
-        if silent > STALL_SECONDS:
-            return [*self._stalls, Span(Phase.STALLED, end - silent, silent)]
-        return self._stalls
+        silent, shortest = self._silent_for(end), self.stall_seconds
+        stalls = [gap for gap in self._long_gaps if gap.seconds > shortest]
+        return [*stalls, Span(Phase.STALLED, end - silent, silent)] if silent > shortest else stalls
 
     def _enter_load(self, phase: Phase, now: float) -> None:
         if phase is Phase.READY and self._loading is not None:
@@ -109,7 +121,8 @@ class AnswerRecord:
     def _begin(self) -> None:
         self._phases.clear()
         self._gaps.clear()
-        self._stalls.clear()
+        self._long_gaps.clear()
+        self.curve.clear()
         self._after, self._load = self._load, None
         self._ended = self._token_ns = self.cost = None
         self._gaps_read = ()

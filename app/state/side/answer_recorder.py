@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
+
+from app.state.conversation.token_stamps import spread, token_stamps
 from app.state.conversation.turn import Turn
-from engines.measure.timing import timing
+from engines.measure.timing import NANOSECONDS, Timing, timing
 from engines.worker import protocol
 
 NO_ENGINE = protocol.Error(0, "no-engine", "This side has no engine.", "Choose one with F2.")
 REPLACED = protocol.Error(
     0, "engine-replaced", "The engine was replaced before it answered.", "Ctrl+R asks again."
 )
+SHORT, PARTS = 65_536, 64
+"""Up to SHORT characters and tokens the turn has every chunk; a longer answer lacks at most 1/PARTS of it."""
 
 
 class AnswerRecorder:
@@ -17,8 +22,17 @@ class AnswerRecorder:
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
-        self._start_ns = 0
+        self._start_ns: int | None = None
         self._times: list[int] = []
+        self._token_ids: list[int] = []
+        self._characters: list[int] = []
+        """That came with each of these tokens."""
+        self._waited_ns = 0
+        """From the prompt to the request."""
+        self._text: list[str] = []
+        """Text that the turn does not have yet."""
+        self._waiting = 0
+        """Characters and tokens that it does not have yet."""
 
     def take(self, event: protocol.Event) -> None:
         """Record an event; those that say nothing of the answer are ignored."""
@@ -31,25 +45,53 @@ class AnswerRecorder:
                 self._done(event)
             case protocol.Error():
                 self._turn.error = event
-                self._time()
+                self.complete()
+
+    def complete(self) -> None:
+        """Give the turn everything that was received, also when no last event has come."""
+        if not self._turn.reason:
+            self._append()
+            self._time()
 
     def _prompt(self, event: protocol.Prompt) -> None:
         turn = self._turn
         self._start_ns, turn.cached = event.t_ns, event.cached
+        if turn.asked_at is not None:
+            passed = time.time() - turn.asked_at
+            self._waited_ns = round(passed * NANOSECONDS) - (time.monotonic_ns() - event.t_ns)
         turn.left_out = event.left_out
         turn.prompt_tokens, turn.prompt_digest = event.tokens, event.digest
 
     def _chunk(self, event: protocol.Chunk) -> None:
-        self._turn.answer += event.text
-        self._turn.token_ids += event.token_ids
+        self._token_ids += event.token_ids
         self._times += event.t_ns
+        if event.token_ids:
+            self._characters += spread(len(event.text), len(event.token_ids))
+        elif self._characters:  # the end of a text that was held back
+            self._characters[-1] += len(event.text)
+        self._text.append(event.text)
+        self._waiting += len(event.text) + len(event.token_ids)
+        # Appending copies the answer. A long one is copied when it has grown by 1/PARTS, or an answer of
+        # a million characters would take minutes.
+        if self._waiting >= (len(self._turn.answer) + len(self._turn.token_ids) - SHORT) // PARTS:
+            self._append()
+
+    def _append(self) -> None:
+        self._turn.answer += "".join(self._text)
+        self._turn.token_ids = tuple(self._token_ids)
+        self._text, self._waiting = [], 0
 
     def _done(self, event: protocol.Done) -> None:
         turn = self._turn
         turn.answer, turn.token_ids, turn.reason = event.text, event.token_ids, event.reason
-        turn.cached = event.cached if event.cached is not None else turn.cached
+        if event.cached is not None:
+            turn.cached = event.cached
         self._time()
 
     def _time(self) -> None:
         turn = self._turn
-        turn.timing = timing(self._start_ns, self._times, turn.prompt_tokens, turn.cached)
+        if self._start_ns is None:
+            turn.timing = Timing(tokens=len(self._times))
+        else:
+            turn.timing = timing(self._start_ns, self._times, turn.prompt_tokens, turn.cached)
+            turn.stamps = token_stamps(self._start_ns, self._times, self._characters, self._waited_ns)

@@ -21,6 +21,8 @@ def reason_to_wait(sides: Sequence[Side], *, to_ask: bool) -> str:
     Args:
         to_ask: whether an engine is needed, and a prompt is kept meanwhile.
     """
+    if unresponsive := [side.name for side in sides if side.is_unresponsive]:
+        return f"The {' and the '.join(unresponsive)} engine does not respond: F9 ends it."
     if answering(sides):
         return STILL_ANSWERING
     opening = [side.name for side in sides if side.phase in OPENING]

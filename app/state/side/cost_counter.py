@@ -47,10 +47,11 @@ def cost_of(side: Side, turn: Turn, spent: float | None, alone: bool) -> AnswerC
     kv = resolved_kv(spec.backend, spec.precision, spec.kv_precision)
     middle = turn.prompt_tokens + timing.tokens // 2
     read = bytes_read_per_token(checkpoint, spec.precision, kv, middle) // spec.gpus
+    cache = side.estimate.cache if side.estimate else None
     if spent:  # the counter moves several times a second: 0 means too short to be counted
-        return AnswerCost(timing.decode_rate, read, spent / timing.tokens)
+        return AnswerCost(timing.decode_rate, read, spent / timing.tokens, cache=cache)
     why = ONLY_IN_TURN if not alone else NO_COUNTER if spent is None else TOO_SHORT
-    return AnswerCost(timing.decode_rate, read, None, why)
+    return AnswerCost(timing.decode_rate, read, None, why, cache)
 
 
 def _joules(counter: EnergyCounter, devices: tuple[str, ...]) -> float | None:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 
 from app.state.conversation.conversation import Conversation
 from app.state.prepare.build_state import BuildState
-from app.state.prepare.engine_titles import engine_title
+from app.state.prepare.engine_titles import checkpoint_title, engine_title
 from app.state.settings.settings import DEMO
-from app.state.side.answer_record import STALL_SECONDS, AnswerRecord
+from app.state.side.answer_record import AnswerRecord
 from app.state.side.phase import ANSWERING, Phase
 from app.state.side.prefix_reuse import PrefixReuse
 from app.state.side.rate_series import RateSeries
@@ -19,6 +19,9 @@ from engines.measure.timing import RateWindow
 from engines.plan.checkpoint.checkpoint import Checkpoint
 from engines.plan.estimate.estimate import Estimate
 from engines.worker import protocol
+
+UNRESPONSIVE_SECONDS = 10.0
+"""A worker that was asked to stop and has not done so for this long can be ended by the user."""
 
 
 class Side:
@@ -36,6 +39,12 @@ class Side:
         self.checkpoint: Checkpoint | None = None
         self.build: BuildState | None = None
         """Progress of the last preparation."""
+        self.digest = ""
+        """Fingerprint and KV precision of the engine that was prepared."""
+        self.machine = ""
+        """The vendor's name of the device that the engine runs on."""
+        self.versions: dict[str, str] = {}
+        """Library to version, of the engine that was prepared."""
         self.build_seconds: float | None = None
         """What building the engine took, also when it was built by an earlier run."""
         self.estimate: Estimate | None = None
@@ -50,6 +59,8 @@ class Side:
         self.memory: protocol.MemoryUsage | None = None
         self.phase = Phase.EMPTY
         self.phase_since = time.monotonic()
+        self.stop_sent: float | None = None
+        """When the worker was asked to stop its answer, in monotonic seconds, until it has."""
         self.rates = RateSeries()
         self.reuse = PrefixReuse()
         self.record = AnswerRecord()
@@ -70,23 +81,33 @@ class Side:
         return DEMO if self.spec.checkpoint == str(CHECKPOINT) else self.checkpoint.name
 
     @property
+    def model_name(self) -> str:
+        """As `checkpoint_name`, also while the engine is being prepared; empty before one was chosen."""
+        return self.checkpoint_name or (checkpoint_title(self.spec.checkpoint) if self.spec else "")
+
+    @property
     def can_answer(self) -> bool:
         """Whether a prompt may be sent now."""
         return self.phase is Phase.READY
 
     def rate(self) -> float:
-        """Return the decode tok/s of the last second."""
+        """Return the decode tok/s of the last second, or of the last tokens if they took longer."""
         return self._rate.rate(time.monotonic_ns())
 
     @property
     def stalled_seconds(self) -> float:
-        """Seconds without a token while decoding; 0 below STALL_SECONDS."""
+        """Seconds without a token while decoding; 0 while that is the answer's usual pace."""
         silent = time.monotonic() - self._token_at
-        return silent if self.phase is Phase.DECODE and silent > STALL_SECONDS else 0.0
+        return silent if self.phase is Phase.DECODE and silent > self.record.stall_seconds else 0.0
+
+    @property
+    def is_unresponsive(self) -> bool:
+        """Whether the worker was asked to stop and has not done so for UNRESPONSIVE_SECONDS."""
+        return self.stop_sent is not None and time.monotonic() - self.stop_sent > UNRESPONSIVE_SECONDS
 
     def enter(self, phase: Phase) -> None:
         """Change the phase and publish it."""
-        self.phase, self.phase_since = phase, time.monotonic()
+        self.phase, self.phase_since, self.stop_sent = phase, time.monotonic(), None
         self.record.enter(phase, phase in ANSWERING)
         self._on_change(self)
 
@@ -105,9 +126,10 @@ class Side:
 
         The worker's clock is this machine's monotonic clock, so its time stamps can be used directly.
         """
-        self._token_at = time.monotonic()
+        now = time.monotonic_ns()
+        self._token_at = now / 1e9
         self.record.tokens(times_ns)
-        self._rate.add(times_ns)
+        self._rate.add(times_ns, now)
 
     def clear_rate(self) -> None:
         """Start measuring the rate of another answer."""

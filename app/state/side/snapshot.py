@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from app.state.conversation.context_map import ContextMap
 from app.state.side.answer_cost import AnswerCost
 from app.state.side.phase import Phase, Span
+from app.state.side.rate_curve import Curve
 from engines.measure.gpu import GpuSample
 from engines.plan.estimate.estimate import Estimate
 from engines.worker.protocol import KVUsage, MemoryUsage
@@ -39,6 +41,8 @@ class SideSnapshot:
     """Phases of the answer in progress, or else of the last one."""
     gaps: tuple[float, ...] = ()
     """Seconds between that answer's newest tokens."""
+    curve: Curve = ()
+    """Its decode rate by token."""
     device: str = ""
     """Where the engine runs: `cpu` or `cuda:N`; of several GPUs the first."""
     estimate: Estimate | None = None
@@ -49,6 +53,10 @@ class SideSnapshot:
     """`gpu_bytes`, by the index of the GPU."""
     bandwidth: float | None = None
     """Measured bytes per second of the device's memory; None before a measurement."""
+    precision: str = ""
+    """`int8`; empty without an engine."""
+    context: ContextMap | None = None
+    """How the conversation fills the context window; None while no engine is loaded."""
     others: tuple[str, ...] = ()
     """The other GPUs that hold a part of the weights."""
 

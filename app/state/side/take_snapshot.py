@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from app.state.conversation.context_map import context_map
 from app.state.side.side import Side
 from app.state.side.snapshot import SideSnapshot
 
@@ -26,7 +27,7 @@ def side_snapshot(side: Side, now: float, measures: ProcessMeasures) -> SideSnap
     rated = (turn.timing.decode_rate for turn in reversed(side.conversation.turns) if turn.timing)
     spec = side.spec
     return SideSnapshot(
-        title=side.title,
+        title=side.title or (side.build.title if side.build and side.build.running else ""),
         phase=side.phase,
         rates=side.rates.window(now),
         process_bytes=measures.process_bytes,
@@ -39,7 +40,10 @@ def side_snapshot(side: Side, now: float, measures: ProcessMeasures) -> SideSnap
         cached_tokens=cached_tokens,
         spans=side.record.spans(),
         gaps=side.record.gaps,
+        curve=side.record.curve.points,
         device=spec.device if spec else "",
+        context=context_map(side.conversation.turns, side.ready.context if side.ready else 0),
+        precision=spec.precision if spec else "",
         estimate=side.estimate,
         cost=side.record.cost,
         bytes_by_gpu=measures.bytes_by_gpu,

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from app.state.prepare.bandwidth_cache import key, read_bandwidths
+from app.state.side.phase import ANSWERING, OPENING
 from app.state.side.side import Side
 from app.state.side.snapshot import Snapshot
 from app.state.side.take_snapshot import ProcessMeasures, side_snapshot
 from engines.measure.gpu import GpuSample, GpuSampler
+from engines.measure.other_programs import OtherPrograms
 from engines.measure.telemetry import Telemetry
 from engines.plan.hardware.hardware import Device
 
 SAMPLE_SECONDS = 0.5
+IDLE_SAMPLES = 3
+"""Samples in a row without work of our engines, after which a GPU that is busy is so for other programs: its
+utilisation is that of the last second."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,12 @@ class TelemetrySampler:
             on_error: called once for each message of an error.
         """
         self._sides, self._devices, self._on_error = sides, devices, on_error
-        self._telemetry, self._gpus = Telemetry(), GpuSampler()
+        self._telemetry, self._gpus, self._others = Telemetry(), GpuSampler(), OtherPrograms()
         self._sample = _Sample()
+        self._idle = 0
+        """Samples in a row without work of our engines."""
+        self._used_by_others: dict[str, float] = {}
+        """Percent of each GPU, by its device, when our engines last were idle."""
         self._started = time.monotonic()
         self._reported: set[str] = set()
 
@@ -58,6 +68,7 @@ class TelemetrySampler:
             pids = [side.pid for side in self._sides() if side.pid]
             try:
                 self._sample = await asyncio.to_thread(self._look, pids, self._devices())
+                self._watch_idle_gpus()
             except Exception as error:  # drivers and /proc fail in many ways; panels keep the last sample
                 self.report(error)
             await asyncio.sleep(SAMPLE_SECONDS)
@@ -73,6 +84,27 @@ class TelemetrySampler:
             now, left, right, sample.memory_total, sample.memory_used, sample.cpu_percent, sample.gpus
         )
 
+    def busy_percent(self, device: str, since: float) -> float | None:
+        """Return what other programs used of the processor, or of the GPU if that is more.
+
+        Args:
+            device: `cpu` or `cuda:N`.
+            since: monotonic seconds; of a GPU it is what they used before, while our engines were idle.
+
+        Returns:
+            Percent; None before it was measured.
+        """
+        found = self._others.percent(since), self._used_by_others.get(device)
+        return max((percent for percent in found if percent is not None), default=None)
+
+    def _watch_idle_gpus(self) -> None:
+        works = any(side.phase in ANSWERING | OPENING for side in self._sides())
+        self._idle = 0 if works else self._idle + 1
+        if self._idle >= IDLE_SAMPLES:
+            self._used_by_others = {
+                gpu.device: gpu.utilisation for gpu in self._sample.gpus if gpu.utilisation is not None
+            }
+
     def report(self, error: Exception) -> None:
         """Report an error of a sample or a snapshot, once for each message: both are taken all the time."""
         if (message := repr(error)) not in self._reported:
@@ -81,6 +113,7 @@ class TelemetrySampler:
 
     def _look(self, pids: list[int], devices: tuple[Device, ...]) -> _Sample:
         machine, gpus = self._telemetry.sample_machine(), self._gpus.sample()
+        self._others.read(self._telemetry.cpu_seconds(os.getpid()))
         found = {pid: self._telemetry.sample_process(pid) for pid in pids}
         trees = {pid: self._telemetry.members(pid) for pid in pids}
         on_gpus = {

@@ -15,14 +15,17 @@ from app.interface import PlaygroundApp, playground
 from app.state.conversation.attachment import LARGEST, Attachment, pasted
 from app.state.conversation.context_usage import count_tokens
 from app.state.conversation.conversation import Turn
-from app.state.conversation.draft import Draft
+from app.state.conversation.draft import Draft, joined
 from app.state.conversation.prompt_store import PromptStore
+from app.state.conversation.suggested_prompts import suggested_prompts
 from app.state.side.phase import Phase
 from app.state.side.side import Side
 from app.state.side.token_counter import Counted, PromptTokenCounter
 from app.terminal_text import displayable
 from app.widgets.chat.attachment_list import AttachmentItem, AttachmentList
 from app.widgets.chat.prompt import PromptInput
+from app.widgets.chat.queued_prompts import QueuedPrompts
+from app.widgets.chat.suggestions import Suggestions
 from engines.worker.protocol import TokensCounted
 
 EDITING = "Editing an earlier prompt: Enter sends it again, Esc cancels"
@@ -46,10 +49,12 @@ class Composer(Vertical):
         """The text and attachments in the composer now."""
         self._saved_draft = Draft()
         """The draft to restore when an edit ends."""
+        self.queued: tuple[Draft, ...] = ()
+        """Prompts to be sent when the answers are complete, the next one first."""
         self.token_counter = PromptTokenCounter(
             lambda: self.playground.sides, self._count_tokens, self._run_in_background, self.show_count
         )
-        self._prompt_store = PromptStore(self._run_in_background)
+        self._prompt_store = PromptStore(self._run_in_background, keeps=self.playground.keeps_prompts)
 
     @property
     def playground(self) -> PlaygroundApp:
@@ -60,13 +65,17 @@ class Composer(Vertical):
         self.app.run_worker(work, group="prompt", exit_on_error=False)
 
     def compose(self) -> ComposeResult:
-        """Yield the attachments, then the prompt input."""
+        """Yield suggestions, queued prompts and attachments, then the prompt input."""
+        yield Suggestions(id="suggested")
+        yield QueuedPrompts(id="queued")
         yield AttachmentList(id="attachments")
         yield PromptInput(id="prompt")
 
     def on_mount(self) -> None:
         """Restore the saved draft and history; recount tokens when engines or settings change."""
         self._run_in_background(self._restore())
+        for file in self._prompt_store.files:
+            self.playground.save_failures.add(file)
         self.playground.side_changed.subscribe(self, self._engine_changed)
         self.playground.settings_changed.subscribe(self, lambda _: self.recount())
 
@@ -113,9 +122,70 @@ class Composer(Vertical):
 
     async def accept(self, text: str) -> None:
         """Add the sent text to the history; clear the composer, or restore the draft from before an edit."""
+        self._add_to_history(text)
+        await self._end_edit()
+
+    def _add_to_history(self, text: str) -> None:
         self.box.earlier.add(text)
         self._prompt_store.sent(text)
-        await self._end_edit()
+
+    async def enqueue(self) -> None:
+        """Let the prompt wait for the end of the answers, and clear the composer."""
+        draft = Draft(self.box.text.strip(), self.attachments)
+        self._queue((*self.queued, draft))
+        self.box.earlier.leave()
+        await self.set_draft(Draft())
+
+    def next_queued(self) -> Draft:
+        """Return the next queued prompt, which is to be sent now.
+
+        Raises:
+            IndexError: none is queued.
+        """
+        draft = self.queued[0]
+        self._queue(self.queued[1:])
+        self._add_to_history(draft.text)
+        return draft
+
+    async def take_back(self, *, last_only: bool = False) -> None:
+        """Put the queued prompts, or the last one, back above what is written now."""
+        kept, back = (self.queued[:-1], self.queued[-1:]) if last_only else ((), self.queued)
+        if not back:
+            return
+        self._queue(kept)
+        if self.edited:
+            self._saved_draft = joined((*back, self._saved_draft))
+        else:
+            await self.set_draft(joined((*back, self._draft)))
+
+    def _queue(self, queued: tuple[Draft, ...]) -> None:
+        self.queued, self.box.has_queued = queued, bool(queued)
+        self.query_one(QueuedPrompts).show(queued)
+        self._keep()
+
+    def _keep(self) -> None:
+        """Save the draft with what is queued, after a pause: a queued prompt survives the end of the app."""
+        self._prompt_store.written(joined((*self.queued, self._saved_draft if self.edited else self._draft)))
+
+    @on(PromptInput.QueuedRequested)
+    async def take_last_back(self) -> None:
+        """Put the prompt that was queued last back."""
+        await self.take_back(last_only=True)
+
+    @on(Suggestions.Chosen)
+    def fill(self, event: Suggestions.Chosen) -> None:
+        """Put a suggested prompt into the prompt input, without sending it."""
+        self.box.write(event.prompt)
+        self.box.focus()
+
+    def show_suggestions(self) -> None:
+        """List prompts that suit the model, in an empty chat."""
+        sides = self.playground.sides
+        models = [side.model_name for side in sides if side.model_name]
+        begun = any(side.conversation.turns for side in sides)
+        prompts = suggested_prompts(models[0]) if models and not begun else ()
+        self.box.earlier.suggested = prompts
+        self.query_one(Suggestions).show(prompts, self.box.text)
 
     async def edit(self, turn: Turn) -> None:
         """Load the prompt of an earlier turn for editing; the draft is restored when the edit ends."""
@@ -181,10 +251,19 @@ class Composer(Vertical):
             return
         before, self._draft = self._draft, draft
         if not self.edited:
-            self._prompt_store.written(draft)
+            self._keep()
         if draft.attachments != before.attachments:
             await self.query_one(AttachmentList).show(draft.attachments, self.token_counter.tokens)
         self.recount()
+
+    def save_now(self) -> None:
+        """Save what is queued and in the composer, also the text of an edit: it is below the draft then."""
+        draft = Draft(self.box.text, self.attachments)
+        if self.edited:
+            kept = self._saved_draft
+            texts = [kept.text] if draft.text == self.edited.prompt else [kept.text, draft.text]
+            draft = Draft("\n\n".join(filter(None, texts)), kept.attachments)
+        self._prompt_store.save_now(joined((*self.queued, draft)))
 
     async def _count_tokens(
         self, side: Side, prompt: str, above: int | None, texts: tuple[str, ...]
@@ -197,8 +276,10 @@ class Composer(Vertical):
     def recount(self) -> None:
         """Schedule a token count, after a change of the draft, the conversation or an engine."""
         self.token_counter.recount(self._draft, self.edited)
+        self.show_suggestions()
 
     def _engine_changed(self, side: Side) -> None:
+        self.show_suggestions()
         if side.phase is Phase.LOADING:  # another engine may have another tokenizer
             self.token_counter.tokens.clear()
         elif side.phase in (Phase.READY, Phase.FAILED):

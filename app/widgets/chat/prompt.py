@@ -25,13 +25,12 @@ class PromptInput(TextArea):
     HELP = """\
 # Prompt
 
-One prompt goes to both sides. **Enter** sends it, **Ctrl+J** (or Shift+Enter, where the terminal
-reports it) starts a new line, **Up** and **Down** recall earlier prompts, also those of earlier
-runs. An unsent draft is restored when the app starts again.
+One prompt goes to both sides. An unsent draft is restored when the app starts again. An attached file is
+sent before the prompt, fenced and with its name; a long paste becomes an attachment too. In an empty chat
+**Down** goes through the suggested prompts.
 
-**Ctrl+O** attaches a text file. It is listed above the prompt and sent before it, fenced and with its
-name. A long paste becomes an attachment too. **Shift+Tab** moves to the attachments: **Delete** removes
-one, **Enter** turns a paste back into text.
+A prompt that is sent while a side answers is **queued**, and sent when both answers are complete. **Esc**
+stops the answers and puts queued prompts back here; **Up** in an empty prompt takes the last one back.
 
 The border counts **tokens**: the prompt, its attachments and the conversation so far, as each engine's
 tokenizer counts them, out of the engine's context window. A setting (F6) decides what happens when it is
@@ -40,7 +39,14 @@ full: the oldest turns are dropped, or the prompt is refused.
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "send", "Send", id="prompt.send", show=True, priority=True),
-        Binding("ctrl+j,shift+enter", "newline", "New line", id="prompt.newline", show=False, priority=True),
+        Binding(
+            "ctrl+j,alt+enter,shift+enter",
+            "newline",
+            "New line",
+            id="prompt.newline",
+            show=False,
+            priority=True,
+        ),
     ]
 
     @dataclass
@@ -55,6 +61,9 @@ full: the oldest turns are dropped, or the prompt is refused.
 
         text: str
 
+    class QueuedRequested(Message):
+        """The user pressed Up in an empty prompt while prompts are queued."""
+
     class BackspaceAtStart(Message):
         """The user pressed Backspace in an empty prompt."""
 
@@ -67,10 +76,17 @@ full: the oldest turns are dropped, or the prompt is refused.
             placeholder="Ask both sides. Enter sends, Ctrl+J starts a new line.",
         )
         self.earlier = PromptHistory()
+        self.has_queued = False
+        """Whether prompts wait for the end of the answers."""
         self._counted = ""
 
     # Priority bindings run immediately, ahead of keys still in this widget's message queue. The two
     # actions below go through the queue, so that text typed before Enter is there when Enter sends it.
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether Ctrl+Z has undone something that can be redone."""
+        return bool(self.history._redo_stack)  # Textual has no public name for it
 
     def action_send(self) -> None:
         """Send the text."""
@@ -115,7 +131,11 @@ full: the oldest turns are dropped, or the prompt is refused.
         """Recall earlier prompts with Up and Down at the edges of the text; inside it the arrows move."""
         cursor = self.cursor_location
         first, last = self.navigator.is_first_document_line, self.navigator.is_last_document_line
-        if event.key == "up" and first(cursor) and self.navigator.is_first_wrapped_line(cursor):
+        if event.key == "up" and self.has_queued and not self.text:
+            event.prevent_default()
+            event.stop()
+            self.post_message(self.QueuedRequested())
+        elif event.key == "up" and first(cursor) and self.navigator.is_first_wrapped_line(cursor):
             self._recall(-1, event)
         elif event.key == "down" and last(cursor) and self.navigator.is_last_wrapped_line(cursor):
             self._recall(+1, event)

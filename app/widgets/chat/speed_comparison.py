@@ -1,59 +1,111 @@
-"""The line that compares the decode speed of both sides."""
+"""The lines that compare the speed and the text of both sides' answers."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from textual.content import Content
 from textual.widgets import Static
 
+from app.state.conversation.agreement import agreement
 from app.state.conversation.conversation import Turn
+from app.state.conversation.speed_ratio import SHORT_TOKENS, SpeedRatio, speed_ratio
 from app.state.settings.settings import TimingMode
-from app.units import rate_text, seconds_text
+from app.state.side.side import Side
+from app.terminal_text import displayable
+from app.units import rate_text, ratio_text, seconds_text
 
-REFERENCE = "PyTorch"
+SAME = 0.005
+"""Ratios this close to 1 are called equal."""
 
 
 class SpeedComparison(Static):
-    """One sentence about the last turn of both sides; hidden until both have a decode rate."""
+    """Two lines about both sides: the speed of their answers, and whether the last ones are the same."""
 
-    HELP = """\
-# Speed-up
+    HELP = f"""\
+# Speed
 
-Decode speed of one engine divided by the other's, without prefill. In mode *together* both engines share
-the machine; only *in turn* measures each engine alone.
+The median of the decode rate of one engine divided by the other's, without prefill, over all answers of
+this conversation by the same two engines, with its range. It is grey, with the reason, where it should not be
+quoted: other programs were busy, the answers have fewer than {SHORT_TOKENS} tokens, or the model is so small
+that overhead decides. If only some answers are short or disturbed, they do not count. In mode *together* both
+engines share the machine; only *in turn* measures each engine alone.
+
+# Agreement
+
+The number of tokens that both answers share, and how each continues. **F5** compares the engines at every
+token; one small difference in a tie changes everything after it.
 """
 
-    def compare(self, left: Turn | None, right: Turn | None) -> None:
-        """Compare two turns; hide the line if they cannot be compared."""
-        sentence = comparison_text(left, right) if left and right else Content("")
-        self.update(sentence)
-        self.display = bool(sentence.plain)
+    ratio: SpeedRatio | None = None
+    """What the first line says; None where there is none."""
+    brief = False
+    """Whether the rates and TTFTs are left out: the stage shows them in large digits."""
+
+    def compare(self, left: Side, right: Side) -> None:
+        """Compare the answers of both sides; hide the lines if they cannot be compared."""
+        lefts, rights = left.conversation.turns, right.conversation.turns
+        known = [side.checkpoint.parameters for side in (left, right) if side.checkpoint]
+        self.show(lefts, rights, speed_ratio(lefts, rights, min(known, default=None)))
+
+    def show(self, lefts: Sequence[Turn], rights: Sequence[Turn], ratio: SpeedRatio | None) -> None:
+        """Show how fast the sides are, and whether their last turns agree; hide the lines without either."""
+        self.ratio = ratio
+        found = [speed_text(ratio, brief=self.brief)] if ratio else []
+        if lefts and rights:
+            found.append(agreement_text(lefts[-1], rights[-1]))
+        self.update(Content("\n").join(line for line in found if line.plain))
+        self.display = any(line.plain for line in found)
 
     def on_mount(self) -> None:
         """Start hidden; there is no comparison yet."""
         self.display = False
 
 
-def comparison_text(left: Turn, right: Turn) -> Content:
-    """Return the sentence; empty if a rate is missing or the sides had different prompts or timing modes.
+def speed_text(ratio: SpeedRatio, *, brief: bool = False) -> Content:
+    """Return the sentence; if it should not be quoted, muted, with the reason instead of the rates.
 
-    The denominator of the ratio is PyTorch if exactly one side is PyTorch, else the right side.
+    Args:
+        brief: without the rates and TTFTs.
     """
-    engine, reference = (right, left) if _is_reference(left) and not _is_reference(right) else (left, right)
-    if not (engine.timing and reference.timing) or engine.error or reference.error:
-        return Content("")
-    fast, slow = engine.timing.decode_rate, reference.timing.decode_rate
-    if not (fast and slow) or (left.prompt, left.mode) != (right.prompt, right.mode):
-        return Content("")
-    rates = f"{rate_text(fast, '').strip()} vs {rate_text(slow)}"
-    return Content.assemble(
-        (f"{engine.engine} {fast / slow:.2f}× {reference.engine}", "bold"),
-        f": {rates}, {_first_token(engine, reference)} · {left.mode}",
-        ": both engines shared the machine" if left.mode == TimingMode.TOGETHER else "",
-    )
+    engine, reference = ratio.last
+    headline = f"{engine.engine} is {_how_fast(ratio)} {reference.engine}"
+    if ratio.doubt:
+        found = f"{headline}{_range(ratio)} · {engine.mode} · not to be quoted: {ratio.doubt}"
+        return Content.styled(found, "$foreground-muted")
+    shared = ": both engines shared the machine" if engine.mode == TimingMode.TOGETHER else ""
+    rates = "" if brief else f" · {_rates(engine, reference)}"
+    return Content.assemble((headline, "bold"), f"{_range(ratio)}{rates} · {engine.mode}{shared}")
 
 
-def _is_reference(turn: Turn) -> bool:
-    return turn.engine.rpartition(" ")[0] == REFERENCE
+def agreement_text(left: Turn, right: Turn) -> Content:
+    """Return whether the answers are the same; empty if they cannot be compared."""
+    words = displayable(agreement(left, right))
+    return Content.assemble((words, "$foreground-muted"))
+
+
+def _how_fast(ratio: SpeedRatio) -> str:
+    """Return `about 7.5× as fast as`, `about 13 % slower than` or `as fast as`."""
+    if abs(ratio.median - 1) < SAME:
+        return "as fast as"
+    if ratio.median < 1:
+        return f"about {100 * (1 - ratio.median):.2g} % slower than"
+    return f"about {ratio_text(ratio.median)}× as fast as"
+
+
+def _range(ratio: SpeedRatio) -> str:
+    if len(ratio.ratios) == 1:
+        return ""
+    low, high = (ratio_text(end) for end in (min(ratio.ratios), max(ratio.ratios)))
+    return f" ({'' if low == high else f'{low}–{high}×, '}{len(ratio.ratios)} answers)"
+
+
+def _rates(engine: Turn, reference: Turn) -> str:
+    """Return the decode rates of the last answers, and their TTFTs."""
+    assert engine.timing
+    assert reference.timing
+    rates = f"{rate_text(engine.timing.decode_rate, '').strip()} vs {rate_text(reference.timing.decode_rate)}"
+    return f"{rates}, {_first_token(engine, reference)}"
 
 
 def _first_token(engine: Turn, reference: Turn) -> str:

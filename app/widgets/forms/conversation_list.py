@@ -11,12 +11,12 @@ from pathlib import Path
 from textual import events
 from textual.binding import Binding
 from textual.content import Content
-from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from app.state.conversation.saved_conversations import SavedConversation
 from app.terminal_text import displayable
 from app.units import count_text
+from app.widgets.marked_lists import MarkedOptionList
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class ConversationEntry:
     excerpt: str = ""
 
 
-class ConversationList(OptionList):
+class ConversationList(MarkedOptionList):
     """A list with two lines for each conversation, three for search results."""
 
     BINDINGS = [Binding("enter", "select", "Reopen", id="conversations.reopen")]  # noqa: RUF012

@@ -37,7 +37,7 @@ class InterpreterSetting(Vertical):
             f"Path to a Python with {BACKENDS[backend].title}. Empty: the environment of `env create`."
         )
         self._check_later = Debouncer(
-            PAUSE_SECONDS, self._check, lambda work: self.run_worker(work, group="check")
+            PAUSE_SECONDS, self._check, lambda work: self.run_worker(work, group="check", exit_on_error=False)
         )
 
     def compose(self) -> ComposeResult:

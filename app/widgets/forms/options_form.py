@@ -17,6 +17,7 @@ from app.state.settings.sampling_fields import FIELDS, Field, stop_lines, stop_t
 from app.state.settings.settings import ChatOptions, Settings
 from app.terminal_text import displayable
 from app.widgets.forms.ascii_checkbox import AsciiCheckbox
+from app.widgets.forms.form_area import FormArea
 
 MEANINGS: Final = {
     "preset": "Sets all fields, and the system prompt if the preset has one.",
@@ -79,7 +80,7 @@ class OptionsForm(Vertical):
             yield Button("Rename", compact=True, classes="rename")
             yield Button("Delete", compact=True, classes="delete")
         yield Static("System prompt")
-        yield TextArea(
+        yield FormArea(
             displayable(options.system_prompt),
             compact=True,
             placeholder="No system prompt",
@@ -96,7 +97,7 @@ class OptionsForm(Vertical):
         )
         yield Static("Stop sequences")
         stop = displayable(stop_lines(options.sampling.stop))
-        yield TextArea(stop, compact=True, placeholder="None", classes="stop")
+        yield FormArea(stop, compact=True, placeholder="None", classes="stop")
         yield Static(classes="form-problems", markup=False)
 
     def on_mount(self) -> None:

@@ -8,8 +8,8 @@ from app.state.side.snapshot import SideSnapshot
 from app.units import MISSING, bytes_text, percent_text, rate_text
 from app.widgets.panels.drawing import MUTED, fit_pieces
 
-MEASURE_FIRST = ("MBU: measure the bandwidth in Prepare (F2, F5)", "MBU: F2, then F5")
-CACHED = ("MBU over 100%: read from the cache", "MBU over 100%")
+MEASURE_FIRST = ("MBU: measure the bandwidth on Models (F2, F5)", "MBU: F2, then F5")
+CACHED = ("MBU over 100 %: read from the cache", "MBU over 100 %")
 NONE = "–"
 
 
@@ -18,11 +18,12 @@ def cost_line(side: SideSnapshot, width: int, load: str = "") -> Content:
     if side.cost is None:
         pieces = [Content.styled(f"MBU {NONE}  J/token {NONE}" if side.spans else "", MUTED)]
     else:
-        utilisation = _utilisation(side, width)
-        pieces = [utilisation, _joules(side, width - utilisation.cell_length - 2)]
+        room = width - len(load) - 2 if load else width
+        utilisation = _utilisation(side, room)
+        pieces = [utilisation, _joules(side, room - utilisation.cell_length - 2)]
     pieces.append(Content.styled(load, MUTED))
     if side.cost and (ceiling := side.cost.ceiling(side.bandwidth)):
-        pieces.append(Content.styled(f"at most {rate_text(ceiling)}", MUTED))
+        pieces.append(Content.styled(f"at most {ceiling_text(ceiling)}", MUTED))
     return fit_pieces((piece for piece in pieces if piece.plain), width)
 
 
@@ -38,6 +39,11 @@ def mbu_terms(side: SideSnapshot) -> Content:
 def speed_text(bandwidth: float) -> str:
     """Format bytes per second, as `4,280 GB/s`."""
     return rate_text(bandwidth / 1e9, "GB/s")
+
+
+def ceiling_text(rate: float) -> str:
+    """Format an upper bound of tok/s, as `1,560 tok/s`: three significant digits."""
+    return rate_text(float(f"{rate:.2e}"))
 
 
 def _utilisation(side: SideSnapshot, width: int) -> Content:

@@ -1,14 +1,23 @@
-"""The KV cache of both sides: a block map for paged caches, a bar for contiguous ones."""
+"""The KV cache of both sides: the turns in the context window, or blocks as the library reports them."""
 
 from __future__ import annotations
 
-from math import ceil
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
+from textual.binding import Binding
 from textual.content import Content
+from textual.signal import Signal
 
 from app.state.side.snapshot import SideSnapshot, Snapshot
 from app.units import bytes_of_text, bytes_text, count_text, share_text
+from app.widgets.panels.block_map import REUSED, USED, Blocks, block_map, blocks_of
+from app.widgets.panels.context_bar import (
+    BAR_LEGEND,
+    context_bar,
+    context_figures,
+    context_text,
+    turn_figures,
+)
 from app.widgets.panels.drawing import (
     FREE,
     MUTED,
@@ -16,52 +25,101 @@ from app.widgets.panels.drawing import (
     fit_pieces,
     lines,
     one_line,
-    share_cells,
     stacked_bar,
 )
 from app.widgets.panels.panel import NO_ENGINE, Panel, has_engine, sides
 from engines.worker.protocol import KVUsage
 
-USED, REUSED = "█", "▒"
 SIDE_BY_SIDE = 88
 """From this width on the two maps are drawn side by side."""
 CONTIGUOUS = "one contiguous buffer"
+BOTH_LINES = 12
+"""From this number of spare lines on, blocks are drawn below the turns."""
+MIN_TITLE_CELLS = 12
 
-
-class Blocks(NamedTuple):
-    """Block counts of a paged cache; `used` includes `reused`."""
-
-    used: int
-    reused: int
-    total: int
+Row = tuple[str, str, SideSnapshot]
+"""(letter, style, side)."""
 
 
 class KVBlocksPanel(Panel):
-    """Blocks used, reused and free on each side."""
+    """Turns in the context window of each side; on request, and in full screen, blocks."""
 
+    BINDINGS = [Binding("b", "blocks", "Blocks or turns", id="kv.blocks")]  # noqa: RUF012
     TITLE: ClassVar[str] = "KV cache"
-    LEGEND: ClassVar[str] = f"[$kv-used]{USED}[/] used [$kv-reused]{REUSED}[/] reused {FREE} free"
+    LEGEND: ClassVar[str] = BAR_LEGEND
+    BLOCK_LEGEND: ClassVar[str] = f"[$kv-used]{USED}[/] used [$kv-reused]{REUSED}[/] reused {FREE} free"
     SUMMARY: ClassVar[str] = (
-        "Blocks of each side's KV cache: used, of those reused from earlier prompts, and free."
+        "Each side's conversation in its KV cache: the turns, what was reused, and where turns are dropped."
     )
     HELP = """\
 ### KV cache
 
-Keys and values of the tokens so far. A **paged** cache stores them in **blocks** of a fixed number of tokens;
-a cell is one block, or as many as the panel says. **Reused** blocks already held the prefix of the last
-prompt, so it was not computed again. **Prefix hits** are the share of all prompt tokens in this conversation
-that were in the cache.
+Keys and values of the tokens so far. The bar is the **context window**, from 0 to its last token: each turn
+is a segment of its own, its prompt and its answer. The **reused** part already held the prefix of the last
+prompt, so it was not computed again. **▸** is where the next turn starts. When a prompt would be longer than
+**┊**, the oldest turns are dropped (or the prompt is refused, by a setting, when the window is full).
+
+**B** shows **blocks** instead; full screen (**F7**) shows both. A **paged** cache stores tokens in blocks of
+a fixed number of them; a cell is one block, or as many as the panel says. **Prefix hits** are the share of
+all prompt tokens in this conversation that were in the cache.
 
 The libraries report only how many blocks are in each state: the map shows counts, not positions.
 
 A **contiguous** cache is one buffer without blocks; the panel shows its tokens and bytes.
 """
 
+    def __init__(self, snapshots: Signal[Snapshot] | None = None) -> None:
+        super().__init__(snapshots)
+        self.trims = True
+        """Whether the oldest turns are dropped when the context window is full."""
+        self.shows_blocks = False
+
+    def action_blocks(self) -> None:
+        """Show blocks instead of turns, or turns again."""
+        self.shows_blocks = not self.shows_blocks
+        if self.snapshot:
+            self.show(self.snapshot)
+
+    def legend(self, snapshot: Snapshot) -> str:
+        """Return the legend of what is drawn."""
+        return self.BLOCK_LEGEND if self.shows_blocks or not _context_scale(snapshot) else self.LEGEND
+
     def draw(self, snapshot: Snapshot, width: int, height: int) -> Content:
-        """Draw both sides, next to each other in wide panels, else the left above the right."""
+        """Draw the turns in the context window, or blocks, or both if the height allows it."""
         engines = [row for row in sides(snapshot) if has_engine(row[2])]
         if not engines:
             return Content.styled(NO_ENGINE, MUTED)
+        scale = _context_scale(snapshot)
+        if self.shows_blocks or not scale:
+            return self._blocks(snapshot, width, height)
+        rows = [line for row in engines for line in self._window(row, width, scale, height)]
+        if len(rows) + 1 + BOTH_LINES > height:
+            return lines(rows, height)
+        blocks = self._blocks(snapshot, width, height - len(rows) - 1)
+        return lines([*rows, Content(""), *blocks.split("\n")], height)
+
+    def _window(self, row: Row, width: int, scale: int, height: int) -> list[Content]:
+        """Return head, bar and figures of one side, and in full screen the tokens of each turn."""
+        letter, style, side = row
+        shown = side.context
+        if shown is None:
+            return [_head(letter, style, side, "not loaded", width)]
+        figures = context_figures(shown, trims=self.trims)
+        if side.kv:
+            figures.append(Content(_bytes(side.kv)))
+        text = context_text(shown)
+        if len(text) > width - MIN_TITLE_CELLS:
+            text = text.replace(" tokens", "")
+        lines_of_side = [
+            _head(letter, style, side, text, width),
+            context_bar(shown, width, scale, trims=self.trims),
+            fit_pieces(figures, width),
+        ]
+        return [*lines_of_side, turn_figures(shown, width)] if height > BOTH_LINES else lines_of_side
+
+    def _blocks(self, snapshot: Snapshot, width: int, height: int) -> Content:
+        """Draw both sides, next to each other in wide panels, else the left above the right."""
+        engines = [row for row in sides(snapshot) if has_engine(row[2])]
         scale = bytes_scale(snapshot)
         if width >= SIDE_BY_SIDE and len(engines) == 2:
             half = (width - 3) // 2
@@ -82,30 +140,25 @@ A **contiguous** cache is one buffer without blocks; the panel shows its tokens 
         engines = [row for row in sides(snapshot) if has_engine(row[2])]
         if not engines:
             return self.empty()
-        texts = [_short_text(side.kv) for *_, side in engines]
+        top = 0 if self.shows_blocks else _context_scale(snapshot)
+        texts = [_short_text(side, top > 0) for *_, side in engines]
         fixed = len("KV ") + sum(len(text) + 4 for text in texts)
         bar = min(24, (width - fixed) // len(engines))
         pieces = [Content.styled("KV", "bold")]
         for (letter, style, side), text in zip(engines, texts, strict=True):
-            drawn = _bar(side.kv, bar, bytes_scale(snapshot)) if bar >= 4 and side.kv else Content("")
+            drawn = Content("")
+            if bar >= 4 and top and side.context:
+                drawn = context_bar(side.context, bar, top, trims=self.trims)
+            elif bar >= 4 and side.kv:
+                drawn = _bar(side.kv, bar, bytes_scale(snapshot))
             gap = " " if drawn.plain else ""
             pieces.append(Content.assemble((f"{letter} ", f"bold {style}"), drawn, gap, text))
         return fit_pieces(pieces, width, " ")
 
 
-def blocks_of(usage: KVUsage | None) -> Blocks | None:
-    """Return the counts of a paged cache, missing ones derived; None for a cache without blocks."""
-    if usage is None:
-        return None
-    used, free, total = usage.used_blocks, usage.free_blocks, usage.total_blocks
-    if total is None and used is not None and free is not None:
-        total = used + free
-    if total is None or total <= 0:
-        return None
-    if used is None:
-        used = total - free if free is not None else 0
-    used = min(max(0, used), total)
-    return Blocks(used, min(max(0, usage.reused_blocks or 0), used), total)
+def _context_scale(snapshot: Snapshot) -> int:
+    """Return the larger context window of both sides in tokens; 0 while none is known."""
+    return max(side.context.context if side.context else 0 for *_, side in sides(snapshot))
 
 
 def bytes_scale(snapshot: Snapshot) -> int:
@@ -114,30 +167,6 @@ def bytes_scale(snapshot: Snapshot) -> int:
     used = max((usage.bytes_used for usage in usages), default=0)
     total = max((usage.bytes_total or 0 for usage in usages), default=0)
     return total if total >= used > 0 else 1 << max(0, used - 1).bit_length()
-
-
-def block_map(blocks: Blocks, width: int, height: int) -> tuple[list[Content], int]:
-    """Return the rows of the map and the number of blocks per cell, which is the lowest that fits."""
-    room = max(1, width) * max(1, height)
-    scale = ceil(blocks.total / room)
-    cells = ceil(blocks.total / scale)
-    reused, used = share_cells([blocks.reused, blocks.used - blocks.reused], blocks.total, cells)
-    if blocks.used < blocks.total and reused + used == cells and cells > 1:
-        # The last cell includes free blocks: only a full cache may look full.
-        reused, used = (reused, used - 1) if used else (reused - 1, used)
-    glyphs = [(REUSED, "$kv-reused")] * reused + [(USED, "$kv-used")] * used
-    glyphs += [(FREE, MUTED)] * (cells - len(glyphs))
-    return [_runs(glyphs[start : start + width]) for start in range(0, cells, max(1, width))], scale
-
-
-def _runs(glyphs: list[tuple[str, str]]) -> Content:
-    joined: list[tuple[str, str]] = []
-    for glyph, style in glyphs:
-        if joined and joined[-1][1] == style:
-            joined[-1] = (joined[-1][0] + glyph, style)
-        else:
-            joined.append((glyph, style))
-    return Content.assemble(*joined)
 
 
 def _side(
@@ -217,7 +246,10 @@ def _bar(usage: KVUsage | None, width: int, bytes_top: int) -> Content:
     return stacked_bar((BarPart(usage.bytes_used, "█", "$kv-used"),), total, width)
 
 
-def _short_text(usage: KVUsage | None) -> str:
+def _short_text(side: SideSnapshot, by_turn: bool) -> str:
+    if by_turn and side.context:
+        return f"{count_text(side.context.used)}/{count_text(side.context.context)}"
+    usage = side.kv
     blocks = blocks_of(usage)
     if usage is None:
         return "n/a"

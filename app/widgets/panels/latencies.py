@@ -37,12 +37,9 @@ def gap_axis(snapshot: Snapshot) -> Ends | None:
     return (max(1e-6, min(ends)), max(ends)) if ends else None
 
 
-def percentiles_text(gaps: tuple[float, ...]) -> str:
-    """Return `p50 5.70 ms  p95 7.10 ms`; `too short` without gaps."""
-    if not gaps:
-        return "too short"
-    p50, p95 = (seconds_text(percentile(_sorted(gaps), percent)) for percent in (50, 95))
-    return f"p50 {p50}  p95 {p95}"
+def gap_percentile(gaps: tuple[float, ...], percent: float) -> float | None:
+    """Return a percentile of the gaps in seconds; None without gaps."""
+    return percentile(_sorted(gaps), percent) if gaps else None
 
 
 def histogram(gaps: tuple[float, ...], ends: Ends, cells: int, rows: int) -> list[str]:

@@ -53,7 +53,7 @@ libraries). On a GPU, **workspace** is what the library's allocator holds for ac
 **context** what the driver counts beyond the allocator: the CUDA context and captured graphs. **Peak** is the
 allocator's own maximum, not the maximum of the samples. Both bars have the same scale.
 
-The **estimate** is the one of Prepare, for a full context; a cache that grows is excluded from the comparison
+The **estimate** is the one of Models, for a full context; a cache that grows is excluded from the comparison
 with measured memory. F7 shows each part.
 
 The bars of the machine and of each GPU show the **left** side, the **right** side and **other processes**;
@@ -106,9 +106,11 @@ def side_row(letter: str, style: str, side: SideSnapshot, scale: float, width: i
     """Return the row of a side; `scale` is the bytes of a full bar."""
     title = one_line(side.title or str(side.phase), max(8, width * 3 // 10))
     name = Content.assemble((f"{letter} ", f"bold {style}"), (title, style))
-    peak = f"allocator peak {bytes_text(side.memory.peak)}" if side.memory and side.memory.peak else ""
+    peak = side.memory.peak if side.memory else None
+    # An allocator's peak excludes the CUDA context: less than what is held now would only confuse.
+    peak_text = f"allocator peak {bytes_text(peak)}" if peak and peak > (side.held or 0) else ""
     return MemoryRow(
-        name, tuple(named.part for named in side_parts(side)), scale, bytes_text(side.held or None), peak
+        name, tuple(named.part for named in side_parts(side)), scale, bytes_text(side.held or None), peak_text
     )
 
 

@@ -70,7 +70,7 @@ def expected_parts(side: SideSnapshot) -> tuple[estimate.MemoryPart, ...]:
 
 
 def estimate_text(side: SideSnapshot) -> str:
-    """Return `8% more than estimated`, of the total or else of the parts that are known; empty if none is.
+    """Return `8 % more than estimated`, of the total or else of the parts that are known; empty if none is.
 
     A cache that grows is excluded: the estimate is for a full context.
     """
@@ -90,7 +90,7 @@ def _grows(side: SideSnapshot) -> bool:
 
 
 def difference(estimated: int, actual: int, than: str = "") -> str:
-    """Return `8% more`, `3% less` or `as estimated`; `than` is appended to the first two."""
+    """Return `8 % more`, `3 % less` or `as estimated`; `than` is appended to the first two."""
     share = (actual - estimated) / estimated if estimated else 0.0
     if abs(share) <= CLOSE:
         return "as estimated"
@@ -107,8 +107,9 @@ def estimate_table(letter: str, style: str, side: SideSnapshot) -> list[Content]
     for part in expected:
         figures = f"{bytes_text(part.estimated):>{FIGURE_CELLS}}{bytes_text(part.actual):>{FIGURE_CELLS}}"
         rows.append(Content.assemble(f"  {part.name:{NAME_CELLS}}", figures, (_remark(part, side), MUTED)))
-    if side.memory and side.memory.peak:
-        figure = f"{bytes_text(side.memory.peak):>{2 * FIGURE_CELLS}}"
+    peak, now = side.memory.peak if side.memory else None, expected[-1].actual or 0
+    if peak and peak > now:  # an allocator's peak excludes the CUDA context
+        figure = f"{bytes_text(peak):>{2 * FIGURE_CELLS}}"
         rows.append(Content.assemble(f"  {'peak':{NAME_CELLS}}", figure, ("  of the allocator", MUTED)))
     return rows
 

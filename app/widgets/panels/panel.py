@@ -17,6 +17,7 @@ from textual.widget import Widget
 from app.state.side.pacing import BUSY_RATE
 from app.state.side.phase import Phase
 from app.state.side.snapshot import SideSnapshot, Snapshot
+from app.widgets.panels.drawing import MUTED
 
 NO_ENGINE = "No engine yet: choose one with F2"
 PANEL_SECONDS, BUSY_PANEL_SECONDS = 0.4, 0.9
@@ -32,7 +33,7 @@ class Panel(Widget, can_focus=True):
     """Draws the newest snapshot at the size given by the style sheet, `panels.tcss`."""
 
     BINDINGS = [  # noqa: RUF012
-        Binding("f7", "full_screen", "Full screen", id="panel.full_screen"),
+        Binding("f7,enter", "full_screen", "Full screen", id="panel.full_screen"),
         Binding("space", "fold", "Fold", id="panel.fold"),
     ]
     TITLE: ClassVar[str] = ""
@@ -51,8 +52,10 @@ class Panel(Widget, can_focus=True):
         self.snapshots = snapshots
         self.snapshot: Snapshot | None = None
         """The snapshot shown now."""
-        self._drawn: Content | None = None
+        self.drawn: Content | None = None
         """The content on screen."""
+        self._newest: Snapshot | None = None
+        """The newest one, also while another screen hides the panel."""
         self._next: tuple[Snapshot, Size, Content] | None = None
         """Content that `show` drew for comparison, with its snapshot and size; `render` uses it."""
         self.border_title = self.TITLE
@@ -65,6 +68,7 @@ class Panel(Widget, can_focus=True):
             self.snapshots.subscribe(self, self._follow)
 
     def _follow(self, snapshot: Snapshot) -> None:
+        self._newest = snapshot
         pause = BUSY_PANEL_SECONDS if snapshot.decode_rate > BUSY_RATE else PANEL_SECONDS
         if self.snapshot is not None and snapshot.now - self.snapshot.now <= pause:
             return
@@ -72,12 +76,17 @@ class Panel(Widget, can_focus=True):
         if self.app.screen is self.screen or self.app.screen.is_modal:
             self.show(snapshot)
 
+    def show_newest(self) -> None:
+        """Show the newest snapshot now, after another screen has hidden the panel."""
+        if self._newest is not None and self._newest is not self.snapshot:
+            self.show(self._newest)
+
     def show(self, snapshot: Snapshot) -> None:
         """Show `snapshot`; refresh only if the drawn content changes."""
         self.snapshot = snapshot
         self._show_legend()
         content = self._content()
-        if self._drawn is None or not content.is_same(self._drawn):
+        if self.drawn is None or not content.is_same(self.drawn):
             self._next = snapshot, self.content_size, content
             self.refresh()
 
@@ -123,8 +132,8 @@ class Panel(Widget, can_focus=True):
         """Return the content for the current size."""
         ready, self._next = self._next, None
         fits = ready and ready[0] is self.snapshot and ready[1] == self.content_size
-        self._drawn = ready[2] if ready and fits else self._content()
-        return self._drawn
+        self.drawn = ready[2] if ready and fits else self._content()
+        return self.drawn
 
     def _content(self) -> Content:
         width, height = self.content_size
@@ -147,10 +156,9 @@ class Panel(Widget, can_focus=True):
         raise NotImplementedError
 
     def empty(self) -> Content:
-        """Return the content before the first snapshot with an engine."""
-        return Content.assemble(
-            (f"{self.TITLE}  ", "bold") if self.is_folded else "", (NO_ENGINE, "$foreground-muted")
-        )
+        """Return the content without an engine; before the first snapshot nothing is known of engines."""
+        title = (f"{self.TITLE}  ", "bold") if self.is_folded else ""
+        return Content.assemble(title, (NO_ENGINE if self.snapshot else "", MUTED))
 
     @property
     def is_folded(self) -> bool:

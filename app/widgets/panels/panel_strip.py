@@ -57,9 +57,10 @@ class PanelStrip(Container):
         for panel in self.query_children(Panel):
             panel.set_class(panel.TITLE in titles, FOLDED)
 
-    def toggle(self) -> None:
-        """Hide the panels, or show them again."""
-        self.shown = not self.shown
+    def show_newest(self) -> None:
+        """Let all panels show the newest snapshot now."""
+        for panel in self.query_children(Panel):
+            panel.show_newest()
 
     def watch_shown(self, shown: bool) -> None:
         """Remove the hidden strip from the layout."""

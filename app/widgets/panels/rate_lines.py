@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import isfinite
 
 from app.state.side.rate_series import WINDOW_SECONDS
@@ -9,6 +10,16 @@ from app.widgets.panels.drawing import Samples
 
 GAP_SECONDS = 1.5
 """A line is interrupted after this time without samples, as between two answers."""
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The ends of the plot's axes."""
+
+    top: float
+    """Upper end of the rate axis, in tok/s."""
+    tokens: int | None
+    """Upper end of the token axis; None for a time axis of the last minute."""
 
 
 def decoding(rates: Samples) -> list[tuple[float, float]]:

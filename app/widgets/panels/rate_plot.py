@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from textual import events
-from textual.app import ComposeResult
-from textual.containers import Grid
-from textual.strip import Strip
-from textual_plot import HiResMode, PlotWidget
-from textual_plot.plot_widget import Canvas, Legend
+from textual_plot import HiResMode
 
 from app.state.side.rate_series import WINDOW_SECONDS
+from app.widgets.panels.rate_lines import Axes
+from app.widgets.panels.styled_plot import StyledPlot
 
 TIMES = (-60.0, -45.0, -30.0, -15.0, 0.0)
-LABEL_CELLS = 6
 NARROW = 42
 """Below this width every second tick has a label."""
 MODES = (HiResMode.BRAILLE, HiResMode.QUADRANT)
 """Braille dots for the left side, quarter blocks for the right: distinguishable without colours."""
 
 Run = Sequence[tuple[float, float]]
-"""At least two pairs of (seconds from now, rate)."""
+"""At least two pairs of (token, or seconds from now; rate)."""
 
 
 class TimeLabels:
@@ -32,6 +28,14 @@ class TimeLabels:
         return ["now" if tick == 0 else f"{tick:.0f}s" for tick in ticks]
 
 
+class TokenLabels:
+    """Labels of the token axis."""
+
+    def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
+        """Return labels such as `0`, `64` and `token 128`."""
+        return [*(f"{tick:.0f}" for tick in ticks[:-1]), *(f"token {tick:.0f}" for tick in ticks[-1:])]
+
+
 class RateLabels:
     """Labels of the rate axis, of at most five characters."""
 
@@ -40,69 +44,46 @@ class RateLabels:
         return [_short(tick) for tick in ticks]
 
 
-class StyledCanvas(Canvas):  # type: ignore[misc]
-    """A canvas whose lines always have a style.
-
-    A Canvas without a size returns lines without a style, on which Textual's NO_COLOR filter (8.2.8) fails.
-    """
-
-    def render_line(self, y: int) -> Strip:
-        """Return the line, blank before the first drawing."""
-        strip: Strip = super().render_line(y)
-        return strip if strip.cell_length else Strip.blank(self.size.width, self.rich_style)
-
-
-class RatePlot(PlotWidget, can_focus=False):  # type: ignore[misc, call-arg]
-    """Line plot of both sides' rates over the last minute, from 0 to a given rate."""
+class RatePlot(StyledPlot):
+    """Line plot of both sides' rates, by token of the answer or over the last minute."""
 
     def __init__(self) -> None:
         """Create an empty plot."""
-        super().__init__(allow_pan_and_zoom=False)
-        self._shown: object = None
-        self.set_x_formatter(TimeLabels())
+        super().__init__()
+        self.shown: tuple[object, ...] | None = None
+        """What `draw` has drawn: the lines, the axes and the width; None before."""
         self.set_y_formatter(RateLabels())
 
-    def compose(self) -> ComposeResult:
-        """Yield the parts of a PlotWidget under the ids that it queries, with `StyledCanvas`."""
-        with Grid():
-            for part in ("margin-top", "margin-left", "plot", "margin-bottom"):
-                yield StyledCanvas(1, 1, id=part)
-        yield Legend(id="legend")
-
-    def on_mount(self, event: events.Mount) -> None:
-        """Set the margins to the size of the labels."""
-        if not self.children:
-            event.prevent_default()  # the app is closing: nothing was composed that could be laid out
-            return
-        self.margin_top, self.margin_bottom, self.margin_left = 0, 1, LABEL_CELLS
-
-    def _update_margin_sizes(self) -> None:
-        # Also called by the watchers after a mount without children, as above.
-        if self.children:
-            super()._update_margin_sizes()
-
-    def draw(self, lines: Iterable[tuple[str, Sequence[Run]]], top: float, width: int) -> None:
+    def draw(self, lines: Iterable[tuple[str, Sequence[Run]]], axes: Axes, width: int) -> None:
         """Draw the lines of both sides.
 
         Args:
             lines: (colour, runs) of the left and the right side.
-            top: Upper end of the rate axis, in tok/s.
             width: Of the panel's content, in cells.
         """
-        wanted = tuple(lines), top, width
-        if wanted == self._shown:
+        wanted = tuple(lines), axes, width
+        if wanted == self.shown:
             return
-        self._shown = wanted
+        self.shown = wanted
         self.clear()
-        self.set_xlimits(-WINDOW_SECONDS, 0.0)
-        self.set_ylimits(0.0, top)
-        self.set_yticks((0.0, top / 2, top))
-        self.set_xticks(TIMES if width >= NARROW else TIMES[::2])
+        self._set_x_axis(axes, width)
+        self.set_ylimits(0.0, axes.top)
+        self.set_yticks((0.0, axes.top / 2, axes.top))
         for (colour, runs), mode in zip(wanted[0], MODES, strict=True):
             for run in runs:
-                moments, rates = zip(*run, strict=True)
-                self.plot(moments, rates, line_style=colour, hires_mode=mode)
+                places, rates = zip(*run, strict=True)
+                self.plot(places, rates, line_style=colour, hires_mode=mode)
         self.render()  # draw on the canvases now, which saves one update of the screen
+
+    def _set_x_axis(self, axes: Axes, width: int) -> None:
+        if axes.tokens is None:
+            self.set_x_formatter(TimeLabels())
+            self.set_xlimits(-WINDOW_SECONDS, 0.0)
+            self.set_xticks(TIMES if width >= NARROW else TIMES[::2])
+        else:
+            self.set_x_formatter(TokenLabels())
+            self.set_xlimits(0.0, float(axes.tokens))
+            self.set_xticks((0.0, float(axes.tokens // 2), float(axes.tokens)))
 
 
 def _short(rate: float) -> str:

@@ -12,18 +12,15 @@ from app.units import seconds_text
 from app.widgets.panels.drawing import MUTED, BarPart, stacked_bar
 
 GLYPHS = {
-    Phase.LOADING: "◌",
-    Phase.QUEUED: "·",
+    Phase.QUEUED: "╌",
     Phase.PREFILL: "▒",
     Phase.DECODE: "█",
     Phase.STALLED: "×",
     Phase.STOPPING: "░",
 }
-NAMES = {Phase.QUEUED: "queue", Phase.LOADING: "load", Phase.STALLED: "stall", Phase.STOPPING: "stop"}
+NAMES = {Phase.QUEUED: "wait", Phase.LOADING: "load", Phase.STALLED: "stall", Phase.STOPPING: "stop"}
 WAITING = (Phase.LOADING, Phase.QUEUED)
 """Phases in which the engine does not work on the answer."""
-MIN_FIGURE_CELLS = 18
-"""Width of `▒21.3 ms  █850 ms`."""
 
 Axis = tuple[float, float]
 """Start of the earlier answer, and the seconds from there to the end of the later one."""
@@ -50,39 +47,25 @@ def bar(side: SideSnapshot, style: str, scale: Axis, width: int) -> Content:
     return stacked_bar(parts, total, width)
 
 
-def legend(snapshot: Snapshot, without: tuple[Phase, ...] = ()) -> str:
-    """Return the legend of the phases in `snapshot` but `without`; empty without an answer."""
-    drawn = {span.phase for side in (snapshot.left, snapshot.right) for span in side.spans}
+def legend(snapshot: Snapshot) -> str:
+    """Return the legend of the phases that the bars show; empty without an answer."""
+    drawn = {span.phase for side in (snapshot.left, snapshot.right) for span in answering(side.spans)}
     return " ".join(
-        f"{glyph} {NAMES.get(phase, phase.value)}"
-        for phase, glyph in GLYPHS.items()
-        if phase in drawn.difference(without)
+        f"{glyph} {NAMES.get(phase, phase.value)}" for phase, glyph in GLYPHS.items() if phase in drawn
     )
 
 
 def load(side: SideSnapshot) -> str:
-    """Return the load time as `◌23.4 s`; empty for an answer that was not the engine's first."""
+    """Return the load time as `load 23.4 s`; empty for an answer that was not the engine's first."""
     first = side.spans[:1]
-    return f"{GLYPHS[Phase.LOADING]}{seconds_text(first[0].seconds)}" if _is_load(first) else ""
-
-
-def figures(spans: Sequence[Span], style: str, room: int) -> Content:
-    """Return the seconds of each phase; if they exceed `room` cells, waiting phases are dropped first."""
-    for dropped in ((), WAITING[1:], WAITING, (*WAITING, Phase.PREFILL)):
-        seconds = _seconds(span for span in spans if span.phase not in dropped)
-        line = Content("  ").join(
-            Content.assemble((GLYPHS[phase], _style(phase, style)), (seconds_text(took), MUTED))
-            for phase, took in seconds.items()
-        )
-        if line.cell_length <= room:
-            break
-    return line
+    return f"load {seconds_text(first[0].seconds)}" if _is_load(first) else ""
 
 
 def phases_text(spans: Sequence[Span]) -> str:
     """Return `prefill 21.3 ms  decode 850 ms`."""
     return "  ".join(
-        f"{NAMES.get(phase, phase.value)} {seconds_text(took)}" for phase, took in _seconds(spans).items()
+        f"{NAMES.get(phase, phase.value)} {seconds_text(took)}"
+        for phase, took in seconds_by_phase(spans).items()
     )
 
 
@@ -95,7 +78,7 @@ def _is_load(spans: Sequence[Span]) -> bool:
     return bool(spans) and spans[0].phase is Phase.LOADING
 
 
-def _seconds(spans: Iterable[Span]) -> dict[Phase, float]:
+def seconds_by_phase(spans: Iterable[Span]) -> dict[Phase, float]:
     """Return the total seconds of each phase in order of first appearance; stalls split decode into spans."""
     found: dict[Phase, float] = {}
     for span in spans:

@@ -9,7 +9,7 @@ from textual.widgets import Log, ProgressBar, Static
 
 from app.state.prepare.build_state import BuildState
 from app.terminal_text import displayable
-from app.units import seconds_text
+from app.units import bytes_of_text, bytes_text, clock_text, seconds_text
 
 
 class BuildProgress(Vertical):
@@ -51,7 +51,8 @@ files. A built engine is kept in the engine store and reused.
         state = self.state
         if state is None:
             return
-        self.border_subtitle = Content(f"{state.title} · {seconds_text(state.elapsed)}")
+        elapsed = clock_text(state.elapsed) if state.running else seconds_text(state.elapsed)
+        self.border_subtitle = Content(f"{state.title} · {elapsed}")
         self.query_one(".build-stages", Static).update(_stages(state))
         bar = self.query_one(ProgressBar)
         bar.display = state.running and state.total > 0
@@ -74,16 +75,28 @@ files. A built engine is kept in the engine store and reused.
 
 def _stages(state: BuildState) -> Content:
     if state.error:
-        return Content.assemble(("✗ ", "$text-error"), f"{state.error.message} {state.error.hint}")
+        return Content.assemble(("✗ ", "$text-error"), "failed")
     if state.cancelled:
-        return Content("Cancelled; partial files removed.")
+        return Content(state.cancelled_text)
     parts: list[str | tuple[str, str]] = []
     for number, stage in enumerate(state.stages, start=1):
         current = state.running and number == len(state.stages)
         parts += [("● ", "$accent") if current else ("✓ ", "$text-success"), f"{stage}  "]
     index, of = state.position
-    if state.running:
+    if state.is_fetching and state.total:
+        parts.append((_download_text(state), "$text-muted"))
+    elif state.running:
         parts.append((f"(stage {index} of {of})" if of else "reading the checkpoint", "$text-muted"))
     elif state.prepared and state.prepared.reused:
         parts.append(("reused from the store", "$text-muted"))
     return Content.assemble(*parts)
+
+
+def _download_text(state: BuildState) -> str:
+    """Return `210 of 257 MiB · 12.3 MiB/s · 4 s left`; speed and time once they are known."""
+    parts = [bytes_of_text(state.done, state.total)]
+    if speed := state.speed:
+        parts.append(f"{bytes_text(speed)}/s")
+    if (left := state.seconds_left) is not None:
+        parts.append(f"{clock_text(left)} left")
+    return " · ".join([*parts, "Esc pauses"])

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.message import Message
 
 from app.interface import PlaygroundApp, playground
 from app.state.prepare import bandwidth_cache, machine_state
+from app.state.prepare.enter_plan import EnginePlan, History, engine_plan
 from app.state.prepare.forecast import Forecast, Loaded, forecast
+from app.state.prepare.load_times import read_load_times
 from app.state.prepare.machine_state import MachineState
 from app.state.settings.settings import EngineChoice
-from app.state.side.phase import ANSWERING, Phase
+from app.state.side.phase import ANSWERING, OPENING, Phase
 from app.state.side.side import Side
 from app.state.side.snapshot import SideSnapshot, Snapshot
 from app.widgets.panels.cost import speed_text
 from app.widgets.prepare.engine_picker import EnginePicker
+from engines.hub.cache_state import free_bytes
+from engines.measure.other_programs import BUSY_PERCENT
 from engines.plan.checkpoint.checkpoint import Checkpoint
+from engines.plan.checkpoint.hub_cache import hub_cache_folder
 from engines.plan.hardware.hardware import Device
+
+AGAIN_SECONDS = 10.0
+"""Within this time after a refusal, a second request is measured in any case."""
 
 
 class EnginePair(Horizontal):
@@ -35,6 +47,14 @@ class EnginePair(Horizontal):
         self._checkpoint: Checkpoint | None = None
         self._context_tokens: int | None = None
         self._sides = "both"
+        self._forecasts: dict[str, Forecast | None] = {}
+        self._load_times: dict[str, float] = {}
+        self._free_disk: int | None = None
+        self._refused = -AGAIN_SECONDS
+        """When a measurement was refused, in monotonic seconds."""
+
+    class Estimated(Message):
+        """The estimates have changed."""
 
     @property
     def playground(self) -> PlaygroundApp:
@@ -58,6 +78,9 @@ class EnginePair(Horizontal):
             self._machine_states[device.name] = await asyncio.to_thread(
                 machine_state.probe_machine, device, self.playground.store
             )
+        self._load_times = await asyncio.to_thread(read_load_times)
+        with suppress(OSError):  # its size is only shown
+            self._free_disk = await asyncio.to_thread(free_bytes, hub_cache_folder())
         self.show_estimates()
 
     def store_snapshot(self, snapshot: Snapshot) -> None:
@@ -73,9 +96,17 @@ class EnginePair(Horizontal):
 
     @work(exclusive=True, group="bandwidth", exit_on_error=False)
     async def measure(self) -> None:
-        """Measure the memory bandwidth of the chosen devices, then update the estimates."""
+        """Measure the memory bandwidth of the chosen devices, then update the estimates.
+
+        Refused while something else uses the memory; asked again within AGAIN_SECONDS, it is measured anyway.
+        """
         selections = [picker.selection for picker in self.query(EnginePicker)]
-        for device in {selection.device.name: selection.device for selection in selections}.values():
+        devices = {selection.device.name: selection.device for selection in selections}
+        if (why := self._use_of(devices)) and time.monotonic() - self._refused > AGAIN_SECONDS:
+            self._refused = time.monotonic()
+            self.app.notify(f"{why} A measurement now would be too low. F5 again measures anyway.")
+            return
+        for device in devices.values():
             await self._measure(device)
         self.probe_devices()
 
@@ -87,9 +118,15 @@ class EnginePair(Horizontal):
             message = f"The memory bandwidth of {_named(device)} cannot be measured: {error}."
             self.app.notify(message, severity="error", markup=False)
             return
-        busy = any(side.phase in ANSWERING for side in self.playground.sides)
-        note = " An engine was generating. Measure again while none is." if busy else ""
-        self.app.notify(f"Memory bandwidth of {_named(device)}: {speed_text(bandwidth)}.{note}", markup=False)
+        self.app.notify(f"Memory bandwidth of {_named(device)}: {speed_text(bandwidth)}.", markup=False)
+
+    def _use_of(self, devices: Iterable[str]) -> str:
+        """Return what uses the devices now; empty if nothing does."""
+        if any(side.phase in ANSWERING | OPENING for side in self.playground.sides):
+            return "An engine is answering or being prepared."
+        sampler, now = self.playground.sampler, time.monotonic()
+        percent = max((sampler.busy_percent(device, now) or 0.0 for device in devices), default=0.0)
+        return f"Other programs use {percent:.0f} % of this machine." if percent >= BUSY_PERCENT else ""
 
     def show(self, checkpoint: Checkpoint | None, context: int | None, sides: str) -> None:
         """Show estimates for a checkpoint, a context in tokens, and the sides `both`, `left` or `right`."""
@@ -105,7 +142,37 @@ class EnginePair(Horizontal):
         for name, other in (("left", "right"), ("right", "left")):
             other_side_bytes = self._other_side_bytes(other, alone[other])
             shown = self._forecast(name, other_side_bytes) if other_side_bytes else alone[name]
-            self._picker(name).show(shown)
+            self._picker(name).show(shown, self._built(name))
+            self._forecasts[name] = shown
+        self.post_message(self.Estimated())
+
+    def plans(self, names: Iterable[str], *, is_remote: bool) -> tuple[list[EnginePlan], int]:
+        """Return what opening the engines of these sides takes, and the memory that running ones give back.
+
+        Args:
+            is_remote: whether the checkpoint has to be downloaded.
+        """
+        plans, held = [], 0
+        for name in names:
+            selection, forecast = self._picker(name).selection, self._forecasts.get(name)
+            if self._checkpoint is None or forecast is None:
+                continue
+            builds = self._machine_state(selection.device).builds
+            history = History(builds, self._load_times, self._free_disk)
+            loaded = self._loaded(name, selection.choice) is not None
+            plans.append(
+                engine_plan(
+                    name,
+                    selection.choice,
+                    self._checkpoint,
+                    forecast,
+                    history,
+                    is_remote=is_remote,
+                    is_loaded=loaded,
+                )
+            )
+            held += self._held(name, selection.device)
+        return plans, held
 
     def _forecast(self, name: str, other_side_bytes: int = 0) -> Forecast | None:
         """Return the forecast for a side's choice; None if checkpoint, context or choice do not allow one."""
@@ -118,6 +185,13 @@ class EnginePair(Horizontal):
         return forecast(
             selection.choice, self._checkpoint, self._context_tokens, machine, loaded, other_side_bytes
         )
+
+    def _built(self, name: str) -> set[str]:
+        """Return the precisions of which the store has an engine of the chosen checkpoint and backend."""
+        selection, checkpoint = self._picker(name).selection, self._checkpoint
+        builds = self._machine_state(selection.device).builds
+        wanted = (str(checkpoint.folder) if checkpoint else "", selection.backend)
+        return {one.spec.precision for one in builds if (one.spec.checkpoint, one.spec.backend) == wanted}
 
     def _machine_state(self, device: Device) -> MachineState:
         return self._machine_states.get(device.name) or MachineState(device)

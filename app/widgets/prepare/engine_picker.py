@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from textual import on
@@ -12,15 +12,18 @@ from textual.message import Message
 from textual.widgets import OptionList, Select
 
 from app.state.prepare.engine_selection import EngineSelection
+from app.state.prepare.engine_titles import file_name
 from app.state.prepare.forecast import Forecast
 from app.state.settings.settings import EngineChoice
+from app.units import bytes_text
 from app.widgets.prepare.estimate_card import EstimateCard
 from app.widgets.prepare.option_row import OptionRow
 from app.widgets.prepare.precision_list import PrecisionList
 from engines.backends.registry import BACKENDS
+from engines.plan.estimate.estimate import estimate_weight_bytes
 from engines.plan.hardware.hardware import Device
 from engines.plan.kv_precision import AUTO, kv_choices
-from engines.plan.precision import PRECISIONS, default_precision, rule
+from engines.plan.precision import PRECISIONS, default_precision
 
 
 class EnginePicker(Vertical):
@@ -30,7 +33,8 @@ class EnginePicker(Vertical):
 # Precision
 
 How weights are stored. ● native, ◐ partial (stored in this format, computed in another), ○ unavailable;
-the lines below give the reason and its source. **F12** shows all backends in one table.
+the lines below give the reason, **H** shows the unavailable ones. **F12** shows all backends in one table,
+with sources.
 
 **KV** is the precision of the KV cache; *auto* is the backend's default.
 
@@ -70,6 +74,7 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
         super().__init__(id=f"engine-{name}", classes="engine-picker")
         self.selection = EngineSelection(choice, device, gpus)
         self.border_title = name.capitalize()
+        self._built: Collection[str] = ()
 
     def compose(self) -> ComposeResult:
         """Yield backend and KV cache, options, precisions and the estimate."""
@@ -94,16 +99,18 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
         """Fill the list of precisions."""
         self.show(None)
 
-    def show(self, forecast: Forecast | None) -> None:
-        """Show the available choices and the forecast; None if there is nothing to estimate from."""
+    def show(self, forecast: Forecast | None, built: Collection[str] = ()) -> None:
+        """Show the available choices and the forecast; None if there is nothing to estimate from.
+
+        Args:
+            built: precisions of which the store has an engine with this backend and checkpoint.
+        """
+        self._built = built
         self._show_precisions()
         self._show_options()
         selection, support = self.selection, self.selection.support
-        row = rule(selection.backend, selection.precision, selection.device)
         description = PRECISIONS[selection.precision].description
-        # If the checkpoint forbids the precision, the rule's source is not the reason's source.
-        source = row.source if row and row.support == support else ""
-        self.query_one(EstimateCard).show(forecast, support, description, source)
+        self.query_one(EstimateCard).show(forecast, support, description)
 
     @on(Select.Changed, ".backend")
     def backend_chosen(self, event: Select.Changed) -> None:
@@ -149,7 +156,7 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
             self.post_message(self.CalibrationRequested(self))
 
     def set_calibration(self, file: str) -> None:
-        """Select a calibration text; empty for the built-in texts."""
+        """Select a calibration text; empty for none of the user."""
         self.selection.wanted_calibration = file
         self._changed()
 
@@ -163,13 +170,21 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
 
     def _show_options(self) -> None:
         selection = self.selection
+        file = selection.wanted_calibration
+        calibration = file_name(file) if file else BACKENDS[selection.backend].without_text
         self.query_one(OptionRow).show(
-            selection.calibrates, selection.wanted_calibration, selection.gpu_counts, selection.gpus
+            selection.calibrates, calibration, selection.gpu_counts, selection.gpus
         )
         self.query_one(PrecisionList).show_calibrates(selection.calibrates)
 
     def _show_precisions(self) -> None:
-        self.query_one(PrecisionList).show(self.selection.supports, self.selection.precision)
+        selection, checkpoint = self.selection, self.selection.checkpoint
+        notes = {}
+        for name in PRECISIONS if checkpoint else ():
+            assert checkpoint
+            size = bytes_text(estimate_weight_bytes(checkpoint, name))
+            notes[name] = f"{size:>9}{'  built' if name in self._built else ''}"
+        self.query_one(PrecisionList).show(selection.supports, selection.precision, notes)
 
 
 def _kv_options(selection: EngineSelection) -> list[tuple[str, str]]:

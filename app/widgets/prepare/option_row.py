@@ -12,12 +12,8 @@ from textual.events import Click
 from textual.message import Message
 from textual.widgets import Select, Static
 
-from app.state.prepare.engine_titles import file_name
 from app.widgets.panels.drawing import MUTED
 from app.widgets.prepare.precision_list import PrecisionList
-
-BUILT_IN = "built-in texts"
-"""Shown for the calibration texts that ship with the project."""
 
 
 class CalibrationLine(Static):
@@ -54,7 +50,7 @@ class OptionRow(Horizontal):
 
         Args:
             calibrates: Whether the precision is calibrated.
-            calibration: The user's file; empty for the built-in texts.
+            calibration: Name of the user's file, or what is used without one.
             counts: The possible numbers of GPUs.
             gpus: The chosen number.
         """
@@ -84,5 +80,4 @@ def _gpu_options(counts: tuple[int, ...]) -> list[tuple[str, int]]:
 def _calibration_text(calibrates: bool, calibration: str) -> Content:
     if not calibrates:
         return Content.styled("Weights and cache on", MUTED)
-    name = file_name(calibration) if calibration else BUILT_IN
-    return Content.assemble(("Calibration: ", MUTED), name)
+    return Content.assemble(("Calibration: ", MUTED), calibration)

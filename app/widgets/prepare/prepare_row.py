@@ -1,4 +1,4 @@
-"""The last row of Prepare: context size, sides and buttons."""
+"""The row above the engines: context size, sides and buttons."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SIDES = ("both", "left", "right")
 
 
 class PrepareRow(Horizontal):
-    """The options shared by both engines, with the Prepare and Cancel buttons."""
+    """The options shared by both engines, with the buttons."""
 
     def __init__(self, context: int) -> None:
         super().__init__(id="prepare-row")
@@ -25,7 +25,7 @@ class PrepareRow(Horizontal):
         yield Static("Sides", classes="label")
         sides = [(name, name) for name in SIDES]
         yield Select(sides, value="both", allow_blank=False, id="sides", compact=True)
-        yield Button("Prepare", variant="primary", id="go", compact=True)
+        yield Button("Build and chat", variant="primary", id="go", compact=True)
         yield Button("Cancel", id="cancel", compact=True, disabled=True)
 
     @property

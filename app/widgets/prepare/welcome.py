@@ -11,7 +11,7 @@ WELCOME = "New here? Enter builds the demo engines. F1 help · Ctrl+P all comman
 
 
 class Welcome(Horizontal):
-    """A hint with an OK button; Prepare removes it after the first build."""
+    """A hint with an OK button; Models removes it after the first build."""
 
     def compose(self) -> ComposeResult:
         """Yield the hint and the button."""

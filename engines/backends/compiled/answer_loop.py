@@ -9,8 +9,11 @@ import torch
 
 from engines.backends.base import Emit, Generated, Stopped
 from engines.backends.compiled.runner import Runner
-from engines.backends.compiled.token_sampler import TokenSampler
+from engines.backends.distribution import no_distribution
+from engines.backends.token_sampler import TokenSampler
 from engines.worker.protocol import Sampling
+
+NO_TOKEN = -1
 
 
 class AnswerLoop:
@@ -49,7 +52,7 @@ class AnswerLoop:
         self._runner.start(token, self._next_position)
         answer: list[int] = []
         try:
-            return Generated(self._decode(_PendingToken(token), answer), cached)
+            return Generated(self._decode(_PendingToken(token, logits), answer), cached)
         finally:
             launched = self._next_position - len(self._prompt)
             self._runner.kv_cache.cached_ids += answer[:launched]
@@ -75,14 +78,16 @@ class AnswerLoop:
         if not self._sampler.is_argmax:
             token = self._sampler.choose(logits)
             self._runner.set_next_token(token)
-        return _PendingToken(token)
+        return _PendingToken(token, logits)
 
 
 class _PendingToken:
     """A token that is being copied from the device."""
 
-    def __init__(self, token: Any) -> None:
+    def __init__(self, token: Any, logits: Any) -> None:
         self._event = None
+        # Decided on the device, so that the GPU need not wait: the maximum is NaN if one of them is.
+        token = torch.where(logits.max().isfinite(), token, NO_TOKEN)
         if token.device.type == "cuda":
             self._host = torch.empty((1, 1), dtype=torch.long, pin_memory=True)
             self._host.copy_(token, non_blocking=True)
@@ -92,7 +97,13 @@ class _PendingToken:
             self._host = token.clone()
 
     def value(self) -> int:
-        """Wait for the copy and return the token id."""
+        """Wait for the copy and return the token id.
+
+        Raises:
+            EngineError: `no-distribution`: it was chosen from logits that are not finite.
+        """
         if self._event is not None:
             self._event.synchronize()
-        return int(self._host)
+        if (token := int(self._host)) == NO_TOKEN:
+            raise no_distribution()
+        return token

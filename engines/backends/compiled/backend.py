@@ -36,6 +36,7 @@ from engines.worker.protocol import KVUsage, MemoryUsage, Sampling
 if TYPE_CHECKING:
     from engines.backends.compiled.artefacts import CompilerCache
     from engines.backends.compiled.runner import Runner
+    from engines.worker.logprob_rows import RowReader, RowWriter
 
 
 class CompiledBackend(Backend):
@@ -68,7 +69,7 @@ class CompiledBackend(Backend):
                 hint="Install one, such as g++ (apt install g++), or name it in CXX.",
             )
         versions = availability.versions | {name: _version(name) for name in ("torchao", "triton")}
-        if found := sorted({f"{gpu.name} {gpu.compute_capability}" for gpu in gpus()}):
+        if found := sorted({f"{gpu.title} {gpu.compute_capability}" for gpu in gpus()}):
             versions["GPU"] = ", ".join(found)  # kernels are tuned for it
         return replace(availability, versions=versions)
 
@@ -131,7 +132,7 @@ class CompiledBackend(Backend):
 
         if (directory / WEIGHTS).is_file():
             report.stage("weights")
-            check_weights(self._loaded.model, directory)
+            check_weights(self.runner.model, directory)
 
     def _import(self, spec: EngineSpec, report: Report) -> CompilerCache:
         """Import torch, check device and precision, and return a new, empty compile cache."""
@@ -183,30 +184,42 @@ class CompiledBackend(Backend):
 
         from engines.backends.compiled.answer_loop import AnswerLoop
 
-        runner = self._loaded
+        runner = self.runner
         check_ids(token_ids, self._vocabulary)
         eos = frozenset() if sampling.ignore_eos else eos_token_ids
         with torch.no_grad():
             return AnswerLoop(runner, token_ids, sampling, eos, emit, stopped).run()
 
-    def score(self, token_ids: Sequence[int], top_k: int = 0) -> Scores:
+    def score(
+        self,
+        token_ids: Sequence[int],
+        top_k: int = 0,
+        reference: RowReader | None = None,
+        keep: RowWriter | None = None,
+    ) -> Scores:
         """See `Backend.score`. Computed in chunks, with the stored weights and through the KV cache."""
         import torch
 
-        runner = self._loaded
+        runner = self.runner
         check_ids(token_ids, self._vocabulary)
         with torch.no_grad():
-            return scores_from_logits(runner.all_logits(token_ids[:-1]), token_ids, top_k)
+            logits = runner.all_logits(token_ids[:-1])
+            return scores_from_logits(logits, token_ids, top_k, reference, keep)
 
     @property
-    def _loaded(self) -> Runner:
+    def runner(self) -> Runner:
+        """What computes the loaded model's logits.
+
+        Raises:
+            EngineError: `not-loaded`.
+        """
         if self._runner is None:
             raise EngineError("not-loaded", "No engine is loaded.", "Load one first.")
         return self._runner
 
     @property
     def _vocabulary(self) -> int:
-        return int(self._loaded.model.get_input_embeddings().weight.shape[0])
+        return int(self.runner.model.get_input_embeddings().weight.shape[0])
 
     def kv_usage(self) -> KVUsage | None:
         """Return the cached tokens of the context window; the cache is allocated in full from the start."""

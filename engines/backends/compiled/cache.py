@@ -10,6 +10,7 @@ import torch
 from transformers import StaticCache
 from transformers.cache_utils import Cache, StaticLayer
 
+from engines.backends.common_prefix import common_length
 from engines.backends.compiled.attention import SPLIT_TOKENS
 from engines.errors import EngineError
 
@@ -109,12 +110,7 @@ class BucketedCache:
 
     def cached_prefix(self, prompt: Sequence[int]) -> int:
         """Return how many tokens at the start of `prompt` are cached, except the last one."""
-        count = 0
-        for cached, wanted in zip(self.cached_ids, prompt[:-1], strict=False):
-            if cached != wanted:
-                break
-            count += 1
-        return count
+        return common_length(self.cached_ids, prompt[:-1])
 
     @property
     def bytes_per_token(self) -> int:

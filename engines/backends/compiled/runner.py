@@ -107,12 +107,14 @@ class Runner:
         self._token.copy_(token)
 
     def all_logits(self, token_ids: Sequence[int]) -> Iterator[Any]:
-        """Yield the logits after each token, chunk by chunk. The cached conversation is overwritten."""
+        """Yield the logits after each token, chunk by chunk. The next answer may reuse what is cached."""
         self.kv_cache.cached_ids.clear()
         for start in range(0, len(token_ids), self._largest):
             chunk = token_ids[start : start + self._largest]
             columns = self._select_columns(start + len(chunk))
-            yield self.forward(self._tokens(chunk), self._range(start, len(chunk)), columns)[0]
+            logits = self.forward(self._tokens(chunk), self._range(start, len(chunk)), columns)[0]
+            self.kv_cache.cached_ids.extend(chunk)
+            yield logits
 
     def forward(self, tokens: Any, positions: Any, columns: Any, keep: Any = 0) -> Any:
         """Run the model with a causal mask over the cache.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
+
+import psutil
 
 from engines.backends.base import (
     Availability,
@@ -20,6 +20,8 @@ from engines.backends.base import (
     Stopped,
     context_window,
 )
+from engines.backends.probe import probe_packages
+from engines.backends.weight_progress import weight_progress
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 from engines.plan.checkpoint.tensors import tensor_entries
@@ -29,9 +31,13 @@ from engines.worker.protocol import KVUsage, MemoryUsage, Sampling
 
 if TYPE_CHECKING:
     from engines.backends.openvino.pipeline import Pipeline
+    from engines.backends.openvino.scorer import Scorer
+    from engines.worker.logprob_rows import RowReader, RowWriter
 
 PRECISIONS = ("fp32", "bf16", "int8", "int4")
 PACKAGES = ("openvino", "openvino-genai")
+SPARE_BYTES = 4 << 30
+"""The graph for scoring is closed before an answer if less memory than this is available."""
 
 
 class OpenVINOBackend(Backend):
@@ -45,25 +51,13 @@ class OpenVINOBackend(Backend):
     def __init__(self) -> None:
         self._spec: EngineSpec | None = None
         self._pipeline: Pipeline | None = None
-        self._scorer: Pipeline | None = None
-        """A second pipeline for scoring, closed before the next answer; see `score`."""
+        self._scorer: Scorer | None = None
+        """Closed before the next answer if memory is short; see `score`."""
 
     @classmethod
     def probe(cls) -> Availability:
         """See `Backend.probe`. Needs both PACKAGES."""
-        versions = {}
-        for package in PACKAGES:
-            with suppress(metadata.PackageNotFoundError):
-                versions[package] = metadata.version(package)
-        missing = [name for name in PACKAGES if name not in versions or not find_spec(name.replace("-", "_"))]
-        if missing:
-            return Availability(
-                available=False,
-                versions=versions,
-                reason=f"{' and '.join(missing)} not installed.",
-                hint=f"pip install {' '.join(PACKAGES)}",
-            )
-        return Availability(available=True, versions=versions, devices=("cpu",))
+        return probe_packages(PACKAGES, ("cpu",))
 
     def prepare(
         self, spec: EngineSpec, checkpoint: Path, directory: Path, report: Report
@@ -73,17 +67,12 @@ class OpenVINOBackend(Backend):
         started = time.monotonic()
         decoder, entries = read_decoder(checkpoint), tensor_entries(checkpoint)
         from engines.backends.openvino import graph, saving
-        from engines.backends.openvino.weights import WeightReader
+        from engines.weights.reader import WeightReader
 
         report.stage("convert")
-        total, done = sum(linear.inputs * linear.outputs for linear in decoder.linears), 0
-
-        def read(elements: int) -> None:
-            nonlocal done
-            done = min(total, done + elements)
-            report.progress(done, total, "parameters")
-
-        model, shared = graph.build(decoder, WeightReader(entries, read), spec.precision)
+        model, shared = graph.build(
+            decoder, WeightReader(entries, weight_progress(decoder, report)), spec.precision
+        )
         report.stage("save")
         weight_bytes = saving.save(model, directory)
         del model, shared
@@ -106,9 +95,7 @@ class OpenVINOBackend(Backend):
         if directory is None:
             raise EngineError("not-built", "The OpenVINO engine has not been prepared.", "Prepare it.")
         self.close()
-        self.context_tokens = context_window(spec, decoder.max_positions)
-        if self.context_tokens < spec.context:
-            report.log(f"The context window is {self.context_tokens:,} tokens, the model's own limit.")
+        self.context_tokens = context_window(spec, decoder.max_positions, report.log)
         from engines.backends.openvino.pipeline import Pipeline, PipelineSettings
 
         kv_precision = resolved_kv(self.name, spec.precision, spec.kv_precision)
@@ -136,25 +123,37 @@ class OpenVINOBackend(Backend):
         Raises:
             EngineError: `context-full`, `bad-sampling`, `bad-tokens` or `engine-failed`.
         """
-        self._close_scorer()
-        return self._loaded.generate(token_ids, sampling, eos_token_ids, emit, stopped)
+        if self._scorer and psutil.virtual_memory().available < SPARE_BYTES:
+            self._close_scorer()
+        return self.pipeline.generate(token_ids, sampling, eos_token_ids, emit, stopped)
 
-    def score(self, token_ids: Sequence[int], top_k: int = 0) -> Scores:
-        """See `Backend.score`. The library returns no other tokens, so `top_k` is ignored.
+    def score(
+        self,
+        token_ids: Sequence[int],
+        top_k: int = 0,
+        reference: RowReader | None = None,
+        keep: RowWriter | None = None,
+    ) -> Scores:
+        """See `Backend.score`.
 
-        The pipeline for answers does not compute cached tokens and returns wrong log-probabilities for them.
-        So a second pipeline without prefix cache scores, until the next answer; the engine needs twice the
-        memory meanwhile.
+        The pipeline for answers returns the probability of the chosen token only. So the same graph is
+        compiled once more, and the engine needs twice the memory. It is kept: opening it again takes as long
+        as loading the engine.
         """
-        pipeline = self._loaded
+        settings = self.pipeline.settings
         if self._scorer is None:
-            from engines.backends.openvino.pipeline import Pipeline
+            from engines.backends.openvino.scorer import Scorer
 
-            self._scorer = Pipeline(pipeline.settings, prefix_caching=False)
-        return Scores(self._scorer.score(token_ids))
+            self._scorer = Scorer(settings)
+        return self._scorer.score(token_ids, top_k, reference, keep)
 
     @property
-    def _loaded(self) -> Pipeline:
+    def pipeline(self) -> Pipeline:
+        """The loaded pipeline.
+
+        Raises:
+            EngineError: `not-loaded`.
+        """
         if self._pipeline is None:
             raise EngineError("not-loaded", "No OpenVINO engine is loaded.", "Load one first.")
         return self._pipeline
@@ -177,8 +176,6 @@ class OpenVINOBackend(Backend):
         self._pipeline = None
 
     def _close_scorer(self) -> None:
-        if self._scorer is not None:
-            self._scorer.close()
         self._scorer = None
 
 

@@ -14,8 +14,9 @@ import numpy as np
 import openvino as ov
 from openvino import opset15 as op
 
-from engines.backends.openvino.weights import WeightReader, int4_group, quantise_int4, quantise_int8
 from engines.plan.decoder.decoder import Decoder, Layer, Linear, Norm
+from engines.weights.quantise import int4_group, quantise_int4, quantise_int8
+from engines.weights.reader import WeightReader
 
 Node: TypeAlias = Any
 """A node of the graph: the Python API of OpenVINO has no type hints for it."""

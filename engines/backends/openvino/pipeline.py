@@ -15,10 +15,12 @@ import openvino as ov
 import openvino_genai as genai
 
 from engines.backends.base import Emit, Generated, Stopped
+from engines.backends.distribution import no_distribution
 from engines.backends.openvino.prefix import PrefixLedger
 from engines.backends.openvino.request import GenerationRequest, generation_config, read_outputs
 from engines.backends.openvino.saving import complete_bytes
 from engines.errors import EngineError
+from engines.worker.checks import check_ids
 from engines.worker.protocol import KVUsage, Sampling
 
 BLOCK_TOKENS = 32
@@ -45,6 +47,15 @@ class PipelineSettings:
     """Adds a line to the log shown to the user."""
     quantise_activations: bool = True
     """OpenVINO's default for int8 and int4 weights: at int4 175 tok/s with it and 139 without."""
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """The properties with which OpenVINO compiles the model."""
+        found: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": self.hint,
+            "KV_CACHE_PRECISION": self.kv_precision,
+        }
+        return found if self.quantise_activations else found | {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}
 
 
 class Pipeline:
@@ -73,6 +84,8 @@ class Pipeline:
                 self._start()
                 break
             except RuntimeError as error:
+                if "logprob" in str(error):  # of the request that measures the blocks: NaN sorts as above 0
+                    raise no_distribution() from error
                 fallback = _fallback(self.settings, str(error))
                 if fallback is None:
                     raise EngineError(
@@ -81,35 +94,39 @@ class Pipeline:
                         "Prepare it again. If that does not help, choose another precision.",
                     ) from error
                 self.settings = fallback
-        self._load_seconds = time.monotonic() - started
+        self.load_seconds = time.monotonic() - started
+        """Seconds that the last load took, and so what another one would take."""
 
     def _start(self) -> None:
         scheduler = genai.SchedulerConfig()
         scheduler.num_kv_blocks = self.total_blocks
         scheduler.max_num_batched_tokens = PREFILL_TOKENS
         scheduler.enable_prefix_caching = self._prefix_caching
-        properties: dict[str, Any] = {
-            "INFERENCE_PRECISION_HINT": self.settings.hint,
-            "KV_CACHE_PRECISION": self.settings.kv_precision,
-        }
-        if not self.settings.quantise_activations:
-            properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0
         self._pipeline: Any = None  # free the old pipeline before creating the new one
         self._pipeline = genai.ContinuousBatchingPipeline(
-            str(self.settings.directory), scheduler, "CPU", properties
+            str(self.settings.directory), scheduler, "CPU", self.settings.properties
         )
         self._tokens = 0
         self._reused = 0
         self.block_tokens = self._measure_block_tokens()
-        self._ledger = PrefixLedger(self.block_tokens, self.total_blocks)
+        self.ledger = PrefixLedger(self.block_tokens, self.total_blocks)
+        """Predicts how many tokens of a prompt the library takes from its cache."""
 
     def _measure_block_tokens(self) -> int:
-        """Return the tokens per block, from the number of blocks that a prompt of known length uses."""
+        """Return the tokens per block, from the number of blocks that a prompt of known length uses.
+
+        Raises:
+            EngineError: `no-distribution`: the engine computes NaN. Only here and in `score` is it seen:
+                log-probabilities in each answer would cost up to a fifth of the speed.
+        """
         length = min(2 * BLOCK_TOKENS, self.settings.context - 1)
-        handle = self._request([0] * length, generation_config(Sampling(max_tokens=1), frozenset()))
-        while self._pipeline.has_non_finished_requests():
+        config = generation_config(Sampling(max_tokens=1), frozenset())
+        config.logprobs = 1
+        handle = self.add_request([0] * length, config)
+        while self.is_busy:
             self._pipeline.step()
-        read_outputs(handle)
+        if not all(map(math.isfinite, _logprobs(handle))):
+            raise no_distribution()
         used = self._used_blocks()
         measured = length // used if used else 0
         return measured if measured * used == length else BLOCK_TOKENS
@@ -124,13 +141,13 @@ class Pipeline:
     ) -> Generated:
         """See `Backend.generate`."""
         config = generation_config(sampling, eos_token_ids)
-        cached = self._ledger.cached(token_ids)
-        handle = self._request(token_ids, config)
+        cached = self.ledger.cached(token_ids)
+        handle = self.add_request(token_ids, config)
         self._tokens, self._reused = len(token_ids), cached // self.block_tokens
         answer, started, steps = GenerationRequest(), time.monotonic(), 0
         try:
-            while self._pipeline.has_non_finished_requests() and not (steps and stopped()):
-                self._step()
+            while self.is_busy and not (steps and stopped()):
+                self.step()
                 steps += 1
                 if new := answer.read(handle):
                     self._tokens += len(new)
@@ -138,13 +155,13 @@ class Pipeline:
         finally:
             # A separate flag, because the status of a cancelled request is sometimes CANCEL, sometimes
             # IGNORED.
-            if abandoned := self._pipeline.has_non_finished_requests():
+            if abandoned := self.is_busy:
                 left = len(token_ids) - cached - steps * PREFILL_TOKENS
                 pace = (time.monotonic() - started) / max(1, steps)
                 self._abandon(handle, answer, left / PREFILL_TOKENS * pace)
             if answer.token_ids:
                 # The last token was sampled, but its keys and values were not computed.
-                self._ledger.record([*token_ids, *answer.token_ids[:-1]])
+                self.ledger.record([*token_ids, *answer.token_ids[:-1]])
         if not abandoned and handle.get_status() == genai.GenerationStatus.IGNORED:
             self._raise_full(answer, len(token_ids))
         return Generated(answer.reason, cached)
@@ -161,38 +178,20 @@ class Pipeline:
             prefill_seconds: Estimated time of the rest of the prefill.
         """
         prefilled = bool(answer.token_ids) or not self._prefix_caching
-        complete = prefill_seconds < self._load_seconds
-        while complete and not prefilled and self._pipeline.has_non_finished_requests():
-            self._step()
+        complete = prefill_seconds < self.load_seconds
+        while complete and not prefilled and self.is_busy:
+            self.step()
             prefilled = handle.can_read()
         handle.cancel()
-        while self._pipeline.has_non_finished_requests():
-            self._step()
+        while self.is_busy:
+            self.step()
         if not prefilled:
             self._open()
 
-    def score(self, token_ids: Sequence[int]) -> list[float]:
-        """Return the log-probabilities of token_ids[1:]; only correct with `prefix_caching=False`.
-
-        Raises:
-            EngineError: `engine-failed`: the library returned fewer values than tokens.
-        """
-        config = generation_config(Sampling(max_tokens=0), frozenset())
-        config.echo, config.logprobs = True, 1
-        handle = self._request(token_ids, config)
-        values: list[float] = []
-        while self._pipeline.has_non_finished_requests():
-            self._step()
-            while handle.can_read():
-                for output in handle.read().values():
-                    values += output.generated_log_probs
-        if len(values) != len(token_ids):
-            raise EngineError(
-                "engine-failed",
-                f"OpenVINO scored {len(values)} of {len(token_ids)} tokens.",
-                "Load the engine again.",
-            )
-        return values[1:]  # the first is a placeholder: the first token has no context
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request has not been completed or cancelled."""
+        return bool(self._pipeline.has_non_finished_requests())
 
     def kv_usage(self) -> KVUsage:
         """Return the blocks of the last request at its last step, without blocks kept by the prefix cache."""
@@ -217,14 +216,16 @@ class Pipeline:
         share: float = self._pipeline.get_metrics().cache_usage / 100
         return round(share * self.total_blocks)
 
-    def _request(self, token_ids: Sequence[int], config: Any) -> Any:
-        # OpenVINO does not check ids: an invalid one reads beyond the end of the embedding table.
-        if not token_ids or min(token_ids) < 0 or max(token_ids) >= self.settings.vocabulary:
-            raise EngineError(
-                "bad-tokens",
-                f"The prompt is empty or has a token id outside 0 … {self.settings.vocabulary - 1}.",
-                "The tokenizer may belong to another model.",
-            )
+    def add_request(self, token_ids: Sequence[int], config: Any) -> Any:
+        """Begin a request and return the library's handle, from which its tokens are read after each step.
+
+        Args:
+            config: A GenerationConfig of the library.
+
+        Raises:
+            EngineError: `bad-tokens` or `bad-sampling`.
+        """
+        check_ids(token_ids, self.settings.vocabulary)  # OpenVINO does not: it reads beyond the table
         try:
             return self._pipeline.add_request(
                 next(self._ids), ov.Tensor(np.array([token_ids], np.int64)), config
@@ -234,7 +235,12 @@ class Pipeline:
                 "bad-sampling", f"OpenVINO rejected the request: {_first_line(error)}"
             ) from error
 
-    def _step(self) -> None:
+    def step(self) -> None:
+        """Compute one step of the request.
+
+        Raises:
+            EngineError: `engine-failed`.
+        """
         try:
             self._pipeline.step()
         except RuntimeError as error:
@@ -252,6 +258,10 @@ class Pipeline:
             f"The prompt is {prompt_tokens:,} tokens long and the engine holds {self.settings.context:,}.",
             "Clear the chat, send a shorter prompt, or load the engine with a longer context.",
         )
+
+
+def _logprobs(handle: Any) -> list[float]:
+    return [value for output in read_outputs(handle) for value in output.generated_log_probs]
 
 
 def _fallback(settings: PipelineSettings, error: str) -> PipelineSettings | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from engines.backends.common_prefix import common_length
+
 
 @dataclass
 class PrefixLedger:
@@ -25,7 +27,7 @@ class PrefixLedger:
 
     def cached(self, prompt: Sequence[int]) -> int:
         """Return how many tokens at the start of `prompt` are cached."""
-        shares = [(sequence, _common_length(sequence, prompt)) for sequence in self._sequences]
+        shares = [(sequence, common_length(sequence, prompt)) for sequence in self._sequences]
         # Blocks are found by the hash of all their tokens, so only full blocks are shared. The exception is a
         # prompt that continues a sequence, which also reuses its last, partial block.
         full = max((self._full_blocks(sequence, prompt, common) for sequence, common in shares), default=0)
@@ -61,8 +63,3 @@ class PrefixLedger:
 
     def _blocks(self, sequence: Sequence[int]) -> int:
         return -(-len(sequence) // self.block_tokens)
-
-
-def _common_length(a: Sequence[int], b: Sequence[int]) -> int:
-    pairs = enumerate(zip(a, b, strict=False))
-    return next((i for i, (left, right) in pairs if left != right), min(len(a), len(b)))

@@ -5,15 +5,21 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 from pathlib import Path
 
 import openvino as ov
 
 from engines.backends.openvino.graph import WIDENED
 from engines.errors import EngineError
+from engines.regular_file import read_regular
 
 MODEL = "openvino_model.xml"
 """The file name that OpenVINO GenAI expects; the weights are in the .bin file of the same name."""
+GRAPH_BYTES = 2_000_000
+"""Space for the graph: the file, and its second copy while it is rewritten."""
+MAX_GRAPH_BYTES = 200_000_000
+"""The graph of a model with 100 layers has 5 MB."""
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -24,15 +30,16 @@ def save(model: ov.Model, directory: Path) -> int:
         EngineError: `disk-full`, or `write-failed` with the system's reason.
     """
     graph, weights = directory / MODEL, (directory / MODEL).with_suffix(".bin")
+    needed = _constant_bytes(model)
     try:
         ov.save_model(model, graph, compress_to_fp16=False)
         mark_widened(graph)
     except (OSError, RuntimeError) as error:
-        raise _not_written(weights, error) from error
+        raise _not_written(weights, needed, error) from error
     # save_model does not check its writes: on a full disk it leaves a truncated file without an error.
     size = complete_bytes(directory)
     if size is None:
-        raise _not_written(weights, None)
+        raise _not_written(weights, needed, None)
     return size
 
 
@@ -45,7 +52,8 @@ def complete_bytes(directory: Path) -> int | None:
     if not (graph.is_file() and weights.is_file()):
         return None
     size = weights.stat().st_size
-    return size if _expected_bytes(graph.read_text("utf-8", "replace")) <= size else None
+    text = read_regular(graph, MAX_GRAPH_BYTES).decode("utf-8", "replace")
+    return size if _expected_bytes(text) <= size else None
 
 
 def mark_widened(graph: Path) -> None:
@@ -66,8 +74,28 @@ def _expected_bytes(graph: str) -> int:
     return max(ends, default=0)
 
 
-def _not_written(file: Path, error: Exception | None) -> EngineError:
-    """Return the error for a failed write. A test write finds the cause, which OpenVINO does not report."""
+def _constant_bytes(model: ov.Model) -> int:
+    return sum(node.get_byte_size() for node in model.get_ops() if node.get_type_name() == "Constant")
+
+
+def _lacks_space(file: Path, needed: int) -> bool:
+    """Return whether `needed` bytes do not fit on the disk, counting what is written already."""
+    try:
+        written = sum(part.stat().st_size for part in file.parent.iterdir())
+        return shutil.disk_usage(file.parent).free + written < needed + GRAPH_BYTES
+    except OSError:
+        return False
+
+
+def _not_written(file: Path, needed: int, error: Exception | None) -> EngineError:
+    """Return the error for a failed write.
+
+    A test write finds the cause, which OpenVINO does not report. It may succeed on a full disk: OpenVINO
+    removes what it wrote.
+
+    Args:
+        needed: bytes of the weights.
+    """
     reason: OSError | None = error if isinstance(error, OSError) else None
     try:
         with file.open("ab") as stream:
@@ -76,10 +104,12 @@ def _not_written(file: Path, error: Exception | None) -> EngineError:
             os.fsync(stream.fileno())
     except OSError as found:
         reason = reason or found
-    if reason is not None and reason.errno in _DISK_FULL:
+    full = reason.errno in _DISK_FULL if reason is not None else _lacks_space(file, needed)
+    if full:
+        words = reason.strerror if reason is not None else f"the engine takes {needed / 1e6:,.1f} MB"
         return EngineError(
             "disk-full",
-            f"The disk filled up while the engine was written ({reason.strerror}).",
+            f"The disk filled up while the engine was written ({words}).",
             "Free some space, or remove engines that you no longer need, then try again.",
         )
     why = (reason.strerror if reason is not None else str(error)) or "the file is incomplete"

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engines.backends.base import (
     Availability,
@@ -43,6 +43,9 @@ from engines.errors import EngineError
 from engines.plan.checkpoint.checkpoint import Checkpoint, read_checkpoint
 from engines.plan.kv_precision import KV_PRECISIONS, resolved_kv
 from engines.worker.protocol import KVUsage, MemoryUsage, Sampling
+
+if TYPE_CHECKING:
+    from engines.worker.logprob_rows import RowReader, RowWriter
 
 START_SECONDS = 1800.0
 SHUTDOWN_SECONDS = 4.0
@@ -168,7 +171,13 @@ class TensorRTLLMBackend(Backend):
         finish_reason = "stopped" if aborted else REASONS.get(str(reason), "stopped")
         return Generated(finish_reason, cached if type(cached) is int else None)
 
-    def score(self, token_ids: Sequence[int], top_k: int = 0) -> Scores:
+    def score(
+        self,
+        token_ids: Sequence[int],
+        top_k: int = 0,
+        reference: RowReader | None = None,
+        keep: RowWriter | None = None,
+    ) -> Scores:
         """See `Backend.score`. Uses context logits; TensorRT engines return them only if built for it."""
         from tensorrt_llm import SamplingParams
 
@@ -186,7 +195,7 @@ class TensorRTLLMBackend(Backend):
             raise EngineError("unsupported", "TensorRT-LLM did not return logits for the complete prompt.")
         # On the CPU, in parts, so that no memory of the engine's GPU is needed.
         parts = (rows.float().cpu() for rows in logits[: len(token_ids) - 1].split(ROWS))
-        return scores_from_logits(parts, token_ids, top_k)
+        return scores_from_logits(parts, token_ids, top_k, reference, keep)
 
     def check_engine(self, spec: EngineSpec, directory: Path, report: Report) -> None:
         """Compare with the scores of the unquantised model; see `Backend.check_engine`."""

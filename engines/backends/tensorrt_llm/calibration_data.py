@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
-from engines.plan.calibration import CHUNK_CHARACTERS, read_calibration
+from engines.plan.calibration import calibration_pieces, read_calibration
 
 CORPUS = Path(__file__).parents[2] / "demo" / "corpus" / "data"
 TEXTS = 128
@@ -16,7 +15,7 @@ _QUOTED = re.compile(r'"([^"\n]{20,})"')
 
 
 def calibration_texts(file: str) -> list[str]:
-    """Return at most TEXTS texts, each of at most CHUNK_CHARACTERS characters.
+    """Return at most TEXTS texts, each of at most `CHUNK_CHARACTERS` characters.
 
     Args:
         file: Path of the user's text file; empty for the sentences of the demo corpus.
@@ -25,9 +24,9 @@ def calibration_texts(file: str) -> list[str]:
         EngineError: The file cannot be read, is not text, or is too short.
     """
     if file:
-        return _pieces(read_calibration(file).texts)
+        return calibration_pieces(read_calibration(file).texts, TEXTS)
     corpus = "\n".join(source.read_text("utf-8") for source in sorted(CORPUS.glob("*.toml")))
-    return _pieces(["\n".join(_QUOTED.findall(corpus))])
+    return calibration_pieces(["\n".join(_QUOTED.findall(corpus))], TEXTS)
 
 
 def write_data_set(texts: list[str], folder: Path) -> Path:
@@ -40,15 +39,3 @@ def write_data_set(texts: list[str], folder: Path) -> Path:
     lines = (json.dumps({"text": text}, ensure_ascii=False) for text in texts)
     (folder / "train.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
     return folder
-
-
-def _pieces(texts: Iterable[str]) -> list[str]:
-    """Split the texts and return at most TEXTS pieces, spread evenly over all of them."""
-    slices = (
-        text[start : start + CHUNK_CHARACTERS]
-        for text in texts
-        for start in range(0, len(text), CHUNK_CHARACTERS)
-    )
-    pieces = [piece for piece in slices if piece.strip()]
-    count = min(TEXTS, len(pieces))
-    return [pieces[index * len(pieces) // count] for index in range(count)]

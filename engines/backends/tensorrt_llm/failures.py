@@ -36,13 +36,13 @@ PATTERNS: tuple[tuple[str, str, str, str], ...] = (
         "gpus are available",
         "too-few-gpus",
         "The weights should be split over more GPUs than there are.",
-        "Choose fewer GPUs on Prepare (F2), or with --gpus.",
+        "Choose fewer GPUs on Models (F2), or with --gpus.",
     ),
     (
         "unsupported quantization_config",
         "unsupported-checkpoint",
         "TensorRT-LLM does not support the quantisation of this checkpoint.",
-        "Choose the unquantised checkpoint and a precision on Prepare, or one exported by NVIDIA ModelOpt.",
+        "Choose the unquantised checkpoint and a precision on Models, or one exported by NVIDIA ModelOpt.",
     ),
     (
         "unknown architecture",

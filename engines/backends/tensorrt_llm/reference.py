@@ -17,7 +17,7 @@ from engines.backends.scores import ROWS, scores_from_logits
 from engines.errors import EngineError
 from engines.measure.quality import QualityCard, quality_card
 from engines.plan.checkpoint.json_file import read_json_object
-from engines.worker.tokenizer import Tokenizer
+from engines.worker.tokenizer_process import open_tokenizer
 
 FILE = "reference.json"
 QUESTIONS = ("What is a KV cache?", "What does FP8 mean?", "Tell me a short story.", "What is 12 plus 7?")
@@ -86,9 +86,10 @@ def write_reference(model: Any, checkpoint: Path, directory: Path) -> None:
     """Generate answers with the unquantised model, and write them and their scores to FILE."""
     import torch
 
-    reference, tokenizer = Reference(), Tokenizer(checkpoint)
-    for question in QUESTIONS:
-        ids = tokenizer.prompt_ids([{"role": "user", "content": question}])
+    reference, tokenizer = Reference(), open_tokenizer(checkpoint)
+    prompts = [tokenizer.prompt_ids([{"role": "user", "content": question}]) for question in QUESTIONS]
+    tokenizer.close()
+    for ids in prompts:
         prompt = torch.tensor([ids], device=model.device)
         with torch.inference_mode():
             answer = model.generate(prompt, max_new_tokens=ANSWER_TOKENS, do_sample=False)
@@ -128,15 +129,15 @@ def check(candidate: Candidate, precision: str, directory: Path, report: Report)
     # Written so that NaN fails too.
     if not card.mean_kld <= bound.limit:
         raise _diverges(f"{result}; the limit for {precision} is {bound.limit:g}")
-    report.log(f"smoke test: {result}, limit {bound.limit:g}; same top token {card.same_top:.0%}")
+    report.log(f"smoke test: {result}, limit {bound.limit:g}; same top token {100 * card.same_top:.0f} %")
 
 
 def _check_top_tokens(reference: Reference, candidate: Candidate, report: Report) -> None:
     same, total = same_top_tokens(reference, candidate)
     result = f"{same} of {total} top tokens are those of the checkpoint"
     if same < MIN_SAME_TOP * total:
-        raise _diverges(f"{result}; at least {MIN_SAME_TOP:.0%} should be")
-    report.log(f"smoke test: {result}, at least {MIN_SAME_TOP:.0%} should be")
+        raise _diverges(f"{result}; at least {100 * MIN_SAME_TOP:.0f} % should be")
+    report.log(f"smoke test: {result}, at least {100 * MIN_SAME_TOP:.0f} % should be")
 
 
 def _diverges(result: str) -> EngineError:

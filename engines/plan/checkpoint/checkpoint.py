@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from engines.errors import EngineError
+from engines.plan.checkpoint.config_numbers import refuse_impossible_numbers
+from engines.plan.checkpoint.folder_files import refuse_undecodable, refuse_unsafe_files
 from engines.plan.checkpoint.hub_cache import (
     HubCheckpoint,
     hub_cache_checkpoints,
@@ -20,13 +22,14 @@ from engines.plan.checkpoint.hub_cache import (
     hub_snapshot,
     looks_like_hub_id,
 )
-from engines.plan.checkpoint.json_file import read_json_object
+from engines.plan.checkpoint.json_file import MAX_CONFIG_BYTES, read_json_object
 from engines.plan.checkpoint.model_card import ModelCard, read_model_card
 from engines.plan.checkpoint.quantisation import Quantisation, find_quantisation
 from engines.plan.checkpoint.shape import DecoderShape, causal_architecture, read_shape
 from engines.plan.checkpoint.tensors import header_digest, tensor_entries, weight_files
 from engines.plan.checkpoint.weights import Weights, add_up
 from engines.plan.random_shape import random_seed
+from engines.regular_file import read_regular
 
 __all__ = [
     "Checkpoint",
@@ -132,7 +135,7 @@ def read_checkpoint(
 
     Raises:
         EngineError: `no-checkpoint`, `broken-config`, `not-causal-lm`, `remote-code`, `missing-tokenizer`,
-            `missing-weights` or `broken-weights`.
+            `missing-weights`, `broken-weights` or `undecodable-path`.
     """
     try:
         return _read(folder.expanduser().absolute(), trust_remote_code, need_tokenizer)
@@ -143,9 +146,12 @@ def read_checkpoint(
 
 
 def _read(folder: Path, trust_remote_code: bool, need_tokenizer: bool) -> Checkpoint:
+    refuse_undecodable(str(folder))
     file = _config_file(folder)
+    refuse_unsafe_files(folder)
     config = read_json_object(file)
     architecture = causal_architecture(config, file)
+    refuse_impossible_numbers(config, file)
     model_type = _model_type(config)
     settings = _tokenizer_settings(folder)
     remote = _needs_remote_code(config, settings, model_type, folder)
@@ -265,7 +271,8 @@ def _identity(folder: Path) -> dict[str, str]:
     A hub snapshot is identified by its commit, so copying or downloading it again does not change it.
     """
     snapshot = hub_snapshot(folder)
-    facts = {"config.json": hashlib.sha256((folder / "config.json").read_bytes()).hexdigest()}
+    config = read_regular(folder / "config.json", MAX_CONFIG_BYTES)
+    facts = {"config.json": hashlib.sha256(config).hexdigest()}
     if snapshot:
         facts |= {"hub id": snapshot[0], "hub revision": snapshot[1]}
     for file in weight_files(folder):

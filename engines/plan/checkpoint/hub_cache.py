@@ -10,8 +10,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from engines.regular_file import read_start
+
 _REVISION = re.compile(r"[0-9a-f]{40}")
 _HUB_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,95})(?:/[A-Za-z0-9](?:[A-Za-z0-9._-]{0,95}))?")
+UNFINISHED = ".unfinished"
+"""End of the name of a file next to `snapshots`, which marks a commit whose files are not all linked."""
 MAX_REFERENCE_BYTES = 256
 """A file in refs/ holds one commit hash of 40 bytes."""
 
@@ -76,6 +80,8 @@ def _snapshots(model: Path) -> list[HubCheckpoint]:
     for folder in _children(model / "snapshots"):
         named = hub_snapshot(folder)
         size = _weight_bytes(folder)
+        if (model / f"{folder.name}{UNFINISHED}").exists():
+            continue
         if named is not None and size and (folder / "config.json").is_file():
             found.append(HubCheckpoint(*named, folder, named[1] == main, size))
     return found
@@ -83,8 +89,7 @@ def _snapshots(model: Path) -> list[HubCheckpoint]:
 
 def _main_revision(model: Path) -> str:
     try:
-        with (model / "refs" / "main").open("rb") as stream:
-            return stream.read(MAX_REFERENCE_BYTES).decode("ascii", "replace").strip()
+        return read_start(model / "refs" / "main", MAX_REFERENCE_BYTES).decode("ascii", "replace").strip()
     except OSError:
         return ""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from engines.regular_file import read_start
+
 MAX_CARD_BYTES = 65_536
 MAX_DESCRIPTION = 300
 """Characters."""
@@ -23,8 +25,7 @@ class ModelCard:
 def read_model_card(folder: Path) -> ModelCard:
     """Return the card in README.md; an empty card if the file is missing or unreadable."""
     try:
-        with (folder / "README.md").open("rb") as stream:
-            text = stream.read(MAX_CARD_BYTES).decode("utf-8", "replace")
+        text = read_start(folder / "README.md", MAX_CARD_BYTES).decode("utf-8", "replace")
     except OSError:
         return ModelCard()
     lines = text.splitlines()

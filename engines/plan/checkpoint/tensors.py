@@ -7,14 +7,17 @@ Format: https://github.com/huggingface/safetensors, section "Format".
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from pathlib import Path
+from typing import Any
 
 from engines.errors import EngineError
-from engines.plan.checkpoint.json_file import broken, read_json_object
+from engines.plan.checkpoint.json_file import TooManyValues, broken, parse_json, read_json_object
+from engines.plan.checkpoint.shape import read_shape
 from engines.plan.random_shape import MARKER, random_seed, random_tensors
+from engines.regular_file import read_start
 
 DTYPE_BITS = {
     "F64": 64, "F32": 32, "F16": 16, "BF16": 16, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F4": 4,
@@ -63,7 +66,13 @@ def tensor_entries(folder: Path) -> dict[str, TensorEntry]:
 
 def _random_entries(folder: Path) -> dict[str, TensorEntry]:
     """Return the entries of a shape with random weights, which has no weight files."""
-    tensors = random_tensors(dict(read_json_object(folder / "config.json")))
+    file = folder / "config.json"
+    config = read_json_object(file)
+    read_shape(config, file)  # refuses counts that could take minutes
+    try:
+        tensors = random_tensors(config)
+    except (KeyError, TypeError, ZeroDivisionError) as error:
+        raise broken(file, "broken-config", "it is not a shape that runs with random weights") from error
     marker = folder / MARKER
     return {name: TensorEntry(marker, "BF16", shape, 0, 2 * prod(shape)) for name, shape in tensors.items()}
 
@@ -124,10 +133,9 @@ def _is_plain_name(name: str) -> bool:
 def _raw_header(file: Path) -> bytes:
     try:
         size = file.stat().st_size
-        with file.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            if 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
-                return stream.read(length)
+        length = int.from_bytes(read_start(file, 8), "little")
+        if 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
+            return read_start(file, 8 + length)[8:]
     except OSError as error:
         raise _broken(file, f"it cannot be read ({error.strerror})") from error
     raise _broken(file, f"its header claims {length:,} bytes and the file has {size:,}")
@@ -137,11 +145,29 @@ def _entries_of(file: Path) -> dict[str, TensorEntry]:
     raw = _raw_header(file)
     size = file.stat().st_size
     try:
-        header = json.loads(raw)
+        header: dict[str, Any] = dict(parse_json(raw))  # type: ignore[call-overload]
         header.pop("__metadata__", None)
-        return {name: _entry(file, name, value, 8 + len(raw), size) for name, value in header.items()}
+        entries = {name: _entry(file, name, value, 8 + len(raw), size) for name, value in header.items()}
+    except TooManyValues as error:
+        raise _broken(file, f"its header is not plausible: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _broken(file, "its header is not the JSON of a safetensors file") from error
+    _refuse_overlaps(file, entries, 8 + len(raw), size)
+    return entries
+
+
+def _refuse_overlaps(file: Path, entries: dict[str, TensorEntry], start: int, file_size: int) -> None:
+    """Refuse tensors that share bytes, and bytes of no tensor, as the reference implementation does.
+
+    Args:
+        start: first byte after the header.
+    """
+    stored = sorted((entry.offset, entry.size, name) for name, entry in entries.items() if entry.size)
+    for (begin, size, name), (following, _, other) in pairwise(stored):
+        if following < begin + size:
+            raise _broken(file, f"its tensors {name[:80]!r} and {other[:80]!r} overlap")
+    if start + sum(size for _, size, _ in stored) != file_size:
+        raise _broken(file, "it holds bytes that belong to no tensor")
 
 
 def _entry(file: Path, name: str, value: dict[str, list[int]], base: int, file_size: int) -> TensorEntry:

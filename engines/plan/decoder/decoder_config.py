@@ -5,16 +5,16 @@ Standard library only, Python 3.10 and newer.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from engines.errors import EngineError
+from engines.plan.checkpoint.json_file import MAX_CONFIG_BYTES, parse_json
+from engines.regular_file import read_regular
 
 LARGEST_SIZE = 2**31
-MAX_CONFIG_BYTES = 10_000_000
 Activation = Literal["silu", "gelu", "gelu_tanh"]
 ACTIVATIONS: dict[str, Activation] = {
     "silu": "silu",
@@ -180,9 +180,7 @@ def read_config(folder: Path) -> Config:
     """
     file = folder / "config.json"
     try:
-        if file.stat().st_size > MAX_CONFIG_BYTES:
-            raise broken(f"its config.json has {file.stat().st_size:,} bytes")
-        data = json.loads(file.read_bytes())
+        data = parse_json(read_regular(file, MAX_CONFIG_BYTES))
     except OSError as error:
         raise broken(f"its config.json cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:

@@ -20,6 +20,10 @@ COMPUTED_BYTES = 2
 """Bytes of a weight before it is quantised."""
 
 
+SHORTEST_STEP = 100e-6
+"""Seconds. To start the kernels of a step, or to replay them as a CUDA graph, takes longer than this."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """Bytes by part for one engine on one device; other processes are not counted."""
@@ -44,6 +48,8 @@ class Estimate:
     bandwidth: float | None
     """Bytes per second between the device and its memory."""
 
+    cache: int | None = None
+    """Bytes of the device's last-level cache; None if unknown."""
     bandwidth_measured: bool = False
     """True: measured on this machine. False: the peak that the driver reports."""
     kv_precision: str = ""
@@ -67,8 +73,24 @@ class Estimate:
 
     @property
     def ceiling(self) -> float | None:
-        """Upper bound of decode tok/s: bandwidth / bytes_per_token. None without a bandwidth."""
-        return self.bandwidth / self.bytes_per_token if self.bandwidth and self.bytes_per_token else None
+        """Upper bound of decode tok/s, see `decode_ceiling`."""
+        return decode_ceiling(self.bytes_per_token, self.bandwidth, self.cache)
+
+    @property
+    def fits_cache(self) -> bool:
+        """Whether all that a token reads fits into the processor's cache."""
+        return self.cache is not None and 0 < self.bytes_per_token <= self.cache
+
+
+def decode_ceiling(bytes_per_token: int, bandwidth: float | None, cache: int | None = None) -> float | None:
+    """Return the decode tok/s that memory allows: bandwidth / bytes_per_token.
+
+    None without a bandwidth, and where memory is not what bounds it: the bytes fit into the cache, or are
+    read in less than SHORTEST_STEP.
+    """
+    if not bandwidth or not bytes_per_token or bytes_per_token <= (cache or 0):
+        return None
+    return bandwidth / bytes_per_token if bytes_per_token / bandwidth >= SHORTEST_STEP else None
 
 
 @dataclass(frozen=True)
@@ -141,6 +163,7 @@ def estimate(
         host_available=host.memory_available if host else None,
         bytes_per_token=bytes_read_per_token(checkpoint, precision, kv_name, context),
         bandwidth=bandwidth or device.bandwidth,
+        cache=device.cache_bytes,
         bandwidth_measured=bandwidth is not None,
         kv_precision=kv_name,
         smaller_kv=_smaller_kv(backend, precision, kv_name),

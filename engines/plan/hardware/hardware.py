@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from engines.plan.hardware.cpu_cache import last_level_cache
 from engines.plan.hardware.nvml import Nvml
 
 CPU_FEATURES = {
@@ -63,6 +64,8 @@ class Device:
     driver: str = ""
     bandwidth: float | None = None
     """Peak bytes per second between the device and its memory, from memory clock and bus width."""
+    cache_bytes: int | None = None
+    """The last-level cache of a CPU."""
     is_mig: bool = False
     """Whether this is a MIG instance."""
     limits: tuple[str, ...] = ()
@@ -96,6 +99,7 @@ def cpu() -> Device:
         memory_available=available,
         features=features,
         cores=cores,
+        cache_bytes=last_level_cache(),
         limits=tuple(limits),
     )
 

@@ -15,14 +15,13 @@ from engines.plan.precision import support_table
 def device_of(backend: str, cpu: Device, gpu: Device | None) -> Device:
     """Return the GPU if there is one that the backend can use, else the CPU.
 
-    Backends with a separate environment run on GPUs only: they get the GPU even if it is too old, so that the
-    support table can explain why it cannot be used.
+    Backends that run on GPUs only get it even if they cannot use it, so that the support table explains why.
     """
     if gpu is None:
         return cpu
     if backend not in BACKENDS:  # of another release: refused when it is opened
         return cpu
-    if BACKENDS[backend].own_environment:
+    if BACKENDS[backend].needs_gpu:
         return gpu
     return gpu if torch_sees_gpus() and _runs_on(backend, gpu) else cpu
 

@@ -6,7 +6,7 @@ apply, KV_CHOICES, RUNTIMES and `checkpoint_support` (see `row.CheckpointSupport
 
 from __future__ import annotations
 
-from engines.plan.support import compiled, openvino, pytorch, tensorrt_llm
+from engines.plan.support import compiled, onnxruntime, openvino, pytorch, tensorrt, tensorrt_llm
 from engines.plan.support.need import Need
 from engines.plan.support.row import CheckpointSupport, Rule, State, Support
 from engines.plan.support.runtime import Runtime
@@ -28,6 +28,8 @@ _BACKENDS = {
     "pytorch": pytorch,
     "compiled": compiled,
     "openvino": openvino,
+    "onnxruntime": onnxruntime,
+    "tensorrt": tensorrt,
     "tensorrt-llm": tensorrt_llm,
 }
 RULES: tuple[Rule, ...] = tuple(row for table in _BACKENDS.values() for row in table.RULES)

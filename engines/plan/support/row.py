@@ -39,6 +39,8 @@ class Rule:
     """CPU features of which the device must have at least one; empty for no requirement."""
     compute_capability: tuple[int, int] | None = None
     """Minimum compute capability of the GPU."""
+    below: tuple[int, int] | None = None
+    """The first compute capability that this row is not about."""
 
     def applies(self, backend: str, precision: str, device: Device) -> bool:
         """Return whether this row is about `precision` with `backend` on `device`."""
@@ -46,7 +48,9 @@ class Rule:
         has_feature = not self.any_feature or bool(self.any_feature & device.features)
         minimum, actual = self.compute_capability, device.compute_capability
         is_new_enough = minimum is None or (actual is not None and actual >= minimum)
-        return is_named and has_feature and is_new_enough and self.kind in (device.kind, "*")
+        is_old_enough = self.below is None or (actual is not None and actual < self.below)
+        is_kind = self.kind in (device.kind, "*")
+        return is_named and has_feature and is_new_enough and is_old_enough and is_kind
 
 
 class CheckpointSupport(Protocol):

@@ -64,7 +64,7 @@ def test_a_cancelled_report_leaves_no_file(tmp_path: Path, monkeypatch: pytest.M
     def cancel(*_: object) -> list[str]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(bug_report, "_lines", cancel)
+    monkeypatch.setattr(bug_report, "report", cancel)
     with pytest.raises(KeyboardInterrupt):
         bug_report.write_report(tmp_path / "report.txt", 1)
     assert not list(tmp_path.iterdir())

@@ -124,7 +124,7 @@ for offer in (completion.checkpoints, completion.engines, completion.presets, co
               completion.built_engines, completion.conversations):
     offer()
 import app.cli.main
-heavy = {"torch", "textual", "transformers", "openvino", "numpy", "psutil"}
+heavy = {"torch", "textual", "transformers", "openvino", "onnxruntime", "numpy", "psutil"}
 print(heavy & {name.partition(".")[0] for name in sys.modules})
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

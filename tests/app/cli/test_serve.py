@@ -17,18 +17,16 @@ from selenium.webdriver.common.keys import Keys
 from app.state.settings.paths import settings_file
 from app.state.settings.settings import Settings, save_settings
 from screenshots.browser import (
-    COMMAND,
-    Served,
     ask,
     ask_in_browser,
     chromium,
+    focus_terminal,
     has_browser,
     new_app,
     open_tab,
     process_tree,
-    served,
-    until,
 )
+from screenshots.served import COMMAND, Served, served, until
 from tests.app.conftest import OPENVINO
 
 pytestmark = pytest.mark.timeout(600)
@@ -40,11 +38,6 @@ in_chromium = pytest.mark.skipif(
 def ended(processes: list[psutil.Process]) -> bool:
     """Whether none of them runs any more."""
     return not any(one.is_running() for one in processes)
-
-
-def apps(server: Served) -> list[psutil.Process]:
-    """One for each open tab."""
-    return list(server.process.children())
 
 
 @pytest.fixture
@@ -70,17 +63,17 @@ def test_two_tabs_live_apart(server: Served, tmp_path: Path) -> None:
     with chromium(tmp_path) as browser:
         open_tab(browser, server)
         ask(browser, "Who is there?")
-        [one] = apps(server)
+        [one] = server.apps()
         browser.switch_to.new_window("tab")
         open_tab(browser, server)
         ask(browser, "Who else?")
-        [other] = [found for found in apps(server) if found != one]
+        [other] = [found for found in server.apps() if found != one]
         first, second = process_tree(one), process_tree(other)
-        assert len(first) == len(second) == 3
+        assert len(one.children()) == len(other.children()) == 2
         browser.close()
         until(lambda: ended(second), "the end of the closed tab's processes")
         browser.switch_to.window(browser.window_handles[0])
-        browser.find_element("id", "terminal").click()
+        focus_terminal(browser)
         ask(browser, "Still there?")
     until(lambda: ended(first), "the end of the last tab's processes")
     assert server.process.is_running()
@@ -105,7 +98,7 @@ def test_a_reload_begins_anew_and_ctrl_q_ends(server: Served, tmp_path: Path) ->
         browser.save_screenshot(str(tmp_path / "ended.png"))
         words.find_element("css selector", "button").click()
         new_app(browser, server, set())
-    until(lambda: not apps(server), "the end of the last app")
+    until(lambda: not server.apps(), "the end of the last app")
 
 
 def test_no_other_page_opens_the_app_and_no_other_host_is_asked(server: Served) -> None:
@@ -113,10 +106,12 @@ def test_no_other_page_opens_the_app_and_no_other_host_is_asked(server: Served) 
 
     The template names a font of another host: the policy of the answer forbids the browser to fetch it.
     """
-    request = urllib.request.Request(f"{server.url}/ws", headers={"Origin": "http://elsewhere.example"})
+    request = urllib.request.Request(
+        f"{server.origin}/ws?{server.url.partition('?')[2]}", headers={"Origin": "http://elsewhere.example"}
+    )
     with pytest.raises(urllib.error.HTTPError, match="403"):
         urllib.request.urlopen(request)
-    assert server.process.children() == []
+    assert server.apps() == []
     policy = urllib.request.urlopen(server.url).headers["Content-Security-Policy"]
     assert "font-src 'self'" in policy
     assert "style-src 'self'" in policy

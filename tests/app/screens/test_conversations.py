@@ -19,8 +19,8 @@ from app.playground import Playground
 from app.screens.chat import ChatScreen
 from app.screens.conversations import ConversationsScreen
 from app.screens.export import ExportScreen
+from app.screens.models import ModelsScreen
 from app.screens.name import NameScreen
-from app.screens.prepare import PrepareScreen
 from app.state.conversation.conversation import Conversation
 from app.state.conversation.conversation_file import ConversationFile
 from app.state.conversation.saved_conversations import saved_conversations
@@ -30,10 +30,13 @@ from app.state.side.phase import Phase
 from app.widgets.chat.pane import Pane
 from app.widgets.chat.prompt import PromptInput
 from app.widgets.forms.conversation_list import ConversationList
+from engines.backends.registry import BACKENDS
+from engines.worker.process import EngineProcess
 from engines.worker.protocol import Sampling
 from tests.app import still
 from tests.app.driving import ask, playground, sampled, toasts, until_answered, until_ready, wait_until
 from tests.app.still import StillPlayground
+from tests.doubles import paced_worker
 
 PROMPTS = ("What is a KV cache?", "Tell me a story about a lamp, and make it long enough for two lines.")
 
@@ -224,10 +227,12 @@ async def test_delete_has_to_be_pressed_again_after_the_toast_is_gone(saved: lis
         await see(pilot, *PROMPTS)
         app.NOTIFICATION_TIMEOUT = 0.2  # type: ignore[misc]
         await pilot.press("d")
-        await pilot.pause(0.8)
+        await wait_until(pilot, lambda: len(app.notified) == 1)
+        await wait_until(pilot, lambda: not toasts(app))
         app.NOTIFICATION_TIMEOUT = 60.0  # type: ignore[misc]
         await pilot.press("d")
-        await pilot.pause(0.3)
+        await wait_until(pilot, lambda: len(app.notified) == 2)
+        assert app.notified[0] == app.notified[1]
         assert saved[0].exists()
         await pilot.press("d")
         await see(pilot, PROMPTS[1])
@@ -287,7 +292,7 @@ async def test_reopening_on_the_first_start(saved: list[Path]) -> None:
     """Before engines are chosen there is only Prepare; conversations can be read from there."""
     app = StillPlayground("playground-dark", chosen=False)
     async with app.run_test(size=(100, 30)) as pilot:
-        await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
+        await wait_until(pilot, lambda: isinstance(app.screen, ModelsScreen))
         await pilot.press("f3")
         await see(pilot, *PROMPTS)
         await pilot.press("enter")
@@ -296,7 +301,7 @@ async def test_reopening_on_the_first_start(saved: list[Path]) -> None:
         assert [len(pane.transcript.turns) for pane in app.screen.query(Pane)] == [1, 1]
 
 
-async def test_a_reopened_conversation_continues_but_not_while_answering(settings: Settings) -> None:
+async def test_a_reopened_conversation_continues(settings: Settings) -> None:
     """With real engines: the next prompt includes the reopened turns and is saved in the same file."""
     slow = EngineChoice("pytorch", "fp32")
     settings = replace(settings, left=slow, right=slow)
@@ -304,7 +309,7 @@ async def test_a_reopened_conversation_continues_but_not_while_answering(setting
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await until_ready(pilot)
         await ask(pilot, "one")
-        await pilot.press("ctrl+l", "f3")
+        await pilot.press("ctrl+n", "f3")
         await see(pilot, "one")
         await pilot.press("enter")
         await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
@@ -315,12 +320,28 @@ async def test_a_reopened_conversation_continues_but_not_while_answering(setting
             assert second.checkpoint.startswith("tiny-llama")
         [one] = saved_conversations(conversation_folder())
         assert one.turns == 2
-        app.settings = sampled(settings, Sampling(max_tokens=400, ignore_eos=True))
+
+
+async def test_conversations_wait_for_the_answer(
+    saved: list[Path], tiny: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Enter, N and D change nothing while an answer arrives, here one of three tokens a second."""
+    monkeypatch.setitem(BACKENDS, paced_worker.NAME, paced_worker.ENTRY)
+    python = paced_worker.interpreter(tmp_path)
+
+    async def start(backend: str, log: Path) -> EngineProcess:
+        return await EngineProcess.start(backend, log, python)
+
+    paced = EngineChoice(paced_worker.NAME, "fp32")
+    settings = Settings(checkpoint=str(tiny), context=512, chosen=True, left=paced, right=paced)
+    app = Playground(sampled(settings, Sampling(max_tokens=400, seed=3)), start_worker=start)
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await until_ready(pilot)
         app.screen.query_one(PromptInput).load_text("three")
         await pilot.press("enter")
         await wait_until(pilot, lambda: app.left.phase is Phase.DECODE)
         await pilot.press("f3")
-        await see(pilot, "one")
+        await see(pilot, "three", *PROMPTS)
         await pilot.press("enter", "n", "d")
         assert isinstance(app.screen, ConversationsScreen)
         assert "Still answering" in toasts(app)

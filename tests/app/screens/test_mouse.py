@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from textual.widgets import Button
-from textual.widgets._footer import FooterKey
 
 from app.screens.chat import ChatScreen
 from app.screens.name import NameScreen
 from app.screens.sampling import SamplingScreen
-from tests.app.driving import wait_until
+from tests.app.driving import is_composed, until_screen, wait_until
 from tests.app.still import StillPlayground, chat_answered
 from tests.app.test_keys import RecordingPlayground
 
@@ -23,10 +24,10 @@ async def test_every_key_of_the_footer_can_be_clicked(opener: str) -> None:
         if opener:
             await pilot.press(opener)
             await wait_until(pilot, lambda: not isinstance(app.screen, ChatScreen))
-            await pilot.pause(0.5)
-        keys = list(app.screen.query(FooterKey))
-        assert keys
-        for key in keys:
+            await wait_until(pilot, lambda: is_composed(app.screen))
+        await wait_until(pilot, lambda: bool(app.screen.query("FooterKey")))
+        for number in range(len(app.screen.query("FooterKey"))):
+            key: Any = app.screen.query("FooterKey")[number]  # made again when the keys may have changed
             app.recorded, app.is_recording = [], True
             assert await pilot.click(key)
             await pilot.pause()
@@ -36,14 +37,13 @@ async def test_every_key_of_the_footer_can_be_clicked(opener: str) -> None:
 
 
 async def test_a_preset_is_saved_with_the_mouse() -> None:
-    """The button asks for a name, as Ctrl+S does."""
+    """The button asks for a name, as Ctrl+O does."""
     app = StillPlayground("playground-dark", chosen=True)
     async with app.run_test(size=(120, 36)) as pilot:
         await chat_answered(pilot)
         await pilot.press("f4")
-        await wait_until(pilot, lambda: isinstance(app.screen, SamplingScreen))
-        await pilot.pause(0.5)
-        assert await pilot.click(app.screen.query(".save").first(Button))
+        screen = await until_screen(pilot, SamplingScreen)
+        assert await pilot.click(screen.query(".save").first(Button))
         await wait_until(pilot, lambda: isinstance(app.screen, NameScreen))
         await pilot.press("escape")
         await wait_until(pilot, lambda: isinstance(app.screen, SamplingScreen))

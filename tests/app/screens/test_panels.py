@@ -5,23 +5,27 @@ from __future__ import annotations
 import sys
 
 import pytest
+from msgspec.structs import replace
 from textual.pilot import Pilot
 
+from app.playground import Playground
+from app.screens.chat import ChatScreen
+from app.screens.models import ModelsScreen
 from app.state.prepare import bandwidth_cache as bandwidths
 from app.state.settings.settings import Settings
 from app.state.side.phase import Phase
 from app.widgets.panels.answer_panel import AnswerPanel
 from app.widgets.panels.device import DevicePanel
 from app.widgets.panels.memory_panel import MemoryPanel
-from app.widgets.panels.panel import Panel
+from app.widgets.panels.panel import NO_ENGINE, Panel
 from engines.measure import gpu
-from tests.app.driving import ask, playground, until_ready, wait_until
+from tests.app.driving import ask, playground, until_ready, until_screen, wait_until
 from tests.doubles.nvml import Gpu, Nvml
 
 
 def shown(pilot: Pilot[None], kind: type[Panel]) -> str:
     """Return the text that a panel shows."""
-    drawn = pilot.app.screen.query_one(kind)._drawn
+    drawn = pilot.app.screen.query_one(kind).drawn
     return drawn.plain if drawn else ""
 
 
@@ -29,20 +33,57 @@ async def until_shown(pilot: Pilot[None], kind: type[Panel], text: str) -> None:
     await wait_until(pilot, lambda: text in shown(pilot, kind))
 
 
+def watch_panels(app: Playground) -> set[str]:
+    """Return a set that collects the texts of the panels, several times between two snapshots."""
+    said: set[str] = set()
+
+    def look() -> None:
+        said.update(panel.drawn.plain for panel in app.screen.query(Panel) if panel.drawn)
+
+    app.set_interval(0.02, look)
+    return said
+
+
+async def test_panels_ask_for_an_engine_only_while_none_is_chosen(settings: Settings) -> None:
+    """At the start with chosen engines; then in a chat without engines, and after some were chosen."""
+    app = playground(settings)
+    async with app.run_test(size=(120, 36)) as pilot:
+        said = watch_panels(app)
+        await until_ready(pilot)
+        await wait_until(pilot, lambda: "int8" in " ".join(said))
+        assert not [text for text in said if NO_ENGINE in text]
+    app = playground(replace(settings, chosen=False))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until_screen(pilot, ModelsScreen)
+        await pilot.press("escape")
+        await until_screen(pilot, ChatScreen)
+        await until_shown(pilot, MemoryPanel, NO_ENGINE)
+        await pilot.press("f2")
+        await until_screen(pilot, ModelsScreen)
+        app.choose(settings.checkpoint, 512, {"left": settings.left, "right": settings.right})
+        await wait_until(pilot, lambda: app.sampler.snapshot().left.title != "")
+        app.show_chat()
+        said = watch_panels(app)
+        await until_ready(pilot)
+        await until_shown(pilot, MemoryPanel, "int8")
+        assert not [text for text in said if NO_ENGINE in text]
+
+
+@pytest.mark.usefixtures("bound_by_memory")
 async def test_the_answer_panel_shows_cost_and_phases(settings: Settings) -> None:
     """Without a bandwidth and with one; only the first answer includes the load."""
     app = playground(settings)
     async with app.run_test(size=(200, 60)) as pilot:
         await until_ready(pilot)
         await ask(pilot, "What is a KV cache?")
-        await until_shown(pilot, AnswerPanel, "measure the bandwidth in Prepare (F2, F5)")
+        await until_shown(pilot, AnswerPanel, "MBU: F2, then F5")
         assert "J/token –" in shown(pilot, AnswerPanel)
-        assert "◌" in shown(pilot, AnswerPanel)
-        bandwidths.save_bandwidth(app.device, 1e15)  # faster than any CPU cache
-        await until_shown(pilot, AnswerPanel, "MBU <1%")
-        assert "(no counter)  at most" in shown(pilot, AnswerPanel)
+        assert "load " in shown(pilot, AnswerPanel)
+        bandwidths.save_bandwidth(app.device, 1e13)  # faster than any CPU cache
+        await until_shown(pilot, AnswerPanel, "MBU <1 %")
         await ask(pilot, "Why is decode memory bound?")
-        await wait_until(pilot, lambda: "◌" not in shown(pilot, AnswerPanel))
+        await wait_until(pilot, lambda: "load " not in shown(pilot, AnswerPanel))
+        assert "(no counter)  at most" in shown(pilot, AnswerPanel)
         for side in app.sides:
             assert side.record.cost
             turn = side.conversation.turns[-1]

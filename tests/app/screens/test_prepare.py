@@ -9,13 +9,15 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Input, OptionList, Static
 
 from app.screens.chat import ChatScreen
-from app.screens.prepare import PrepareScreen
+from app.screens.models import ModelsScreen
 from app.screens.store import StoreScreen
 from app.state.settings.settings import EngineChoice, Settings
 from app.state.side.phase import Phase
+from app.widgets.models.model_picker import ModelPicker
 from app.widgets.prepare.build_progress import BuildProgress
-from app.widgets.prepare.checkpoint_picker import CheckpointPicker
 from app.widgets.prepare.engine_picker import EnginePicker
+from app.widgets.prepare.error_card import ErrorCard
+from app.widgets.prepare.precision_list import PrecisionList
 from tests.app.driving import playground, until_chat, until_ready, wait_until
 from tests.app.screens.preparing import open_prepare
 from tests.engines.tiny import make_checkpoint
@@ -25,19 +27,19 @@ def note(pilot: Pilot[None]) -> str:
     return str(pilot.app.screen.query_one("#store-note", Static).content)
 
 
-async def choose_checkpoint(pilot: Pilot[None], name: str) -> CheckpointPicker:
-    picker = pilot.app.screen.query_one(CheckpointPicker)
+async def choose_checkpoint(pilot: Pilot[None], name: str) -> ModelPicker:
+    picker = pilot.app.screen.query_one(ModelPicker)
     pilot.app.screen.query_one("#checkpoint", Input).value = name
     await wait_until(pilot, lambda: picker.chosen == name)
     return picker
 
 
 async def test_first_start_opens_on_prepare(settings: Settings) -> None:
-    """The left precision list has the focus, so that Enter builds both engines."""
+    """The list of models has the focus, on the demo, so that Enter builds both engines."""
     app = playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await open_prepare(pilot)
-        assert screen.query_one("#engine-left .precisions").has_focus
+        assert screen.query_one("#checkpoints").has_focus
         await pilot.press("enter")
         await until_ready(pilot)
         await until_chat(pilot)
@@ -53,8 +55,7 @@ async def test_built_engines_are_reused(settings: Settings) -> None:
         await pilot.press("f2")
         await open_prepare(pilot)
         await pilot.press("ctrl+b")
-        await wait_until(pilot, lambda: not app.builds["left"].running)
-        await until_ready(pilot)
+        await wait_until(pilot, lambda: all(build.prepared for build in app.builds.values()))
         assert all(build.prepared and build.prepared.reused for build in app.builds.values())
         assert any("cache hit: " in line for line in app.builds["left"].lines)
 
@@ -82,12 +83,13 @@ async def test_unavailable_precisions_are_refused_with_the_reason(settings: Sett
         screen = await open_prepare(pilot)
         picker = screen.query_one("#engine-left", EnginePicker)
         options = picker.query_one(".precisions", OptionList)
+        picker.query_one(PrecisionList).action_fold()
         options.highlighted = options.get_option_index("nvfp4")
         await pilot.pause()
         assert picker.selection.problem
         await pilot.press("ctrl+b")
         await pilot.pause()
-        assert isinstance(app.screen, PrepareScreen)
+        assert isinstance(app.screen, ModelsScreen)
         assert app.left.phase is Phase.EMPTY
 
 
@@ -113,10 +115,10 @@ async def test_an_unknown_hub_id_without_network(settings: Settings) -> None:
         await choose_checkpoint(pilot, "no-such-org/no-such-model")
         await pilot.press("ctrl+b")
         await wait_until(pilot, lambda: "left" in app.builds and app.builds["left"].error is not None)
-        await pilot.pause(0.3)
-        shown = str(screen.query_one("#build-left .build-stages", Static).content)
-        assert "hub" in shown
-        assert "network" in shown
+        card = screen.query_one(ErrorCard)
+        await wait_until(pilot, lambda: card.display)
+        assert card.text.count("cannot be reached") == 1
+        assert card.text.startswith("Model: ")
 
 
 async def test_escape_cancels_a_build_and_leaves_no_files(settings: Settings, tmp_path: Path) -> None:
@@ -134,8 +136,8 @@ async def test_escape_cancels_a_build_and_leaves_no_files(settings: Settings, tm
         await wait_until(pilot, lambda: app.left.phase is Phase.EMPTY)
         assert not list(app.store.root.glob("building/*"))
         assert not list(app.store.root.glob("engines/*"))
-        await pilot.pause(0.3)
-        assert "Cancelled" in str(screen.query_one("#build-left", BuildProgress).query_one(Static).content)
+        progress = screen.query_one("#build-left", BuildProgress).query_one(Static)
+        await wait_until(pilot, lambda: "Cancelled" in str(progress.content))
         await pilot.press("escape")
         await pilot.pause()
         assert isinstance(app.screen, ChatScreen)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from textual.pilot import Pilot
 from textual.widgets import DataTable, Input, Select, Static
 
 from app.cli import doctor
-from app.screens.prepare import PrepareScreen
+from app.screens.models import ModelsScreen
 from app.screens.support import SupportScreen
 from app.state.prepare import bandwidth_cache as bandwidths
 from app.state.prepare import machine_state
@@ -25,7 +26,7 @@ from engines.plan.hardware import placement
 from engines.plan.hardware.hardware import Device, cpu
 from engines.plan.hardware.placement import device_of
 from engines.plan.precision import PRECISIONS
-from tests.app.driving import playground, until_chat, until_ready, wait_until
+from tests.app.driving import playground, toasts, until_chat, until_ready, wait_until
 from tests.app.screens.preparing import estimate, open_prepare
 from tests.doubles.nvml import Gpu, Nvml
 
@@ -37,9 +38,9 @@ async def test_the_kv_cache_is_stored_as_chosen(settings: Settings) -> None:
     app = playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 48)) as pilot:
         screen = await open_prepare(pilot)
-        assert "as u8" in estimate(pilot)
+        assert "KV cache, u8" in estimate(pilot)
         screen.query_one("#engine-left .kv", Select).value = "f32"
-        await wait_until(pilot, lambda: "as f32" in estimate(pilot))
+        await wait_until(pilot, lambda: "KV cache, f32" in estimate(pilot))
         await pilot.press("enter")
         await until_ready(pilot)
         await until_chat(pilot)
@@ -95,18 +96,57 @@ async def test_the_estimate_is_compared_with_the_loaded_engine(settings: Setting
         await wait_until(pilot, lambda: "loaded" not in estimate(pilot))  # another engine would be needed
 
 
+async def press_f5(pilot: Pilot[None]) -> None:
+    """Press F5 twice: other tests keep the machine busy, and then the first press is refused."""
+    await pilot.press("f5", "f5")
+
+
+async def test_a_model_in_the_processors_cache_has_no_ceiling(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.plan.hardware.hardware.last_level_cache", lambda: 1 << 30)
+    app = playground(replace(settings, chosen=False))
+    async with app.run_test(size=(120, 48)) as pilot:
+        await open_prepare(pilot)
+        await wait_until(pilot, lambda: "fits in the processor's cache" in estimate(pilot))
+
+
+async def test_f5_is_refused_while_other_programs_are_busy(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pressed again, it measures anyway."""
+    measured = []
+
+    async def measure(device: Device) -> float:
+        measured.append(device.name)
+        return 8e9
+
+    monkeypatch.setattr(bandwidths, "measure_bandwidth", measure)
+    app = playground(replace(settings, chosen=False))
+    async with app.run_test(size=(120, 48), notifications=True) as pilot:
+        await open_prepare(pilot)
+        monkeypatch.setattr(app.sampler, "busy_percent", lambda *_: 97.0)
+        await pilot.press("f5")
+        await wait_until(pilot, lambda: "Other programs use 97 % of this machine." in toasts(app))
+        assert not measured
+        await pilot.press("f5")
+        await wait_until(pilot, lambda: bool(measured))
+
+
+@pytest.mark.usefixtures("bound_by_memory")
 async def test_f5_measures_the_bandwidth_once(settings: Settings) -> None:
     """Before, the estimate names the key; afterwards the bandwidth is read from the cache."""
     app = playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 48)) as pilot:
         await open_prepare(pilot)
         assert "F5" in estimate(pilot)
-        await pilot.press("f5")
+        await press_f5(pilot)
         await wait_until(pilot, lambda: "tok/s at" in estimate(pilot))
     assert read_bandwidth(cpu()) is not None
     assert probe_machine(cpu(), app.store).bandwidth == read_bandwidth(cpu())
 
 
+@pytest.mark.usefixtures("bound_by_memory")
 async def test_a_failed_measurement_is_reported(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(device: Device) -> float:
         raise OSError("no space")
@@ -115,15 +155,15 @@ async def test_a_failed_measurement_is_reported(settings: Settings, monkeypatch:
     app = playground(replace(settings, chosen=False))
     async with app.run_test(size=(120, 48), notifications=True) as pilot:
         await open_prepare(pilot)
-        await pilot.press("f5")
-        await wait_until(pilot, lambda: any("no space" in one.message for one in app._notifications))
+        await press_f5(pilot)
+        await wait_until(pilot, lambda: "no space" in toasts(app))
         assert "F5" in estimate(pilot)
 
 
 def test_a_damaged_bandwidth_cache_is_ignored(own_folders: Path) -> None:
-    bandwidths._file().parent.mkdir(parents=True, exist_ok=True)
+    bandwidths.cache_file().parent.mkdir(parents=True, exist_ok=True)
     for text in ("", "[]", '{"x": 1}', "not json"):
-        bandwidths._file().write_text(text)
+        bandwidths.cache_file().write_text(text)
         assert read_bandwidth(cpu()) is None
 
 
@@ -144,15 +184,16 @@ async def test_f12_shows_every_backend_with_reason_and_source(settings: Settings
         assert "Source: " in text
         await pilot.press("escape")
         await pilot.pause()
-        assert isinstance(app.screen, PrepareScreen)
+        assert isinstance(app.screen, ModelsScreen)
 
 
 def test_doctor_prints_the_same_states() -> None:
-    lines = list(doctor._precisions("openvino", cpu()))
+    lines = list(doctor.precision_lines("openvino", cpu()))
     assert len(lines) == len(PRECISIONS)
     assert any("unavailable" in line and "NaN" in line and "[measured" in line for line in lines)
 
 
+@pytest.mark.usefixtures("bound_by_memory")
 async def test_a_backend_that_can_use_the_gpu_is_estimated_on_it(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

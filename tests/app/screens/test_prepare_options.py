@@ -1,4 +1,4 @@
-"""Options of TensorRT-LLM on Prepare: a calibration text, and several GPUs."""
+"""Options of TensorRT-LLM on Models: a calibration text, and several GPUs."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 from textual.widgets import Input, Select, Static
 
-from app.playground import Playground
 from app.screens.calibration import CalibrationScreen
-from app.screens.prepare import PrepareScreen
+from app.screens.models import ModelsScreen
 from app.state.settings.paths import environment_folder
 from app.state.settings.settings import EngineChoice, Settings
 from app.state.side.phase import Phase
-from app.widgets.prepare.checkpoint_picker import CheckpointPicker
+from app.widgets.models.model_picker import ModelPicker
 from app.widgets.prepare.engine_picker import EnginePicker
 from app.widgets.prepare.option_row import OptionRow
 from app.widgets.prepare.precision_list import PrecisionList
-from engines.environments.environment import save
-from engines.environments.trial import locate
-from tests.app.driving import playground, until_chat, wait_until
+from engines.environments.environment import Environment, save
+from tests.app.driving import playground, toasts, until_chat, until_finished, wait_until
+from tests.app.screens.conftest import located
 from tests.doubles.nvml import Gpu, Nvml
 from tests.engines.double_environment import make_environment
 
@@ -34,14 +33,17 @@ PROBLEM = "Left: The calibration text mine [1].txt cannot be used"
 ENOUGH = "What people really ask. " * 100
 
 
+@pytest.fixture(scope="module")
+def shared_environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """An environment of the newest release, which no test changes."""
+    return located(make_environment(tmp_path_factory.mktemp("trtllm") / "main", "main"))
+
+
 @pytest.fixture(autouse=True)
-def _tensorrt_llm_on_four_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _tensorrt_llm_on_four_gpus(shared_environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setitem(sys.modules, "pynvml", Nvml(tuple(Gpu(uuid=f"GPU-{n}") for n in range(4))))
-    python = str(make_environment(tmp_path / "env", "main"))
-    found = locate("tensorrt-llm", python, "tensorrt_llm", managed=False)
-    assert found is not None
-    save(environment_folder(), found)
+    save(environment_folder(), shared_environment)
 
 
 @pytest.fixture
@@ -56,18 +58,14 @@ def text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 async def opened(pilot: Pilot[None]) -> EnginePicker:
     """Wait until Prepare has read the checkpoint; returns the left picker."""
-    await wait_until(pilot, lambda: isinstance(pilot.app.screen, PrepareScreen))
-    await wait_until(pilot, lambda: pilot.app.screen.query_one(CheckpointPicker).checkpoint is not None)
+    await wait_until(pilot, lambda: isinstance(pilot.app.screen, ModelsScreen))
+    await wait_until(pilot, lambda: pilot.app.screen.query_one(ModelPicker).checkpoint is not None)
     await wait_until(pilot, lambda: "fits" in text_of(pilot, ".estimate"))
     return pilot.app.screen.query_one("#engine-left", EnginePicker)
 
 
 def text_of(pilot: Pilot[None], selector: str) -> str:
     return str(pilot.app.screen.query_one(f"#engine-left {selector}", Static).content)
-
-
-def toasts(app: Playground) -> str:
-    return "\n".join(one.message for one in app._notifications)
 
 
 async def choose(pilot: Pilot[None], picker: EnginePicker, precision: str) -> None:
@@ -91,7 +89,7 @@ async def test_options_are_shown_for_engines_that_support_them() -> None:
         assert text_of(pilot, ".calibration") == "Weights and cache on"
         assert "on each of 2 GPUs" in text_of(pilot, ".estimate")
         await pilot.press("c")
-        assert isinstance(app.screen, PrepareScreen)
+        assert isinstance(app.screen, ModelsScreen)
         picker.query_one(".backend", Select).value = "openvino"
         await wait_until(pilot, lambda: not row.display)
         assert picker.selection.choice.options == {}
@@ -104,6 +102,7 @@ async def test_unusable_calibration_texts_are_refused(text: Path) -> None:
     app = playground(CHOSEN)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         picker = await opened(pilot)
+        picker.query_one(PrecisionList).focus()
         await pilot.press("c")
         await wait_until(pilot, lambda: isinstance(app.screen, CalibrationScreen))
         screen, field = app.screen, app.screen.query_one(Input)
@@ -113,12 +112,12 @@ async def test_unusable_calibration_texts_are_refused(text: Path) -> None:
             ("~/short.txt", "5 characters"),
         ):
             field.value = path
-            await pilot.pause(0.2)
+            await until_finished(pilot, "list")  # its end would replace the message
             await pilot.press("enter")
             note = screen.query_one("#file-note", Static)
             await wait_until(pilot, lambda note=note, expected=expected: expected in str(note.content))  # type: ignore[misc]
         field.value = "~/mine [1].txt"
-        await pilot.pause(0.2)
+        await until_finished(pilot, "list")
         await pilot.press("enter")
         await wait_until(pilot, lambda: text_of(pilot, ".calibration") == "Calibration: mine [1].txt")
         assert picker.selection.choice.calibration == "~/mine [1].txt"
@@ -135,7 +134,9 @@ async def test_the_palette_command_explains_that_no_engine_is_calibrated() -> No
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await opened(pilot)
         await app.run_action("screen.calibration", app.screen)
-        await wait_until(pilot, lambda: "TensorRT-LLM's quantised precisions do" in toasts(app))
+        await wait_until(
+            pilot, lambda: "TensorRT-LLM's quantised precisions do, and TensorRT's INT8." in toasts(app)
+        )
 
 
 async def test_more_gpus_than_available_are_refused_before_a_build(text: Path) -> None:
@@ -177,4 +178,6 @@ async def test_from_the_options_to_the_engine(text: Path) -> None:
         why = "rebuilding, because the calibration text changed"
         await wait_until(pilot, lambda: why in app.builds["left"].lines)
         app.cancel_builds()
-        await wait_until(pilot, lambda: app.left.phase is Phase.EMPTY)
+        await wait_until(
+            pilot, lambda: app.left.phase in (Phase.EMPTY, Phase.READY)
+        )  # built before it is cancelled

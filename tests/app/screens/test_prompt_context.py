@@ -210,7 +210,7 @@ async def test_the_count_follows_the_conversation(settings: Settings) -> None:
         await wait_until(pilot, lambda: counter(pilot) != before)
         swapped = counter(pilot)
         assert swapped.startswith("left ")
-        await pilot.press("ctrl+l")
+        await pilot.press("ctrl+n")
         await wait_until(pilot, lambda: counter(pilot) not in (before, swapped))
         assert counter(pilot).endswith(" of 512 tokens")
         assert "left" not in counter(pilot)

@@ -7,21 +7,16 @@ from pathlib import Path
 from msgspec.structs import replace
 from textual.pilot import Pilot
 
-from app.playground import Playground
 from app.screens.chat import ChatScreen
 from app.screens.conversations import ConversationsScreen
 from app.state.settings.paths import conversation_folder
 from app.state.settings.settings import ChatOptions, Settings, load_settings
 from engines.worker.protocol import Sampling
-from tests.app.driving import ask, playground, until_ready, wait_until
+from tests.app.driving import ask, playground, toast_messages, until_ready, wait_until
 
 PIRATE = ChatOptions("Be a pirate.", Sampling(max_tokens=6, temperature=0.8, seed=3, ignore_eos=True))
 PLAIN = ChatOptions(sampling=Sampling(max_tokens=4, ignore_eos=True))
 NOTICE = "Left: system prompt “Be a pirate.”, temperature 0.8 (was 0), seed 3 (was 0), max tokens 6 (was 4)"
-
-
-def toasts(app: Playground) -> list[str]:
-    return [toast.message for toast in app._notifications]
 
 
 async def reopen(pilot: Pilot[None]) -> None:
@@ -42,10 +37,10 @@ async def test_reopened_with_f3(settings: Settings, tmp_path: Path) -> None:
         await until_ready(pilot)
         await ask(pilot, "one")
         await reopen(pilot)
-        assert not any("Asked as" in message for message in toasts(app))
+        assert not any("Asked as" in message for message in toast_messages(app))
         app.change_settings(left_chat=PLAIN)
         await reopen(pilot)
-        assert any(NOTICE in message and "Right" not in message for message in toasts(app))
+        assert any(NOTICE in message and "Right" not in message for message in toast_messages(app))
         await ask(pilot, "two")
         last = app.left.conversation.turns[-1]
         assert (last.system_prompt, last.sampling) == (PIRATE.system_prompt, PIRATE.sampling)
@@ -60,7 +55,7 @@ async def _check_continue(settings: Settings, saved: Path) -> None:
     app = playground(settings, None, saved)
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
-        assert any(NOTICE in message for message in toasts(app))
+        assert any(NOTICE in message for message in toast_messages(app))
         assert app.settings.left_chat == PIRATE
         assert [turn.prompt for turn in app.left.conversation.turns] == ["one", "two"]
         await until_ready(pilot)

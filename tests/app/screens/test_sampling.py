@@ -17,7 +17,7 @@ from app.state.settings.sampling_fields import FIELDS
 from app.state.settings.settings import ChatOptions, Settings, load_settings
 from app.widgets.forms.ascii_checkbox import AsciiCheckbox
 from engines.worker.protocol import Sampling
-from tests.app.driving import ask, playground, toasts, until_ready, wait_until
+from tests.app.driving import ask, playground, toasts, until_ready, until_screen, wait_until
 from tests.app.still import StillPlayground
 
 WARM = ChatOptions("Be a pirate.", Sampling(temperature=0.8, max_tokens=12))
@@ -33,10 +33,7 @@ async def opened(pilot: Pilot[None]) -> SamplingScreen:
     """Press F4 and wait for the screen."""
     await pilot.pause()
     await pilot.press("f4")
-    await wait_until(pilot, lambda: isinstance(pilot.app.screen, SamplingScreen))
-    await pilot.pause(0.1)
-    assert isinstance(pilot.app.screen, SamplingScreen)
-    return pilot.app.screen
+    return await until_screen(pilot, SamplingScreen)
 
 
 def entry(screen: SamplingScreen, side: str, name: str) -> Input:
@@ -172,7 +169,7 @@ async def test_a_preset_is_saved_renamed_and_deleted() -> None:
         screen = await opened(pilot)
         form = screen.form("left")
         assert form.query_one(".delete", Button).disabled
-        await pilot.press("ctrl+s")
+        await pilot.press("ctrl+o")
         await wait_until(pilot, lambda: isinstance(app.screen, NameScreen))
         await pilot.press(*"Greedy", "enter")
         await pilot.pause()
@@ -189,7 +186,7 @@ async def test_a_preset_is_saved_renamed_and_deleted() -> None:
         await wait_until(pilot, lambda: isinstance(app.screen, NameScreen))
         await pilot.press("ctrl+u", *"Corsair", "enter")
         await wait_until(pilot, lambda: app.settings.presets == {"Corsair": WARM})
-        await pilot.pause(0.1)
+        await wait_until(pilot, lambda: app.screen is screen and chosen(screen, "left") == "Corsair")
         button = form.query_one(".delete", Button)
         button.press()
         await pilot.pause()
@@ -211,9 +208,11 @@ async def test_deleting_a_preset_has_to_be_asked_again_after_a_move_or_a_while()
         assert "Press again to delete Pirate." in toasts(app)
         entry(screen, "left", "seed").focus()
         await pilot.pause()
+        app.clear_notifications()
         app.NOTIFICATION_TIMEOUT = 0.2  # type: ignore[misc]
         button.press()
-        await pilot.pause(0.8)
+        await wait_until(pilot, lambda: len(app.notified) == 2)
+        await wait_until(pilot, lambda: not toasts(app))
         assert app.settings.presets
         app.NOTIFICATION_TIMEOUT = 60.0  # type: ignore[misc]
         button.press()

@@ -14,17 +14,19 @@ from textual.widgets import Input, OptionList, Select, Static
 
 from app.playground import Playground
 from app.screens.chat import ChatScreen
-from app.screens.prepare import PrepareScreen
+from app.screens.models import ModelsScreen
 from app.screens.settings import SettingsScreen, theme_names
 from app.state.settings.setting_rows import ROWS
 from app.state.settings.settings import Settings, TimingMode, load_settings
 from app.state.side.phase import Phase
 from app.themes import THEMES
+from app.widgets.chat.failure_card import SAME
 from app.widgets.forms.ascii_checkbox import AsciiCheckbox
 from app.widgets.forms.setting import Setting
 from app.widgets.panels.panel_strip import PanelStrip
+from app.widgets.prepare.error_card import ErrorCard
 from app.widgets.prepare.welcome import Welcome
-from tests.app.driving import playground, until_ready, wait_until
+from tests.app.driving import failure, playground, toasts, until_ready, until_screen, wait_until
 from tests.app.still import StillPlayground
 
 
@@ -41,19 +43,11 @@ async def opened(pilot: Pilot[None]) -> SettingsScreen:
     """Press F6 and wait for the screen."""
     await pilot.pause()
     await pilot.press("f6")
-    await wait_until(pilot, lambda: isinstance(pilot.app.screen, SettingsScreen))
-    await pilot.pause(0.1)
-    assert isinstance(pilot.app.screen, SettingsScreen)
-    return pilot.app.screen
+    return await until_screen(pilot, SettingsScreen)
 
 
 def control(screen: SettingsScreen, name: str, kind: Any) -> Any:
     return screen.query_one(f"#setting-{name}", Setting).query_one(kind)
-
-
-def toasts(app: Playground) -> str:
-    """Return titles and messages of all toasts."""
-    return " ".join(f"{toast.title} {toast.message}" for toast in app._notifications)
 
 
 def test_every_row_is_a_setting() -> None:
@@ -114,11 +108,11 @@ async def test_changes_by_other_screens_are_shown() -> None:
         screen = await opened(pilot)
         app.change_settings(timing=TimingMode.TOGETHER, panels=False, context=777)
         app.theme = "nord"
-        await pilot.pause(0.1)
+        themes, nord = screen.query_one("#themes", OptionList), theme_names(app).index("nord")
+        await wait_until(pilot, lambda: themes.highlighted == nord)
         assert control(screen, "timing", Select).value == "together"
         assert not control(screen, "panels", AsciiCheckbox).value
         assert control(screen, "context", Input).value == "777"
-        assert screen.query_one("#themes", OptionList).highlighted == theme_names(app).index("nord")
 
 
 async def test_settings_open_over_prepare_change_its_context() -> None:
@@ -128,7 +122,7 @@ async def test_settings_open_over_prepare_change_its_context() -> None:
         control(screen, "context", Input).value = "999"
         await pilot.pause()
         await pilot.press("escape")
-        await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
+        await wait_until(pilot, lambda: isinstance(app.screen, ModelsScreen))
         assert app.screen.query_one("#context", Input).value == "999"
 
 
@@ -146,11 +140,10 @@ async def test_the_first_run_hint_is_shown_once(settings: Settings, own_folders:
     path = own_folders / "settings.toml"
     app = AppWithoutEngines(replace(settings, chosen=False), path)
     async with app.run_test(size=(80, 24)) as pilot:
-        await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
-        await pilot.pause(0.2)
-        hint = app.screen.query_one(Welcome)
-        assert hint.size.height == 1
-        assert app.screen.query_one("#go").region.bottom <= hint.region.y
+        screen = await until_screen(pilot, ModelsScreen)
+        hint = screen.query_one(Welcome)
+        await wait_until(pilot, lambda: hint.size.height == 1)
+        assert 0 < screen.query_one("#go").region.bottom <= hint.region.y
         if way == "button":
             assert await pilot.click("#welcomed")
         elif way == "key":
@@ -163,8 +156,8 @@ async def test_the_first_run_hint_is_shown_once(settings: Settings, own_folders:
     again = AppWithoutEngines(load_settings(path))
     assert again.settings.welcomed
     async with again.run_test(size=(80, 24)) as pilot:
-        await pilot.pause(0.2)
-        assert not again.screen.query(Welcome)
+        screen = await until_screen(pilot, ChatScreen if way == "prepare" else ModelsScreen)
+        assert not screen.query(Welcome)
 
 
 async def test_engine_events_are_notified_on_other_screens(settings: Settings) -> None:
@@ -184,8 +177,8 @@ async def test_engine_events_are_notified_on_other_screens(settings: Settings) -
         await until_ready(pilot)
         assert app.right.pid
         os.kill(app.right.pid, signal.SIGKILL)
-        await wait_until(pilot, lambda: app.right.phase is Phase.FAILED)
-        await pilot.pause(0.1)
+        await wait_until(pilot, lambda: "SIGKILL" in failure(app, "right"))
+        assert app.right.phase is Phase.FAILED
         assert not toasts(app)
 
 
@@ -193,15 +186,17 @@ async def test_a_failed_build_is_notified_on_other_screens_and_shown_on_prepare(
     app = playground(replace(settings, checkpoint="/no/such/folder"))
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await wait_until(pilot, lambda: all(side.phase is Phase.FAILED for side in app.sides))
-        assert not toasts(app)  # the chat shows it
+        assert not toasts(app)  # the chat shows it, once
+        assert "/no/such/folder" in failure(app, "left")
+        assert failure(app, "right") == SAME
         await opened(pilot)
         app.open_engines(("left", "right"))
         await wait_until(pilot, lambda: toasts(app).count("not prepared") == 2)
         app.clear_notifications()
         await pilot.press("f2")
-        await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
-        before, hint = app.builds["left"], app.screen.query_one("#prepare-hint", Static)
+        await wait_until(pilot, lambda: isinstance(app.screen, ModelsScreen))
+        before, card = app.builds["left"], app.screen.query_one(ErrorCard)
         app.open_engines(("left",))
         await wait_until(pilot, lambda: app.builds["left"] is not before and not app.builds["left"].running)
-        await wait_until(pilot, lambda: "✗ Left" in str(hint.content))
+        await wait_until(pilot, lambda: card.text.startswith("Model: "))
         assert not toasts(app)

@@ -14,8 +14,8 @@ from app.state.settings import paths
 from app.state.settings.settings import Settings, load_settings, save_settings
 from app.widgets.forms.interpreter_setting import InterpreterSetting
 from engines.environments.interpreters import interpreter
-from tests.app.driving import wait_until
-from tests.app.screens.test_settings import AppWithoutEngines, opened, toasts
+from tests.app.driving import toasts, wait_until
+from tests.app.screens.test_settings import AppWithoutEngines, opened
 from tests.engines.double_environment import make_environment
 
 

@@ -75,9 +75,10 @@ async def test_delete_has_to_be_pressed_again_after_the_cursor_moved(tmp_path: P
     store = EngineStore(tmp_path)
     entries = [add(store, n) for n in range(2)]
     async with opened(store, 2) as (app, pilot):
+        app.NOTIFICATION_TIMEOUT = 60.0  # type: ignore[misc]
         await pilot.press("delete", "down", "up", "delete")
-        await pilot.pause(0.3)
-        assert "Press again to delete OpenVINO int8, 2.00 KiB." in toasts(app)
+        await wait_until(pilot, lambda: len(app.notified) == 2)
+        assert set(app.notified) == {"Press again to delete OpenVINO int8, 2.00 KiB."}
         assert all(entry.directory.exists() for entry in entries)
         await pilot.press("delete")
         await wait_until(pilot, lambda: len(listed(app)) == 1)
@@ -90,10 +91,11 @@ async def test_delete_has_to_be_pressed_again_after_the_toast_is_gone(tmp_path: 
     async with opened(store, 1) as (app, pilot):
         app.NOTIFICATION_TIMEOUT = 0.2  # type: ignore[misc]
         await pilot.press("delete")
-        await pilot.pause(0.8)
+        await wait_until(pilot, lambda: len(app.notified) == 1)
+        await wait_until(pilot, lambda: not toasts(app))
         app.NOTIFICATION_TIMEOUT = 60.0  # type: ignore[misc]
         await pilot.press("delete")
-        await pilot.pause(0.3)
+        await wait_until(pilot, lambda: len(app.notified) == 2)
         assert entry.directory.exists()
         await pilot.press("delete")
         await wait_until(pilot, lambda: not entry.directory.exists())

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 from textual.widgets import Input, Select
 
-from app.screens.prepare import PrepareScreen
+from app.screens.models import ModelsScreen
 from app.state.settings.settings import EngineChoice
 from app.state.side.phase import Phase
 from app.widgets.prepare.engine_picker import EnginePicker
@@ -34,12 +34,12 @@ async def test_from_the_picker_to_the_chat() -> None:
     start = replace(beside_pytorch(), chosen=False, left=EngineChoice("openvino", "int8"))
     app = playground(start)
     async with app.run_test(size=(120, 40)) as pilot:
-        await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
+        await wait_until(pilot, lambda: isinstance(app.screen, ModelsScreen))
         picker = app.screen.query_one("#engine-left", EnginePicker)
         picker.query_one(".backend", Select).value = "tensorrt-llm"
         await wait_until(pilot, lambda: picker.selection.choice == EngineChoice("tensorrt-llm", "fp8"))
         assert picker.selection.support.state == "native"
-        await wait_until(pilot, lambda: not app.screen._problem())  # type: ignore[attr-defined]
+        await wait_until(pilot, lambda: not app.screen.problem)  # type: ignore[attr-defined]
         await pilot.press("ctrl+b")
         await wait_until(pilot, lambda: app.left.phase in (Phase.READY, Phase.FAILED), 200)
         assert app.left.error is None, app.left.error
@@ -57,7 +57,8 @@ async def test_from_the_picker_to_the_chat() -> None:
         processes = [one for side in app.sides if side.pid for one in ProcessTree(side.pid).members()]
         assert len(processes) >= 2
         await pilot.press("ctrl+q")
-    assert not [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+        await wait_until(pilot, lambda: app.return_code == 0)
+    assert not psutil.wait_procs(processes, timeout=30)[1]
 
 
 @pytest.mark.timeout(200)
@@ -96,7 +97,7 @@ async def test_unsupported_checkpoints_are_refused(tmp_path: Path, monkeypatch: 
         (model / "refs" / "main").write_text("a" * 40)
     app = playground(replace(beside_pytorch(), chosen=False, checkpoint="org/plain"))
     async with app.run_test(size=(120, 40)) as pilot:
-        await wait_until(pilot, lambda: isinstance(app.screen, PrepareScreen))
+        await wait_until(pilot, lambda: isinstance(app.screen, ModelsScreen))
         left, right = app.screen.query(EnginePicker)
         await wait_until(pilot, lambda: left.selection.support.state == "native")
         app.screen.query_one("#checkpoint", Input).value = "org/gptq"

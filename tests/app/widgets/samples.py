@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from textual.app import App, ComposeResult
+from textual.color import Color
 
 import app
 from app.state.side.answer_cost import AnswerCost
@@ -30,6 +33,11 @@ def rates(base: float, since: float = NOW - 50, until: float = NOW) -> tuple[tup
     return tuple((moment, base + base / 20 * math.sin(moment)) for moment in moments)
 
 
+def curve(base: float, tokens: int) -> tuple[tuple[int, float], ...]:
+    """Return the rate of each token of an answer, around `base` tok/s."""
+    return tuple((token, base + base / 20 * math.sin(token / 4)) for token in range(2, tokens + 1))
+
+
 PAGED = KVUsage(
     tokens=592,
     capacity_tokens=2048,
@@ -44,16 +52,20 @@ PAGED = KVUsage(
 CONTIGUOUS = KVUsage(tokens=592, bytes_used=22 * MIB)
 LEFT = SideSnapshot(
     title="OpenVINO int8",
+    precision="int8",
     phase=Phase.DECODE,
     rates=rates(170),
+    curve=curve(170, 143),
     process_bytes=960 * MIB,
     memory=MemoryUsage(weights=320 * MIB, kv=64 * MIB),
     kv=PAGED,
 )
 RIGHT = SideSnapshot(
     title="PyTorch fp32",
+    precision="fp32",
     phase=Phase.DECODE,
     rates=rates(45),
+    curve=curve(45, 96),
     process_bytes=1440 * MIB,
     memory=MemoryUsage(weights=640 * MIB, kv=22 * MIB),
     kv=CONTIGUOUS,
@@ -94,6 +106,7 @@ GPUS = replace(
     left=replace(
         GPU.left,
         title="PyTorch compiled bf16",
+        precision="bf16",
         gpu_bytes=16 * GIB,
         memory=MemoryUsage(12 * GIB, 2 * GIB, 700 * MIB, 15 * GIB),
         kv=KVUsage(592, 4096, 300 * MIB, 2 * GIB),
@@ -110,6 +123,7 @@ GPUS = replace(
     right=replace(
         RIGHT,
         title="PyTorch bf16",
+        precision="bf16",
         device="cuda:0",
         gpu_bytes=13 * GIB,
         memory=MemoryUsage(12 * GIB, 90 * MIB, 410 * MIB, 13 * GIB),
@@ -190,6 +204,14 @@ class OnePanel(App[None]):
         return variable_defaults(self.current_theme.dark)
 
 
+def coloured(shown: App[Any]) -> set[str]:
+    """Return the colours of a screenshot that are no greys, without those of its frame."""
+    frame = {"#ff5f57", "#febc2e", "#28c840", "#c5c8c6"}
+    found = set(re.findall(r"#[0-9a-f]{6}", shown.export_screenshot())) - frame
+    # Textual rounds each component of a grey by itself.
+    return {one for one in found if max(Color.parse(one).rgb) - min(Color.parse(one).rgb) > 2}
+
+
 def screen_text(shown: App[None]) -> str:
-    """Return the text on screen."""
+    """Return the text on screen. Textual has no public way that keeps the columns."""
     return "\n".join(strip.text.rstrip() for strip in shown.screen._compositor.render_strips())

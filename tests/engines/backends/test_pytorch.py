@@ -129,7 +129,7 @@ def test_the_context_is_limited_by_the_positions(tiny_llama: Path) -> None:
     ("damage", "code", "words"),
     [
         ("tensor", "broken-weights", "The checkpoint lacks 1 of the model's tensors, such as model.norm"),
-        ("file", "load-failed", "transformers cannot load this checkpoint: "),
+        ("file", "broken-weights", "model.safetensors is damaged: "),
         ("family", "load-failed", "transformers cannot load this checkpoint: "),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 
 from engines.backends.registry import BACKENDS
 from engines.backends.tensorrt_llm.quantise import CONFIGURATIONS
-from engines.build.options import calibrates, options_of, refuse_split, refuse_undecodable, resolve_options
+from engines.build.options import calibrates, options_of, refuse_split, resolve_options
 from engines.build.rebuild_reason import changes
 from engines.build.spec import CALIBRATION, EngineSpec, fingerprint, fingerprint_inputs
 from engines.errors import EngineError
@@ -123,11 +123,3 @@ def test_a_spec_names_its_devices() -> None:
         "cuda:2",
     )
     assert EngineSpec("a", "openvino", "int8").devices == ("cpu",)
-
-
-def test_a_path_that_is_not_utf_8_is_refused_before_anything_is_built() -> None:
-    """As the system gives a Latin-1 name: the manifest, which is JSON, could not hold it."""
-    with pytest.raises(EngineError, match="not valid UTF-8") as caught:
-        refuse_undecodable("/models/caf\udce9")
-    assert "\\udce9" in caught.value.message
-    refuse_undecodable("/models/café")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,33 @@ def test_a_pipe_in_the_place_of_the_manifest_is_not_waited_for(tmp_path: Path) -
     os.mkfifo(manifest)
     assert store.engines() == []
     assert [one.reason for one in store.unreadable()] == ["manifest missing"]
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_in_the_place_of_a_file_is_damage(tmp_path: Path) -> None:
+    store = EngineStore(tmp_path)
+    entry = add(store, size=0)  # as a pipe has
+    (entry.directory / "weights.bin").unlink()
+    os.mkfifo(entry.directory / "weights.bin")
+    assert damage(entry) == "its file weights.bin is a named pipe"
+    assert store.find(INPUTS) is None
+
+
+def test_a_manifest_without_an_end_is_not_read(tmp_path: Path) -> None:
+    store = EngineStore(tmp_path)
+    manifest = add(store).directory / "manifest.json"
+    with manifest.open("ab") as stream:
+        stream.truncate(1 << 36)
+    assert [one.reason for one in store.unreadable()] == ["manifest damaged"]
+
+
+def test_an_engine_of_a_path_that_is_not_utf_8_is_not_stored(tmp_path: Path) -> None:
+    """The manifest is JSON, and could not hold it."""
+    store = EngineStore(tmp_path)
+    spec = replace(SPEC, checkpoint="/models/caf\udce9")
+    with store.building(INPUTS) as folder, pytest.raises(EngineError) as caught:
+        store.commit(folder, spec, INPUTS, {}, 1.0)
+    assert caught.value.code == "undecodable-path"
 
 
 def test_a_build_that_died_is_listed_and_a_running_one_is_not(tmp_path: Path) -> None:

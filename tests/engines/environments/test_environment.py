@@ -88,7 +88,7 @@ def test_an_import_that_works_fails_or_hangs(python: str, monkeypatch: pytest.Mo
     assert not failed.good
     assert "libmpi.so.40" in failed.words
     monkeypatch.setenv("TENSORRT_LLM_DOUBLE", "hang-at-import")
-    hung = try_import(python, "tensorrt_llm", seconds=8.0)
+    hung = try_import(python, "tensorrt_llm", idle_seconds=8.0)
     assert "hangs" in hung.words
     assert "Initializing MPI" in hung.detail
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import exp, inf, log
+from dataclasses import dataclass, replace
+from math import exp, inf, isnan, log, sqrt
 
 import pytest
 
@@ -14,10 +14,12 @@ from engines.measure.quality import (
     kl_divergence,
     percentiles,
     perplexity,
+    ppl_ratio_error,
     quality_card,
     root_mean_square,
     same_top,
     top_margin,
+    wilson_interval,
     with_rest,
 )
 
@@ -27,6 +29,7 @@ class Scores:
     logprobs: tuple[float, ...]
     top_ids: tuple[tuple[int, ...], ...]
     top_logprobs: tuple[tuple[float, ...], ...]
+    kl: tuple[float, ...] = ()
 
 
 def logs(*shares: float) -> tuple[float, ...]:
@@ -108,10 +111,13 @@ def test_percentiles_have_llama_cpps_names_and_order() -> None:
         "Maximum": 1000,
         "99.9%": 999,
         "99.0%": 990,
+        "95.0%": 950,
+        "90.0%": 900,
         "Median": 500,
         "10.0%": 100,
         "5.0%": 50,
         "1.0%": 10,
+        "0.1%": 1,
         "Minimum": 0,
     }
 
@@ -167,3 +173,25 @@ def test_metrics_without_values_are_refused() -> None:
 )
 def test_the_first_divergent_token(reference: list[int], prediction: list[int], index: int | None) -> None:
     assert first_divergent_token(reference, prediction) == index
+
+
+def test_the_divergence_of_the_whole_vocabulary_is_taken_where_it_was_computed() -> None:
+    card = quality_card(BASE, replace(OTHER, kl=(0.5, 0.1)))
+    assert card.mean_kld == pytest.approx(0.3)
+    assert not card.at_least
+    assert quality_card(BASE, OTHER).at_least
+
+
+def test_the_error_of_the_perplexity_ratio_is_that_of_the_mean_difference() -> None:
+    """By hand: the differences 0.1, 0.3 and 0.2 have the mean 0.2 and the standard deviation 0.1."""
+    base, candidate = [-1.0, -2.0, -3.0], [-1.1, -2.3, -3.2]
+    assert ppl_ratio_error(base, candidate) == pytest.approx(exp(0.2) * 0.1 / sqrt(3))
+    assert isnan(ppl_ratio_error([-1.0], [-2.0]))
+
+
+def test_wilson_interval_of_a_textbook() -> None:
+    """Newcombe (1998), table I: 81 of 263 is 0.2553 to 0.3662, and 0 of 20 is 0 to 0.1611."""
+    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+    assert wilson_interval(0, 20) == pytest.approx((0, 0.1611), abs=1e-4)
+    with pytest.raises(ValueError, match="share of nothing"):
+        wilson_interval(0, 0)

@@ -1,4 +1,4 @@
-"""engines.plan and engines.measure, which the UI imports, load no worker library and no driver."""
+"""What the UI imports of engines loads no worker library, no driver and no huggingface_hub."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ import subprocess
 import sys
 
 MODULES = (
+    "engines.hub.download",
+    "engines.hub.local",
+    "engines.hub.preview",
+    "engines.hub.search",
+    "engines.hub.suggested",
+    "engines.hub.unfinished",
     "engines.plan.checkpoint.checkpoint",
     "engines.plan.estimate.estimate",
     "engines.plan.hardware.hardware",
@@ -14,7 +20,18 @@ MODULES = (
     "engines.measure.telemetry",
     "engines.measure.timing",
 )
-HEAVY = {"torch", "transformers", "openvino", "openvino_genai", "numpy", "safetensors", "pynvml"}
+HEAVY = {
+    "huggingface_hub",
+    "torch",
+    "transformers",
+    "openvino",
+    "openvino_genai",
+    "onnx",
+    "onnxruntime",
+    "numpy",
+    "safetensors",
+    "pynvml",
+}
 
 
 def test_no_heavy_library_is_imported() -> None:

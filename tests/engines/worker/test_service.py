@@ -113,20 +113,18 @@ async def test_a_stop_string_ends_the_answer_and_is_not_part_of_it(worker: Engin
     assert "".join(event.text for event in events if isinstance(event, protocol.Chunk)) == last.text
 
 
-async def test_stop_within_a_step_twice_and_late(worker: EngineProcess) -> None:
+async def test_stop_twice_and_late(worker: EngineProcess) -> None:
     command = generate(worker, "Hello", LONG)
-    last, stopped_at, seen = None, 0, 0
+    last, seen = None, 0
     async for event in worker.run(command):
         last = event
         if isinstance(event, protocol.Chunk):
             seen += len(event.token_ids)
-            if not stopped_at and seen > 5:
-                stopped_at = time.monotonic_ns()
+            if seen == len(event.token_ids):  # the first
                 await worker.stop(command.id)
                 await worker.stop(command.id)
     assert isinstance(last, protocol.Done)
     assert last.reason == "stopped"
-    assert time.monotonic_ns() - stopped_at < 500_000_000
     await worker.stop(command.id)  # the answer has ended already
     again = protocol.Generate(command.id, (), (5, 6), Sampling(max_tokens=4, ignore_eos=True))
     events = [event async for event in worker.run(again)]
@@ -135,14 +133,15 @@ async def test_stop_within_a_step_twice_and_late(worker: EngineProcess) -> None:
 
 async def test_stop_before_an_answer_begins(worker: EngineProcess) -> None:
     first, second = generate(worker, "Hello", replace(LONG, max_tokens=400)), generate(worker, "Hi", LONG)
-    running = asyncio.create_task(_collect(worker, first))
+    begun = asyncio.Event()
+    running = asyncio.create_task(worker.ask(first, lambda _: begun.set()))
     waiting = asyncio.create_task(_collect(worker, second))
-    await asyncio.sleep(0.05)
+    await begun.wait()
     await worker.stop(second.id)
     await worker.stop(first.id)
     last = done(await waiting)
     assert (last.reason, last.token_ids, last.text) == ("stopped", (), "")
-    assert done(await running).reason == "stopped"
+    assert done([await running]).reason == "stopped"
 
 
 async def _collect(worker: EngineProcess, command: protocol.Command) -> list[protocol.Event]:
@@ -190,10 +189,10 @@ async def test_sampling_at_its_edges(worker: EngineProcess, sampling: Sampling) 
 async def test_tokens_outside_the_vocabulary(worker: EngineProcess) -> None:
     error = last_error(await answer(worker, (5, 384), Sampling()))
     assert (error.code, error.message) == (
-        "bad-token",
+        "bad-tokens",
         "Token id 384 is outside the model's vocabulary of 384.",
     )
-    assert last_error(await answer(worker, (-1,), Sampling())).code == "bad-token"
+    assert last_error(await answer(worker, (-1,), Sampling())).code == "bad-tokens"
     assert last_error(await answer(worker, (), Sampling())).code == "empty-prompt"
 
 

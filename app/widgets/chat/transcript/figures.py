@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from app.state.conversation.conversation import Turn
 from app.terminal_text import displayable
 from app.units import count_text, rate_text, seconds_text
@@ -16,10 +18,11 @@ PROMPT_LINES, PROMPT_CHARACTERS = 8, 800
 """Longer prompts are cut: a pasted file would push both answers off the screen."""
 
 
-def figures(turn: Turn, width: int) -> str:
-    """Return decode tok/s, TTFT, ITL, tokens, finish reason and timing mode; or the error.
+def figures(turn: Turn, width: int, origin: Sequence[str] = ()) -> str:
+    """Return decode tok/s, TTFT, tokens and finish reason, then `origin`; or the error.
 
-    The text wraps at `width` cells, between figures only.
+    The text wraps at `width` cells, between figures only. Cached prompt tokens are added if that takes no
+    further line: the panel of the KV cache has them too.
     """
     if turn.error:
         # The failure card shows the hint of a dead worker, with the buttons for it.
@@ -28,18 +31,20 @@ def figures(turn: Turn, width: int) -> str:
         return flow([displayable(word) for word in words], width, " ")
     timing = turn.timing
     if timing is None:
-        return {"": INTERRUPTED, "stopped": "cancelled before it began"}.get(turn.reason, "no answer")
+        text = {"": INTERRUPTED, "stopped": "cancelled before it began"}.get(turn.reason, "no answer")
+        return flow([text, *origin], width)
     parts = [
         rate_text(timing.decode_rate),
         f"TTFT {seconds_text(timing.ttft)}",
-        f"ITL p50 {seconds_text(timing.itl_p50)} p95 {seconds_text(timing.itl_p95)}",
         f"{count_text(timing.tokens)} token{'' if timing.tokens == 1 else 's'}",
         REASONS.get(turn.reason, turn.reason),
-        turn.mode,
     ]
+    text = flow([part for part in (*parts, *origin) if part], width)
     if turn.cached:
-        parts.append(f"{count_text(turn.cached)} of {count_text(turn.prompt_tokens)} prompt tokens cached")
-    return flow([part for part in parts if part], width)
+        cached = f"{count_text(turn.cached)} of {count_text(turn.prompt_tokens)} cached"
+        longer = flow([part for part in (*parts, cached, *origin) if part], width)
+        return longer if longer.count("\n") == text.count("\n") else text
+    return text
 
 
 def shown_attachments(turn: Turn) -> str:

@@ -19,8 +19,10 @@ BLANK: Line = []
 class LineRenderer:
     """Renders for one width and one theme; a change of either needs a new renderer."""
 
-    def __init__(self, console: Console, colours: Colours, width: int) -> None:
+    def __init__(self, console: Console, colours: Colours, width: int, *, figures: bool = True) -> None:
+        """Create it; `figures` is whether the figures of an answer are shown below it."""
         self.width = max(1, width)
+        self.figures = figures
         self.colours = colours
         self._markdown = MarkdownStyle(colours)
         self._console = console
@@ -40,7 +42,7 @@ class LineRenderer:
         """Render (label, action) pairs as links, wrapped between them; without an action as plain text."""
         line = Text()
         for label, action in parts:
-            if line and line.cell_len - (line.plain.rfind("\n") + 1) + 2 + len(label) > self.width:
+            if line and len(line.plain) - (line.plain.rfind("\n") + 1) + 2 + len(label) > self.width:
                 line.append("\n")
             elif line:
                 line.append("  ")

@@ -15,7 +15,7 @@ from rich.style import Style
 from rich.syntax import Syntax, SyntaxTheme
 from rich.table import Table
 from rich.theme import Theme
-from textual.color import Color
+from textual.color import Color, ColorParseError
 from textual.highlight import HighlightTheme
 
 # HTML is shown as text: a model's `<tag>` is part of its answer.
@@ -56,10 +56,22 @@ class Colours:
             italic=italic or None,
         )
 
+    def shaded(self, name: str, strength: float) -> Style:
+        """Return a readable style on a background of a share `strength` of a variable's colour, 0 to 1."""
+        colour, background = self._parse(name), self._parse("background")
+        if not strength or colour is None or background is None or colour.ansi is not None:
+            return self.style("foreground")
+        shade = background.blend(colour, strength)
+        text = shade.get_contrast_text(0.9) if strength > 0.5 else self._parse("foreground")
+        return Style(color=shade.blend(text, text.a).hex6 if text else None, bgcolor=shade.hex6)
+
     def _parse(self, name: str) -> Color | None:
         try:
             return Color.parse(self._variables.get(name, ""))
-        except ValueError:  # `auto 87%`, or a variable that the theme does not define
+        except (
+            ValueError,
+            ColorParseError,
+        ):  # `auto 87%`, `ansi_default 50%`, or not defined
             return None
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
-
 from app.state.conversation.conversation import Turn
 from app.terminal_text import displayable
 from app.units import count_text
 from app.widgets.chat.transcript.figures import figures, shown_attachments, shown_prompt
 from app.widgets.chat.transcript.incremental_markdown import IncrementalMarkdown
 from app.widgets.chat.transcript.line_renderer import BLANK, Line, LineRenderer
+from app.widgets.chat.transcript.plain_text import is_long, newest_lines
 from app.widgets.chat.transcript.reasoning import split_reasoning
+from app.widgets.chat.transcript.shaded_answer import ShadedAnswer
 
 REASONING_LINES = 3
 """Lines of streaming reasoning that are shown: the newest."""
@@ -33,6 +33,14 @@ class RenderedTurn:
         """The text of its code blocks."""
         self.has_reasoning = False
         """Whether the answer contains reasoning to unfold."""
+        self.origin: tuple[str, ...] = ()
+        """Which model, engine and timing mode the answer is of, where the chat's title says otherwise."""
+        self.prompt_rows = 0
+        """How many of the lines, from the first one on, are the prompt."""
+        self.shaded: ShadedAnswer | None = None
+        """Its tokens, while they are shown instead of the text."""
+        self.token_row = 0
+        """Row of the marked token, from the turn's first one."""
         self._incremental = IncrementalMarkdown()
         self._lines: list[Line] | None = None
         self._renderer: LineRenderer | None = None
@@ -57,16 +65,33 @@ class RenderedTurn:
         if self._renderer is not renderer:
             self._incremental = IncrementalMarkdown()
         prompt = self._prompt(renderer)
-        parsed = split_reasoning(displayable(self.turn.answer))
-        reasoning = self._reasoning(parsed.reasoning, parsed.is_open and not self.ended, renderer)
-        answer = self._answer(parsed.answer, renderer)
-        body = reasoning + answer
+        self.prompt_rows = len(prompt)
+        body = self._newest(renderer) if is_long(self.turn.answer) else self._body(renderer)
+        token_row = 0
+        if self.shaded:
+            body, token_row = self.shaded.lines(renderer)
+            body.append(BLANK)
         if not self.ended:
             return [*prompt, *body, BLANK]
         actions = self._actions(renderer) if self.marked else []
+        self.token_row = len(prompt) + len(actions) + token_row
         repeated = actions if len(body) > LONG_BODY else []
         below = repeated if self.marked else self._version(renderer)
         return [*prompt, *actions, *body, *self._figures(renderer), *below, BLANK]
+
+    def _body(self, renderer: LineRenderer) -> list[Line]:
+        """Render reasoning and answer."""
+        parsed = split_reasoning(displayable(self.turn.answer))
+        reasoning = self._reasoning(parsed.reasoning, parsed.is_open and not self.ended, renderer)
+        return reasoning + self._answer(parsed.answer, renderer)
+
+    def _newest(self, renderer: LineRenderer) -> list[Line]:
+        """Render the end of an answer that is too long for Markdown."""
+        self.codes, self.has_reasoning = [], False
+        style = renderer.colours.style("foreground")
+        lines, left_out = newest_lines(self.turn.answer, renderer.width, style)
+        note = f"{count_text(left_out)} characters above are not drawn. Copying the answer copies all of it."
+        return [*(renderer.text(note, "foreground-muted") if left_out else []), *lines, BLANK]
 
     def _prompt(self, renderer: LineRenderer) -> list[Line]:
         """Render the prompt, its attachments, and a note on turns dropped from the context."""
@@ -104,7 +129,9 @@ class RenderedTurn:
         return [*lines, BLANK]
 
     def _figures(self, renderer: LineRenderer) -> list[Line]:
-        text = figures(self.turn, renderer.width)
+        if not renderer.figures and self.turn.timing and not self.turn.error:
+            return []
+        text = figures(self.turn, renderer.width, self.origin)
         return renderer.text(text, "text-error" if self.turn.error else "foreground-muted")
 
     def _version(self, renderer: LineRenderer) -> list[Line]:
@@ -118,11 +145,8 @@ class RenderedTurn:
             parts.append(("b copy code", "copy_last_code"))
         if self.has_reasoning:
             parts.append(("t reasoning", "reasoning"))
+        if self.shaded:
+            parts += [(", token", "move_token(-1)"), (". token", "move_token(1)"), ("v text", "shades")]
         if self.versions > 1:
             parts += [("←", "older"), (f"version {self.version}/{self.versions}", ""), ("→", "newer")]
         return renderer.actions(parts)
-
-
-def line_offsets(turns: list[RenderedTurn], renderer: LineRenderer) -> list[int]:
-    """Return the line at which each turn begins, and the total number of lines at the end."""
-    return list(accumulate((len(turn.lines(renderer)) for turn in turns), initial=0))

@@ -6,9 +6,8 @@ only on how many are visible.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
@@ -24,11 +23,25 @@ from textual.strip import Strip
 from textual.theme import Theme
 
 from app.state.conversation.conversation import Turn
-from app.widgets.chat.transcript.line_renderer import Line, LineRenderer
+from app.widgets.chat.transcript.line_renderer import LineRenderer
 from app.widgets.chat.transcript.markdown import Colours
-from app.widgets.chat.transcript.rendered_turn import RenderedTurn, line_offsets
+from app.widgets.chat.transcript.rendered_turn import RenderedTurn
+from app.widgets.chat.transcript.turn_lines import TurnLines
 
-MARGIN = " "
+MARGIN = "  "
+"""Left of the text, and not part of it: neither a selection nor a copy has what is drawn there."""
+PROMPT_MARKS = ("❯ ", "┃ ")
+"""In the margin of a prompt: of its first line and of the others."""
+RULE = "─"
+"""Fills the line between two turns."""
+
+
+class Place(NamedTuple):
+    """A position in a conversation, independent of how many lines its turns have."""
+
+    turn: Turn
+    share: float
+    """Of the turn's lines, how many are above: 0 to 1."""
 
 
 class Transcript(ScrollView, can_focus=True):
@@ -37,26 +50,32 @@ class Transcript(ScrollView, can_focus=True):
     HELP = """\
 # The conversation
 
-**N** and **P** or a click mark a turn. The keys below apply to the marked turn, or else to the last one:
-
-* **C** copies the answer, **B** its last code block; a click on *copy* copies that block.
-* **E** loads the prompt for editing; Enter sends it again.
-* **R** generates another answer, with another seed.
-* **Left** and **Right** show the turn's other versions; all are kept.
-* **T** shows or folds the model's reasoning.
-
-**End** scrolls to the newest text and follows it.
+A click or **P** and **N** mark a turn; the keys apply to it, or else to the last turn. All versions of an
+answer are kept. **V** shades the answers by the probability that their own engine gives each token, until it
+is pressed again; a click marks a token too, and its alternatives are listed below. **End** scrolls to the
+newest text and follows it. **S** lets both sides scroll together: to the same place of the
+same turn.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p", "mark(-1)", "Turn above", show=False, id="turn.above"),
+        # The footer shows them in this order.
+        Binding("p", "mark(-1)", "Turn", id="turn.above", key_display="P N"),
         Binding("n", "mark(1)", "Turn below", show=False, id="turn.below"),
         Binding("c", "copy_answer", "Copy", id="turn.copy"),
-        Binding("b", "copy_last_code", "Copy code", show=False, id="turn.copy-code"),
         Binding("e", "edit_turn", "Edit", id="turn.edit"),
         Binding("r", "retry", "Retry", id="turn.retry"),
-        Binding("left", "older", "Older version", show=False, id="turn.older"),
+        Binding("left", "older", "Version", id="turn.older", key_display="←→"),
         Binding("right", "newer", "Newer version", show=False, id="turn.newer"),
-        Binding("t", "reasoning", "Reasoning", show=False, id="turn.reasoning"),
+        Binding("d", "compare", "Compare", id="turn.compare"),
+        Binding("v", "shades", "Shades", id="turn.shades"),
+        Binding("s", "screen.lock_scroll", "Scroll together", id="turn.scroll-together"),
+        Binding("b", "copy_last_code", "Copy code", id="turn.copy-code"),
+        Binding("t", "reasoning", "Reasoning", id="turn.reasoning"),
+        Binding(
+            "comma", "move_token(-1)", "Token before", key_display=",", show=False, id="turn.token-before"
+        ),
+        Binding(
+            "full_stop", "move_token(1)", "Token after", key_display=".", show=False, id="turn.token-after"
+        ),
     ]
     # A change of the content's height needs no layout; only the scroll bar moves.
     virtual_size = Reactive(Size(0, 0), layout=False)
@@ -80,6 +99,28 @@ class Transcript(ScrollView, can_focus=True):
         turn: Turn
         step: int
 
+    @dataclass
+    class CompareRequested(Message):
+        """The user asked to compare the engines on a turn."""
+
+        turn: Turn
+
+    @dataclass
+    class ShadesRequested(Message):
+        """The user asked to shade a turn's answers, or to show the text of all again."""
+
+        turn: Turn
+        shaded: bool
+        """Whether the turn is shaded, and is to be shown as text."""
+
+    @dataclass
+    class Scrolled(Message):
+        """The user scrolled: another place is at the top, or the end has been reached."""
+
+        transcript: Transcript
+        place: Place | None
+        """None at the end, where new text is followed."""
+
     class TopReached(Message):
         """The user scrolled to the top."""
 
@@ -87,11 +128,12 @@ class Transcript(ScrollView, can_focus=True):
         super().__init__(id=id)
         self.turns: list[RenderedTurn] = []
         self._renderer: LineRenderer | None = None
-        self._lines: list[Line] = []
-        self._offsets: list[int] = [0]
-        """First line of each turn, then the number of lines."""
+        self._lines = TurnLines()
         self._strips: LRUCache[int, Strip] = LRUCache(512)
         self._marked: RenderedTurn | None = None
+        self._figures = True
+        self._is_led = False
+        """Whether it is being scrolled to the place of the other side."""
         self.follows = True
         """Whether to scroll with new text: the end was visible when the user last scrolled."""
 
@@ -118,22 +160,29 @@ class Transcript(ScrollView, can_focus=True):
         """Render the last turn again, after more text arrived or it ended."""
         if self._renderer is None or not self.turns:
             return
-        top, turn = self._offsets[-2], self.turns[-1]
-        turn.change()
-        lines = turn.lines(self._renderer)
-        # A long paragraph is rendered again each time, but most of its lines do not change.
-        first = top + _equal_lines(self._lines[top:], lines)
-        self._lines[first:] = lines[first - top :]
-        self._offsets[-1] = len(self._lines)
+        self.turns[-1].change()
+        first = self._lines.render_last(self.turns[-1], self._renderer)
         self._drop_strips(first)
         self._resize_content()
         self._keep_following()
         self.refresh_lines(first, max(1, self.scroll_offset.y + self.size.height - first))
 
-    def redraw(self, turn: RenderedTurn) -> None:
-        """Render a turn again after its state changed, without moving the view."""
-        turn.change()
+    def show_figures(self, shown: bool) -> None:
+        """Show the figures of each answer below it, or leave them out."""
+        self._figures = shown
+        self._repaint()
+
+    def redraw(self, *turns: RenderedTurn) -> None:
+        """Render turns again after their state changed, without moving the view."""
+        for turn in turns:
+            turn.change()
         self._render_turns()
+
+    def show_token(self, turn: RenderedTurn) -> None:
+        """Scroll to the marked token of a shaded turn, unless it is visible."""
+        row = self._lines.rows(self.turns.index(turn))[0] + turn.token_row
+        if not self.scroll_offset.y <= row < self.scroll_offset.y + self.size.height - 1:
+            self.scroll_to(y=min(max(0, row - self.size.height // 2), self.max_scroll_y), animate=False)
 
     def follow(self) -> None:
         """Scroll to the newest text and follow it."""
@@ -153,7 +202,10 @@ class Transcript(ScrollView, can_focus=True):
     def _repaint(self, _: Theme | None = None) -> None:
         if self._text_width > 0:
             self._renderer = LineRenderer(
-                self.app.console, Colours(self.app.theme_variables), self._text_width
+                self.app.console,
+                Colours(self.app.theme_variables),
+                self._text_width,
+                figures=self._figures,
             )
             self._render_turns()
 
@@ -164,8 +216,7 @@ class Transcript(ScrollView, can_focus=True):
     def _render_turns(self) -> None:
         if self._renderer is None:
             return
-        self._offsets = line_offsets(self.turns, self._renderer)
-        self._lines = [line for turn in self.turns for line in turn.lines(self._renderer)]
+        self._lines.render(self.turns, self._renderer)
         self._drop_strips(0)
         self._resize_content()
         self._keep_following()
@@ -208,16 +259,36 @@ class Transcript(ScrollView, can_focus=True):
 
     def _strip(self, row: int, selection: Selection | None) -> Strip:
         style, width = self.rich_style, self.size.width - len(MARGIN)
-        line = Strip(self._lines[row] if 0 <= row < len(self._lines) else [])
+        margin, line = self._margin(row), self._drawn_line(row)
         if selection is not None and (span := selection.get_span(row)) is not None:
             line = _selected(line, span, self.screen.get_component_rich_style("screen--selection"))
-        line = line.apply_style(style).adjust_cell_length(width, style).apply_offsets(0, row)
-        return Strip([Segment(MARGIN, style), *line], width + len(MARGIN))
+        line = line.adjust_cell_length(width).apply_offsets(0, row)
+        return Strip([margin, *line], width + len(MARGIN)).apply_style(style)
+
+    def _margin(self, row: int) -> Segment:
+        """Return the margin of a line: the mark of a prompt, or spaces."""
+        index = self._lines.turn_at(row)
+        if self._renderer is None or not 0 <= index < len(self.turns):
+            return Segment(MARGIN)
+        place = row - self._lines.rows(index)[0]
+        if place >= self.turns[index].prompt_rows:
+            return Segment(MARGIN)
+        style = self._renderer.colours.style("text-primary", bold=True)
+        return Segment(PROMPT_MARKS[min(place, 1)], style)
+
+    def _drawn_line(self, row: int) -> Strip:
+        """Return the line of a row; between two turns a rule, which the text has as an empty line."""
+        line = self._lines.line(row)
+        index = self._lines.turn_at(row)
+        between = 0 <= index < len(self.turns) - 1 and row + 1 == self._lines.rows(index)[1]
+        if not between or self._renderer is None:
+            return Strip(line)
+        style = self._renderer.colours.style("part-border")
+        return Strip([Segment(RULE * self._renderer.width, style)])
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """Return the selected text as wrapped on screen."""
-        text = "\n".join("".join(segment.text for segment in line).rstrip() for line in self._lines)
-        return selection.extract(text), "\n"
+        return selection.extract(self._lines.text), "\n"
 
     def selection_updated(self, selection: Selection | None) -> None:
         """Redraw with the new selection."""
@@ -228,9 +299,34 @@ class Transcript(ScrollView, can_focus=True):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Follow while the end is visible; post `TopReached` at the top."""
         super().watch_scroll_y(old_value, new_value)
-        self.follows = self.scroll_target_y >= self.max_scroll_y
+        before, self.follows = self.follows, self.scroll_target_y >= self.max_scroll_y
+        if not self._is_led and not (before and self.follows):  # then new text was followed
+            self.post_message(self.Scrolled(self, None if self.follows else self.place))
         if new_value <= 0 < old_value:
             self.post_message(self.TopReached())
+
+    @property
+    def place(self) -> Place | None:
+        """Return what is at the top; None without turns."""
+        row = self.scroll_offset.y
+        index = self._lines.turn_at(row)
+        if not 0 <= index < len(self.turns):
+            return None
+        top, below = self._lines.rows(index)
+        return Place(self.turns[index].turn, (row - top) / (below - top))
+
+    def lead_to(self, place: Place | None) -> None:
+        """Scroll to a place of a turn that is shown here, or to the end, without saying so by `Scrolled`."""
+        y: float = self.max_scroll_y
+        if place is not None:
+            index = next(index for index, one in enumerate(self.turns) if one.turn is place.turn)
+            top, below = self._lines.rows(index)
+            y = min(y, round(top + place.share * (below - top)))
+        self._is_led = True
+        try:
+            self.scroll_to(y=y, animate=False, immediate=True)
+        finally:
+            self._is_led = False
 
     def on_blur(self) -> None:
         """Clear the mark: the keys that act on it need the focus."""
@@ -238,8 +334,7 @@ class Transcript(ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """Mark the clicked turn; the action of a clicked link runs afterwards."""
-        row = self.scroll_offset.y + event.y
-        index = bisect_right(self._offsets, row) - 1
+        index = self._lines.turn_at(self.scroll_offset.y + event.y)
         if 0 <= index < len(self.turns):
             self._mark(self.turns[index])
 
@@ -251,7 +346,7 @@ class Transcript(ScrollView, can_focus=True):
         if not 0 <= index < len(self.turns):
             return
         self._mark(self.turns[index])
-        top, below = self._offsets[index], self._offsets[index + 1]
+        top, below = self._lines.rows(index)
         if top < self.scroll_offset.y or below > self.scroll_offset.y + self.size.height:
             self.scroll_to(y=min(top, self.max_scroll_y), animate=False)
 
@@ -313,17 +408,33 @@ class Transcript(ScrollView, can_focus=True):
         if chosen := self._chosen:
             self.post_message(self.VersionRequested(chosen.turn, +1))
 
+    def action_compare(self) -> None:
+        """Compare the engines on the marked turn."""
+        if chosen := self._chosen:
+            self.post_message(self.CompareRequested(chosen.turn))
+
+    def action_shades(self) -> None:
+        """Shade the marked turn's answer by probability, or show its text again."""
+        if chosen := self._chosen:
+            self.post_message(self.ShadesRequested(chosen.turn, chosen.shaded is not None))
+
+    def action_move_token(self, step: int) -> None:
+        """Mark the token before or after in the marked turn."""
+        if (chosen := self._chosen) and chosen.shaded:
+            self.action_mark_token(chosen.shaded.marked + step)
+
+    def action_mark_token(self, token: int) -> None:
+        """Mark a token of the marked turn."""
+        if (chosen := self._chosen) and chosen.shaded:
+            chosen.shaded.mark(token)
+            self.redraw(chosen)
+            self.show_token(chosen)
+
     def action_reasoning(self) -> None:
         """Show or fold the reasoning of the marked turn."""
         if (chosen := self._chosen) and chosen.has_reasoning:
             chosen.shows_reasoning = not chosen.shows_reasoning
             self.redraw(chosen)
-
-
-def _equal_lines(before: list[Line], after: list[Line]) -> int:
-    """Return the number of leading lines that are equal."""
-    pairs = zip(before, after, strict=False)
-    return next((row for row, (old, new) in enumerate(pairs) if old != new), min(len(before), len(after)))
 
 
 def _selected(line: Strip, span: tuple[int, int], style: Style) -> Strip:

@@ -33,7 +33,7 @@ async def test_a_gpu_that_is_not_there_is_no_bandwidth(own_folders: Path) -> Non
 
 
 def test_a_bandwidth_that_could_not_be_saved_is_used_and_saved_with_the_next(own_folders: Path) -> None:
-    file = bandwidths._file()
+    file = bandwidths.cache_file()
     file.mkdir(parents=True)  # in the place of the file
     bandwidths.save_bandwidth(CPU, 40e9)
     assert read_bandwidth(CPU) == 40e9

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,10 @@ from app.state.prepare.engine_selection import EngineSelection, file_problem
 from app.state.prepare.machine_state import tightest
 from app.state.settings.settings import EngineChoice
 from engines.backends.registry import BACKENDS
-from engines.environments import interpreters
 from engines.environments.interpreters import Interpreter
 from engines.plan.hardware.hardware import Device
 from engines.plan.precision import PRECISIONS
+from tests.engines.double_environment import registered
 
 CPU = Device("cpu", "cpu", "A processor", 1 << 34, 1 << 34)
 GPUS = tuple(
@@ -25,8 +26,9 @@ WANTED = EngineChoice("tensorrt-llm", "fp8", calibration="~/mine.txt", gpus=4)
 
 
 @pytest.fixture(autouse=True)
-def _tensorrt_llm(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(interpreters._KNOWN, "tensorrt-llm", Interpreter(sys.executable))
+def _tensorrt_llm() -> Iterator[None]:
+    with registered("tensorrt-llm", Interpreter(sys.executable)):
+        yield
 
 
 def test_options_come_back_with_an_engine_that_takes_them() -> None:

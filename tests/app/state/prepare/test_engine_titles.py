@@ -30,6 +30,7 @@ def test_what_differs_is_in_the_title() -> None:
         ("/models/checkpoint", "checkpoint"),
         (f"/cache/models--org--name/snapshots/{'a' * 40}", "org/name"),
         ("/models/m \x1b[31mred\n", "m �[31mred"),
+        ("Qwen/Qwen3-0.6B", "Qwen/Qwen3-0.6B"),
     ],
 )
 def test_checkpoints_are_named_as_the_user_knows_them(checkpoint: str, name: str) -> None:

@@ -66,5 +66,8 @@ def test_a_lease_excludes_other_apps_by_every_name_of_the_file(tmp_path: Path) -
 def test_without_a_folder_for_locks_files_are_written_all_the_same(tmp_path: Path) -> None:
     lock_folder().parent.mkdir(parents=True)
     lock_folder().write_text("in the place of the folder")
-    with locked(tmp_path / "file"), Lease(tmp_path / "file"):
-        pass
+    file = tmp_path / "file"
+    with locked(file), Lease(file):
+        file.write_text("written")
+    assert file.read_text() == "written"
+    assert lock_folder().is_file(), "what is in the place of the folder stays"

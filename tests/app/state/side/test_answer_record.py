@@ -77,12 +77,12 @@ def test_a_stall_is_taken_out_of_decode(clock: Clock) -> None:
     clock.now += 1
     answer(record, Phase.DECODE)
     record.tokens((clock.ns,))
-    for wait in (STALL_SECONDS, 5.0, 0.5):
+    for wait in (*[0.1] * 5, STALL_SECONDS, 5.0, 0.5):
         clock.now += wait
         record.tokens((clock.ns,))
     assert seen(record) == [
         (Phase.PREFILL, 1),
-        (Phase.DECODE, STALL_SECONDS),
+        (Phase.DECODE, STALL_SECONDS + 0.5),
         (Phase.STALLED, 5),
         (Phase.DECODE, 0.5),
     ]
@@ -91,6 +91,22 @@ def test_a_stall_is_taken_out_of_decode(clock: Clock) -> None:
     answer(record, Phase.READY)
     clock.now += 60
     assert seen(record)[-1] == (Phase.STALLED, 3), "the answer has ended"
+
+
+def test_a_slow_engine_does_not_stall_at_every_token(clock: Clock) -> None:
+    """One token every three seconds, then one after twenty: that is a stall."""
+    record = AnswerRecord()
+    answer(record, Phase.PREFILL)
+    answer(record, Phase.DECODE)
+    record.tokens((clock.ns,))
+    for _ in range(4):
+        clock.now += 3
+        record.tokens((clock.ns,))
+    clock.now += 10
+    assert seen(record)[1:] == [(Phase.DECODE, 22)]
+    clock.now += 10
+    record.tokens((clock.ns,))
+    assert seen(record)[1:] == [(Phase.DECODE, 12), (Phase.STALLED, 20)]
 
 
 def test_the_first_answer_after_a_load_tells_how_long_that_took(clock: Clock) -> None:

@@ -1,16 +1,20 @@
-"""Samples go on after one that failed."""
+"""Samples go on after one that failed, and tell what other programs use."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
+import time
 
 import pytest
 
 from app.state.side import telemetry_sampler
+from app.state.side.phase import Phase
 from app.state.side.side import Side
 from app.state.side.telemetry_sampler import TelemetrySampler
 from engines.measure.telemetry import MachineSample, Telemetry
 from engines.plan.hardware.hardware import cpu
+from tests.doubles.nvml import Gpu, Nvml
 from tests.engines.worker.helpers import eventually
 
 
@@ -32,4 +36,29 @@ async def test_a_sample_that_fails_is_reported_and_the_next_one_is_taken(
     task = asyncio.create_task(sampler.run())
     assert await eventually(lambda: sampler.snapshot().memory_total == 7, 60)
     assert [str(error) for error in errors] == ["driver reset", "no /proc"]
+    task.cancel()
+
+
+async def test_a_gpu_is_busy_for_others_if_it_is_while_our_engines_are_idle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(telemetry_sampler, "SAMPLE_SECONDS", 0.01)
+    gpu = Gpu(utilisation=100)
+    monkeypatch.setitem(sys.modules, "pynvml", Nvml((gpu,)))
+    sides = Side("left"), Side("right")
+    sampler = TelemetrySampler(lambda: sides, lambda: (cpu(),))
+
+    def utilisation() -> float | None:
+        gpus = sampler.snapshot().gpus
+        return gpus[0].utilisation if gpus else None
+
+    task = asyncio.create_task(sampler.run())
+    assert await eventually(lambda: sampler.busy_percent("cuda:0", time.monotonic()) == 100)
+    sides[0].enter(Phase.DECODE)
+    gpu.utilisation = 7
+    assert await eventually(lambda: utilisation() == 7)
+    assert sampler.busy_percent("cuda:0", time.monotonic()) == 100, "our engine uses it now"
+    sides[0].enter(Phase.READY)
+    assert await eventually(lambda: (sampler.busy_percent("cuda:0", time.monotonic()) or 0) < 100)
     task.cancel()

@@ -13,7 +13,7 @@ from app.state.conversation.prompt_history import keep_prompt, read_prompts
 from app.state.settings.paths import draft_file, prompt_history_file
 from app.widgets.chat.attachment_list import AttachmentItem
 from app.widgets.chat.composer import Composer
-from tests.app.driving import wait_until
+from tests.app.driving import toasts, wait_until
 from tests.app.still import StillPlayground, chat_answered
 
 NOTES = Attachment("notes.txt", "one\ntwo\n")
@@ -27,8 +27,8 @@ def still() -> StillPlayground:
 async def composer(pilot: Pilot[None]) -> Composer:
     """Return the focused composer of a chat with an answer."""
     await chat_answered(pilot)
-    await pilot.app.workers.wait_for_complete(
-        [worker for worker in pilot.app.workers if worker.group == "prompt"]
+    await wait_until(
+        pilot, lambda: all(worker.is_finished for worker in pilot.app.workers if worker.group == "prompt")
     )
     found = pilot.app.screen.query_one(Composer)
     found.box.focus()
@@ -119,7 +119,7 @@ async def test_a_paste_above_the_limit_is_refused_with_a_message() -> None:
         prompt = await composer(pilot)
         await paste(pilot, "x" * 1_100_000)
         assert not prompt.attachments
-        assert "1 MiB" in " ".join(str(toast.message) for toast in pilot.app._notifications)
+        assert "1 MiB" in toasts(pilot.app)
         await paste(pilot, "x" * 60_000)
         assert "as text" not in attachment_lines(pilot)[0]  # a text area of this size would be slow
         await pilot.press("shift+tab", "enter")

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from app.state.side.snapshot import SideSnapshot, Snapshot
-from app.widgets.panels.kv_blocks import CONTIGUOUS, Blocks, KVBlocksPanel, block_map, blocks_of, bytes_scale
+from app.widgets.panels.block_map import Blocks, block_map, blocks_of
+from app.widgets.panels.kv_blocks import CONTIGUOUS, KVBlocksPanel, bytes_scale
 from engines.worker.protocol import KVUsage
 from tests.app.widgets.samples import EMPTY, FULL, MIB, NOW, PAGED, RIGHT, OnePanel, screen_text
 
@@ -75,7 +76,7 @@ def test_the_scale_of_a_growing_cache_is_shown() -> None:
 def test_a_cache_with_a_capacity_shows_used_tokens() -> None:
     static = replace(RIGHT, kv=KVUsage(tokens=512, capacity_tokens=2048, bytes_used=MIB, bytes_total=4 * MIB))
     text = KVBlocksPanel().draw(Snapshot(NOW, SideSnapshot(""), static), 60, 8).plain
-    assert "512 of 2,048 tokens 25%  1.00 of 4.00 MiB" in text
+    assert "512 of 2,048 tokens 25 %  1.00 of 4.00 MiB" in text
     assert text.count("█") == 15
 
 
@@ -87,7 +88,7 @@ def test_a_side_without_a_report_says_not_reported() -> None:
 def test_sides_are_stacked_or_side_by_side() -> None:
     panel = KVBlocksPanel()
     above = panel.draw(FULL, 56, 8).split("\n")
-    assert above[0].plain.startswith("L OpenVINO int8  37 of 128 blocks 29%")
+    assert above[0].plain.startswith("L OpenVINO int8  37 of 128 blocks 29 %")
     assert (
         above[1].plain
         == "592 tokens  21.0 of 64.0 MiB  12 reused  16 tokens per block"[:56].rsplit("  ", 1)[0]
@@ -110,9 +111,9 @@ async def test_the_panel_shows_its_scale() -> None:
     usage = replace(PAGED, used_blocks=2960, free_blocks=5040, total_blocks=8000, reused_blocks=800)
     async with app.run_test(size=(56, 10)) as pilot:
         app.panel.show(replace(FULL, left=replace(FULL.left, kv=usage)))
-        await pilot.pause(0.1)
+        await pilot.pause()
         text = screen_text(app)
-        assert "2,960 of 8,000 blocks 37%" in text
+        assert "2,960 of 8,000 blocks 37 %" in text
         assert "1 cell = 52 blocks" in text
 
 
@@ -120,5 +121,5 @@ def test_prefix_hits_are_a_share_of_all_prompt_tokens() -> None:
     """Not shown if the backend does not report prompt tokens."""
     side = replace(FULL.left, prompt_tokens=400, cached_tokens=250)
     drawn = KVBlocksPanel().draw(replace(FULL, left=side), 60, 9).plain
-    assert "62% prefix hits" in drawn or "63% prefix hits" in drawn
+    assert "62 % prefix hits" in drawn or "63 % prefix hits" in drawn
     assert "prefix hits" not in KVBlocksPanel().draw(FULL, 60, 9).plain

@@ -65,7 +65,7 @@ def test_the_machine_s_memory_is_split_by_owner() -> None:
     left, right, others = row.parts
     assert (left.amount, right.amount) == (960 * MIB, 1440 * MIB)
     assert left.amount + right.amount + others.amount == 6 * GIB
-    assert (row.figures, row.share) == ("6.00 of 16.0 GiB", "38%")
+    assert (row.figures, row.share) == ("6.00 of 16.0 GiB", "38 %")
 
 
 def test_a_gpu_s_memory_is_split_by_owner() -> None:
@@ -116,7 +116,7 @@ def test_the_estimate_is_compared_with_measured_memory(tiny: Path) -> None:
     total, kv = side.estimate.loaded, side.estimate.kv
     same = replace(side, memory=MemoryUsage(side.estimate.weights, kv), process_bytes=total)
     assert estimate_text(same) == "as estimated"
-    assert estimate_text(replace(same, process_bytes=total * 5 // 4)) == "25% more than estimated"
+    assert estimate_text(replace(same, process_bytes=total * 5 // 4)) == "25 % more than estimated"
     growing = replace(same, memory=MemoryUsage(side.estimate.weights, 0), kv=CONTIGUOUS)
     assert estimate_text(replace(growing, process_bytes=total - kv)) == "as estimated"
     table = [row.plain for row in estimate_table("L", "$left", side)]
@@ -136,8 +136,8 @@ def test_parts_unknown_to_the_driver_are_not_compared(tiny: Path) -> None:
 
 
 def test_differences_are_relative_to_the_estimate() -> None:
-    assert difference(100, 108) == "8% more"
-    assert difference(100, 97, " than estimated") == "3% less than estimated"
+    assert difference(100, 108) == "8 % more"
+    assert difference(100, 97, " than estimated") == "3 % less than estimated"
     assert difference(1000, 1009) == "as estimated"
 
 
@@ -149,7 +149,7 @@ def test_devices_that_do_not_fit_are_counted() -> None:
 
 def test_the_folded_line_shows_the_totals() -> None:
     line = MemoryPanel().draw_folded(FULL, 78, 1).plain
-    assert line.startswith("memory  L 960 MiB  R 1.41 GiB  machine 6.00 of 16.0 GiB 38%")
+    assert line.startswith("memory  L 960 MiB  R 1.41 GiB  machine 6.00 of 16.0 GiB 38 %")
     assert "░" in line
     assert MemoryPanel().draw_folded(FULL, 20, 1).plain == "memory  L 960 MiB"
 
@@ -158,7 +158,7 @@ async def test_the_panel_shows_bars_and_figures() -> None:
     app = OnePanel(MemoryPanel())
     async with app.run_test(size=(90, 12)) as pilot:
         app.panel.show(GPU)
-        await pilot.pause(0.1)
+        await pilot.pause()
         text = screen_text(app)
-        for expected in ("48.0 GiB", "weights 8.00 GiB", "KV 36.0 GiB", "62.0 of 140 GiB 44%", "LLLL"):
+        for expected in ("48.0 GiB", "weights 8.00 GiB", "KV 36.0 GiB", "62.0 of 140 GiB 44 %", "LLLL"):
             assert expected in text

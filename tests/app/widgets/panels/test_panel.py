@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -12,13 +13,24 @@ from textual.screen import Screen
 from textual.signal import Signal
 
 from app.state.side.snapshot import Snapshot
+from app.themes import variable_defaults
 from app.widgets.panels.device import DevicePanel
 from app.widgets.panels.kv_blocks import KVBlocksPanel
 from app.widgets.panels.memory_panel import MemoryPanel
 from app.widgets.panels.panel import NO_ENGINE, Panel
 from app.widgets.panels.throughput import ThroughputPanel
 from tests.app.driving import wait_until
-from tests.app.widgets.samples import ALL, EMPTY, FULL, GPU, HUGE, PANEL_STYLES, OnePanel, screen_text
+from tests.app.widgets.samples import (
+    ALL,
+    EMPTY,
+    FULL,
+    GPU,
+    HUGE,
+    PANEL_STYLES,
+    OnePanel,
+    coloured,
+    screen_text,
+)
 
 PANELS: tuple[type[Panel], ...] = (ThroughputPanel, MemoryPanel, KVBlocksPanel, DevicePanel)
 each_panel = pytest.mark.parametrize("kind", PANELS)
@@ -60,7 +72,7 @@ async def test_a_panel_has_focus_title_tooltip_and_help(kind: type[Panel]) -> No
 async def test_without_an_engine_a_panel_says_what_to_do(kind: type[Panel]) -> None:
     app = OnePanel(kind())
     async with app.run_test() as pilot:
-        assert NO_ENGINE in screen_text(app)
+        assert NO_ENGINE not in screen_text(app), "before the first snapshot that is not known"
         app.panel.show(EMPTY)
         await pilot.pause()
         expected = "No NVIDIA GPU found" if kind is DevicePanel else NO_ENGINE
@@ -75,8 +87,7 @@ async def test_a_folded_panel_is_one_line(kind: type[Panel]) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         panel.styles.height = 1
         panel.show(FULL)
-        await pilot.pause(0.1)
-        assert panel.size == Size(78, 1)
+        await wait_until(pilot, lambda: panel.size == Size(78, 1))
         assert screen_text(app).strip().count("\n") == 0
 
 
@@ -88,7 +99,7 @@ async def test_tiny_terminals_do_not_fail(kind: type[Panel]) -> None:
             await pilot.resize_terminal(*size)
             for snapshot in (FULL, HUGE):
                 app.panel.show(snapshot)
-                await pilot.pause(0.02)
+                await pilot.pause()
         assert app.is_running
 
 
@@ -100,23 +111,20 @@ async def test_no_color_shows_the_same_content_in_grey(
     app = OnePanel(kind())
     async with app.run_test(size=(100, 20)) as pilot:
         app.panel.show(FULL)
-        await pilot.pause(0.1)
-        text = screen_text(app)
+        await pilot.pause()
         assert app.no_color
-        assert "L OpenVINO int8" in text or kind is DevicePanel
-        colours = {
-            segment.style.color.triplet
-            for strip in app.screen._compositor.render_strips()
-            for segment in strip.apply_filter(app._filters[-1], app.screen.background_colors[1])
-            if segment.style and segment.style.color and segment.style.color.triplet
-        }
-        assert all(red == green == blue for red, green, blue in colours)
+        assert re.search("L (OpenVINO )?int8", screen_text(app)) or kind is DevicePanel
+        assert not coloured(app)
 
 
 class Following(App[None]):
     """An app whose panels follow a signal."""
 
     CSS_PATH = PANEL_STYLES
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Return the colours of the app's widgets."""
+        return variable_defaults()
 
     def compose(self) -> ComposeResult:
         """Yield one panel of each kind."""
@@ -165,14 +173,15 @@ async def test_new_content_is_drawn_once_and_equal_content_is_not_refreshed(
 
         monkeypatch.setattr(panel, "draw", counted)
         fuller = replace(FULL, memory_used=FULL.memory_used * 2)
+        before = panel.drawn
         panel.show(fuller)
-        await pilot.pause(0.2)
+        await wait_until(pilot, lambda: panel.drawn is not before)
         assert drawn == [fuller]
-        shown = panel._drawn
+        shown = panel.drawn
         panel.show(replace(fuller, now=FULL.now + 1))
-        await pilot.pause(0.2)
+        await pilot.pause()
         assert len(drawn) == 2
-        assert panel._drawn is shown
+        assert panel.drawn is shown
 
 
 async def test_panels_below_another_screen_are_not_updated() -> None:

@@ -111,13 +111,22 @@ def test_the_next_turn_computes_only_new_tokens(loaded: CompiledBackend) -> None
     wanted = Sampling(max_tokens=6, ignore_eos=True)
     result = loaded.generate(following, wanted, NO_EOS, seen.extend, lambda: False)
     assert result.cached == len(PROMPT) + len(first) - 1
-    loaded.score(PROMPT)  # overwrites the cached conversation
+    loaded.score(PROMPT)
     assert answer(loaded, following)[:6] == seen
     usage = loaded.kv_usage()
     assert usage is not None
     assert usage.tokens == len(following) + 11
     assert usage.bytes_total is not None
     assert usage.bytes_used < usage.bytes_total
+
+
+def test_what_was_scored_is_not_computed_again(loaded: CompiledBackend) -> None:
+    expected = answer(loaded, PROMPT)
+    loaded.score(PROMPT)
+    seen: list[int] = []
+    wanted = Sampling(max_tokens=4, ignore_eos=True)
+    result = loaded.generate(PROMPT, wanted, NO_EOS, seen.extend, lambda: False)
+    assert (result.cached, seen) == (len(PROMPT) - 1, expected[:4])
 
 
 def test_a_stop_ends_within_a_step_and_leaves_the_engine_usable(loaded: CompiledBackend) -> None:

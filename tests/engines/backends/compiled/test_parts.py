@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch._dynamo.backends.common import aot_autograd
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import LlamaConfig
 
+from engines.backends.compiled.answer_loop import _PendingToken
 from engines.backends.compiled.attention import decode_attention
 from engines.backends.compiled.cache import BucketedCache, StaticSplitLayer, WritePositions
 from engines.backends.compiled.four_bits import CpuFourBitLinear, CudaFourBitLinear, quantise
@@ -32,6 +32,8 @@ def test_split_attention_equals_sdpa() -> None:
 
 def test_the_cache_is_written_in_place() -> None:
     """The compiled update copies only the new tokens; otherwise a step would copy the whole cache."""
+    from torch._dynamo.backends.common import aot_autograd  # four seconds of imports
+
     positions = WritePositions()
     positions.set(torch.tensor([67]))
     layer = StaticSplitLayer(512, positions)
@@ -50,6 +52,17 @@ def test_the_cache_is_written_in_place() -> None:
     assert layer.storage is not None
     assert layer.storage[0][1, 3].eq(1).all()
     assert layer.storage[0].sum() == new.numel()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_token_of_logits_that_are_not_finite_is_an_error(value: float) -> None:
+    token, logits = torch.tensor([[2]]), torch.tensor([[0.0, 1.0, 2.0]])
+    assert _PendingToken(token, logits).value() == 2
+    logits[0, 1] = value
+    with pytest.raises(EngineError, match="NaN or infinite"):
+        _PendingToken(token, logits).value()
+    with pytest.raises(EngineError):
+        _PendingToken(token, torch.full((1, 3), -float("inf"))).value()
 
 
 def test_the_capacity_is_a_multiple_of_the_split_size() -> None:

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
-from engines.backends.openvino.weights import WeightReader, int4_group, quantise_int4, quantise_int8
 from engines.plan.checkpoint.tensors import tensor_entries
-from engines.plan.decoder.decoder import Linear, read_decoder
-from tests.engines.backends.openvino.conftest import Build, Checkpoint, Load
-from tests.engines.backends.openvino.measures import (
-    answer,
-    compiled,
-    divergence,
-    engine_logits,
-    layer_types,
-    reference_answer,
-    reference_logits,
-    tokens,
-)
+from engines.plan.decoder.decoder import read_decoder
+from tests.engines.backends.openvino.conftest import Build, Load
+from tests.engines.backends.openvino.measures import compiled, engine_logits, layer_types
+from tests.engines.conftest import Checkpoint
+from tests.engines.dequantised import dequantised_model
+from tests.engines.measures import answer, divergence, reference_answer, reference_logits, tokens
 from tests.engines.tiny import FAMILIES
 
 LONG = 1300
@@ -100,32 +92,13 @@ def test_quantised_engines_stay_close(
 @pytest.mark.parametrize("precision", ["int8", "int4"])
 @pytest.mark.parametrize("family", ["llama-tied", "phi3", "gpt2"])
 def test_the_graph_computes_with_the_quantised_weights(
-    family: str, precision: str, checkpoint: Checkpoint, build: Build, reference: Any
+    family: str, precision: str, checkpoint: Checkpoint, build: Build
 ) -> None:
     """transformers with the dequantised weights gives the same logits, up to fp32 rounding."""
     folder, ids = checkpoint(family), tokens(300)
-    decoder, reader = read_decoder(folder), WeightReader(tensor_entries(folder))
-    model = type(reference(folder)).from_pretrained(folder, dtype=torch.float32).eval()
-    state = model.state_dict()
-    for linear in (*decoder.linears, Linear(decoder.embedding, decoder.hidden, decoder.vocabulary)):
-        last = linear.weight in (decoder.embedding, decoder.head.weight)
-        weight = torch.tensor(_dequantised(reader, linear, "int8" if last else precision))
-        with torch.no_grad():
-            state[linear.weight].copy_(weight.T if linear.transposed else weight)
+    model = dequantised_model(folder, precision)
     graph = compiled(build(folder, precision), "f32", DYNAMIC_QUANTIZATION_GROUP_SIZE=0)
     assert divergence(reference_logits(model, ids), engine_logits(graph, ids)).max() < 1e-6
-
-
-def _dequantised(reader: WeightReader, linear: Linear, precision: str) -> np.ndarray:
-    if precision == "int8":
-        int8 = quantise_int8(reader, linear)
-        return int8.values.astype(np.float32) * int8.scales.astype(np.float32)
-    group = int4_group(linear.inputs)
-    assert group is not None
-    int4 = quantise_int4(reader, linear, group)
-    nibbles = np.stack([int4.packed & 15, int4.packed >> 4], 1).reshape(int4.shape).astype(np.int8)
-    signed = np.where(nibbles > 7, nibbles - 16, nibbles).astype(np.float32)
-    return (signed * int4.scales.astype(np.float32)).reshape(linear.outputs, linear.inputs)
 
 
 @pytest.mark.parametrize(("precision", "hint"), [("fp32", "f32"), ("bf16", "bf16"), ("int4", "f32")])

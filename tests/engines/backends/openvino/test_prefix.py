@@ -12,8 +12,9 @@ from engines.backends.openvino.pipeline import Pipeline
 from engines.backends.openvino.prefix import PrefixLedger
 from engines.backends.openvino.request import generation_config
 from engines.worker.protocol import Sampling
-from tests.engines.backends.openvino.conftest import Checkpoint, Load
-from tests.engines.backends.openvino.measures import NO_EOS, answer, tokens
+from tests.engines.backends.openvino.conftest import Load
+from tests.engines.conftest import Checkpoint
+from tests.engines.measures import NO_EOS, answer, tokens
 
 
 def measured_cached(pipeline: Pipeline, prompt: Sequence[int]) -> int:
@@ -23,26 +24,26 @@ def measured_cached(pipeline: Pipeline, prompt: Sequence[int]) -> int:
     """
     config = generation_config(Sampling(max_tokens=0), NO_EOS)
     config.echo, config.logprobs = True, 1
-    handle = pipeline._request(prompt, config)
+    handle = pipeline.add_request(prompt, config)
     values = 0
-    while pipeline._pipeline.has_non_finished_requests():
-        pipeline._step()
+    while pipeline.is_busy:
+        pipeline.step()
         while handle.can_read():
             values += sum(len(output.generated_log_probs) for output in handle.read().values())
-    pipeline._ledger.record(prompt)
+    pipeline.ledger.record(prompt)
     return len(prompt) - values
 
 
 @pytest.mark.parametrize("first", [1, 31, 32, 33, 64, 100, 300])
 def test_cached_tokens_of_chat_turns_are_exact(first: int, checkpoint: Checkpoint, load: Load) -> None:
     backend = load(checkpoint())
-    pipeline, conversation = backend._loaded, tokens(first)
+    pipeline, conversation = backend.pipeline, tokens(first)
     for turn in range(6):
         # More than a block: the measurement above has left a partial block.
         conversation += answer(backend, conversation, 33 + turn)
         computed = len(conversation) - 1
         conversation += tokens(17 + 29 * turn, seed=turn)
-        predicted, measured = pipeline._ledger.cached(conversation), measured_cached(pipeline, conversation)
+        predicted, measured = pipeline.ledger.cached(conversation), measured_cached(pipeline, conversation)
         assert predicted == measured if computed % 32 else predicted <= measured
         assert predicted > computed - 33
 
@@ -51,14 +52,14 @@ def test_cached_tokens_of_chat_turns_are_exact(first: int, checkpoint: Checkpoin
 def test_cached_tokens_are_never_overestimated(seed: int, checkpoint: Checkpoint, load: Load) -> None:
     """Branches, repetitions, unrelated prompts, and a cache too small for all of them."""
     backend = load(checkpoint(), context=512)
-    pipeline, rng = backend._loaded, random.Random(seed)
+    pipeline, rng = backend.pipeline, random.Random(seed)
     known, reused = [tokens(60)], 0
     for round_ in range(200):
         old = rng.choice(known[-4:])
         cut = rng.choice([len(old), len(old), rng.randint(1, len(old))])
         prompt = [*old[:cut], *tokens(rng.choice([0, 1, 20, 90]), seed=round_)][:480]
         if rng.random() < 0.5:
-            predicted, measured = pipeline._ledger.cached(prompt), measured_cached(pipeline, prompt)
+            predicted, measured = pipeline.ledger.cached(prompt), measured_cached(pipeline, prompt)
             assert predicted <= measured
             reused += predicted
         known.append([*prompt, *answer(backend, prompt, rng.choice([1, 2, 20]))])

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from engines.backends.openvino.backend import PRECISIONS, OpenVINOBackend
-from tests.engines.backends.openvino.conftest import Build, Checkpoint
+from tests.engines.backends.openvino.conftest import Build
+from tests.engines.conftest import Checkpoint
 
 ROOT = Path(__file__).parents[4]
 BEGIN = """

@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 
 import torch
-from modelopt.torch.export.quant_utils import pack_int4_in_uint8
-from modelopt.torch.quantization.qtensor import NVFP4QTensor
 from safetensors.torch import save_file
 
 from tests.benchmarks.modelopt import plain_weights
@@ -25,6 +23,8 @@ def exported(folder: Path, algorithm: str, tensors: dict[str, torch.Tensor]) -> 
 
 def test_four_bit_weights_with_fp8_products(tmp_path: Path) -> None:
     """The second scale only rounds the dequantised weight to FP8; it does not scale it."""
+    from modelopt.torch.export.quant_utils import pack_int4_in_uint8  # 12 s of imports, not for every runner
+
     torch.manual_seed(0)
     weight = torch.randn(16, 256)
     scale = weight.unflatten(1, (-1, 128)).abs().amax(-1) / 7
@@ -40,9 +40,12 @@ def test_four_bit_weights_with_fp8_products(tmp_path: Path) -> None:
 
 
 def test_blocks_of_sixteen(tmp_path: Path) -> None:
+    from modelopt.torch.quantization.qtensor import NVFP4QTensor
+
     torch.manual_seed(0)
     weight = torch.randn(16, 64)
     packed, scale, second = NVFP4QTensor.quantize(weight, 16)
+    # The library has no public name for the bytes that its export writes.
     tensors = {NAME: packed._quantized_data, f"{NAME}_scale": scale, f"{NAME}_scale_2": second}
     found = exported(tmp_path, "NVFP4", tensors)
     largest = weight.unflatten(1, (-1, 16)).abs().amax(-1).repeat_interleave(16, 1)

@@ -92,7 +92,7 @@ async def test_a_tensorrt_engine_with_permuted_weights_fails_the_smoke_test(
     error = (await prepared(with_engines, folder, calibration, "int8-sq"))[-1]
     assert isinstance(error, protocol.Error)
     assert error.code == "smoke-test"
-    assert "top tokens are those of the checkpoint; at least 50% should be" in error.message
+    assert "top tokens are those of the checkpoint; at least 50 % should be" in error.message
 
 
 def test_every_quantised_precision_has_a_bound() -> None:

@@ -34,7 +34,7 @@ def test_scalars_and_empty_tensors_are_tensors(tmp_path: Path) -> None:
 
 
 def test_four_bit_types_take_half_a_byte(tmp_path: Path) -> None:
-    write_header(tmp_path, {"x": {"dtype": "F4", "shape": [3], "data_offsets": [0, 2]}})
+    write_header(tmp_path, {"x": {"dtype": "F4", "shape": [3], "data_offsets": [0, 2]}}, body=2)
     assert tensor_entries(tmp_path)["x"].size == 2
 
 

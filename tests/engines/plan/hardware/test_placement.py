@@ -23,7 +23,7 @@ def test_without_a_gpu_every_backend_gets_the_cpu() -> None:
 
 @pytest.mark.parametrize(
     ("backend", "expected"),
-    [("pytorch", H200), ("compiled", H200), ("openvino", CPU), ("tensorrt-llm", H200)],
+    [("pytorch", H200), ("compiled", H200), ("openvino", CPU), ("onnxruntime", CPU), ("tensorrt-llm", H200)],
 )
 def test_a_backend_gets_the_gpu_that_it_can_use(
     backend: str, expected: Device, monkeypatch: pytest.MonkeyPatch

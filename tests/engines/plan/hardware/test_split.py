@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from engines.plan.checkpoint.checkpoint import read_checkpoint
 from engines.plan.estimate.estimate import estimate
 from engines.plan.hardware.hardware import Device
@@ -13,7 +15,10 @@ from tests.engines.plan.folders import write_checkpoint
 H200 = Device("cuda:0", "cuda", "NVIDIA H200", 1 << 37, 1 << 37, bandwidth=4.9e12)
 
 
-def test_weights_and_cache_are_split_and_the_runtime_is_on_each_gpu(tmp_path: Path) -> None:
+def test_weights_and_cache_are_split_and_the_runtime_is_on_each_gpu(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("engines.plan.estimate.estimate.SHORTEST_STEP", 0.0)  # the model is tiny
     checkpoint = read_checkpoint(write_checkpoint(tmp_path))
     whole = estimate(checkpoint, "tensorrt-llm", "bf16", "auto", 512, H200)
     half = per_gpu(whole, 2)

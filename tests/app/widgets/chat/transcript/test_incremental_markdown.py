@@ -6,6 +6,7 @@ import random
 
 import pytest
 from rich.console import Console
+from rich.segment import Segment
 
 from app import themes
 from app.widgets.chat.transcript.incremental_markdown import IncrementalMarkdown
@@ -92,7 +93,8 @@ def test_html_tags_are_shown_as_text(renderer: LineRenderer) -> None:
     "text", ["```", "```  \nx", "```no-such-language\nx\n```", "    indented", "|a|\n|-|", "- ", "#"]
 )
 def test_incomplete_markdown_does_not_fail(renderer: LineRenderer, text: str) -> None:
-    renderer.markdown(text)
+    lines, _ = renderer.markdown(text)
+    assert all(Segment.get_line_length(line) <= renderer.width for line in lines)
 
 
 def test_a_width_of_zero_does_not_fail(renderer: LineRenderer) -> None:

@@ -104,7 +104,7 @@ async def test_the_newest_text_is_followed_until_the_user_scrolls() -> None:
         assert shown.follows
         streaming.end()
         shown.grow()
-        assert any("in turn" in line for line in screen(pilot)[-3:])
+        assert any("TTFT" in line for line in screen(pilot)[-3:])
 
 
 async def test_streaming_text_causes_no_layout() -> None:
@@ -195,7 +195,7 @@ async def test_text_can_be_selected() -> None:
         selected = pilot.app.screen.get_selected_text()
         assert selected
         assert selected.splitlines()[:2] == ["Question?", "An answer."]
-        assert screen(pilot)[0].strip() == "Question?"
+        assert screen(pilot)[0].strip() == "❯ Question?"
 
 
 async def test_keys_without_turns_do_nothing() -> None:
@@ -203,3 +203,35 @@ async def test_keys_without_turns_do_nothing() -> None:
         await pilot.press("p", "n", "c", "b", "e", "r", "t", "left", "right", "end", "home")
         await pilot.click(Transcript, offset=(3, 3))
         assert not pilot.app.got  # type: ignore[attr-defined]
+
+
+async def test_prompts_have_a_mark_and_turns_a_rule_between_them() -> None:
+    """Both are visible without colour and bold, and neither is part of the text."""
+    turns = [rendered("One?"), rendered("Two?\nin two lines"), streaming_turn("More")]
+    async with transcript(*turns) as (pilot, shown):
+        rows = [shown.render_line(y).text.rstrip() for y in range(shown.size.height)]
+        marks = [row[:2] for row in rows]
+        assert [mark for mark in marks if mark.strip()] == ["❯ ", "❯ ", "┃ ", "❯ "]
+        assert [row[2:] for row, mark in zip(rows, marks, strict=True) if mark.strip()] == [
+            "One?",
+            "Two?",
+            "in two lines",
+            "Go on?",
+        ]
+        rules = [y for y, row in enumerate(rows) if "──" in row]
+        assert [rows[y + 1][:2] for y in rules] == ["❯ ", "❯ "]
+        pilot.app.screen.selections = {shown: SELECT_ALL}
+        await pilot.pause()
+        copied = pilot.app.screen.get_selected_text() or ""
+        assert not any(glyph in copied for glyph in "❯┃─")
+
+
+async def test_a_new_turn_puts_a_rule_below_the_one_before() -> None:
+    first, second = rendered("One?"), streaming_turn()
+    async with transcript(first) as (pilot, shown):
+        assert not any("──" in line for line in screen(pilot))
+        shown.show([first, second])
+        second.turn.answer = "Text."
+        shown.grow()
+        await pilot.pause()
+        assert sum("──" in line for line in screen(pilot)) == 1

@@ -1,0 +1,65 @@
+"""What is said about a model below the list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from app.state.models.model_entry import ModelEntry
+from app.state.models.named_model import NamedModel
+from app.state.settings.settings import DEMO
+from app.units import bytes_text, count_text, parameters_text
+
+TOY = "toy model, ships with the project"
+UNKNOWN = "Not on this disk: Enter downloads it first. Its size is not known yet."
+
+
+def facts_text(model: NamedModel, entry: ModelEntry | None) -> str:
+    """Return the facts in one paragraph, or the problem."""
+    if model.problem:
+        return model.problem
+    parts = [*_of_checkpoint(model), *_of_entry(model, entry)]
+    return " · ".join(parts) or UNKNOWN
+
+
+def _of_checkpoint(model: NamedModel) -> list[str]:
+    checkpoint = model.checkpoint
+    if checkpoint is None:
+        return []
+    parts = [
+        checkpoint.architecture,
+        f"{parameters_text(checkpoint.parameters)} parameters",
+        f"{checkpoint.dtype}, {bytes_text(checkpoint.weight_bytes)}",
+        f"{checkpoint.shape.layers} layers",
+        f"KV cache {bytes_text(checkpoint.kv_bytes_per_token(2))} per token at 16 bits",
+    ]
+    if checkpoint.quantisation:
+        parts.append(f"quantised: {checkpoint.quantisation.name}")
+    if not checkpoint.has_chat_template:
+        parts.append("no chat template: base model, continues text")
+    return parts
+
+
+def _of_entry(model: NamedModel, entry: ModelEntry | None) -> list[str]:
+    parts = [TOY] if model.name == DEMO else [_from_home(model.name)]
+    if entry is None:
+        return parts
+    if model.checkpoint is None and entry.weight_bytes:
+        parts.append(bytes_text(entry.weight_bytes))
+    parts += [f"licence {entry.licence}"] if entry.licence else []
+    parts += [f"{entry.built} built"] if entry.built else []
+    parts += [f"{count_text(entry.downloads)} downloads a month"] if entry.downloads else []
+    if entry.begun:
+        parts.append(f"{bytes_text(entry.begun)} are downloaded: Enter resumes")
+    elif model.is_remote:
+        parts.append("not on this disk: downloaded first")
+    if entry.gated:
+        parts.append(f"gated: accept the terms on huggingface.co/{entry.name}, then run `hf auth login`")
+    return parts
+
+
+def _from_home(name: str) -> str:
+    """Return a folder below the home folder as `~/models/name`, and any other name as it is."""
+    try:
+        return f"~/{Path(name).relative_to(Path.home())}"
+    except (ValueError, RuntimeError):  # elsewhere; no home folder
+        return name

@@ -1,0 +1,1 @@
+"""ONNX Runtime on the CPU, with the graph of `engines.onnx`."""

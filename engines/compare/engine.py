@@ -1,0 +1,142 @@
+"""An engine that is opened for a comparison: prepared, loaded, asked, and closed again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from engines.build.prepare import OnStep, PreparedEngine, StartWorker, prepare
+from engines.build.spec import EngineSpec
+from engines.build.store import EngineStore
+from engines.measure.timing import Timing, timing
+from engines.worker import protocol
+from engines.worker.process import EngineProcess
+from engines.worker.request import request
+
+
+class ComparedEngine:
+    """An engine that is loaded, and its worker."""
+
+    def __init__(
+        self,
+        process: EngineProcess,
+        prepared: PreparedEngine,
+        on_step: OnStep,
+        ready: protocol.Ready | None = None,
+    ) -> None:
+        """Create it; `ready` is given where the worker has loaded the engine."""
+        self._process = process
+        self._on_step = on_step
+        self.prepared = prepared
+        self.ready = ready
+
+    async def load(self) -> protocol.Ready:
+        """Load the engine, unless it is loaded.
+
+        Raises:
+            EngineError: it cannot be loaded.
+        """
+        if self.ready is None:
+            command = protocol.Load(
+                self._process.next_id(), self.prepared.spec.to_json(), self.prepared.directory
+            )
+            self.ready = await request(self._process, command, protocol.Ready, self._on_step)
+        return self.ready
+
+    async def tokenize(self, text: str, messages: tuple[dict[str, str], ...]) -> protocol.Tokenized:
+        """Return the token ids of a text or conversation.
+
+        Raises:
+            EngineError: the tokenizer cannot convert it.
+        """
+        folder = self.prepared.spec.checkpoint
+        command = protocol.Tokenize(self._process.next_id(), folder, text, messages)
+        return await request(self._process, command, protocol.Tokenized)
+
+    async def texts_of(self, token_ids: Iterable[int]) -> dict[int, str]:
+        """Return the text of each token id.
+
+        Raises:
+            EngineError: the tokenizer fails.
+        """
+        ids = tuple(sorted(token_ids))
+        folder = self.prepared.spec.checkpoint
+        command = protocol.Tokenize(self._process.next_id(), folder, token_ids=ids)
+        found = await request(self._process, command, protocol.Tokenized)
+        return dict(zip(ids, found.pieces, strict=True))
+
+    async def tokenize_all(self, texts: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+        """Return the token ids of each text.
+
+        Raises:
+            EngineError: the tokenizer fails.
+        """
+        if not texts:
+            return ()
+        folder = self.prepared.spec.checkpoint
+        command = protocol.Tokenize(self._process.next_id(), folder, texts=tuple(texts))
+        return (await request(self._process, command, protocol.Tokenized)).rows
+
+    async def score(
+        self, token_ids: Sequence[int], top_k: int, reference: str = "", keep: str = ""
+    ) -> protocol.Scored:
+        """Score a text; see `protocol.Score`.
+
+        Raises:
+            EngineError: the engine cannot score it.
+        """
+        await self.load()
+        command = protocol.Score(self._process.next_id(), tuple(token_ids), top_k, reference, keep)
+        return await request(self._process, command, protocol.Scored)
+
+    async def generate(self, token_ids: Sequence[int], tokens: int) -> protocol.Done:
+        """Continue token ids greedily with at most `tokens` tokens.
+
+        Raises:
+            EngineError: the engine cannot answer.
+        """
+        await self.load()
+        sampling = protocol.Sampling(max_tokens=tokens)
+        command = protocol.Generate(self._process.next_id(), (), tuple(token_ids), sampling)
+        return await request(self._process, command, protocol.Done)
+
+    async def answer(self, prompt: Sequence[int], tokens: int) -> Timing:
+        """Answer greedily with exactly `tokens` tokens, and return the timing.
+
+        Raises:
+            EngineError: the engine cannot answer.
+        """
+        await self.load()
+        started, stamps = 0, list[int]()
+
+        def take(event: protocol.Event) -> None:
+            nonlocal started
+            if isinstance(event, protocol.Prompt):
+                started = event.t_ns
+            elif isinstance(event, protocol.Chunk):
+                stamps.extend(event.t_ns)
+
+        sampling = protocol.Sampling(max_tokens=tokens, ignore_eos=True)
+        command = protocol.Generate(self._process.next_id(), (), tuple(prompt), sampling)
+        await request(self._process, command, protocol.Done, take)
+        return timing(started, stamps, len(prompt))
+
+
+@asynccontextmanager
+async def opened(
+    spec: EngineSpec, store: EngineStore, start_worker: StartWorker, log: Path, on_step: OnStep
+) -> AsyncIterator[ComparedEngine]:
+    """Prepare an engine, building it if need be; its worker ends with the block.
+
+    Raises:
+        EngineError: what went wrong and what to do.
+    """
+    process = await start_worker(spec.backend, log)
+    try:
+        prepared = await prepare(spec, store, process, on_step)
+        if not process.alive:  # a build ends its worker
+            process = await start_worker(spec.backend, log)
+        yield ComparedEngine(process, prepared, on_step)
+    finally:
+        await process.close()

@@ -1,0 +1,1 @@
+"""Weights for the graph builders: read from safetensors, and quantised."""

@@ -1,0 +1,74 @@
+"""What is received of an answer is in its turn, at a cost that is linear in its length."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.state.conversation.token_stamps import TokenStamps
+from app.state.conversation.turn import Turn
+from app.state.side.answer_recorder import PARTS, SHORT, AnswerRecorder
+from engines.worker import protocol
+
+
+def chunk(number: int, text: str = "word ") -> protocol.Chunk:
+    return protocol.Chunk(1, (number,), (number,), text)
+
+
+class CountedTurn(Turn):
+    """Counts the characters that are copied into it."""
+
+    copied = 0
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "answer":
+            self.copied += len(str(value))
+        super().__setattr__(name, value)
+
+
+def test_every_chunk_of_a_usual_answer_is_in_the_turn() -> None:
+    turn = Turn("prompt")
+    recorder = AnswerRecorder(turn)
+    recorder.take(protocol.Prompt(1, 3, "", 0))
+    for number in range(1_000):
+        recorder.take(chunk(number))
+        assert len(turn.answer) == 5 * len(turn.token_ids) == 5 * (number + 1)
+
+
+def test_a_long_answer_is_copied_a_bounded_number_of_times() -> None:
+    turn, chunks = CountedTurn("prompt"), 40 * SHORT // 50
+    recorder = AnswerRecorder(turn)
+    for number in range(chunks):
+        recorder.take(chunk(number, "x" * 50))
+        assert len(turn.answer) >= 50 * (number + 1) * (1 - 2 / PARTS) - 50
+    recorder.complete()
+    assert len(turn.answer) == 50 * chunks
+    assert turn.copied < 3 * PARTS * len(turn.answer) < chunks * len(turn.answer) / 2
+
+
+@pytest.mark.parametrize("last", [protocol.Error(1, "worker-died", "It died."), None])
+def test_what_came_before_a_failure_is_kept(last: protocol.Error | None) -> None:
+    turn = Turn("prompt")
+    recorder = AnswerRecorder(turn)
+    for number in range(2 * SHORT // 5 + 1):
+        recorder.take(chunk(number))
+    if last:
+        recorder.take(last)
+    recorder.complete()
+    assert len(turn.answer) == 5 * len(turn.token_ids) == 5 * (2 * SHORT // 5 + 1)
+    assert turn.error == last
+    assert turn.timing
+    assert turn.timing.ttft is None, "without a Prompt the start is unknown"
+
+
+def test_time_stamps_are_kept_for_a_replay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request 3 s after the prompt; tokens after 20, 30 and 30 ms; text that was held back at the end."""
+    monkeypatch.setattr("app.state.side.answer_recorder.time.time", lambda: 1_003.0)
+    monkeypatch.setattr("app.state.side.answer_recorder.time.monotonic_ns", lambda: 5_000)
+    turn = Turn("prompt", asked_at=1_000.0)
+    recorder = AnswerRecorder(turn)
+    recorder.take(protocol.Prompt(1, 3, "", 5_000))
+    recorder.take(protocol.Chunk(1, (7,), (20_005_000,), "Hel"))
+    recorder.take(protocol.Chunk(1, (8, 9), (30_005_000, 30_005_000), "lo, "))
+    recorder.take(protocol.Chunk(1, (), (), "you"))
+    recorder.take(protocol.Done(1, "stop", "Hello, you", (7, 8, 9), None))
+    assert turn.stamps == TokenStamps((20_000, 10_000, 0), (3, 2, 5), 3_000_000)

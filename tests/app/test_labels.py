@@ -1,0 +1,33 @@
+"""No label of a form is cut, from 80 columns up."""
+
+from __future__ import annotations
+
+import pytest
+from rich.cells import cell_len
+from textual.widgets import Button, Static
+
+from app.widgets.forms.ascii_checkbox import AsciiCheckbox
+from tests.app.driving import wait_until
+from tests.app.rendered import cells
+from tests.app.still import StillPlayground, chat_answered, settle
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+@pytest.mark.parametrize("key", ["f4", "f6"])
+async def test_labels_are_shown_whole(key: str, width: int) -> None:
+    """Titles, buttons and checkboxes: each has the width of its text, and no sign that something is cut."""
+    app = StillPlayground("playground-dark", chosen=True)
+    async with app.run_test(size=(width, 60)) as pilot:
+        await chat_answered(pilot)
+        before = app.screen
+        await pilot.press(key)
+        await wait_until(pilot, lambda: app.screen is not before)
+        await settle(pilot)
+        for title in app.screen.query(".form-label, .setting-title").results(Static):
+            assert title.content_size.width >= cell_len(str(title.content)), title.content
+        for button in app.screen.query(Button):
+            assert button.content_size.width >= cell_len(str(button.label)), button.label
+        for box in app.screen.query(AsciiCheckbox):
+            shown = "".join(cell.character for cell in cells(app, box.region))
+            assert str(box.label) in shown
+            assert shown.strip().startswith("[")

@@ -1,0 +1,68 @@
+"""The real builder of TensorRT for RTX: every precision for the GPUs that people have."""
+
+from __future__ import annotations
+
+import json
+from itertools import cycle
+from pathlib import Path
+
+import pytest
+
+from engines.backends.tensorrt import plan_file
+from engines.backends.tensorrt.backend import FLOATS, TensorRTBackend
+from engines.demo import CHECKPOINT
+from engines.errors import EngineError
+from engines.onnx.folder import DATA, GRAPH
+from tests.doubles.recording_report import RecordingReport
+from tests.engines.backends.tensorrt.conftest import BuildPlan, spec_of
+
+TARGETS = ("sm86", "sm89", "sm120")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("precision", FLOATS)
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_every_precision_builds(
+    family: str, precision: str, target: str, build: BuildPlan, request: pytest.FixtureRequest
+) -> None:
+    checkpoint = request.getfixturevalue(family)
+    if (precision, target) == ("fp8", "sm86"):
+        with pytest.raises(EngineError, match=r"FP8 needs compute capability 8\.9") as refused:
+            build(checkpoint, precision, target)
+        assert refused.value.hint == "Choose INT8."
+        return
+    folder, facts, _ = build(checkpoint, precision, target)
+    assert facts["target"] == target
+    assert facts["weight_bytes"] == (folder / plan_file.PLAN).stat().st_size > 100_000
+    details = plan_file.read_details(folder)
+    assert (details.module, details.target, details.context) == ("tensorrt_rtx", target, 256)
+
+
+@pytest.mark.parametrize(("precision", "target"), zip(FLOATS, cycle(TARGETS), strict=False))
+def test_the_demo_checkpoint_builds_in_every_precision(precision: str, target: str, build: BuildPlan) -> None:
+    folder, _, _ = build(CHECKPOINT, precision, target)
+    assert (folder / plan_file.PLAN).stat().st_size > 10_000_000
+
+
+def test_the_demo_checkpoint_builds(build: BuildPlan) -> None:
+    """With phases that are shown, and the layers for the inspector."""
+    folder, facts, report = build(CHECKPOINT, "fp16")
+    assert report.stages == ["convert", "build", "save"]
+    assert report.progresses[-1][0] == report.progresses[-1][1] > 5_000_000
+    assert "Building engine" in report.lines
+    assert any(line.startswith("Optimizing graph") for line in report.lines)
+    layers = json.loads((folder / plan_file.LAYERS).read_text())["layers"]
+    assert len(layers) == facts["layers"] > 500
+    kinds = {layer["type"] for layer in layers}
+    assert {"KV_CACHE_UPDATE", "ROTARY_EMBEDDING", "ATTENTION_INPUT"} <= kinds
+    assert any(layer["name"].startswith("layers.0/attention/query") for layer in layers)
+    assert (folder / GRAPH).exists()
+    assert not (folder / DATA).exists(), "the plan has the weights"
+    smaller, _, _ = build(CHECKPOINT, "int8")
+    assert (smaller / plan_file.PLAN).stat().st_size < (folder / plan_file.PLAN).stat().st_size
+
+
+def test_gpus_of_data_centres_are_refused(tmp_path: Path, llama: Path) -> None:
+    with pytest.raises(EngineError, match="not on those of data centres such as Hopper") as refused:
+        TensorRTBackend().prepare(spec_of(llama, "fp16", "sm90"), llama, tmp_path, RecordingReport())
+    assert "sm89" in refused.value.hint
