@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engines.plan.checkpoint.quantisation import Quantisation
 from engines.plan.support import KV_CHOICES
 
 AUTO = "auto"
@@ -27,6 +28,7 @@ KV_PRECISIONS: dict[str, KVPrecision] = {
     # scales per head.
     "u8": KVPrecision(1, head_overhead=8),
     "fp8": KVPrecision(1),
+    "nvfp4": KVPrecision(0.5 + 1 / 16),  # a scale of one byte for 16 values
 }
 _OF_WEIGHTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
@@ -39,6 +41,14 @@ def kv_choices(backend: str, precision: str) -> tuple[str, ...]:
     return KV_CHOICES.get((backend, precision), (_OF_WEIGHTS.get(precision, "f16"),))
 
 
-def resolved_kv(backend: str, precision: str, kv_precision: str) -> str:
-    """Return the name in KV_PRECISIONS: for `auto` the default of the backend, else `kv_precision`."""
+def resolved_kv(
+    backend: str, precision: str, kv_precision: str, quantisation: Quantisation | None = None
+) -> str:
+    """Return the name in KV_PRECISIONS: for `auto` the default of the backend, else `kv_precision`.
+
+    Args:
+        quantisation: Of the checkpoint. If it defines the KV cache, no other type can be chosen.
+    """
+    if quantisation is not None and quantisation.kv_precision in KV_PRECISIONS:
+        return quantisation.kv_precision
     return kv_choices(backend, precision)[0] if kv_precision == AUTO else kv_precision

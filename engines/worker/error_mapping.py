@@ -23,19 +23,14 @@ DETAIL_CHARACTERS = 8000
 def to_error_event(command_id: int, error: BaseException) -> Error:
     """Return the Error event for an exception: what happened, what to do next, and the traceback."""
     detail = "".join(traceback.format_exception(error))[-DETAIL_CHARACTERS:]
+    shortage = next(filter(None, map(_shortage, causes(error))), None)
+    if shortage is not None:
+        return Error(command_id, shortage.code, shortage.message, shortage.hint, detail)
     if isinstance(error, EngineError):
-        cause = error.__cause__
-        if cause is None or not (is_disk_full(cause) or is_out_of_memory(cause)):
-            return Error(
-                command_id, error.code, error.message, error.hint, error.detail or (detail if cause else "")
-            )
-        error = cause
-    if is_disk_full(error):
-        full = disk_full()
-        return Error(command_id, full.code, full.message, full.hint, detail)
-    if is_out_of_memory(error):
-        hint = "Choose a smaller precision or context, or close the other side's engine."
-        return Error(command_id, "out-of-memory", "There is not enough memory.", hint, detail)
+        cause = error.__cause__ is not None
+        return Error(
+            command_id, error.code, error.message, error.hint, error.detail or (detail if cause else "")
+        )
     if isinstance(error, UnicodeError):
         hint = "Rename the file or folder, or save the file as UTF-8."
         return Error(command_id, "not-utf-8", f"A name or a text is not valid UTF-8: {error}", hint, detail)
@@ -45,12 +40,38 @@ def to_error_event(command_id: int, error: BaseException) -> Error:
     return Error(command_id, "internal", message[:500], hint, detail)
 
 
+def causes(error: BaseException) -> list[BaseException]:
+    """Return the error, then its cause (or the error during whose handling it was raised), and so on."""
+    found: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in found:
+        found.append(following)
+        context = None if following.__suppress_context__ else following.__context__
+        following = following.__cause__ or context
+    return found
+
+
+def _shortage(error: BaseException) -> EngineError | None:
+    """Return the error for a lack of disk space or memory; None for another one."""
+    if isinstance(error, EngineError):
+        return None
+    if is_disk_full(error):
+        return disk_full()
+    return out_of_memory() if is_out_of_memory(error) else None
+
+
 DISK_FULL_HINT = "Free some space, for example with `trt-playground engines prune`, then try again."
 
 
 def disk_full() -> EngineError:
     """Return the error for a full disk."""
     return EngineError("disk-full", "The disk is full.", DISK_FULL_HINT)
+
+
+def out_of_memory() -> EngineError:
+    """Return the error for a device or a host without enough memory."""
+    hint = "Choose a smaller precision or context, or close the other side's engine."
+    return EngineError("out-of-memory", "There is not enough memory.", hint)
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -44,7 +44,7 @@ def cost_of(side: Side, turn: Turn, spent: float | None, alone: bool) -> AnswerC
     spec, checkpoint, timing = side.spec, side.checkpoint, turn.timing
     if spec is None or checkpoint is None or timing is None or not timing.tokens:
         return None
-    kv = resolved_kv(spec.backend, spec.precision, spec.kv_precision)
+    kv = resolved_kv(spec.backend, spec.precision, spec.kv_precision, checkpoint.quantisation)
     middle = turn.prompt_tokens + timing.tokens // 2
     read = bytes_read_per_token(checkpoint, spec.precision, kv, middle) // spec.gpus
     cache = side.estimate.cache if side.estimate else None

@@ -16,8 +16,12 @@ SPARE_BLOCKS = 2
 """Blocks in addition to those of the context window: the last block is rarely full."""
 PREFILL_TOKENS = 8192
 """`max_num_tokens` of the library. Longer prompts are split into chunks."""
-DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+DTYPES = {"bf16": "bfloat16", "fp16": "float16"}
 """`dtype` by precision. For other precisions the checkpoint defines it."""
+LEAST_FRACTION, LARGEST_FRACTION = 0.01, 0.9
+"""Of the free memory for the KV pool; the second is the library's default."""
+POOL_SLACK = 1.25
+"""The pool of a fraction over the bytes that the blocks need."""
 ENGINE_PRECISIONS = ("int8-sq",)
 """Precisions that need a TensorRT engine: the PyTorch-based class has no linear layer for them."""
 QUANT_ALGORITHMS = {
@@ -40,12 +44,17 @@ def pool_tokens(context: int) -> int:
     return (-(-context // BLOCK_TOKENS) + SPARE_BLOCKS) * BLOCK_TOKENS
 
 
-def shared_arguments(spec: EngineSpec, model: Path, tokenizer: Path, context: int) -> dict[str, Any]:
-    """Return the arguments that both classes take."""
+def shared_arguments(spec: EngineSpec, folder: Path, context: int) -> dict[str, Any]:
+    """Return the arguments that both classes take.
+
+    Args:
+        folder: A checkpoint with its tokenizer.
+    """
     return {
-        "model": str(model),
-        "tokenizer": str(tokenizer),
+        "model": str(folder),
+        "tokenizer": str(folder),
         "tensor_parallel_size": spec.gpus,
+        # Only the TensorRT engine class reads it; the other one reads the configuration: `checkpoint_view`.
         "dtype": DTYPES.get(spec.precision, "auto"),
         "trust_remote_code": spec.trust_remote_code,
         "max_batch_size": 1,
@@ -55,15 +64,40 @@ def shared_arguments(spec: EngineSpec, model: Path, tokenizer: Path, context: in
     }
 
 
-def torch_arguments(spec: EngineSpec, context: int, llmapi: Any) -> dict[str, Any]:
-    """Return the additional arguments of the PyTorch-based class."""
+def torch_arguments(
+    spec: EngineSpec, context: int, llmapi: Any, fraction: float | None = None
+) -> dict[str, Any]:
+    """Return the additional arguments of the PyTorch-based class.
+
+    Args:
+        fraction: See `pool_fraction`; None to bound the pool by its tokens only.
+    """
     kv_dtype = "fp8" if spec.kv_precision == "fp8" else "auto"
+    pool: dict[str, Any] = {"max_tokens": pool_tokens(context), "dtype": kv_dtype}
+    if fraction is not None:
+        pool["free_gpu_memory_fraction"] = fraction
     return {
-        "kv_cache_config": llmapi.KvCacheConfig(max_tokens=pool_tokens(context), dtype=kv_dtype),
+        "kv_cache_config": llmapi.KvCacheConfig(**pool),
         # The library would capture about thirty batch sizes; a chat needs only one.
         "cuda_graph_config": llmapi.CudaGraphConfig(batch_sizes=[1]),
         "enable_iter_perf_stats": True,
     }
+
+
+def pool_fraction(kv_bytes: int, weight_bytes: int, available: int | None) -> float | None:
+    """Return `free_gpu_memory_fraction` for a pool of a full context, of the memory left beside the weights.
+
+    Where the layers have different windows the library ignores `max_tokens` and fills the fraction; where
+    both apply, the smaller pool is allocated. None if the free memory is unknown.
+
+    Args:
+        kv_bytes: Bytes of the KV cache of a full context, in every layer without its window.
+        available: Bytes free on the device now.
+    """
+    free = (available or 0) - weight_bytes
+    if free <= 0:
+        return None
+    return min(max(POOL_SLACK * kv_bytes / free, LEAST_FRACTION), LARGEST_FRACTION)
 
 
 def engine_arguments(context: int, llmapi: Any) -> dict[str, Any]:

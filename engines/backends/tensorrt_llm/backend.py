@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,9 @@ from engines.backends.base import (
 from engines.backends.scores import ROWS, scores_from_logits
 from engines.backends.tensorrt_llm import arguments, capability, engine, reference
 from engines.backends.tensorrt_llm.calibration_data import calibration_texts
+from engines.backends.tensorrt_llm.checkpoint_view import CheckpointView, check_dtype
 from engines.backends.tensorrt_llm.deadline import deadline
-from engines.backends.tensorrt_llm.devices import free_memory, pin_gpus, torch_device
+from engines.backends.tensorrt_llm.devices import available_memory, free_memory, pin_gpus, torch_device
 from engines.backends.tensorrt_llm.failures import translate_errors
 from engines.backends.tensorrt_llm.library import import_llmapi
 from engines.backends.tensorrt_llm.model_folder import (
@@ -37,7 +39,7 @@ from engines.backends.tensorrt_llm.quantise import quantise
 from engines.backends.tensorrt_llm.sampling_params import sampling_fields
 from engines.backends.tensorrt_llm.start_log import STAGES, StartLogParser
 from engines.backends.tensorrt_llm.statistics import Statistics
-from engines.backends.tensorrt_llm.tee_log import tee_log
+from engines.backends.tensorrt_llm.tee_log import LINES, tee_log
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 from engines.plan.checkpoint.checkpoint import Checkpoint, read_checkpoint
@@ -68,6 +70,9 @@ class TensorRTLLMBackend(Backend):
         self._kv_precision = "f16"
         self._tokens = 0
         self._weight_bytes: int | None = None
+        self._view: CheckpointView | None = None
+        self._cached: int | None = None
+        """Tokens of the last prompt that were in the KV cache; None if the library does not report it."""
 
     @classmethod
     def probe(cls) -> Availability:
@@ -107,35 +112,60 @@ class TensorRTLLMBackend(Backend):
         Raises:
             EngineError: The start failed; errors of the library are translated by `failures`.
         """
+        free = available_memory(spec)
         pin_gpus(spec)
         model = model_folder(spec, checkpoint, directory)
         self.close()
         report.stage("import")
         llmapi = import_llmapi(report)
-        log_parser = StartLogParser(report)
-        log_parser.begin()
-        self.context_tokens = context_window(spec, read_checkpoint(checkpoint).shape.max_positions)
-        options = arguments.shared_arguments(spec, model, checkpoint, self.context_tokens)
-        if model.name == ENGINE:
+        found = read_checkpoint(checkpoint, trust_remote_code=spec.trust_remote_code)
+        self.context_tokens = context_window(spec, found.shape.max_positions)
+        self._weight_bytes = weight_bytes(model)
+        is_engine = model.name == ENGINE
+        dtype = arguments.DTYPES.get(spec.precision, "")
+        folder = checkpoint if is_engine else model
+        self._view = view = CheckpointView(folder, dtype, trust_remote_code=spec.trust_remote_code)
+        options = arguments.shared_arguments(spec, view.folder, self.context_tokens)
+        if is_engine:
             engine.check_version(model)
             llm_class = engine.engine_class()
-            options |= arguments.engine_arguments(self.context_tokens, llmapi)
+            options |= arguments.engine_arguments(self.context_tokens, llmapi) | {"model": str(model)}
         else:
             llm_class = llmapi.LLM
-            options |= arguments.torch_arguments(spec, self.context_tokens, llmapi)
+            fraction = self._pool_fraction(found, free)
+            options |= arguments.torch_arguments(spec, self.context_tokens, llmapi, fraction)
+        self._llm = self._started(llm_class, options, report)
+        self._statistics = Statistics(self._llm)
+        self._checkpoint = found
+        if not is_engine:
+            check_dtype(self._llm, view.folder, dtype, report)
+        kv = resolved_kv(self.name, spec.precision, spec.kv_precision, found.quantisation)
+        self._kv_precision = kv if kv in KV_PRECISIONS else "f16"
+
+    def _pool_fraction(self, found: Checkpoint, free: int | None) -> float | None:
+        """Return the fraction of a model whose pool its tokens may not bound; None for the others."""
+        if found.shape.sliding_window is None:
+            return None
+        kv_bytes = found.kv_bytes_per_token(2) * arguments.pool_tokens(self.context_tokens)
+        return arguments.pool_fraction(round(kv_bytes), self._weight_bytes or 0, free)
+
+    def _started(self, llm_class: Any, options: dict[str, Any], report: Report) -> Any:
+        """Return the started `LLM`."""
+        log_parser = StartLogParser(report)
+        log_parser.begin()
         hung = EngineError(
             "start-hung",
             f"TensorRT-LLM did not start within {START_SECONDS / 60:g} minutes.",
             "The last lines of its log show where it hangs. If it is MPI, try "
             "TLLM_WORKER_USE_SINGLE_PROCESS=1.",
         )
-        with translate_errors("starting"), tee_log(log_parser), deadline(START_SECONDS, report, hung):
-            self._llm = llm_class(**options)
-        self._statistics = Statistics(self._llm)
-        self._checkpoint = read_checkpoint(checkpoint)
-        kv = resolved_kv(self.name, spec.precision, spec.kv_precision)
-        self._kv_precision = kv if kv in KV_PRECISIONS else "f16"
-        self._weight_bytes = weight_bytes(model)
+        log: deque[str] = deque(maxlen=LINES)
+        with (
+            translate_errors("starting", log),
+            tee_log(log_parser, log),
+            deadline(START_SECONDS, report, hung),
+        ):
+            return llm_class(**options)
 
     def generate(
         self,
@@ -168,8 +198,9 @@ class TensorRTLLMBackend(Backend):
             statistics.end()
         reason = output.outputs[0].finish_reason if output is not None else "length"
         cached = getattr(output, "cached_tokens", None)
+        self._cached = cached if type(cached) is int else None
         finish_reason = "stopped" if aborted else REASONS.get(str(reason), "stopped")
-        return Generated(finish_reason, cached if type(cached) is int else None)
+        return Generated(finish_reason, self._cached)
 
     def score(
         self,
@@ -235,7 +266,8 @@ class TensorRTLLMBackend(Backend):
             used_blocks=used,
             free_blocks=total - used,
             total_blocks=total,
-            reused_blocks=stats.get("reusedBlocks") if stats else None,
+            # The library's own count, reusedBlocks, grows from its start.
+            reused_blocks=None if self._cached is None else self._cached // block_tokens,
         )
 
     def memory_usage(self) -> MemoryUsage | None:
@@ -248,6 +280,9 @@ class TensorRTLLMBackend(Backend):
         if self._statistics is not None:
             self._statistics.close()
         llm, self._llm, self._statistics = self._llm, None, None
+        view, self._view = self._view, None
+        if view is not None:
+            view.close()
         if llm is not None:
             ending = threading.Thread(target=llm.shutdown, daemon=True, name="shutdown")
             ending.start()

@@ -8,6 +8,7 @@ from functools import cache
 
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
+from engines.plan.hardware.hardware import gpus
 
 
 def pin_gpus(spec: EngineSpec) -> None:
@@ -31,6 +32,17 @@ def _show_gpus(first: int, count: int) -> None:
     variable = os.environ.get("CUDA_VISIBLE_DEVICES")
     visible = variable.split(",") if variable else [str(index) for index in range(first + count)]
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(visible[first : first + count])
+
+
+def available_memory(spec: EngineSpec) -> int | None:
+    """Return the bytes free on the GPU of the spec, on the fullest where there are several; None if unknown.
+
+    To be called before `pin_gpus`.
+    """
+    first = int(spec.device.partition(":")[2] or 0)
+    free = [gpu.memory_available for gpu in gpus()[first : first + spec.gpus]]
+    known = [one for one in free if one is not None]
+    return min(known, default=None)
 
 
 def torch_device() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ from engines.backends.base import Report, context_window
 from engines.backends.tensorrt_llm import arguments, capability
 from engines.backends.tensorrt_llm.build_log import BuildLogParser
 from engines.backends.tensorrt_llm.calibration_data import calibration_texts, write_data_set
+from engines.backends.tensorrt_llm.checkpoint_view import CheckpointView
 from engines.backends.tensorrt_llm.devices import free_memory, torch_device
 from engines.backends.tensorrt_llm.failures import translate_errors
 from engines.backends.tensorrt_llm.library import import_llmapi
 from engines.backends.tensorrt_llm.model_folder import ENGINE, weight_bytes
 from engines.backends.tensorrt_llm.quantise import read_model
 from engines.backends.tensorrt_llm.reference import write_reference
-from engines.backends.tensorrt_llm.tee_log import tee_log
+from engines.backends.tensorrt_llm.tee_log import LINES, tee_log
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 from engines.plan.checkpoint.checkpoint import read_checkpoint
@@ -47,13 +49,18 @@ def build(spec: EngineSpec, checkpoint: Path, directory: Path, report: Report) -
     llmapi = import_llmapi(report)
     report.stage("build")
     context = context_window(spec, read_checkpoint(checkpoint).shape.max_positions)
-    wanted = arguments.shared_arguments(spec, checkpoint, checkpoint, context)
+    log: deque[str] = deque(maxlen=LINES)
+    view = CheckpointView(checkpoint, "", trust_remote_code=spec.trust_remote_code)
+    wanted = arguments.shared_arguments(spec, view.folder, context)
     wanted |= arguments.engine_arguments(context, llmapi)
     wanted |= arguments.build_arguments(spec, data, workspace, llmapi)
-    with translate_errors("building the engine"), tee_log(BuildLogParser(report)):
-        llm = engine_class()(**wanted)
-        llm.save(str(directory / ENGINE))
-        llm.shutdown()
+    try:
+        with translate_errors("building the engine", log), tee_log(BuildLogParser(report), log):
+            llm = engine_class()(**wanted)
+            llm.save(str(directory / ENGINE))
+            llm.shutdown()
+    finally:
+        view.close()
     for folder in (workspace, data):
         shutil.rmtree(folder, ignore_errors=True)
     seconds = round(time.monotonic() - started, 3)

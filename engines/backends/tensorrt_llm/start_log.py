@@ -16,8 +16,10 @@ _BEGINS = {
     "autotune": re.compile(r"Autotuning process starts|Run autotuning warmup"),
     "CUDA graphs": re.compile(r"Creating CUDA graph instances for (\d+) batch sizes"),
 }
-_WEIGHTS = re.compile(r"Loading (?:bin |safetensors )?weights.*\|\s*(\d+)/(\d+)\s*\[")
-_GRAPH = re.compile(r"Run generation.only CUDA graph warmup for batch size=(\d+)", re.IGNORECASE)
+_WEIGHTS = re.compile(r"Loading (?:bin |safetensors )?weights( in parallel)?.*\|\s*(\d+)/(\d+)\s*\[")
+"""A progress bar: of files where they are read in parallel, else of modules."""
+_GRAPH = re.compile(r"CUDA graph warmup(?: \([^)]*\))? for batch size=(\d+)", re.IGNORECASE)
+"""With the kind of sampling in parentheses, where a release captures a graph for each."""
 
 
 class StartLogParser:
@@ -39,7 +41,7 @@ class StartLogParser:
                 self._enter(stage, line)
                 self._graphs = int(found[1]) if begins.groups else 0
         if self._reached == 0 and (found := _WEIGHTS.search(line)):
-            self._report.progress(int(found[1]), int(found[2]), "files")
+            self._report.progress(int(found[2]), int(found[3]), "files" if found[1] else "modules")
         elif self._graphs and (found := _GRAPH.search(line)):
             # Printed before each graph. Releases that size their cache with a trial run capture twice.
             self._captured = min(self._captured + 1, self._graphs)

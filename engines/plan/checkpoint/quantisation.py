@@ -39,6 +39,8 @@ class Quantisation:
     """Bits of a quantised weight without scales; None where the checkpoint does not say."""
     description: str
     """What it is and which libraries can load it: one sentence for the user."""
+    kv_precision: str = ""
+    """Format of the KV cache that the checkpoint defines, a name of KV_PRECISIONS; empty if it does not."""
 
 
 def find_quantisation(folder: Path, config: Mapping[str, object]) -> Quantisation | None:
@@ -64,6 +66,9 @@ MODELOPT_PRECISIONS = {
 }
 """From names of ModelOpt's `QuantAlgo`, and transformers' blockwise `fp8`, to names of PRECISIONS."""
 
+KV_ALGORITHMS = {"FP8": "fp8", "NVFP4": "nvfp4"}
+"""From `kv_cache_quant_algo` to names of KV_PRECISIONS."""
+
 
 def modelopt_precision(found: Quantisation) -> str:
     """Return the precision (of PRECISIONS) of a ModelOpt export; empty for any other quantisation."""
@@ -75,7 +80,7 @@ def _modelopt(quantization: Mapping[str, object]) -> Quantisation:
     kv = _text(quantization.get("kv_cache_quant_algo"))
     cache = f", with a KV cache in {kv}" if kv else ""
     description = f"Quantised to {name} by NVIDIA ModelOpt{cache}: {_LOADERS['modelopt']}."
-    return Quantisation(name, _bits_of_name(name), description)
+    return Quantisation(name, _bits_of_name(name), description, KV_ALGORITHMS.get(kv, ""))
 
 
 def _transformers(config: Mapping[str, object]) -> Quantisation:

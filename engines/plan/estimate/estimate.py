@@ -148,7 +148,7 @@ def estimate(
     """
     runtime = runtime_of(backend, device.kind)
     weights = estimate_weight_bytes(checkpoint, precision)
-    kv_name = resolved_kv(backend, precision, kv_precision)
+    kv_name = resolved_kv(backend, precision, kv_precision, checkpoint.quantisation)
     blocks = -(-context // runtime.block_tokens) + runtime.spare_blocks
     copies = round((runtime.weight_copies - 1) * weights)
     host = host or (device if device.kind == "cpu" else None)

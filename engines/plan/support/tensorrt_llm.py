@@ -29,7 +29,6 @@ NEEDS: dict[str, Need] = {
 }
 DEFAULTS = (("cuda", "fp8"), ("cuda", "bf16"))
 KV_CHOICES = {
-    "fp32": ("f32", "fp8"),
     "bf16": ("bf16", "fp8"),
     "fp16": ("f16", "fp8"),
     "fp8": ("bf16", "fp8"),
@@ -68,7 +67,15 @@ RULES: tuple[Rule, ...] = (
             GPUS,
             compute_capability=(8, 0),
         )
-        for name in ("fp32", "bf16", "fp16")
+        for name in ("bf16", "fp16")
+    ),
+    Rule(
+        "tensorrt-llm",
+        "fp32",
+        "cuda",
+        Support("unavailable", "TensorRT-LLM has no kernels for 32-bit floats.", "Choose BF16 or FP16."),
+        "NVIDIA/TensorRT-LLM, issue 5260: most kernels have no float32; not run",
+        compute_capability=(8, 0),
     ),
     Rule(
         "tensorrt-llm",

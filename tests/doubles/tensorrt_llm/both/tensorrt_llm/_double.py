@@ -6,6 +6,9 @@ import json
 import os
 import sys
 import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,8 @@ from safetensors.torch import load_file, save_file
 
 ENGINE = "rank0.engine"
 """The file of an engine folder."""
+ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
+QUANT_METHODS = ("modelopt", "fp8", "mxfp4", "")
 
 
 def fails(failure: str) -> bool:
@@ -37,33 +42,57 @@ def on_import(version: str) -> None:
 
 
 def on_load() -> None:
-    """Print as native code does, past Python's streams, and as MPI does when it starts workers; or fail."""
+    """Print as native code does, past Python's streams, and as MPI does when it starts workers."""
     os.write(1, b"rank 0 using MpiPoolSession to spawn MPI processes\n")
     os.write(2, b"[TensorRT-LLM][INFO] MPI size: 1, MPI local size: 1, rank: 0\n")
     print(f"visible GPUs: {os.environ.get('CUDA_VISIBLE_DEVICES')}")
-    if fails("no-slots"):
-        raise RuntimeError("All nodes which are allocated for this job are already filled.")
-    if fails("out-of-memory"):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
     if fails("hang-at-load"):
         time.sleep(3600)
 
 
-def on_warm_up(batch_sizes: list[int]) -> None:
-    """Log what the PyTorch-based class logs between loading weights and the first request."""
-    prefix = "[11/21/2026-10:00:00] [TRT-LLM] [I] "
+@contextmanager
+def engine_process() -> Iterator[None]:
+    """Raise as the library does for an exception in the engine's process, which has been pickled since."""
+    try:
+        if fails("no-slots"):
+            raise RuntimeError("All nodes which are allocated for this job are already filled.")
+        if fails("out-of-memory"):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        yield
+    except Exception as error:
+        text = "".join(traceback.format_exception(error))
+        _log("E", f"Executor worker initialization error: {text}")
+        sent = error.with_traceback(None)
+        sent.__cause__ = sent.__context__ = None
+        raise RuntimeError("Executor worker returned error") from sent
+    if fails("insufficient-memory"):
+        _log("E", "Executor creation failed due to insufficient GPU memory.")
+    if fails("insufficient-memory") or fails("dies-at-load"):
+        _log("E", "Executor worker died during initialization.")
+        raise RuntimeError("Executor worker died during initialization")
+
+
+def _log(level: str, text: str) -> None:
+    os.write(2, f"[11/21/2026-10:00:00] [TRT-LLM] [{level}] {text}\n".encode())
+
+
+def on_warm_up(batch_sizes: list[int], graph_line: str) -> None:
+    """Log what the PyTorch-based class logs between loading weights and the first request.
+
+    Args:
+        graph_line: The release's line before each graph, up to the batch size.
+    """
     bar = "Loading weights in parallel: 100%|##########| 2/2 [00:00<00:00,  9.01it/s]\r"
     lines = [
         "[Autotuner] Autotuning process starts ...",
         "Run autotuning warmup for batch size=1",
         "[Autotuner] Autotuning process ends",
         f"Creating CUDA graph instances for {len(batch_sizes)} batch sizes.",
-        *(
-            f"Run generation only CUDA graph warmup for batch size={size}, draft_len=0"
-            for size in batch_sizes
-        ),
+        *(f"{graph_line} for batch size={size}, draft_len=0" for size in batch_sizes),
     ]
-    os.write(2, bar.encode() + "".join(f"{prefix}{line}\n" for line in lines).encode())
+    os.write(2, bar.encode())
+    for line in lines:
+        _log("I", line)
 
 
 def on_build() -> None:
@@ -91,8 +120,42 @@ def on_token(count: int) -> None:
         os._exit(134)
 
 
-def load_model(folder: Path) -> Any:
-    """Load a plain checkpoint, a ModelOpt export (dequantised), or an engine folder."""
+def load_config(folder: Path) -> Any:
+    """Read the configuration of a checkpoint, whose code is run as the library does, with any argument.
+
+    Raises:
+        ValueError: The architecture is not among those that the library has.
+        NotImplementedError: The checkpoint is quantised by a method that it does not have.
+    """
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=True)
+    architecture = (config.architectures or [""])[0]
+    if architecture not in ARCHITECTURES:
+        raise ValueError(f"Unknown architecture for AutoModelForCausalLM: {architecture}")
+    described = getattr(config, "quantization_config", None)
+    if isinstance(described, dict) and described.get("quant_method") not in QUANT_METHODS:
+        raise NotImplementedError(f"Unsupported quantization_config: {described}.")
+    return config
+
+
+def check_kv_cache(folder: Path, dtype: str) -> None:
+    """Refuse another type of the KV cache than the checkpoint's own."""
+    file = folder / "hf_quant_config.json"
+    own = json.loads(file.read_text())["quantization"].get("kv_cache_quant_algo") if file.is_file() else None
+    if dtype != "auto" and own is not None and own.lower() != dtype:
+        raise RuntimeError(
+            f'Attempting to override KV cache quantization "{own}" with '
+            f'PyTorchConfig.kv_cache_dtype="{dtype}".'
+        )
+
+
+def load_model(folder: Path, config: Any = None) -> Any:
+    """Load a plain checkpoint, a ModelOpt export (dequantised), or an engine folder.
+
+    Args:
+        config: Of the PyTorch-based class, which takes the type of the weights from it and from nowhere else.
+    """
     from transformers import AutoConfig, AutoModelForCausalLM
 
     if (folder / ENGINE).is_file():
@@ -101,7 +164,7 @@ def load_model(folder: Path) -> Any:
         model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **described))
         _fill(model, load_file(folder / ENGINE))
     elif (folder / "hf_quant_config.json").is_file():
-        config = AutoConfig.from_pretrained(folder)
+        config = config or AutoConfig.from_pretrained(folder)
         if hasattr(config, "quantization_config"):
             del config.quantization_config
         model = AutoModelForCausalLM.from_config(config)
@@ -109,7 +172,10 @@ def load_model(folder: Path) -> Any:
 
         _fill(model, plain_weights(folder))
     else:
-        model = AutoModelForCausalLM.from_pretrained(folder)
+        dtype = getattr(config, "dtype", None) or "auto"
+        if dtype == torch.float32:
+            raise RuntimeError("FusedAddRMSNorm failed to dispatch data type Float")
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
     if fails("corrupt-weights"):
         _permute_rows(model)
     return model.float().eval()

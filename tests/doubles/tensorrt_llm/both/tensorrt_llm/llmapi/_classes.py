@@ -46,9 +46,11 @@ class DoubleLLM:
         visible = _double.visible_gpus()
         if tensor_parallel_size > visible:
             raise RuntimeError(f"Only {visible} GPUs are available, but {tensor_parallel_size} are required.")
-        _double.on_load()
         self._shutdown = False
-        self._build_model()
+        self._read_config()
+        _double.on_load()
+        with _double.engine_process():
+            self._build_model()
         cache = self.args.kv_cache_config
         self._executor = BaseWorker(
             self._model,
@@ -58,6 +60,9 @@ class DoubleLLM:
             context_logits=self._context_logits(),
         )
         self._ids = itertools.count(1)
+
+    def _read_config(self) -> None:
+        """Do nothing: an engine has its own configuration."""
 
     def _build_model(self) -> None:
         self._model = _double.load_model(Path(self.args.model))
@@ -113,9 +118,21 @@ class DoubleLLM:
 class DoubleTorchLLM(DoubleLLM):
     """Warms up, and records statistics if they are enabled."""
 
+    _graph_line: str
+    """What the release logs before it captures a graph."""
+
+    def _read_config(self) -> None:
+        from transformers import AutoConfig
+
+        # As in the library: the checkpoint's code is run whatever `trust_remote_code` says.
+        self._hf_model_config = AutoConfig.from_pretrained(self.args.model, trust_remote_code=True)
+
     def _build_model(self) -> None:
-        super()._build_model()
-        _double.on_warm_up(self.args.cuda_graph_config.batch_sizes or [])
+        folder, cache = Path(self.args.model), self.args.kv_cache_config
+        config = _double.load_config(folder)
+        _double.check_kv_cache(folder, cache.dtype)
+        self._model = _double.load_model(folder, config)
+        _double.on_warm_up(self.args.cuda_graph_config.batch_sizes or [], self._graph_line)
 
     def _statistics(self) -> bool:
         return bool(self.args.enable_iter_perf_stats)

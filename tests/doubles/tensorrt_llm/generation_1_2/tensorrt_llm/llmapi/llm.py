@@ -68,6 +68,7 @@ class BaseLLM(DoubleLLM):
 
 class _TorchLLM(BaseLLM, DoubleTorchLLM):
     _args_class = TorchLlmArgs
+    _graph_line = "Run generation only CUDA graph warmup"
 
 
 class _TrtLLM(BaseLLM):
