@@ -16,8 +16,12 @@ FOLDER = "_torch/pyexecutor"
 """Within the package. The sampler is `sampler.py` in it; in newer releases a folder `sampler`."""
 CONFIG = "sampling_config"
 """The attribute of a request that holds its settings."""
-SETTINGS = {"seed": "random_seed", "min_p": "min_p", "repetition_penalty": "repetition_penalty"}
-"""Settings that some releases ignore: our name, and the library's within `sampling_config`."""
+SETTINGS: dict[str, tuple[str, ...]] = {
+    "seed": ("random_seed", "seed"),  # the second since its class is Python instead of C++
+    "min_p": ("min_p",),
+    "repetition_penalty": ("repetition_penalty",),
+}
+"""Settings that some releases ignore: our name, and the library's names within `sampling_config`."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,8 @@ def setting_reads(package: Path) -> dict[str, SettingRead] | None:
     for file, tree in trees:
         lines = dict(_reads(tree))
         for ours, theirs in SETTINGS.items():
-            if theirs in lines:
-                found.setdefault(ours, SettingRead(file.relative_to(package).as_posix(), lines[theirs]))
+            if line := next((lines[name] for name in theirs if name in lines), 0):
+                found.setdefault(ours, SettingRead(file.relative_to(package).as_posix(), line))
     return found
 
 

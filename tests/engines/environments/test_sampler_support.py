@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from engines.environments.sampler_support import SettingRead, ignored_settings, setting_reads
+from engines.environments.sampler_support import SETTINGS, SettingRead, ignored_settings, setting_reads
+from tests.engines.double_environment import DOUBLE
 
 ALL = ("seed", "min_p", "repetition_penalty")
+NAMES = ["temperature", "top_p", "top_k", "min_p", "random_seed", "repetition_penalty"]
 SAMPLER = "_torch/pyexecutor/sampler"
 OLD = """
 def settings(request):
@@ -62,6 +68,7 @@ def test_a_sampler_in_a_folder_that_reads_all_ignores_none(tmp_path: Path) -> No
         ("sampling_config.min_p = 0.1\nother.random_seed", ALL),  # written, and read from something else
         ("# sampling_config.min_p\n'sampling_config.random_seed'", ALL),
         ("request.sampling_config.min_p", ("seed", "repetition_penalty")),
+        ("request.sampling_config.seed", ("min_p", "repetition_penalty")),  # newest: its class is Python
         ("getattr(request.sampling_config, 'random_seed', None)", ("min_p", "repetition_penalty")),
     ],
 )
@@ -82,3 +89,21 @@ def test_a_package_is_read_once(tmp_path: Path) -> None:
     assert ignored_settings(package) == ALL
     (package / f"{SAMPLER}.py").unlink()
     assert ignored_settings(package) == ALL
+
+
+@pytest.mark.parametrize(("generation", "ignored"), [("1_2", ALL), ("main", ())])
+def test_the_generations_of_the_double_differ(
+    tmp_path: Path, generation: str, ignored: tuple[str, ...]
+) -> None:
+    """And what its sampler takes is what its source says."""
+    for part in ("both", f"generation_{generation}"):
+        shutil.copytree(DOUBLE / part, tmp_path, dirs_exist_ok=True)
+    assert ignored_settings(tmp_path / "tensorrt_llm") == ignored
+    code = (
+        "import json, types; from tensorrt_llm._torch.pyexecutor.sampler import sampling_values as values\n"
+        f"print(json.dumps(sorted(values(types.SimpleNamespace(**dict.fromkeys({NAMES}, 1))))))"
+    )
+    printed = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, text=True)
+    taken = json.loads(printed.splitlines()[-1])
+    theirs = {name for ours in ignored for name in SETTINGS[ours]}
+    assert taken == sorted(set(NAMES) - theirs)
