@@ -1,4 +1,4 @@
-"""The sampler of the main branch: it reads min-p, the repetition penalty and the seed of a request as well."""
+"""The sampler of the main branch: it reads min-p, repetition penalty and seed of a request as well."""
 
 from __future__ import annotations
 
