@@ -203,14 +203,15 @@ def check_lines(environment: Environment, import_seconds: float) -> tuple[list[s
         remedy = made if environment.managed else f"Name another with `env use {name} PYTHON`, or on F6."
         return [f"✗ {name} is broken: {environment.problem}. {remedy}"], False
     verdicts = check(Path(environment.package))
-    lines = [f"✗ {one.words}" for one in verdicts if one.state != "present"]
+    bad = broken(verdicts)
+    lines = [f"{'✗' if one in bad else '·'} {one.words}" for one in verdicts if one.state != "present"]
     present = sum(one.state == "present" for one in verdicts)
     lines.append(f"contract of {name} {environment.version}: {present} of {len(verdicts)} names present")
     tried = try_import(environment.python, _recipe(name).module, import_seconds)
     lines.append(f"{'✓' if tried.good else '✗'} {tried.words}")
     if tried.detail and not tried.good:
         lines += tried.detail.splitlines()
-    return lines, tried.good and not broken(verdicts)
+    return lines, tried.good and not bad
 
 
 def finding_lines(findings: list[Finding]) -> list[str]:

@@ -1,19 +1,22 @@
 """Names of the library that the TensorRT-LLM adapter uses, checked against an installed package's source.
 
-Read by AST: importing the package would initialise MPI and need a GPU. A name is `present`, `missing`, or
-`changed`: there, but as another kind of thing.
+Names are followed through modules that forward to others, as releases move their classes. A name is
+`present`, `missing`, or `changed`: there, but as another kind of thing. What changes without an error has
+optional rows: settings that a sampler does not read, the texts of errors, telemetry.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["class", "field", "method", "property", "parameter", "name"]
+from engines.environments.package_source import FoundClass, PackageSource, SourceFile, members
+from engines.environments.sampler_support import CONFIG, FOLDER, SETTINGS, sampler_files, setting_reads
+
+Kind = Literal["class", "field", "method", "property", "parameter", "name", "text", "read", "file"]
+State = Literal["present", "missing", "changed"]
 
 
 @dataclass(frozen=True)
@@ -23,13 +26,15 @@ class ContractRow:
     file: str
     """Within the package."""
     owner: str
-    """Class, or `Class.method` of a parameter; empty for a name of the module."""
+    """Class, or `Class.method` of a parameter; empty for a name of the module and for a text."""
     name: str
     kind: Kind
     engine_only: bool = False
     """Part of releases that build TensorRT engines; without them it is not checked."""
     optional: bool = False
-    """Without it only a panel stays empty."""
+    """The adapter works without it."""
+    without: str = ""
+    """What a release without it does, if that is more than a panel that stays empty."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +42,11 @@ class ContractReport:
     """Result of the check of a row."""
 
     row: ContractRow
-    state: Literal["present", "missing", "changed"]
+    state: State
     line: int
     """Line of its definition, or where it should be."""
+    file: str
+    """File of that line."""
 
     @property
     def words(self) -> str:
@@ -47,14 +54,18 @@ class ContractReport:
         row = self.row
         name = f"{row.owner}.{row.name}" if row.owner else row.name
         optional = ", optional" if row.optional else ""
-        return f"{row.file}:{self.line}: {name} ({row.kind}{optional}) is {self.state}"
+        without = f": {row.without}" if row.without and self.state != "present" else ""
+        return f"{self.file}:{self.line}: {name} ({row.kind}{optional}) is {self.state}{without}"
 
 
-def _rows(file: str, owner: str, kind: Kind, names: str, **more: bool) -> list[ContractRow]:
-    return [ContractRow(file, owner, name, kind, **more) for name in names.split()]
+def _rows(
+    file: str, owner: str, kind: Kind, names: str, *, engine_only: bool = False, optional: bool = False
+) -> list[ContractRow]:
+    return [ContractRow(file, owner, name, kind, engine_only, optional) for name in names.split()]
 
 
 LLM, ARGS, EXECUTOR = "llmapi/llm.py", "llmapi/llm_args.py", "executor/result.py"
+API, PROXY = "llmapi/__init__.py", "executor/proxy.py"
 ENGINE = "_tensorrt_engine/__init__.py"
 CONTRACT: tuple[ContractRow, ...] = (
     *_rows("version.py", "", "name", "__version__"),
@@ -77,36 +88,49 @@ CONTRACT: tuple[ContractRow, ...] = (
     *_rows(ARGS, "KvCacheConfig", "field", "max_tokens dtype tokens_per_block"),
     *_rows(ARGS, "CudaGraphConfig", "field", "batch_sizes"),
     *_rows(ARGS, "CalibConfig", "field", "calib_dataset calib_batches", engine_only=True),
-    *_rows("llmapi/__init__.py", "", "name", "LLM KvCacheConfig CudaGraphConfig SamplingParams QuantAlgo"),
-    *_rows("llmapi/__init__.py", "", "name", "QuantConfig CalibConfig", engine_only=True),
-    *_rows(
-        "sampling_params.py",
+    *_rows(API, "", "name", "LLM KvCacheConfig CudaGraphConfig SamplingParams QuantAlgo"),
+    *_rows(API, "", "name", "QuantConfig CalibConfig", engine_only=True),
+    *_rows(  # from where the adapter imports it: its home has moved between releases
+        API,
         "SamplingParams",
         "field",
         "max_tokens temperature top_k top_p min_p seed end_id stop_token_ids repetition_penalty ignore_eos "
         "detokenize add_special_tokens",
     ),
-    *_rows("sampling_params.py", "SamplingParams", "field", "return_context_logits", optional=True),
+    *_rows(API, "SamplingParams", "field", "return_context_logits", optional=True),
     *_rows(EXECUTOR, "CompletionOutput", "property", "token_ids_diff"),
     *_rows(EXECUTOR, "CompletionOutput", "field", "finish_reason"),
     *_rows(EXECUTOR, "GenerationResult", "method", "abort result __iter__ __next__"),
     *_rows(EXECUTOR, "GenerationResult", "property", "finished"),
     *_rows("quantization/mode.py", "QuantAlgo", "field", "FP8 W4A16_AWQ W4A8_AWQ NVFP4 W8A8_SQ_PER_CHANNEL"),
-    *_rows("executor/base_worker.py", "", "name", "to_json_str", optional=True),
+    *_rows("executor/base_worker.py", "", "text", "to_json_str", optional=True),
+    *(
+        ContractRow(PROXY, "", text, "text", optional=True, without="failures of its process read otherwise")
+        for text in ("Executor worker returned error", "Executor worker died during initialization")
+    ),
+    *(
+        ContractRow(
+            f"{FOLDER}/sampler.py",
+            CONFIG,
+            ours,
+            "read",
+            optional=True,
+            without="this release ignores the setting",
+        )
+        for ours in SETTINGS
+    ),
+    ContractRow(
+        "usage/__init__.py", "", "telemetry", "file", optional=True, without="this release sends none"
+    ),
 )
 
 
 def check(package: Path) -> list[ContractReport]:
     """Look for every row of CONTRACT in the package's folder."""
-    sources: dict[str, _Source] = {}
+    source = PackageSource(package)
     builds_engines = (package / ENGINE).is_file()
-    found = []
-    for row in CONTRACT:
-        if row.engine_only and not builds_engines:
-            continue
-        source = sources.setdefault(row.file, _Source(package / row.file))
-        found.append(source.verdict(row))
-    return found
+    rows = [row for row in CONTRACT if builds_engines or not row.engine_only]
+    return [_verdict(source, row) for row in rows]
 
 
 def broken(verdicts: list[ContractReport]) -> list[ContractReport]:
@@ -114,98 +138,71 @@ def broken(verdicts: list[ContractReport]) -> list[ContractReport]:
     return [one for one in verdicts if one.state != "present" and not one.row.optional]
 
 
-class _Source:
-    """One file; an empty one where it is missing or no Python."""
-
-    def __init__(self, path: Path) -> None:
-        try:
-            self.text = path.read_text("utf-8")
-            self.tree = ast.parse(self.text)
-        except (OSError, ValueError, SyntaxError):
-            self.text, self.tree = "", ast.Module([], [])
-
-    def verdict(self, row: ContractRow) -> ContractReport:
-        if row.kind == "parameter":
-            return self._parameter(row)
-        if not row.owner:
-            return self._of_module(row)
-        owner = self._class(row.owner)
-        if owner is None:
-            return ContractReport(row, "missing", 1)
-        for one in self._family(owner):
-            for name, kind, line in _members(one):
-                if name == row.name:
-                    return ContractReport(row, "present" if kind == row.kind else "changed", line)
-        return ContractReport(row, "missing", owner.lineno)
-
-    def _of_module(self, row: ContractRow) -> ContractReport:
-        line = self._names.get(row.name)
-        if line is None and row.kind == "name" and row.optional and row.name in self.text:
-            return ContractReport(row, "present", self.text[: self.text.index(row.name)].count("\n") + 1)
-        if line is None:
-            return ContractReport(row, "missing", 1)
-        is_class = row.kind != "class" or self._class(row.name) is not None
-        return ContractReport(row, "present" if is_class else "changed", line)
-
-    def _parameter(self, row: ContractRow) -> ContractReport:
-        owner, _, method = row.owner.partition(".")
-        found = self._class(owner)
-        if found is None:
-            return ContractReport(row, "missing", 1)
-        for one in self._family(found):
-            for node in one.body:
-                if isinstance(node, ast.FunctionDef) and node.name == method:
-                    taken = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-                    line = next((name.lineno for name in taken if name.arg == row.name), None)
-                    return ContractReport(row, "present" if line else "missing", line or node.lineno)
-        return ContractReport(row, "missing", found.lineno)
-
-    @cached_property
-    def _names(self) -> dict[str, int]:
-        """Names of the module, imports included, and their lines."""
-        found: dict[str, int] = {}
-        for node in ast.walk(self.tree):
-            if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
-                found.setdefault(node.name, node.lineno)
-            elif isinstance(node, (ast.Import, ast.ImportFrom)):
-                found |= {(one.asname or one.name): node.lineno for one in node.names}
-            elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-                found |= dict.fromkeys(_targets(node), node.lineno)
-        return found
-
-    def _class(self, name: str) -> ast.ClassDef | None:
-        """The class of a name, also where the name is bound to another class."""
-        for node in self.tree.body:
-            if isinstance(node, ast.ClassDef) and node.name == name:
-                return node
-        for node in self.tree.body:
-            if isinstance(node, (ast.Assign, ast.AnnAssign)) and name in _targets(node):
-                value = node.value
-                return self._class(value.id) if isinstance(value, ast.Name) and value.id != name else None
-        return None
-
-    def _family(self, owner: ast.ClassDef) -> Iterator[ast.ClassDef]:
-        """The class and its bases in this file."""
-        yield owner
-        for base in owner.bases:
-            if isinstance(base, ast.Name) and base.id != owner.name and (found := self._class(base.id)):
-                yield from self._family(found)
+def _verdict(package: PackageSource, row: ContractRow) -> ContractReport:
+    if row.kind == "text":
+        return _text(package, row)
+    if row.kind == "read":
+        return _read(package.folder, row)
+    if row.kind == "file":
+        there = (package.folder / row.file).is_file()
+        return ContractReport(row, "present" if there else "missing", 1, row.file)
+    source = package.file(row.file)
+    if not row.owner:
+        return _of_module(package, source, row)
+    owner = package.find_class(source, row.owner.partition(".")[0])
+    if owner is None:
+        return ContractReport(row, "missing", 1, row.file)
+    return (_parameter if row.kind == "parameter" else _member)(package, owner, row)
 
 
-def _members(owner: ast.ClassDef) -> Iterator[tuple[str, str, int]]:
-    for node in owner.body:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            decorators = {ast.unparse(one).split(".")[-1] for one in node.decorator_list}
-            yield (
-                node.name,
-                "property" if decorators & {"property", "cached_property"} else "method",
-                node.lineno,
-            )
-        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-            for name in _targets(node):
-                yield name, "field", node.lineno
+def _of_module(package: PackageSource, source: SourceFile, row: ContractRow) -> ContractReport:
+    line = source.names.get(row.name)
+    if line is None:
+        found = package.find_class(source, row.name)  # of `import *`
+        return _at(found, row) if found else ContractReport(row, "missing", 1, row.file)
+    is_class = row.kind != "class" or package.find_class(source, row.name) is not None
+    return ContractReport(row, "present" if is_class else "changed", line, row.file)
 
 
-def _targets(node: ast.Assign | ast.AnnAssign) -> list[str]:
-    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-    return [one.id for one in targets if isinstance(one, ast.Name)]
+def _member(package: PackageSource, owner: FoundClass, row: ContractRow) -> ContractReport:
+    for one in package.family(owner):
+        for member in members(one):
+            if member.name == row.name:
+                state: State = "present" if member.kind == row.kind else "changed"
+                return ContractReport(row, state, member.line, member.source.name)
+    return _at(owner, row, "missing")
+
+
+def _parameter(package: PackageSource, owner: FoundClass, row: ContractRow) -> ContractReport:
+    method = row.owner.partition(".")[2]
+    for one in package.family(owner):
+        for node in one.node.body:
+            if isinstance(node, ast.FunctionDef) and node.name == method:
+                taken = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                line = next((name.lineno for name in taken if name.arg == row.name), None)
+                state: State = "present" if line else "missing"
+                return ContractReport(row, state, line or node.lineno, one.source.name)
+    return _at(owner, row, "missing")
+
+
+def _text(package: PackageSource, row: ContractRow) -> ContractReport:
+    """Look in the row's file, then in the others of its folder: releases split their files."""
+    first = package.folder / row.file
+    others = sorted(first.parent.glob("*.py"))
+    for file in dict.fromkeys((first, *others)):
+        source = package.file(file.relative_to(package.folder).as_posix())
+        if line := source.line_of(row.name):
+            return ContractReport(row, "present", line, source.name)
+    return ContractReport(row, "missing", 1, row.file)
+
+
+def _read(package: Path, row: ContractRow) -> ContractReport:
+    found = (setting_reads(package) or {}).get(row.name)
+    if found:
+        return ContractReport(row, "present", found.line, found.file)
+    file = next((one.relative_to(package).as_posix() for one in sampler_files(package)), row.file)
+    return ContractReport(row, "missing", 1, file)
+
+
+def _at(found: FoundClass, row: ContractRow, state: State = "present") -> ContractReport:
+    return ContractReport(row, state, found.node.lineno, found.source.name)

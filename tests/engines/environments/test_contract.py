@@ -20,9 +20,12 @@ def package(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_both_generations_keep_it(package: Path) -> None:
+    """What only release 1.2 lacks is what it ignores; the texts of errors are tested on skeletons."""
     verdicts = check(package)
-    assert [one.words for one in verdicts if one.state != "present"] == []
     with_engines = (package / "_tensorrt_engine").is_dir()
+    missing = [one.row.name for one in verdicts if one.state != "present" and one.row.kind != "text"]
+    assert missing == (["seed", "min_p", "repetition_penalty", "telemetry"] if with_engines else [])
+    assert broken(verdicts) == []
     assert len(verdicts) == len([row for row in CONTRACT if with_engines or not row.engine_only])
 
 

@@ -1,5 +1,6 @@
 """The public names of the main branch."""
 
+from tensorrt_llm.executor.params.sampling import SamplingParams
 from tensorrt_llm.executor.result import CompletionOutput
 from tensorrt_llm.executor.utils import RequestError
 from tensorrt_llm.llmapi.llm import LLM, RequestOutput
@@ -11,7 +12,6 @@ from tensorrt_llm.llmapi.llm_args import (
 )
 from tensorrt_llm.models.modeling_utils import QuantConfig
 from tensorrt_llm.quantization.mode import QuantAlgo
-from tensorrt_llm.sampling_params import SamplingParams
 
 __all__ = [
     "LLM",

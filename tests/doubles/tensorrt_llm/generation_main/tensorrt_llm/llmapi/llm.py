@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from tensorrt_llm.executor.params.sampling import SamplingParams
 from tensorrt_llm.executor.result import GenerationResult
 from tensorrt_llm.llmapi._classes import DoubleLLM, DoubleTorchLLM
 from tensorrt_llm.llmapi.llm_args import TorchLlmArgs
-from tensorrt_llm.sampling_params import SamplingParams
 
 
 class RequestOutput(GenerationResult):

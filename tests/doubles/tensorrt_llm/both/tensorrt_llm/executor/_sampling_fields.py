@@ -1,4 +1,4 @@
-"""SamplingParams with the library's names and defaults, such as max_tokens 32."""
+"""The fields of SamplingParams with the library's names and defaults, such as max_tokens 32."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 @dataclass(kw_only=True)
-class SamplingParams:
+class SamplingFields:
     """Sampling parameters of one request."""
 
     end_id: int | None = None

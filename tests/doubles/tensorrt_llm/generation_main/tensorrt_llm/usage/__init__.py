@@ -1,0 +1,1 @@
+"""Telemetry, which the double does not send."""
