@@ -178,7 +178,8 @@ class EngineLifecycle:
         turn.engine, turn.checkpoint = side.title, side.checkpoint_name
         turn.engine_digest, turn.machine, turn.versions = side.digest, side.machine, side.versions
         turn.parameters = side.checkpoint.parameters if side.checkpoint else None
-        turn.context = side.ready.context if side.ready else 0
+        if side.ready:
+            turn.context, turn.ignored_sampling = side.ready.context, side.ready.ignored_sampling
         self._answer_id = identity = process.next_id()
         self._enter(Phase.PREFILL)
         side.clear_rate()

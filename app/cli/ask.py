@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.cli.output import echo, echo_text
 from app.cli.step_output import print_step
 from app.engine_lifecycle import EngineLifecycle
+from app.state.conversation.turn import Turn
 from app.state.settings.paths import engine_store, log_folder
 from app.state.settings.settings import ChatOptions
 from app.state.side.side import Side
@@ -33,8 +34,11 @@ async def run_once(spec: EngineSpec, question: str, options: ChatOptions) -> int
             return 1
         side.conversation.system_prompt = options.system_prompt
         turn = side.conversation.begin(question, side.title)
+        turn.sampling = options.sampling
         await engine.answer(turn, side.conversation.messages(), options.sampling, on_event=_print)
         echo()
+        if ignored := ignored_settings(turn):
+            echo(f"{side.title} ignores {ignored}.", err=True)
         if turn.error or turn.timing is None:
             return 1
         timing = turn.timing
@@ -46,6 +50,13 @@ async def run_once(spec: EngineSpec, question: str, options: ChatOptions) -> int
         return 0
     finally:
         await engine.close()
+
+
+def ignored_settings(turn: Turn) -> str:
+    """Return the settings of the answer that had no effect, as text; empty without any."""
+    sampling, effective = turn.sampling, turn.effective_sampling
+    names = [name for name in turn.ignored_sampling if getattr(sampling, name) != getattr(effective, name)]
+    return ", ".join(name.replace("_", " ") for name in names)
 
 
 def _print(event: protocol.Event) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from msgspec.structs import replace
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -14,6 +15,7 @@ from app.screens.name import NameScreen
 from app.screens.playground_screen import PlaygroundScreen
 from app.state.settings.presets import deleted, name_problem, renamed, saved
 from app.state.settings.settings import ChatOptions
+from app.state.side.side import Side
 from app.widgets.forms.confirm_twice import ConfirmTwice
 from app.widgets.forms.options_form import MEANINGS, OptionsForm, field_of
 from app.widgets.key_footer import KeyFooter
@@ -61,6 +63,8 @@ changed, yours can be renamed and deleted. Compare two engines with the same set
         for side in self.playground.sides:
             if side.title:
                 self.form(side.name).border_title = f"{side.name.capitalize()} · {side.title}"
+            if side.ready:
+                self.form(side.name).show_ignored(side.ready.ignored_sampling, side.title)
         self._show_state()
 
     def form(self, side: str) -> OptionsForm:
@@ -158,11 +162,17 @@ changed, yours can be renamed and deleted. Compare two engines with the same set
 
     def _show_state(self) -> None:
         settings = self.playground.settings
-        unlike = differences(settings.left_chat, settings.right_chat)
+        unlike = differences(*(effective(settings.chat(side.name), side) for side in self.playground.sides))
         state = self.query_one("#sampling-state", Static)
         state.set_class(bool(unlike), "-unlike")
         summary = f"The sides differ in {', '.join(unlike)}." if unlike else "Same settings on both sides."
         state.update(f"{summary} {WHEN}")
+
+
+def effective(options: ChatOptions, side: Side) -> ChatOptions:
+    """Return the options of a side without those that its engine ignores."""
+    ignored = side.ready.ignored_sampling if side.ready else ()
+    return replace(options, sampling=options.sampling.without(ignored))
 
 
 def differences(left: ChatOptions, right: ChatOptions) -> list[str]:

@@ -99,6 +99,8 @@ class Backend(ABC):
     """Stages of `load`, in order."""
     context_tokens: int = 0
     """Context window of the loaded engine: tokens of prompt and answer together. Set by `load`."""
+    ignored_sampling: tuple[str, ...] = ()
+    """Names of fields of Sampling that the loaded engine ignores. Set by `load`."""
     engine_format: ClassVar[int] = 1
     """Version of what `prepare` writes. Engines of another version are rebuilt."""
 

@@ -126,6 +126,8 @@ class Ready:
     warm_up_tokens: int = 0
     """Tokens generated during warm-up; not part of any measurement."""
     load_seconds: float = 0.0
+    ignored_sampling: tuple[str, ...] = ()
+    """Names of fields of Sampling that the engine accepts and ignores."""
 
 
 @dataclass(frozen=True)

@@ -224,6 +224,7 @@ class Service:
             chat_template=self.tokenizer.has_chat_template,
             warm_up_tokens=warm_up_tokens,
             load_seconds=time.monotonic() - started,
+            ignored_sampling=backend.ignored_sampling,
         )
 
     def _generate(self, command: protocol.Generate, received_ns: int) -> protocol.Done:

@@ -6,7 +6,8 @@ Standard library only, Python 3.10 and newer.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, fields, replace
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,16 @@ class Sampling:
     """Stop strings; they end the answer and are not part of it."""
     ignore_eos: bool = False
     """Generate max_tokens tokens even past an end-of-sequence token; for measurements."""
+
+    def without(self, ignored: Collection[str]) -> Sampling:
+        """Return what an engine computes with that ignores the named fields: the defaults in their place.
+
+        The seed of a greedy answer stays, as it has no effect.
+        """
+        neutral = {field.name: field.default for field in fields(self) if field.name in ignored}
+        if self.temperature == 0:
+            neutral.pop("seed", None)
+        return replace(self, **neutral)  # type: ignore[arg-type]
 
 
 SAMPLING_LIMITS: dict[str, tuple[float, float]] = {

@@ -241,7 +241,8 @@ def notes(poll: BlindVote) -> list[str]:
 
 def _without_seed(turn: Turn) -> object:
     """Return the sampling. The seed differs between versions, and means nothing across engines."""
-    return replace(turn.sampling, seed=0) if turn.sampling else None
+    sampling = turn.effective_sampling
+    return replace(sampling, seed=0) if sampling else None
 
 
 def _said_before(turn: Turn, conversation: Conversation) -> Iterator[tuple[str, str]]:

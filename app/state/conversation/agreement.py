@@ -32,7 +32,7 @@ def is_control(left: Turn, right: Turn) -> bool:
 
 def _guard(left: Turn, right: Turn) -> str:
     """Return what makes the answers differ besides the engines, or that the engines are the same one."""
-    if left.sampling != right.sampling:
+    if left.effective_sampling != right.effective_sampling:
         return "sampling differs: "
     if is_control(left, right):
         return "control run, one engine on both sides: "

@@ -38,6 +38,8 @@ class Turn:
     """Timing mode of the answer, without which its figures cannot be compared."""
     sampling: Sampling | None = None
     """Sampling parameters, with the seed of this version."""
+    ignored_sampling: tuple[str, ...] = ()
+    """Names of the parameters that the engine ignored."""
     checkpoint: str = ""
     """Name of the checkpoint that answered."""
     system_prompt: str = ""
@@ -60,6 +62,11 @@ class Turn:
     """Library to version, of the engine."""
     parameters: int | None = None
     """Number of parameters of the checkpoint."""
+
+    @property
+    def effective_sampling(self) -> Sampling | None:
+        """The parameters that had an effect; those that the engine ignored have their defaults."""
+        return self.sampling.without(self.ignored_sampling) if self.sampling else None
 
     @property
     def content(self) -> str:

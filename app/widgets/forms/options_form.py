@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -99,6 +100,7 @@ class OptionsForm(Vertical):
         stop = displayable(stop_lines(options.sampling.stop))
         yield FormArea(stop, compact=True, placeholder="None", classes="stop")
         yield Static(classes="form-problems", markup=False)
+        yield Static(classes="form-ignored", markup=False)
 
     def on_mount(self) -> None:
         """Fill the list of presets."""
@@ -116,6 +118,20 @@ class OptionsForm(Vertical):
             self.query_one(Checkbox).value = sampling.ignore_eos
         self._show_presets()
         self._show_problems()
+
+    def show_ignored(self, names: Collection[str], engine: str) -> None:
+        """Disable the fields that the side's engine ignores, and say so below the form.
+
+        Args:
+            names: names of fields of Sampling.
+            engine: its title.
+        """
+        ignored = [field for field in FIELDS if field.name in names]
+        for entry in self.query(Input):
+            entry.disabled = field_of(entry) in ignored
+        note = self.query_one(".form-ignored", Static)
+        note.update(f"{engine} ignores {', '.join(field.title.lower() for field in ignored)}.")
+        note.display = bool(ignored)
 
     @on(Input.Changed)
     @on(TextArea.Changed)

@@ -126,6 +126,8 @@ class TensorRTLLMBackend(Backend):
         folder = checkpoint if is_engine else model
         self._view = view = CheckpointView(folder, dtype, trust_remote_code=spec.trust_remote_code)
         options = arguments.shared_arguments(spec, view.folder, self.context_tokens)
+        # A TensorRT engine has the sampler of the C++ runtime, which reads all of them.
+        self.ignored_sampling = () if is_engine else capability.ignored_sampling()
         if is_engine:
             engine.check_version(model)
             llm_class = engine.engine_class()

@@ -11,6 +11,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from engines.environments.sampler_support import ignored_settings
 from engines.plan.hardware.hardware import Device, gpus
 
 
@@ -38,6 +39,12 @@ def installed() -> Installed | None:
         (folder / "_tensorrt_engine" / "__init__.py").is_file(),
         find_spec("modelopt") is not None,
     )
+
+
+def ignored_sampling() -> tuple[str, ...]:
+    """Return the fields of Sampling that the sampler of the PyTorch-based class does not read."""
+    found = installed()
+    return ignored_settings(found.folder) if found else ()
 
 
 def versions() -> dict[str, str]:

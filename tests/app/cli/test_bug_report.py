@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from app.cli.main import cli
 from app.state.settings import paths
 from app.state.settings.settings import ChatOptions, EngineChoice, Settings, save_settings
 from engines.worker.protocol import Sampling
+from tests.doubles.nvml import Gpu, Nvml
 from tests.engines.double_environment import make_environment
 
 PROMPT, STOP = "You are Ada's secretary.", "Yours, Ada"
@@ -43,6 +45,42 @@ def test_the_file_has_every_part(own_folders: Path, tmp_path: Path, monkeypatch:
     assert f'system_prompt = "{len(PROMPT)} characters"' in text
     for private in (PROMPT, STOP, "hf_AbC"):
         assert private not in text
+
+
+@pytest.mark.parametrize(
+    ("failure", "message", "cause"),
+    [
+        ("libmpi", "the MPI library was not found", "libmpi.so.40: cannot open shared object file"),
+        (
+            "no-slots",
+            "MPI has no free slot",
+            "All nodes which are allocated for this job are already filled.",
+        ),
+        ("out-of-memory", "There is not enough memory.", "CUDA out of memory. Tried to allocate 2.00 GiB."),
+        ("insufficient-memory", "There is not enough memory.", "failed due to insufficient GPU memory"),
+        ("dies-at-load", "engine process ended while starting", "died during initialization"),
+    ],
+)
+def test_the_cause_of_a_failed_start_is_in_it(
+    failure: str,
+    message: str,
+    cause: str,
+    own_folders: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also what only the library's own process said."""
+    monkeypatch.setitem(sys.modules, "pynvml", Nvml(gpus=(Gpu(),)))
+    python = make_environment(tmp_path / "made", "main")
+    assert CliRunner().invoke(cli, ["env", "use", "tensorrt-llm", str(python)]).exit_code == 0
+    monkeypatch.setenv("TENSORRT_LLM_DOUBLE", failure)
+    asked = CliRunner().invoke(cli, ["ask", "Hello", "--engine", "tensorrt-llm:bf16"])
+    assert asked.exit_code == 1
+    assert message in asked.stderr
+    monkeypatch.delenv("TENSORRT_LLM_DOUBLE")
+    file = tmp_path / "report.txt"
+    assert doctor("--report", str(file)).exit_code == 0
+    assert cause in file.read_text()
 
 
 def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from app.state.settings.presets import PRESETS
 from app.state.settings.sampling_fields import FIELDS
 from app.state.settings.settings import ChatOptions, Settings, load_settings
 from app.widgets.forms.ascii_checkbox import AsciiCheckbox
-from engines.worker.protocol import Sampling
+from engines.worker.protocol import Ready, Sampling
 from tests.app.driving import ask, playground, toasts, until_ready, until_screen, wait_until
 from tests.app.still import StillPlayground
 
@@ -276,3 +276,20 @@ def test_the_form_explains_every_field() -> None:
 
     assert {field.name for field in FIELDS} <= set(MEANINGS)
     assert all(len(meaning) <= 76 for meaning in MEANINGS.values()), "one line at 80 columns"
+
+
+async def test_fields_that_an_engine_ignores_are_disabled() -> None:
+    """Below the form is which they are, and the sides are compared by what has an effect."""
+    seeded = ChatOptions("", Sampling(temperature=0.8, seed=7))
+    app = still(left_chat=seeded, right_chat=seeded)
+    app.left.ready = Ready(0, ignored_sampling=("seed", "min_p"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot)
+        disabled = [field.name for field in FIELDS if entry(screen, "left", field.name).disabled]
+        assert disabled == ["min_p", "seed"]
+        note = screen.form("left").query_one(".form-ignored", Static)
+        assert str(note.content) == f"{app.left.title} ignores min-p, seed."
+        assert note.display
+        assert not any(entry(screen, "right", field.name).disabled for field in FIELDS)
+        assert not screen.form("right").query_one(".form-ignored").display
+        assert text_of(screen, "#sampling-state").startswith("The sides differ in seed.")

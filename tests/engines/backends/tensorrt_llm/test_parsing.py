@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from engines.backends.tensorrt_llm.arguments import pool_tokens, wants_engine
+from engines.backends.tensorrt_llm.arguments import pool_fraction, pool_tokens, wants_engine
 from engines.backends.tensorrt_llm.build_log import BuildLogParser
 from engines.backends.tensorrt_llm.failures import to_engine_error
 from engines.backends.tensorrt_llm.model_folder import already_quantised
@@ -19,6 +20,8 @@ from engines.backends.tensorrt_llm.statistics import cache_stats
 from engines.build.spec import EngineSpec
 from engines.demo import CHECKPOINT
 from engines.errors import EngineError
+from engines.plan.checkpoint.checkpoint import read_checkpoint
+from engines.plan.kv_precision import resolved_kv
 from engines.worker.protocol import Sampling
 from tests.doubles.log_report import LogReport
 
@@ -99,14 +102,32 @@ def test_stages_of_a_start_never_go_back() -> None:
     graphs += [f"Run generation only CUDA graph warmup for batch size={size}, draft_len=0" for size in (2, 1)]
     for line in (
         "Loading weights in parallel:  50%|#####     | 1/2 [00:02<00:02,  2.01s/it]",
+        "Loading weights:  50%|#####     | 300/617 [00:02<00:02,  2.01s/it]",
         "[Autotuner] Autotuning process starts ...",
         *graphs,
         "Run autotuning warmup for batch size=1",
         "something new",
     ):
         lines(line)
-    files, first, second = (1, 2, "files"), (0, 2, "graphs"), (1, 2, "graphs")
-    assert report.calls == ["load", files, "autotune", "CUDA graphs", first, second]
+    weights = [(1, 2, "files"), (300, 617, "modules")]
+    assert report.calls == ["load", *weights, "autotune", "CUDA graphs", (0, 2, "graphs"), (1, 2, "graphs")]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Run generation only CUDA graph warmup",
+        "Run generation-only CUDA graph warmup (greedy)",
+        "Run generation-only CUDA graph warmup (advanced sampling)",
+        "Run CUDA graph warmup (greedy)",
+    ],
+)
+def test_graphs_are_counted_in_every_release(words: str) -> None:
+    report = RecordingReport()
+    lines = StartLogParser(report)
+    lines("Creating CUDA graph instances for 1 batch sizes.")
+    lines(f"[TRT-LLM] [I] {words} for batch size=1, draft_len=0, max_seq_len=None")
+    assert report.calls == ["CUDA graphs", (0, 1, "graphs")]
 
 
 def test_invalid_statistics_are_ignored() -> None:
@@ -122,6 +143,8 @@ def test_invalid_statistics_are_ignored() -> None:
         ("is generated on an incompatible device, expecting compute 9.0 got compute 8.0", "other-gpu"),
         ("LLM got invalid argument: cuda_graph_config", "unknown-version"),
         ("Unsupported quantization_config: {'quant_method': 'gptq'}", "unsupported-checkpoint"),
+        ("Could not find nvcc and default cuda_home='/usr/local/cuda' doesn't exist", "no-cuda-toolkit"),
+        ("ninja failed: /bin/sh: 1: nvcc: not found", "no-cuda-toolkit"),
         ("something new", "engine-failed"),
     ],
 )
@@ -159,3 +182,71 @@ def test_an_export_of_modelopt_is_recognised(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="quantised to FP8 already") as caught:
         already_quantised(spec("nvfp4"), folder)
     assert "Choose fp8" in caught.value.hint
+
+
+def raised_by_the_library(cause: Exception | None) -> RuntimeError:
+    """Return the error that the library raises for `cause` in the engine's process."""
+    try:
+        if cause is None:
+            raise RuntimeError("Executor worker died during initialization")
+        raise RuntimeError("Executor worker returned error") from cause
+    except RuntimeError as error:
+        return error
+
+
+@pytest.mark.parametrize(
+    ("cause", "code"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."), "out-of-memory"),
+        (RuntimeError("CUDA error: out of memory"), "out-of-memory"),
+        (ValueError("Unknown architecture for AutoModelForCausalLM: XForCausalLM"), "unsupported-checkpoint"),
+        (NotImplementedError("Unsupported quantization_config: {}."), "unsupported-checkpoint"),
+        (RuntimeError("All nodes which are allocated for this job are already filled."), "no-mpi"),
+        (RuntimeError("Could not find nvcc and default cuda_home"), "no-cuda-toolkit"),
+        (RuntimeError('Attempting to override KV cache quantization "NVFP4" with'), "other-kv-precision"),
+        (RuntimeError("RMSNorm failed to dispatch data type Float"), "unsupported-precision"),
+    ],
+)
+def test_the_cause_in_the_engines_process_decides(cause: Exception, code: str) -> None:
+    """The outer error has the same text for all of them."""
+    found = to_engine_error(raised_by_the_library(cause), "starting")
+    assert found.code == code
+    assert found.hint
+
+
+def test_an_unknown_cause_is_quoted() -> None:
+    found = to_engine_error(raised_by_the_library(RuntimeError("shape mismatch\nmore")), "starting")
+    assert found.code == "engine-failed"
+    assert found.message == "TensorRT-LLM failed while starting: shape mismatch"
+
+
+def test_a_process_that_died_is_explained_by_the_log() -> None:
+    """It leaves no cause. Ordinary lines of the log are no explanation."""
+    ordinary = [
+        'KV cache quantization set to "auto". Using checkpoint KV quantization.',
+        "GPUs are available: 1",
+    ]
+    death = raised_by_the_library(None)
+    lines = [*ordinary, "[E] Executor creation failed due to insufficient GPU memory."]
+    assert to_engine_error(death, "starting", lines).code == "out-of-memory"
+    unexplained = to_engine_error(death, "starting", ordinary)
+    assert unexplained.code == "engine-failed"
+    assert "ended while starting" in unexplained.message
+
+
+def test_the_pool_of_a_fraction_holds_the_context() -> None:
+    assert pool_fraction(8 * 10**9, 10 * 10**9, 50 * 10**9) == pytest.approx(0.25)
+    assert pool_fraction(1, 10 * 10**9, 50 * 10**9) == 0.01
+    assert pool_fraction(80 * 10**9, 10 * 10**9, 50 * 10**9) == 0.9
+    assert pool_fraction(1, 10 * 10**9, None) is None
+
+
+@pytest.mark.parametrize(("algorithm", "kv_precision"), [("FP8", "fp8"), ("NVFP4", "nvfp4"), (None, "bf16")])
+def test_the_checkpoint_defines_the_kv_cache(
+    algorithm: str | None, kv_precision: str, tmp_path: Path
+) -> None:
+    folder = quantised(tmp_path / "fp8", {})
+    described = {"quantization": {"quant_algo": "FP8", "kv_cache_quant_algo": algorithm}}
+    (folder / "hf_quant_config.json").write_text(json.dumps(described))
+    found = read_checkpoint(folder).quantisation
+    assert resolved_kv("tensorrt-llm", "fp8", "auto", found) == kv_precision

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -128,6 +130,8 @@ async def test_stop_aborts_the_request(without_engines: str, log: Path) -> None:
         ("libmpi", "no-mpi", "libopenmpi-dev"),
         ("no-slots", "no-mpi", "oversubscribe"),
         ("out-of-memory", "out-of-memory", "smaller precision"),
+        ("insufficient-memory", "out-of-memory", "smaller precision"),
+        ("dies-at-load", "engine-failed", "env check"),
         ("hang-at-import", "import-hung", "env check"),
     ],
 )
@@ -187,3 +191,94 @@ async def test_a_release_without_engines_cannot_build(
         event = await process.ask(command)
         assert isinstance(event, protocol.Error)
         assert event.code == "no-engine-class"
+
+
+def changed(folder: Path, **fields: object) -> Path:
+    """Copy the demo checkpoint with another config.json."""
+    shutil.copytree(CHECKPOINT, folder)
+    config = json.loads((folder / "config.json").read_text()) | fields
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+async def test_the_chosen_precision_is_loaded(python: str, log: Path, tmp_path: Path) -> None:
+    """Whatever the checkpoint is; the type is read back and logged."""
+    floats = changed(tmp_path / "fp32", dtype="float32")
+    async with worker(python, log) as process:
+        for precision, dtype in (("fp16", "float16"), ("bf16", "bfloat16")):
+            wanted = replace(spec(precision), checkpoint=str(floats))
+            command = protocol.Load(process.next_id(), wanted.to_json())
+            *earlier, ready = [event async for event in process.run(command)]
+            assert isinstance(ready, protocol.Ready), ready
+            lines = [event.line for event in of_type(earlier, protocol.Log)]
+            assert f"weights that are not quantised: {dtype}" in lines
+
+
+CODE = """
+from pathlib import Path
+
+from transformers import LlamaConfig
+
+Path(__file__).with_name("touched").touch()
+Path("TARGET").touch()
+
+
+class OwnConfig(LlamaConfig):
+    pass
+"""
+
+
+async def test_no_code_of_a_checkpoint_is_run(python: str, log: Path, tmp_path: Path) -> None:
+    """The library runs it whatever it is told, for a family that transformers knows too."""
+    auto_map = {"AutoConfig": "own.OwnConfig"}
+    folder, ran = changed(tmp_path / "own", auto_map=auto_map), tmp_path / "ran"
+    (folder / "own.py").write_text(CODE.replace("TARGET", str(ran)))
+    async with worker(python, log) as process:
+        ready = await load(process, replace(spec(), checkpoint=str(folder)))
+        assert isinstance(ready, protocol.Ready), ready
+        assert not ran.exists()
+        trusted = replace(spec(), checkpoint=str(folder), trust_remote_code=True)
+        assert isinstance(await load(process, trusted), protocol.Ready)
+        assert ran.exists()
+
+
+async def test_reused_blocks_are_those_of_the_last_prompt(python: str, log: Path) -> None:
+    """The library counts them since its start."""
+    async with worker(python, log) as process:
+        assert isinstance(await load(process, spec()), protocol.Ready)
+        prompt = tuple(range(20, 120))
+        for ids, reused in ((prompt, 0), (prompt, 3), (prompt, 3), (tuple(range(300, 400)), 0)):
+            events = await answer(process, ids, SHORT)
+            assert of_type(events, protocol.KV)[-1].usage.reused_blocks == reused
+
+
+SAMPLED = replace(SHORT, temperature=1.0, ignore_eos=True)
+
+
+async def tokens(process: EngineProcess, sampling: protocol.Sampling) -> tuple[int, ...]:
+    """Return the tokens of an answer."""
+    done = (await answer(process, IDS, sampling))[-1]
+    assert isinstance(done, protocol.Done)
+    return done.token_ids
+
+
+async def test_settings_that_a_release_ignores_are_named(
+    with_engines: str, without_engines: str, log: Path
+) -> None:
+    """1.2 accepts them without an error; the newest reads them."""
+    async with worker(with_engines, log) as process:
+        ready = await load(process, spec())
+        assert isinstance(ready, protocol.Ready)
+        assert set(ready.ignored_sampling) == {"seed", "min_p", "repetition_penalty"}
+        assert await tokens(process, SAMPLED) != await tokens(process, SAMPLED)
+    async with worker(without_engines, log) as process:
+        ready = await load(process, spec())
+        assert isinstance(ready, protocol.Ready)
+        assert ready.ignored_sampling == ()
+        assert await tokens(process, SAMPLED) == await tokens(process, SAMPLED)
+
+
+async def test_the_worker_sends_no_usage_statistics(with_engines: str, log: Path) -> None:
+    async with worker(with_engines, log) as process:
+        assert isinstance(await load(process, spec()), protocol.Ready)
+        assert "without usage statistics: 1" in await asyncio.to_thread(log.read_text)

@@ -39,6 +39,7 @@ def on_import(version: str) -> None:
         os.write(1, b"Initializing MPI with thread mode 3\n")
         time.sleep(3600)
     print(f"[TensorRT-LLM] TensorRT-LLM version: {version}")
+    print(f"without usage statistics: {os.environ.get('TRTLLM_NO_USAGE_STATS')}")
 
 
 def on_load() -> None:

@@ -6,11 +6,13 @@ import json
 import queue
 import threading
 from collections import deque
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 
 from tensorrt_llm import _double
+from tensorrt_llm._torch.pyexecutor.sampler import sampling_values
 from tensorrt_llm.executor.result import GenerationResult
 from tensorrt_llm.sampling_params import SamplingParams
 
@@ -42,6 +44,7 @@ class BaseWorker:
             queue.Queue()
         )
         self._cached_ids: list[int] = []
+        self._generator = torch.Generator().manual_seed(42)
         self._reused = self._allocated = self._iteration = 0
         threading.Thread(target=self._run, daemon=True).start()
 
@@ -83,7 +86,10 @@ class BaseWorker:
         reused = min(same, len(prompt) - 1) // self.block_tokens
         self._reused += reused
         result.cached_tokens = reused * self.block_tokens
-        generator = torch.Generator().manual_seed(params.seed or 0)
+        settings = sampling_values(_sampling_config(params))
+        seed = settings.get("random_seed")
+        # Without a seed the requests share one generator, which moves on from one to the next.
+        generator = self._generator if seed is None else torch.Generator().manual_seed(seed)
         inputs, cache, new = torch.tensor([prompt]), None, 0
         tokens, reason = list(prompt), None
         while reason is None:
@@ -91,7 +97,7 @@ class BaseWorker:
             if new == 0 and params.return_context_logits:
                 result.context_logits = output.logits[0]
             cache = output.past_key_values
-            token = _sample(output.logits[0, -1], tokens, params, generator)
+            token = _sample(output.logits[0, -1], tokens, settings, generator)
             tokens.append(token)
             new += 1
             self._count(tokens)
@@ -128,21 +134,29 @@ class BaseWorker:
         self.records.append(IterationStats({**record, "staticBatchingStats": None, "gpuMemUsage": 10**9}))
 
 
-def _sample(logits: torch.Tensor, tokens: list[int], params: SamplingParams, generator: Any) -> int:
+def _sampling_config(params: SamplingParams) -> SimpleNamespace:
+    """Return the settings of a request by the names of the library's `SamplingConfig`."""
+    names = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
+    return SimpleNamespace(
+        **{name: getattr(params, name) for name in names}, random_seed=params.seed, seed=params.seed
+    )
+
+
+def _sample(logits: torch.Tensor, tokens: list[int], settings: dict[str, Any], generator: Any) -> int:
+    """Choose a token by those settings that the release reads."""
     logits = logits.float().clone()
-    if params.repetition_penalty:
+    if penalty := settings.get("repetition_penalty"):
         seen = torch.tensor(sorted(set(tokens)))
         values = logits[seen]
-        logits[seen] = torch.where(
-            values > 0, values / params.repetition_penalty, values * params.repetition_penalty
-        )
-    if params.top_k == 1 or (params.top_k is None and params.top_p is None and params.temperature is None):
+        logits[seen] = torch.where(values > 0, values / penalty, values * penalty)
+    top_k, top_p, temperature = settings["top_k"], settings["top_p"], settings["temperature"]
+    if top_k == 1 or (top_k is None and top_p is None and temperature is None):
         return int(logits.argmax())
-    probabilities = (logits / (params.temperature or 1.0)).softmax(-1)
+    probabilities = (logits / (temperature or 1.0)).softmax(-1)
     order = probabilities.argsort(descending=True)
     ranked = probabilities[order]
-    keep = (ranked.cumsum(0) - ranked) < (params.top_p or 1.0)
-    keep &= ranked >= (params.min_p or 0.0) * ranked[0]
-    if params.top_k:
-        keep[params.top_k :] = False
+    keep = (ranked.cumsum(0) - ranked) < (top_p or 1.0)
+    keep &= ranked >= (settings.get("min_p") or 0.0) * ranked[0]
+    if top_k:
+        keep[top_k:] = False
     return int(order[torch.multinomial(ranked * keep, 1, generator=generator)])
