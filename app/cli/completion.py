@@ -55,7 +55,14 @@ def environments() -> Choices:
     """Return the backends that run in a separate environment, with the package it contains."""
     from engines.environments.recipe import RECIPES
 
-    return [(name, recipe.package.replace("==", " ")) for name, recipe in RECIPES.items()]
+    return [(name, f"{recipe.package} {recipe.release}") for name, recipe in RECIPES.items()]
+
+
+def environment_releases() -> Choices:
+    """Return the releases that `env create` installs, with their backend."""
+    from engines.environments.recipe import RELEASES
+
+    return [(recipe.release, name) for name, recipes in RELEASES.items() for recipe in recipes]
 
 
 def built_engines() -> Choices:

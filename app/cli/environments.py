@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from engines.environments.environment import Environment
     from engines.environments.preflight import Finding
     from engines.environments.recipe import EnvironmentRecipe
+    from engines.environments.trial import Trial
 
 environment_commands = typer.Typer(
     help="""Environments of backends whose libraries conflict with those of the app, such as TensorRT-LLM.
@@ -24,6 +25,7 @@ environment_commands = typer.Typer(
     """,
     no_args_is_help=True,
 )
+OTHERS = "`env use` takes an interpreter with any other release, such as that of NVIDIA's container."
 Name = Annotated[
     str, typer.Argument(help="The backend: tensorrt-llm.", autocompletion=completion.environments)
 ]
@@ -53,19 +55,34 @@ def list_environments() -> None:
 @environment_commands.command("create")
 def create_environment(
     name: Name,
+    release: Annotated[
+        str,
+        typer.Option(
+            help="Of the library; the default is the newest stable one.",
+            autocompletion=completion.environment_releases,
+        ),
+    ] = "",
     force: Annotated[bool, typer.Option(help="Continue although the pre-flight found problems.")] = False,
 ) -> None:
     """Create one by the documented steps, after a check of what they need; then replace the old one.
 
+    At its end the library is imported, and one token is sampled if there is an NVIDIA GPU.
+
     Examples:
       trt-playground env create tensorrt-llm
+      trt-playground env create tensorrt-llm --release 1.4.0rc1
     """
     from app.state.settings.paths import environment_folder, log_folder
     from engines.environments.create import create
     from engines.environments.preflight import find_python, preflight
+    from engines.environments.recipe import RELEASES
     from engines.errors import EngineError
 
-    recipe, root = _recipe(name), environment_folder()
+    recipe, root = _recipe(name, release), environment_folder()
+    if release and recipe.release != release:
+        known = ", ".join(one.release for one in RELEASES[name])
+        echo(f"There is no recipe for {name} {release}. There are: {known}. {OTHERS}", err=True)
+        raise typer.Exit(2)
     findings = preflight(recipe, root)
     for line in finding_lines(findings):
         echo(line)
@@ -95,8 +112,12 @@ def use_environment(
 ) -> None:
     """Use an existing interpreter. Its files are never changed or deleted.
 
+    Any that can import the library will do, also that of a container: start the app inside NVIDIA's
+    nvcr.io/nvidia/tensorrt-llm/release:<tag> (with --gpus all --ipc host), and there use its own python3.
+
     Examples:
       trt-playground env use tensorrt-llm ~/trtllm/bin/python
+      trt-playground env use tensorrt-llm python3
     """
     from app.state.settings.interpreters import named_environment
     from app.state.settings.paths import environment_folder
@@ -114,15 +135,20 @@ def use_environment(
 @environment_commands.command("check")
 def check_environment(
     name: Name = "tensorrt-llm",
-    seconds: Annotated[float, typer.Option(help="How long the import may take.", min=1)] = 120.0,
+    seconds: Annotated[float, typer.Option(help="How long it may do nothing.", min=1)] = 120.0,
+    run: Annotated[
+        bool, typer.Option("--run", help="Sample a token too: minutes, and an NVIDIA GPU.")
+    ] = False,
 ) -> None:
     """Check an environment: its files, what the adapter uses of it, and an import. Exit code 1 if broken.
 
-    Without an environment, print what `env create` would need.
+    With --run, sample a token of the demo checkpoint too: some kernels are compiled only then, which needs
+    the CUDA toolkit. Without an environment, print what `env create` would need.
 
     Examples:
       trt-playground env check
       trt-playground env check tensorrt-llm --seconds 300
+      trt-playground env check --run
     """
     from app.state.settings.interpreters import known_environments, named_in_settings
     from app.state.settings.paths import environment_folder
@@ -136,7 +162,7 @@ def check_environment(
         for line in finding_lines(preflight(recipe, root)):
             echo(line)
         raise typer.Exit(1)
-    lines, good = check_lines(found, seconds)
+    lines, good = check_lines(found, seconds, run)
     for line in lines:
         echo(line)
     raise typer.Exit(0 if good else 1)
@@ -188,14 +214,15 @@ def unreadable_lines(root: Path) -> list[str]:
     ]
 
 
-def check_lines(environment: Environment, import_seconds: float) -> tuple[list[str], bool]:
+def check_lines(environment: Environment, idle_seconds: float, run: bool = False) -> tuple[list[str], bool]:
     """Return what its files, the names that the adapter uses and its import show, and whether it works.
 
     Args:
-        import_seconds: how long the import may neither compute nor read.
+        idle_seconds: how long the library may neither compute nor read.
+        run: whether to sample a token too.
     """
     from engines.environments.contract import broken, check
-    from engines.environments.trial import try_import
+    from engines.environments.trial import try_import, try_sampling
 
     name = environment.name
     if environment.problem:
@@ -207,11 +234,19 @@ def check_lines(environment: Environment, import_seconds: float) -> tuple[list[s
     lines = [f"{'✗' if one in bad else '·'} {one.words}" for one in verdicts if one.state != "present"]
     present = sum(one.state == "present" for one in verdicts)
     lines.append(f"contract of {name} {environment.version}: {present} of {len(verdicts)} names present")
-    tried = try_import(environment.python, _recipe(name).module, import_seconds)
-    lines.append(f"{'✓' if tried.good else '✗'} {tried.words}")
-    if tried.detail and not tried.good:
-        lines += tried.detail.splitlines()
-    return lines, tried.good and not bad
+    recipe = _recipe(name, environment.version)
+    trials = [try_import(environment.python, recipe.module, idle_seconds)]
+    if run and trials[0].good:
+        trials.append(try_sampling(environment.python, recipe, idle_seconds=idle_seconds))
+    for one in trials:
+        lines += trial_lines(one)
+    return lines, all(one.good for one in trials) and not bad
+
+
+def trial_lines(trial: Trial) -> list[str]:
+    """Return what an attempt showed; of one that failed also the end of its output."""
+    mark = "·" if trial.skipped else "✓" if trial.good else "✗"
+    return [f"{mark} {trial.words}", *([] if trial.good else trial.detail.splitlines())]
 
 
 def finding_lines(findings: list[Finding]) -> list[str]:
@@ -224,14 +259,16 @@ def finding_lines(findings: list[Finding]) -> list[str]:
     return lines
 
 
-def _recipe(name: str) -> EnvironmentRecipe:
-    from engines.environments.recipe import RECIPES
+def _recipe(name: str, release: str = "") -> EnvironmentRecipe:
+    """Return the recipe of a release, or the default one: an interpreter of the user may have any release."""
+    from engines.environments.recipe import RECIPES, RELEASES
 
     if name not in RECIPES:
         echo(f"There is no recipe for {name!r}. There is: {', '.join(RECIPES)}.", err=True)
         raise typer.Exit(2)
-    return RECIPES[name]
+    return next((one for one in RELEASES[name] if one.release == release), RECIPES[name])
 
 
 def _report(step: str, line: str) -> None:
-    echo(f"{step:<8} {line[:100]}" if line else f"{step} …")
+    shown = line if step == "sample" else line[:100]
+    echo(f"{step:<8} {shown}" if line else f"{step} …")

@@ -13,7 +13,7 @@ from pathlib import Path
 from engines.environments.environment import Environment, save, write_record
 from engines.environments.leftovers import VENV_PREFIX, creation_lock, delete_leftovers
 from engines.environments.recipe import EnvironmentRecipe, steps
-from engines.environments.trial import locate, try_import
+from engines.environments.trial import locate, try_import, try_sampling
 from engines.errors import EngineError
 
 UNREACHABLE = (
@@ -42,7 +42,9 @@ def create(
     report: Report,
     make_steps: Steps = steps,
 ) -> Environment:
-    """Create the environment `name` below `root`, and switch to it once it can be imported.
+    """Create the environment `name` below `root`, and switch to it once its library can be imported.
+
+    Whether it samples is reported, and changes nothing: what that may lack is not part of the environment.
 
     The environment that was in use stays so until then, and is deleted afterwards. If the process is killed,
     the next creation or `sweep` deletes what it left.
@@ -85,6 +87,8 @@ def _build(
     if made is None or not tried.good:
         message = tried.words if made else f"{recipe.module} is not in it."
         raise EngineError("environment-failed", message, f"The full output is in {log}.")
+    report("sample", "")
+    report("sample", try_sampling(made.python, recipe).words)
     return made
 
 

@@ -104,4 +104,4 @@ def register_all(found: Iterable[Environment]) -> None:
     known = {one.name: one for one in found if not one.problem}
     for name in RECIPES:
         one = known.get(name)
-        register(name, Interpreter(one.python, one.builds_engines) if one else None)
+        register(name, Interpreter(one.python, one.builds_engines, one.version, one.package) if one else None)

@@ -15,6 +15,10 @@ class Interpreter:
     python: str
     builds_engines: bool = False
     """Whether the installed release has the class that builds TensorRT engines."""
+    version: str = ""
+    """Of the backend's library; empty if it is not known."""
+    package: str = ""
+    """The folder of the backend's library; empty if it is not known."""
 
 
 _KNOWN: dict[str, Interpreter] = {}

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from engines.environments.cuda_toolkit import find_toolkit
 from engines.environments.recipe import EnvironmentRecipe
 from engines.plan.hardware.hardware import gpus
 from engines.plan.hardware.nvml import Nvml
 
 CONNECT_SECONDS = 5.0
+CONTAINER = "nvcr.io/nvidia/tensorrt-llm/release:<tag>"
+"""NVIDIA's image, which has everything: the app runs in it with the image's own interpreter."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,8 @@ def preflight(recipe: EnvironmentRecipe, root: Path) -> list[Finding]:
         _python(recipe),
         _gpu(recipe),
         _driver(recipe),
-        _mpi(),
+        _cuda(recipe),
+        _mpi(recipe),
         _disk(recipe, root),
         *(_index(url) for url in recipe.indexes),
     ]
@@ -55,7 +59,7 @@ def find_python(recipe: EnvironmentRecipe) -> str | None:
 def _system(recipe: EnvironmentRecipe) -> Finding:
     here = platform.system(), platform.machine()
     words = f"{here[0]} on {here[1]}"
-    remedy = "Use a Linux machine, or NVIDIA's container release:<tag> of tensorrt-llm on nvcr.io."
+    remedy = f"Use a Linux machine, or start the app in {CONTAINER} and run `env use tensorrt-llm python3`."
     return Finding("system", here in recipe.systems, words, remedy)
 
 
@@ -89,13 +93,43 @@ def _driver(recipe: EnvironmentRecipe) -> Finding:
     if major >= recipe.driver:
         return Finding("driver", True, f"driver {version}")
     words = f"driver {version} is older than {recipe.driver}" if version else "no driver is found"
-    remedy = f"Install driver {recipe.driver} or newer (CUDA 13), or the package cuda-compat-13-1."
+    remedy = f"Install driver {recipe.driver} or newer (CUDA 13), or the package {recipe.cuda_packages[1]}."
     return Finding("driver", False, words, remedy)
 
 
-def _mpi() -> Finding:
-    found = ctypes.util.find_library("mpi")
-    return Finding("mpi", bool(found), found or "libmpi is not found", "sudo apt-get install libopenmpi-dev")
+def _cuda(recipe: EnvironmentRecipe) -> Finding:
+    wanted, found = f"{recipe.cuda[0]}.{recipe.cuda[1]}", find_toolkit()
+    install = (
+        f"Install {recipe.cuda_packages[0]} and set CUDA_HOME, such as CUDA_HOME=/usr/local/cuda-{wanted}."
+    )
+    remedy = f"{install} FlashInfer compiles kernels of the sampler with it."
+    if found is None:
+        return Finding("cuda", False, "no CUDA toolkit is found: neither nvcc on PATH nor CUDA_HOME", remedy)
+    if found.version is None:
+        return Finding("cuda", True, str(found.nvcc))
+    version = f"{found.version[0]}.{found.version[1]}"
+    if found.version[0] < recipe.cuda[0]:
+        return Finding("cuda", False, f"{found.nvcc} is of CUDA {version}, older than {wanted}", remedy)
+    return Finding("cuda", True, f"{found.nvcc}, CUDA {version}")
+
+
+def _mpi(recipe: EnvironmentRecipe) -> Finding:
+    if _can_load(recipe.mpi):
+        return Finding("mpi", True, recipe.mpi)
+    other = ctypes.util.find_library("mpi")
+    words = f"{recipe.mpi} (Open MPI) is not found"
+    if other and other != recipe.mpi:
+        words = f"{words}; {other} is another MPI, such as conda's mpich, and does not work"
+    return Finding("mpi", False, words, "sudo apt-get install libopenmpi-dev")
+
+
+def _can_load(library: str) -> bool:
+    """Try it in another process, where it can start no threads of this one."""
+    try:
+        command = [sys.executable, "-c", "import ctypes, sys; ctypes.CDLL(sys.argv[1])", library]
+        return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
+    except (OSError, subprocess.SubprocessError):
+        return False
 
 
 def _disk(recipe: EnvironmentRecipe, root: Path) -> Finding:

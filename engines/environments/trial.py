@@ -1,4 +1,4 @@
-"""Import a backend's library in a separate process with a time limit: an import may hang, print or crash."""
+"""Try a backend's library in a separate process with a time limit: it may hang, print or crash."""
 
 from __future__ import annotations
 
@@ -8,18 +8,26 @@ import os
 import signal
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from engines.backends.tensorrt_llm.failures import known_failure
+from engines.demo import CHECKPOINT
 from engines.environments.activity import Activity
 from engines.environments.environment import Environment
+from engines.environments.recipe import EnvironmentRecipe
+from engines.plan.hardware.hardware import gpus
+from engines.worker.process_tree import ProcessTree
 
 IDLE_SECONDS = 120.0
-"""How long an import may neither compute nor read; on a slow machine it may take minutes."""
+"""How long it may neither compute nor read; on a slow machine an import may take minutes."""
 SECONDS = 1200.0
 """How long it may take where it computes all the time."""
 LOOK_SECONDS = 0.5
 TAIL_CHARACTERS = 1500
+SCRIPT = Path(__file__).parent / "scripts" / "sample_token.py"
+PREFIX = "TRIAL "
+"""Starts the line with the result of SCRIPT."""
 HANGS = "MPI usually hangs like this: conda's mpich does not go with it; sudo apt-get install libopenmpi-dev."
 _LOCATE = """\
 import json, sys
@@ -41,12 +49,14 @@ _FOREIGN = ("PYTHONHOME", "PYTHONPATH")
 
 @dataclass(frozen=True)
 class Trial:
-    """Result of an import."""
+    """Result of an attempt."""
 
     good: bool
     words: str
     detail: str = ""
     """The end of its output."""
+    skipped: bool = False
+    """Whether nothing was run; the words say why."""
 
 
 def locate(name: str, python: str, module: str, *, managed: bool) -> Environment | None:
@@ -66,9 +76,75 @@ def locate(name: str, python: str, module: str, *, managed: bool) -> Environment
 
 def try_import(python: str, module: str, idle_seconds: float = IDLE_SECONDS) -> Trial:
     """Import it, and kill the session of the process if it hangs."""
+    run = _run([python, "-c", f"import {module}"], idle_seconds)
+    if isinstance(run, Trial):
+        return run
+    if run.hung:
+        words = f"The import hangs: it has done nothing for {idle_seconds:g} s. {HANGS}"
+        return Trial(False, words, run.tail)
+    if run.status:
+        return _failed("The import failed", run.last_line or f"exit status {run.status}", run.tail)
+    return Trial(True, "It can be imported.", run.tail)
+
+
+def try_sampling(
+    python: str, recipe: EnvironmentRecipe, checkpoint: Path = CHECKPOINT, idle_seconds: float = IDLE_SECONDS
+) -> Trial:
+    """Sample one token of a small checkpoint: the sampler's kernels are compiled only then.
+
+    It loads the library, starts its processes and captures a graph, which takes minutes; it is killed with
+    its session if it hangs. Without an NVIDIA GPU nothing is run: it is `skipped`.
+    """
+    if not gpus():
+        return Trial(True, "Sampling was not tried: no NVIDIA GPU is found.", skipped=True)
+    run = _run([python, str(SCRIPT), str(checkpoint)], idle_seconds)
+    if isinstance(run, Trial):
+        return run
+    result = run.result
+    if "token" in result:  # what happens after it, such as a shutdown that hangs, is not the sampler's
+        return Trial(True, "It samples: one token of the demo checkpoint was drawn.", run.tail)
+    if run.hung:
+        words = f"Sampling a token hangs: it has done nothing for {idle_seconds:g} s."
+        return Trial(False, words, run.tail)
+    error = str(result.get("failed") or run.last_line or f"exit status {run.status}")
+    failed = _failed("It can be imported, but sampling a token failed", error, run.tail)
+    if "nvcc" not in error.lower() and "cuda_home" not in error.lower():
+        return failed
+    hint = f"Install {recipe.cuda_packages[0]} and set CUDA_HOME: FlashInfer compiles kernels with nvcc."
+    return replace(failed, words=f"{failed.words} {hint}")
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A process that has ended, or was killed because it hung."""
+
+    hung: bool
+    status: int
+    output: str
+
+    @property
+    def tail(self) -> str:
+        return self.output.strip()[-TAIL_CHARACTERS:]
+
+    @property
+    def last_line(self) -> str:
+        return next((line for line in reversed(self.tail.splitlines()) if line.strip()), "")
+
+    @property
+    def result(self) -> dict[str, object]:
+        """What the script printed as its result; empty without one."""
+        lines = [line for line in self.output.splitlines() if line.startswith(PREFIX)]
+        with contextlib.suppress(ValueError, IndexError):
+            found = json.loads(lines[-1].removeprefix(PREFIX))
+            return found if isinstance(found, dict) else {}
+        return {}
+
+
+def _run(command: list[str], idle_seconds: float) -> _Run | Trial:
+    """Run a command to its end, or until it hangs; a failed Trial if it cannot be started."""
     try:
         process = subprocess.Popen(
-            [python, "-c", f"import {module}"],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -77,19 +153,19 @@ def try_import(python: str, module: str, idle_seconds: float = IDLE_SECONDS) -> 
             start_new_session=True,
         )
     except OSError as error:
-        return Trial(False, f"{python} cannot be started: {error}.")
+        return Trial(False, f"{command[0]} cannot be started: {error}.")
     output = _output(process, idle_seconds)
+    hung = output is None
     if output is None:
-        os.killpg(process.pid, signal.SIGKILL)
+        ProcessTree(process.pid).signal(signal.SIGKILL)
         output, _ = process.communicate()
-        words = f"The import hangs: it has done nothing for {idle_seconds:g} s. {HANGS}"
-        return Trial(False, words, _tail(output))
-    if process.returncode:
-        last = next((line for line in reversed(_tail(output).splitlines()) if line.strip()), "")
-        known = known_failure(last)
-        words = f"The import failed: {last or f'exit status {process.returncode}'}."
-        return Trial(False, f"{words} {known.hint if known else ''}".strip(), _tail(output))
-    return Trial(True, "It can be imported.", _tail(output))
+    return _Run(hung, process.returncode, output.decode(errors="replace"))
+
+
+def _failed(doing: str, error: str, tail: str) -> Trial:
+    known = known_failure(error)
+    words = f"{doing}: {error.removesuffix('.')}."
+    return Trial(False, f"{words} {known.hint if known else ''}".strip(), tail)
 
 
 def _output(process: subprocess.Popen[bytes], idle_seconds: float) -> bytes | None:
@@ -102,8 +178,5 @@ def _output(process: subprocess.Popen[bytes], idle_seconds: float) -> bytes | No
 
 
 def _variables() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name not in _FOREIGN}
-
-
-def _tail(output: bytes) -> str:
-    return output.decode(errors="replace").strip()[-TAIL_CHARACTERS:]
+    kept = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    return {**kept, "TRTLLM_NO_USAGE_STATS": "1"}  # newer releases send statistics once they are imported

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -44,8 +45,18 @@ def register_known(named: Mapping[str, str]) -> list[str]:
 
 
 def named_environment(name: str, python: str) -> Environment:
-    """Return the environment of an interpreter; its package is empty where the library is not installed."""
+    """Return the environment of an interpreter; its package is empty where the library is not installed.
+
+    Args:
+        python: a path, or a command on PATH such as `python3`.
+    """
     # Not resolved: the interpreter of a virtual environment is a symlink, and identified by its path.
-    path = str(Path(python).expanduser().absolute())
+    path = str(Path(_on_path(python)).expanduser().absolute())
     found = locate(name, path, RECIPES[name].module, managed=False)
     return found or Environment(name, path, managed=False)
+
+
+def _on_path(python: str) -> str:
+    """Return the path of a command such as `python3`; a path unchanged."""
+    is_command = python == Path(python).name and not Path(python).exists()
+    return (shutil.which(python) if is_command else None) or python

@@ -28,7 +28,7 @@ def support_of(backend: str, precision: str, device: Device, checkpoint: Checkpo
     check = CHECKPOINT_SUPPORT.get(backend)
     if found.state == "unavailable" or checkpoint is None or check is None:
         return found
-    return check(checkpoint.architecture, checkpoint.quantisation, precision) or found
+    return check(checkpoint.architecture, checkpoint.quantisation, precision, device) or found
 
 
 def refuse_unloadable(backend: str, folder: Path) -> None:

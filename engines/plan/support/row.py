@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from engines.plan.checkpoint.quantisation import Quantisation
 from engines.plan.hardware.hardware import Device
+from engines.plan.support.release import is_older, release_of
 
 State = Literal["native", "partial", "unavailable"]
 
@@ -41,6 +42,8 @@ class Rule:
     """Minimum compute capability of the GPU."""
     below: tuple[int, int] | None = None
     """The first compute capability that this row is not about."""
+    since: str = ""
+    """The first release of the backend's library that this row is about."""
 
     def applies(self, backend: str, precision: str, device: Device) -> bool:
         """Return whether this row is about `precision` with `backend` on `device`."""
@@ -50,14 +53,19 @@ class Rule:
         is_new_enough = minimum is None or (actual is not None and actual >= minimum)
         is_old_enough = self.below is None or (actual is not None and actual < self.below)
         is_kind = self.kind in (device.kind, "*")
-        return is_named and has_feature and is_new_enough and is_old_enough and is_kind
+        is_here = is_named and has_feature and is_new_enough and is_old_enough and is_kind
+        return is_here and not (self.since and is_older(release_of(self.backend), self.since))
 
 
 class CheckpointSupport(Protocol):
     """The hook `checkpoint_support` of a backend's file."""
 
     def __call__(
-        self, architecture: str, quantisation: Quantisation | None, precision: str | None
+        self,
+        architecture: str,
+        quantisation: Quantisation | None,
+        precision: str | None,
+        device: Device | None = None,
     ) -> Support | None:
         """Return how the checkpoint limits the support of the backend; None where it does not.
 
@@ -65,4 +73,5 @@ class CheckpointSupport(Protocol):
             architecture: class name in transformers.
             quantisation: of the checkpoint; None for plain weights.
             precision: a name of PRECISIONS; None to ask for the checkpoint in general.
+            device: where it would run; None to ask for no device in particular.
         """

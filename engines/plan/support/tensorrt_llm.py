@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from engines.environments.recipe import NEWEST
 from engines.plan.checkpoint.quantisation import Quantisation, modelopt_precision
+from engines.plan.hardware.hardware import Device
 from engines.plan.support.need import Need
+from engines.plan.support.release import is_older, release_of
 from engines.plan.support.row import Rule, Support
 from engines.plan.support.runtime import MB, Runtime
-from engines.plan.support.tensorrt_llm_models import LISTED, UNSUPPORTED
+from engines.plan.support.tensorrt_llm_models import ARRIVALS, BLACKWELL_ONLY, LISTED, UNSUPPORTED
 from engines.plan.weight_formats import PRECISIONS
 
 DOCUMENTATION = "https://nvidia.github.io/TensorRT-LLM/"
 TABLE = f"{DOCUMENTATION}features/quantization.html, hardware support; not run"
 GPUS = f"{DOCUMENTATION}supported-hardware.html: Ampere and newer; not run"
 OTHER_CHECKPOINT = "Use the plain checkpoint and choose a precision here, or an export of NVIDIA ModelOpt."
+NEWER = f"`trt-playground env create tensorrt-llm --release {NEWEST['tensorrt-llm']}` installs a newer one."
 UNSUPPORTED_FORMATS = {"mxfp4": "TensorRT-LLM loads MXFP4, but this playground has no such precision."}
 """Formats that TensorRT-LLM loads and that cannot be chosen here."""
+NVFP4_ON_HOPPER = "1.3.0rc20"
+"""The first release that runs it there."""
 ENGINES_ONLY = ("int8-sq",)
 """Precisions that TensorRT-LLM calibrates while it builds an engine, and does not load as a checkpoint."""
 
@@ -159,6 +165,29 @@ RULES: tuple[Rule, ...] = (
         "tensorrt-llm",
         "nvfp4",
         "cuda",
+        Support("partial", "NVFP4 weights, computed in 16 bits on Hopper.", "For speed choose FP8."),
+        "NVIDIA/TensorRT-LLM, release note of 1.3.0rc20: weight-only through Marlin; not run",
+        compute_capability=(9, 0),
+        below=(10, 0),
+        since=NVFP4_ON_HOPPER,
+    ),
+    Rule(
+        "tensorrt-llm",
+        "nvfp4",
+        "cuda",
+        Support(
+            "unavailable",
+            f"NVFP4 needs compute capability 10.0 (Blackwell), or TensorRT-LLM {NVFP4_ON_HOPPER} on Hopper.",
+            "Choose FP8.",
+        ),
+        TABLE,
+        compute_capability=(9, 0),
+        below=(10, 0),
+    ),
+    Rule(
+        "tensorrt-llm",
+        "nvfp4",
+        "cuda",
         Support("unavailable", "NVFP4 needs compute capability 10.0 (Blackwell).", "Choose FP8."),
         TABLE,
         compute_capability=(8, 0),
@@ -190,12 +219,16 @@ RULES: tuple[Rule, ...] = (
 
 
 def checkpoint_support(
-    architecture: str, quantisation: Quantisation | None, precision: str | None
+    architecture: str,
+    quantisation: Quantisation | None,
+    precision: str | None,
+    device: Device | None = None,
 ) -> Support | None:
     """Return how the checkpoint limits the support; see `row.CheckpointSupport`."""
     return (
         _unreadable(quantisation)
         or (_other_precision(quantisation, precision) if precision else None)
+        or _of_another_gpu(architecture, device)
         or _architecture_support(architecture)
     )
 
@@ -224,12 +257,24 @@ def _other_precision(found: Quantisation | None, precision: str) -> Support | No
     return Support("unavailable", reason, f"Choose {title}, or use the plain checkpoint.")
 
 
+def _of_another_gpu(architecture: str, device: Device | None) -> Support | None:
+    capability = device.compute_capability if device else None
+    if architecture not in BLACKWELL_ONLY or capability is None or capability >= (10, 0):
+        return None
+    reason = f"TensorRT-LLM runs {architecture} on Blackwell GPUs only (compute capability 10.0)."
+    return Support("unavailable", reason, "Choose another backend for this checkpoint.")
+
+
 def _architecture_support(architecture: str) -> Support | None:
     """Return the support of a model; one in neither list is tried, since newer releases add models."""
     if architecture in UNSUPPORTED:
         reason = f"TensorRT-LLM's LLM API does not support {architecture}."
         return Support("unavailable", reason, "Choose another backend for this checkpoint.")
-    if architecture in LISTED:
+    arrival, release = ARRIVALS.get(architecture), release_of("tensorrt-llm")
+    if arrival and not is_older(arrival.absent, release) and is_older(release, arrival.listed):
+        reason = f"TensorRT-LLM {release} does not support {architecture}; {arrival.listed} does."
+        return Support("unavailable", reason, NEWER)
+    if architecture in LISTED or (arrival and not is_older(release, arrival.listed)):
         return None
     reason = f"NVIDIA's list of supported models does not include {architecture}; loading it is tried."
     return Support("partial", reason, "Choose another backend if it does not load.")

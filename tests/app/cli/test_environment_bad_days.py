@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from app.cli.main import cli
 from app.state.settings.paths import environment_folder
-from engines.environments import preflight
+from engines.environments import preflight, trial
+from engines.environments.cuda_toolkit import CudaToolkit
 from tests.doubles.nvml import Gpu, Nvml
 from tests.engines.double_environment import make_environment
 
@@ -26,7 +27,7 @@ def env(*words: str) -> tuple[int, str]:
 
 @pytest.fixture(autouse=True)
 def a_good_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A GPU, MPI, a Python, and every index in reach: each test takes one of them away."""
+    """A GPU, MPI, the CUDA toolkit, a Python, and every index in reach: each test takes one of them away."""
 
     class Connection:
         def __enter__(self) -> None: ...
@@ -35,7 +36,8 @@ def a_good_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setitem(sys.modules, "pynvml", Nvml(gpus=(Gpu(),)))
     monkeypatch.setattr(preflight, "find_python", lambda _: sys.executable)
-    monkeypatch.setattr(preflight.ctypes.util, "find_library", lambda _: "libmpi.so.40")
+    monkeypatch.setattr(preflight, "_can_load", lambda library: library == "libmpi.so.40")
+    monkeypatch.setattr(preflight, "find_toolkit", lambda: CudaToolkit(Path("/cuda/bin/nvcc"), (13, 1)))
     monkeypatch.setattr(preflight.socket, "create_connection", lambda *_: Connection())
     monkeypatch.setattr(preflight.shutil, "disk_usage", lambda _: SimpleNamespace(free=10**12))
     monkeypatch.setattr(preflight.platform, "system", lambda: "Linux")
@@ -92,8 +94,48 @@ def test_no_python_has_wheels(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_mpi_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "_can_load", lambda _: False)
     monkeypatch.setattr(preflight.ctypes.util, "find_library", lambda _: None)
-    refused("✗ mpi libmpi is not found sudo apt-get install libopenmpi-dev")
+    refused("✗ mpi libmpi.so.40 (Open MPI) is not found sudo apt-get install libopenmpi-dev")
+
+
+def test_another_mpi_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As conda's mpich, whose library has another name."""
+    monkeypatch.setattr(preflight, "_can_load", lambda _: False)
+    monkeypatch.setattr(preflight.ctypes.util, "find_library", lambda _: "libmpi.so.12")
+    refused(
+        "✗ mpi libmpi.so.40 (Open MPI) is not found; libmpi.so.12 is another MPI, such as conda's mpich, "
+        "and does not work sudo apt-get install libopenmpi-dev"
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (None, "✗ cuda no CUDA toolkit is found: neither nvcc on PATH nor CUDA_HOME"),
+        (CudaToolkit(Path("/c/nvcc"), (12, 4)), "✗ cuda /c/nvcc is of CUDA 12.4, older than 13.1"),
+    ],
+)
+def test_the_cuda_toolkit_is_missing_or_old(
+    found: CudaToolkit | None, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "find_toolkit", lambda: found)
+    refused(
+        f"{words} Install cuda-toolkit-13-1 and set CUDA_HOME, such as CUDA_HOME=/usr/local/cuda-13.1. "
+        "FlashInfer compiles kernels of the sampler with it."
+    )
+
+
+def test_another_release_has_its_own_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "find_toolkit", lambda: None)
+    monkeypatch.setitem(sys.modules, "pynvml", Nvml(gpus=(Gpu(),), driver="535.104.05"))
+    code, text = env("create", "tensorrt-llm", "--release", "1.4.0rc1")
+    assert code == 1
+    assert "Install cuda-toolkit-13-2 and set CUDA_HOME" in text
+    assert "cuda-compat-13-2" in text
+    code, text = env("create", "tensorrt-llm", "--release", "1.3.0rc18")
+    assert code == 2
+    assert "There is no recipe for tensorrt-llm 1.3.0rc18. There are: 1.2.1, 1.4.0rc1. `env use`" in text
 
 
 @pytest.mark.timeout(200)
@@ -132,3 +174,43 @@ def test_an_import_that_does_not_work(
     assert code == 1
     assert words in text
     assert "libopenmpi-dev" in text
+
+
+@pytest.mark.parametrize("generation", ["1_2", "main"])
+def test_a_sampler_that_cannot_compile_its_kernels(
+    generation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The import works all the same, and the failure has the words of the library."""
+    python = make_environment(tmp_path / "made", generation)
+    assert env("use", "tensorrt-llm", str(python))[0] == 0
+    monkeypatch.setattr(trial, "gpus", lambda: [object()])
+    code, text = env("check", "--run")
+    assert code == 0, text
+    assert "✓ It can be imported. ✓ It samples: one token of the demo checkpoint was drawn." in text
+    monkeypatch.setenv("TENSORRT_LLM_DOUBLE", "no-nvcc")
+    code, text = env("check", "--run")
+    assert code == 1
+    assert "✓ It can be imported. ✗ It can be imported, but sampling a token failed: RequestError:" in text
+    assert "Could not find nvcc and default cuda_home='/usr/local/cuda' doesn't exist." in text
+    toolkit = {"1_2": "cuda-toolkit-13-1", "main": "cuda-toolkit-13-2"}[generation]
+    assert f"Install {toolkit} and set CUDA_HOME: FlashInfer compiles kernels with nvcc." in text
+    assert env("check")[0] == 0, "without --run nothing is sampled"
+
+
+def test_sampling_is_skipped_without_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = make_environment(tmp_path / "made", "main")
+    assert env("use", "tensorrt-llm", str(python))[0] == 0
+    monkeypatch.setattr(trial, "gpus", list)
+    code, text = env("check", "--run")
+    assert code == 0
+    assert "· Sampling was not tried: no NVIDIA GPU is found." in text
+
+
+def test_the_interpreter_of_a_container_is_named_as_a_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = make_environment(tmp_path / "made", "main")
+    monkeypatch.setenv("PATH", str(python.parent), prepend=":")
+    code, text = env("use", "tensorrt-llm", "python")
+    assert code == 0, text
+    assert str(python) in text

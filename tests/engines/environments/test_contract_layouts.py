@@ -1,4 +1,4 @@
-"""The contract holds wherever a release has its classes, and tells what a release does without an error."""
+"""The contract holds wherever a release has its classes, and reports what changes without an error."""
 
 from __future__ import annotations
 

@@ -74,6 +74,22 @@ def test_a_creation_that_fails_or_is_cancelled_leaves_nothing(root: Path) -> Non
 
 
 @pytest.mark.timeout(200)
+def test_a_sampler_that_fails_is_reported_and_the_environment_is_made(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it lacks is not part of the environment."""
+    monkeypatch.setattr("engines.environments.trial.gpus", lambda: [object()])
+    monkeypatch.setenv("TENSORRT_LLM_DOUBLE", "no-nvcc")
+    reported: list[tuple[str, str]] = []
+    log = root.parent / "log"
+    made = create(NAME, RECIPE, sys.executable, root, log, lambda *line: reported.append(line), local_steps)
+    assert environments(root) == [made]
+    (words,) = [line for step, line in reported if step == "sample" and line]
+    assert "It can be imported, but sampling a token failed: " in words
+    assert "cuda-toolkit-13-1" in words
+
+
+@pytest.mark.timeout(200)
 def test_the_old_one_works_until_the_new_one_replaces_it(root: Path) -> None:
     first = made(root)
     assert works(first)

@@ -38,6 +38,7 @@ def test_found_recorded_registered_and_removed(python: str, tmp_path: Path) -> N
     known = interpreter("tensorrt-llm")
     assert known is not None
     assert (known.python, known.builds_engines) == (python, True)
+    assert (known.version, known.package) == ("1.2.1", found.package)
     assert remove(tmp_path, "tensorrt-llm")
     assert not remove(tmp_path, "tensorrt-llm")
     assert Path(python).is_file()  # the user's own
@@ -100,9 +101,10 @@ def test_the_pre_flight_reports_everything(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(looks.socket, "create_connection", unreachable)
     monkeypatch.setattr(looks, "find_python", lambda _: None)
     monkeypatch.setattr(looks, "gpus", list)
+    monkeypatch.setattr(looks, "find_toolkit", lambda: None)
     found = {one.words: one for one in preflight(replace(RECIPE, disk_bytes=10**18), tmp_path)}
     bad = [one for one in found.values() if not one.good]
-    assert {one.subject for one in bad} >= {"python", "gpu", "disk", "index"}
+    assert {one.subject for one in bad} >= {"python", "gpu", "cuda", "disk", "index"}
     assert all(one.remedy for one in bad)
     assert "pypi.nvidia.com cannot be reached: Name or service not known" in found
 

@@ -116,11 +116,13 @@ def test_every_row_names_its_source_and_can_be_reached() -> None:
     for rule in RULES:
         assert rule.source
         assert rule.precision in (*PRECISIONS, "*")
-    for device in DEVICES:
-        for rule in RULES:
-            for precision in PRECISIONS:
-                found = support(rule.backend, precision, device)
-                reached.add(id(found))
+    for release in ("1.2.1", "1.4.0rc1"):
+        register("tensorrt-llm", Interpreter("python", builds_engines=True, version=release))
+        for device in DEVICES:
+            for rule in RULES:
+                for precision in PRECISIONS:
+                    found = support(rule.backend, precision, device)
+                    reached.add(id(found))
     assert [rule for rule in RULES if id(rule.support) not in reached] == []
 
 
@@ -150,6 +152,10 @@ def test_a_backend_with_a_separate_environment_is_available_with_it() -> None:
         assert "8.9" in support("tensorrt-llm", "w4a8-awq", A100).reason
         assert "Blackwell" in support("tensorrt-llm", "w4a8-awq", B200).reason
         assert support("tensorrt-llm", "nvfp4", B200).state == "native"
+        for release, state in (("1.2.1", "unavailable"), ("1.3.0rc20", "partial"), ("1.4.0rc1", "partial")):
+            register("tensorrt-llm", Interpreter("python", version=release))
+            assert support("tensorrt-llm", "nvfp4", H200).state == state
+            assert support("tensorrt-llm", "nvfp4", RTX_4090).state == "unavailable"
     finally:
         register("tensorrt-llm", None)
 

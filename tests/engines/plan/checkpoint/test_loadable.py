@@ -16,6 +16,7 @@ from engines.plan.checkpoint.loadable import refuse_unloadable, support_of
 from engines.plan.hardware.hardware import Device
 from tests.engines.plan.folders import LLAMA, write_checkpoint
 
+B200 = Device("cuda:0", "cuda", "NVIDIA B200", None, None, compute_capability=(10, 0))
 H200 = Device("cuda:0", "cuda", "NVIDIA H200", None, None, compute_capability=(9, 0))
 
 
@@ -86,3 +87,66 @@ def test_plain_weights_of_a_listed_model_have_the_state_of_the_table(tmp_path: P
     checkpoint = read_checkpoint(cached(tmp_path, {}))
     assert support_of("tensorrt-llm", "fp8", H200, checkpoint).state == "native"
     assert support_of("tensorrt-llm", "fp8", H200, None).state == "native"
+
+
+@pytest.mark.parametrize(
+    ("release", "model", "state"),
+    [
+        (
+            "",
+            "AfmoeForCausalLM",
+            "unavailable",
+        ),  # of an interpreter that does not tell: as the default recipe
+        ("1.2.1", "AfmoeForCausalLM", "unavailable"),
+        ("1.3.0rc15", "AfmoeForCausalLM", "unavailable"),
+        ("1.3.0rc16", "AfmoeForCausalLM", "partial"),  # unknown: it is tried
+        ("1.3.0rc20", "AfmoeForCausalLM", "native"),
+        ("1.2.1", "Cohere2ForCausalLM", "unavailable"),
+        ("1.3.0rc13", "Cohere2ForCausalLM", "native"),
+        ("1.3.0rc20", "Qwen3_5MoeForCausalLM", "unavailable"),
+        ("1.4.0rc1", "Qwen3_5MoeForCausalLM", "native"),
+        ("1.10.0", "Qwen3_5MoeForCausalLM", "native"),
+        ("own build", "Qwen3_5MoeForCausalLM", "native"),
+        ("1.2.1", "LlamaForCausalLM", "native"),
+        ("1.4.0rc1", "MiniMaxM2ForCausalLM", "partial"),  # only AutoDeploy runs it
+    ],
+)
+def test_a_model_that_the_installed_release_lacks_is_refused_before_the_download(
+    tmp_path: Path, release: str, model: str, state: str
+) -> None:
+    register("tensorrt-llm", Interpreter("python", version=release))
+    folder = cached(tmp_path, {"architectures": [model]})
+    found = support_of("tensorrt-llm", "bf16", H200, read_checkpoint(folder))
+    assert found.state == state, found.reason
+    if state != "unavailable":
+        refuse_unloadable("tensorrt-llm", folder)
+        return
+    assert f"TensorRT-LLM {release or '1.2.1'} does not support {model}; 1." in found.reason
+    assert "env create tensorrt-llm --release 1.4.0rc1" in found.remedy
+    with pytest.raises(EngineError, match=f"does not support {model}"):
+        refuse_unloadable("tensorrt-llm", folder)
+
+
+def test_without_an_environment_the_release_that_would_be_installed_counts(tmp_path: Path) -> None:
+    register("tensorrt-llm", None)
+    with pytest.raises(
+        EngineError, match=r"TensorRT-LLM 1\.2\.1 does not support LagunaForCausalLM; 1\.4\.0rc1"
+    ):
+        refuse_unloadable("tensorrt-llm", cached(tmp_path, {"architectures": ["LagunaForCausalLM"]}))
+
+
+def test_a_worker_knows_the_release_from_its_own_interpreter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is registered there."""
+    register("tensorrt-llm", None)
+    monkeypatch.setattr("engines.plan.support.release._installed", lambda _: "1.4.0rc1")
+    refuse_unloadable("tensorrt-llm", cached(tmp_path, {"architectures": ["LagunaForCausalLM"]}))
+
+
+def test_a_model_for_blackwell_is_refused_on_another_gpu(tmp_path: Path) -> None:
+    register("tensorrt-llm", Interpreter("python", version="1.4.0rc1"))
+    checkpoint = read_checkpoint(cached(tmp_path, {"architectures": ["DeepseekV4ForCausalLM"]}))
+    found = support_of("tensorrt-llm", "bf16", H200, checkpoint)
+    assert (found.state, "Blackwell" in found.reason) == ("unavailable", True)
+    assert support_of("tensorrt-llm", "bf16", B200, checkpoint).state == "native"

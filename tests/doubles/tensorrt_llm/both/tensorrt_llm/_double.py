@@ -114,6 +114,14 @@ def on_engine() -> None:
         )
 
 
+def sampling_failure(params: Any) -> str:
+    """Return the error of a request that samples where FlashInfer cannot compile; else nothing."""
+    is_greedy = params.top_k == 1 or not params.temperature
+    if is_greedy or not fails("no-nvcc"):
+        return ""
+    return "RuntimeError: Could not find nvcc and default cuda_home='/usr/local/cuda' doesn't exist"
+
+
 def on_token(count: int) -> None:
     """End the process as a failing MPI rank does."""
     if fails("die-mid-answer") and count == 5:

@@ -92,6 +92,9 @@ class DoubleLLM:
         request = result(list(ids))
         if salt is not None:
             self._executor.clear_cache()
+        if error := _double.sampling_failure(params):
+            request.put(error)
+            return request
         self._executor.submit(request, params, params.end_id)
         return request
 

@@ -1,4 +1,4 @@
-"""What every request is asked for."""
+"""Settings that are read of every request."""
 
 from __future__ import annotations
 

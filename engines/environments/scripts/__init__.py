@@ -1,0 +1,1 @@
+"""Programs for the interpreters of environments, which lack this package: run by path, not imported."""
