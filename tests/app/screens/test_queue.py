@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 
@@ -28,7 +29,6 @@ from tests.app.driving import (
 
 PYTORCH = EngineChoice("pytorch", "fp32")
 LONG = 1_800
-"""Tokens that take longer than the keys of a test, also on a busy machine."""
 
 
 def slow(settings: Settings, tokens: int = 200) -> Settings:
@@ -55,12 +55,30 @@ async def send(pilot: Pilot[None], *prompts: str) -> None:
 
 
 async def answering(pilot: Pilot[None], app: Playground) -> None:
-    """Ask something and wait for the first token."""
+    """Ask something and hold the left engine after its first token: `go_on` lets it continue.
+
+    However busy the machine is, the answer does not end before the keys of the test.
+    """
     await until_ready(pilot)
     await until_screen(pilot, ChatScreen)
     await until_finished(pilot, "prompt")
+    held = asyncio.create_task(hold(app))
     await send(pilot, "one")
-    await wait_until(pilot, lambda: app.left.phase is Phase.DECODE)
+    await asyncio.wait_for(held, 60)
+
+
+async def hold(app: Playground) -> None:
+    """Stop the left engine's process at its first token, before the loop handles the next one."""
+    while app.left.phase is not Phase.DECODE:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    assert app.left.pid
+    os.kill(app.left.pid, signal.SIGSTOP)
+
+
+def go_on(app: Playground) -> None:
+    """Let the left engine continue its answer."""
+    assert app.left.pid
+    os.kill(app.left.pid, signal.SIGCONT)
 
 
 def prompts(app: Playground) -> list[list[str]]:
@@ -78,6 +96,7 @@ async def test_queued_prompts_are_sent_one_after_the_other(settings: Settings) -
         assert line(pilot).endswith("… · Esc takes them back")
         assert len(line(pilot)) <= 76
         app.change_settings(left_chat=settings.left_chat, right_chat=settings.right_chat)  # short answers
+        go_on(app)
         await until_answered(pilot)
         assert [[one.split()[0] for one in side] for side in prompts(app)] == [["one", "two", "three"]] * 2
         assert all(turn.answer for side in app.sides for turn in side.conversation.turns)
@@ -94,6 +113,7 @@ async def test_escape_stops_the_answers_and_puts_queued_prompts_back(settings: S
         await send(pilot, "two", "three")
         composer(pilot).box.load_text("four")
         await pilot.press("escape")
+        go_on(app)
         await until_answered(pilot)
         assert composer(pilot).box.text == "two\n\nthree\n\nfour"
         assert not line(pilot)
@@ -111,6 +131,7 @@ async def test_up_in_an_empty_prompt_takes_the_last_one_back(settings: Settings)
         assert line(pilot) == "queued: two · Esc takes it back"
         assert app.left.phase is Phase.DECODE, "it still answers"
         await pilot.press("escape")
+        go_on(app)
         await until_answered(pilot)
 
 
@@ -137,6 +158,7 @@ async def test_queued_prompts_survive_the_end_of_the_app(settings: Settings) -> 
         await send(pilot, "two", "three")
         composer(pilot).box.load_text("four")
         await pilot.pause()
+        go_on(app)
     again = playground(replace(settings, chosen=False))
     async with again.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
