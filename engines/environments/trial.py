@@ -154,10 +154,11 @@ def _run(command: list[str], idle_seconds: float) -> _Run | Trial:
         )
     except OSError as error:
         return Trial(False, f"{command[0]} cannot be started: {error}.")
+    tree = ProcessTree(process.pid)
     output = _output(process, idle_seconds)
     hung = output is None
+    tree.signal(signal.SIGKILL)  # also what outlives it: processes of MPI hold memory of the GPU
     if output is None:
-        ProcessTree(process.pid).signal(signal.SIGKILL)
         output, _ = process.communicate()
     return _Run(hung, process.returncode, output.decode(errors="replace"))
 

@@ -7,6 +7,7 @@ with PREFIX is the result. A file with a guard, because the library starts proce
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -18,24 +19,27 @@ END_ID = 5
 
 
 def main(folder: str) -> None:
-    """Print the token, or the error that caused the failure; end at once, since a shutdown may hang."""
-    status = 1
+    """Print the token, or the error that caused the failure, and end even if the library's threads go on."""
+    llm = None
     try:
-        result: dict[str, Any] = {"token": sample(folder)}
-        status = 0
+        llm = start(folder)
+        result: dict[str, Any] = {"token": sample(llm)}
     except BaseException as error:
         result = {"failed": cause(error)}
     print(f"\n{PREFIX}{json.dumps(result)}", flush=True)
+    if llm is not None:
+        with contextlib.suppress(Exception):
+            llm.shutdown()  # its processes hold memory of the GPU
     sys.stderr.flush()
-    os._exit(status)
+    os._exit("failed" in result)
 
 
-def sample(folder: str) -> int:
-    """Return a token that is drawn, not the most probable one."""
-    from tensorrt_llm import LLM, SamplingParams
+def start(folder: str) -> Any:
+    """Load a checkpoint for one short request."""
+    from tensorrt_llm import LLM
     from tensorrt_llm.llmapi import CudaGraphConfig, KvCacheConfig
 
-    llm = LLM(
+    return LLM(
         model=folder,
         skip_tokenizer_init=True,
         max_batch_size=1,
@@ -44,6 +48,12 @@ def sample(folder: str) -> int:
         kv_cache_config=KvCacheConfig(max_tokens=2 * TOKENS),
         cuda_graph_config=CudaGraphConfig(batch_sizes=[1]),
     )
+
+
+def sample(llm: Any) -> int:
+    """Return a token that is drawn, not the most probable one."""
+    from tensorrt_llm import SamplingParams
+
     settings = SamplingParams(
         max_tokens=1,
         temperature=0.8,
