@@ -40,6 +40,8 @@ class EnvironmentRecipe:
     """Whether pip has to allow them."""
     uninstalled: tuple[str, ...] = ()
     """Packages whose older releases have to be gone before the installation."""
+    no_telemetry: str = ""
+    """Environment variable that is set to 1 for processes that import it, so that they send no statistics."""
 
     @property
     def requirement(self) -> str:
@@ -68,6 +70,7 @@ _STABLE = EnvironmentRecipe(
     cuda=(13, 1),
     mpi="libmpi.so.40",
     disk_bytes=30 * 10**9,
+    no_telemetry="TRTLLM_NO_USAGE_STATS",
 )
 _NEWEST = replace(
     _STABLE,

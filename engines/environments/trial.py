@@ -15,7 +15,7 @@ from engines.backends.tensorrt_llm.failures import known_failure
 from engines.demo import CHECKPOINT
 from engines.environments.activity import Activity
 from engines.environments.environment import Environment
-from engines.environments.recipe import EnvironmentRecipe
+from engines.environments.recipe import RELEASES, EnvironmentRecipe
 from engines.plan.hardware.hardware import gpus
 from engines.worker.process_tree import ProcessTree
 
@@ -180,4 +180,5 @@ def _output(process: subprocess.Popen[bytes], idle_seconds: float) -> bytes | No
 
 def _variables() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
-    return {**kept, "TRTLLM_NO_USAGE_STATS": "1"}  # newer releases send statistics once they are imported
+    quiet = (one.no_telemetry for recipes in RELEASES.values() for one in recipes if one.no_telemetry)
+    return kept | dict.fromkeys(quiet, "1")  # newer releases send statistics once they are imported

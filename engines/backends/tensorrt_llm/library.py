@@ -8,14 +8,13 @@ from typing import Any
 from engines.backends.base import Report
 from engines.backends.tensorrt_llm.deadline import deadline
 from engines.backends.tensorrt_llm.failures import translate_errors
+from engines.environments.recipe import RECIPES
 from engines.errors import EngineError
 
 IDLE_SECONDS = 120.0
 """How long an import may neither compute nor read. It takes 20 to 40 s; one that hangs in MPI never ends."""
 IMPORT_SECONDS = 1200.0
 """How long it may take where it computes all the time."""
-NO_TELEMETRY = "TRTLLM_NO_USAGE_STATS"
-"""Environment variable of the library; with `1` it sends no usage statistics."""
 LIMIT_VARIABLE = "TRT_PLAYGROUND_IMPORT_SECONDS"
 """Environment variable that overrides IDLE_SECONDS."""
 
@@ -28,7 +27,8 @@ def import_llmapi(report: Report) -> Any:
     """
     # Set before the import, because the logger reads it once. The stages of a build are parsed from the log.
     os.environ.setdefault("TLLM_LOG_LEVEL", "info")
-    os.environ.setdefault(NO_TELEMETRY, "1")  # newer releases report their use by default
+    # Newer releases send usage statistics by default.
+    os.environ.setdefault(RECIPES["tensorrt-llm"].no_telemetry, "1")
     idle = float(os.environ.get(LIMIT_VARIABLE, IDLE_SECONDS))
     hung = EngineError(
         "import-hung",
