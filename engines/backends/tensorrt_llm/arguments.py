@@ -85,7 +85,7 @@ def torch_arguments(
 
 
 def pool_fraction(kv_bytes: int, weight_bytes: int, available: int | None) -> float | None:
-    """Return `free_gpu_memory_fraction` for a pool of a full context, of the memory left beside the weights.
+    """Return `free_gpu_memory_fraction` for a pool of a full context, of the memory that the weights leave.
 
     Where the layers have different windows the library ignores `max_tokens` and fills the fraction; where
     both apply, the smaller pool is allocated. None if the free memory is unknown.

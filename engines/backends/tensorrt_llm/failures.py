@@ -129,12 +129,12 @@ def _known_in_log(lines: Iterable[str]) -> EngineError | None:
 def _unknown(chain: list[BaseException], doing: str) -> EngineError:
     """Return the error that quotes the root cause, unless its text says only that the process failed."""
     hint = "See the log; `trt-playground env check` tests the installation."
-    told = [cause for cause in chain if not any(text in str(cause).lower() for text in OUTER)]
-    if not told:
+    specific = [cause for cause in chain if not any(text in str(cause).lower() for text in OUTER)]
+    if not specific:
         message = f"TensorRT-LLM's engine process ended while {doing}, without an error."
         return EngineError("engine-failed", message, f"The host's memory may be full. {hint}")
-    text = str(told[-1]).strip()
-    first = next(iter(text.splitlines()), type(told[-1]).__name__)[:300]
+    text = str(specific[-1]).strip()
+    first = next(iter(text.splitlines()), type(specific[-1]).__name__)[:300]
     return EngineError("engine-failed", f"TensorRT-LLM failed while {doing}: {first}", hint)
 
 
