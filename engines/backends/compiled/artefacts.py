@@ -16,7 +16,7 @@ from engines.backends.compiled.work import reset
 FILE = "compiled.tar"
 VARIABLES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
 NOT_KEPT = ("precompiled_headers", "locks", "tmp.", ".tmp", ".lock", ".ttir", ".ttgir", ".llir", ".source")
-"""Starts and ends of names that no load reads: 100 MB of headers, and stages of compilation before the last."""
+"""Starts and ends of names that no load reads: C++ headers, and stages of compilation before the last."""
 GROUP = "__grp__"
 """Start of the name of Triton's lists of the files of a kernel, with absolute paths."""
 FOLDER = "@COMPILER_CACHE@"

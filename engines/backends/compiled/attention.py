@@ -32,7 +32,7 @@ def _attention(
 ) -> tuple[Any, None]:
     if query.shape[2] == 1 and query.device.type == "cuda":
         return decode_attention(query, key, value, attention_mask, options["scaling"]), None
-    if attention_mask.ndim == 5:  # by split
+    if attention_mask is not None and attention_mask.ndim == 5:  # by split
         attention_mask = attention_mask.flatten(-2)
     output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **options)
     return output, None

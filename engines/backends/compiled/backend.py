@@ -25,6 +25,7 @@ from engines.backends.base import (
     Stopped,
     context_window,
 )
+from engines.backends.eager_imports import skip_optional_packages
 from engines.backends.random_weights import is_random
 from engines.backends.scores import scores_from_logits
 from engines.backends.transformers_model import check_device, probe_transformers
@@ -49,6 +50,11 @@ class CompiledBackend(Backend):
     prepare_stages = ("import", "weights", "compile", "capture", "save")
     load_stages = ("import", "weights", "compile", "capture")
     engine_format = 3  # since 3 graphs are of single layers, kept in another file, and projections are fused
+
+    @classmethod
+    def start_process(cls) -> None:
+        """See `Backend.start_process`: import less of what transformers finds installed."""
+        skip_optional_packages()
 
     def __init__(self) -> None:
         self._runner: Runner | None = None

@@ -53,7 +53,7 @@ def fuse_projections(model: torch.nn.Module) -> int:
     fused = 0
     for parent in list(model.modules()):
         for name, parts in GROUPS.items():
-            modules = [getattr(parent, part, None) for part in parts]
+            modules: list[Any] = [getattr(parent, part, None) for part in parts]
             if not _can_fuse(modules):
                 continue
             linear = _concatenate(modules)

@@ -63,7 +63,8 @@ class Regions:
     def compiling(self) -> AbstractContextManager[Any]:
         """Return a context in which each layer may be of a kind of its own."""
         limit = max(self._kinds_limit, torch._dynamo.config.recompile_limit)
-        return torch._dynamo.config.patch(recompile_limit=limit)
+        raised: AbstractContextManager[Any] = torch._dynamo.config.patch(recompile_limit=limit)
+        return raised
 
     def begin(self, mode: Mode, positions: Any, columns: Any, dtype: Any) -> Any:
         """Set how the next call of the model runs, and where its layers write to the cache.
@@ -160,7 +161,7 @@ def _compiled(function: Callable[..., Any], options: dict[str, bool] | None) -> 
 def _small_parts(model: Any) -> list[Any]:
     """Return the norms and RoPE modules beside the list of layers: a few small kernels each."""
     decoder = model.get_decoder()
-    kinds = (torch.nn.ModuleList, torch.nn.Embedding)
+    kinds = (torch.nn.ModuleList, torch.nn.Embedding, torch.nn.Dropout)
     return [part for part in decoder.children() if not isinstance(part, kinds)]
 
 

@@ -117,9 +117,7 @@ class Runner:
             self.kv_cache.cached_ids.extend(chunk)
             yield logits
 
-    def forward(
-        self, tokens: Any, positions: Any, columns: Any, keep: Any = 0, mode: Mode = "eager"
-    ) -> Any:
+    def forward(self, tokens: Any, positions: Any, columns: Any, keep: Any = 0, mode: Mode = "eager") -> Any:
         """Run the model with a causal mask over the cache.
 
         Args:
@@ -151,7 +149,8 @@ class Runner:
         last = torch.tensor([len(chunk) - 1], device=self.device)
         tokens, positions = self._tokens(padded), self._range(start, size)
         columns = self._select_columns(start + size)
-        return self.forward(tokens, positions, columns, last, "prefill")[:, -1]
+        mode: Mode = "prefill" if size > 1 else "decode"  # one is left where the context window ends
+        return self.forward(tokens, positions, columns, last, mode)[:, -1]
 
     def _run_step(self, length: int) -> None:
         columns = self._select_columns(length)

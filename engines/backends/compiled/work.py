@@ -46,11 +46,10 @@ class CompilerWork:
         Args:
             why: The reason why graphs had to be compiled.
         """
-        compiled = f"compiled {self.compiled} of them in {self.compiling_s:.1f} s: {why}"
+        seconds = f"{self.compiling_s:.1f} s"
+        compiled = f"compiled {self.compiled} of them in {seconds}: {why}"
         if not self.compiled:
-            compiled = (
-                f"compiled nothing: every graph came from the engine's cache, read in {self.compiling_s:.1f} s"
-            )
+            compiled = f"compiled nothing: every graph came from the engine's cache, read in {seconds}"
         tuned = f"timed {self.timed} variants of kernels in {self.tuning_s:.1f} s"
         return [
             f"traced {self.traced} graphs in {self.tracing_s:.1f} s",
