@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from engines.backends.registry import BACKENDS
 from engines.demo import CHECKPOINT
 from engines.plan.checkpoint.checkpoint import read_checkpoint
 from engines.plan.estimate.estimate import bytes_read_per_token
@@ -28,8 +29,8 @@ from tests.benchmarks.gpu_open_engine import NEW, PROMPT, ROUNDS, TURNS
 RUNS = ("demo=compiled:bf16", "shape:llama-2-7b=compiled:bf16")
 METHOD = (
     "Seconds from the first statement of the process to an engine that can answer: imports, weights, "
-    "tracing, compiling, tuning, CUDA graphs. Each in a process of its own, one at a time; build: the compile "
-    "cache is empty; open: what was built, twice. Parts: the engine's own log. "
+    "tracing, compiling, tuning, CUDA graphs. Each in a process of its own, one at a time; build: the "
+    "compile cache is empty; open: what was built. Parts: the engine's own log. "
     f"Decode: batch 1, greedy, {NEW} tokens after {PROMPT}, median of {ROUNDS} after one warm-up; bandwidth: "
     "(weight bytes read per token + KV) * tok/s / measured device copy, read plus written. "
     f"TTFT: of these prompts; turns: TTFT of turn {TURNS} / turn 1. Memory: NVML, all processes."
@@ -70,15 +71,16 @@ def show(found: dict[str, Any], read: int, copy: float) -> None:
     )
 
 
-def measure(checkpoint: str, engine: str, context: int, copy: float) -> list[dict[str, Any]]:
-    """Build an engine and open it twice; without a build, only open it."""
+def measure(checkpoint: str, engine: str, context: int, opens: int, copy: float) -> list[dict[str, Any]]:
+    """Build an engine and open it `opens` times; one that is not built is opened once."""
     with TemporaryDirectory() as root, TemporaryDirectory() as built:
         folder = shape_folder(checkpoint, Path(root)) if checkpoint.startswith(PREFIX) else CHECKPOINT
         read = bytes_read_per_token(
             read_checkpoint(folder), engine.partition(":")[2], "bf16", PROMPT + NEW // 2
         )
         rows = []
-        steps = ("build", "open", "open") if engine.startswith("compiled") else ("open",)
+        built_first = BACKENDS[engine.partition(":")[0]].builds
+        steps = ["build", *["open"] * opens] if built_first else ["open"]
         for wanted in steps:
             try:
                 rows.append(run(engine, folder, Path(built), context, wanted) | {"checkpoint": checkpoint})
@@ -94,6 +96,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", nargs="+", default=list(RUNS), help="CHECKPOINT=ENGINE: `demo` or a shape")
     parser.add_argument("--context", type=int, default=4096)
+    parser.add_argument("--opens", type=int, default=2, help="processes that open what was built")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
     packages = ("torch", "transformers", "torchao")
@@ -104,7 +107,7 @@ def main(arguments: list[str] | None = None) -> None:
     rows = []
     for one in options.runs:
         checkpoint, _, engine = one.partition("=")
-        rows += measure(checkpoint, engine, options.context, copy)
+        rows += measure(checkpoint, engine, options.context, options.opens, copy)
     time.sleep(1)
     print(f"\ndevice memory before {before / 1e9:.2f} GB, after {meter.used() / 1e9:.2f} GB")
     if options.json:
