@@ -46,7 +46,6 @@ def skip_compiler() -> None:
     that transformers defines afterwards lack their marks for the compiler.
     """
     import torch
-    from transformers import utils
 
     if DYNAMO in sys.modules:
         return
@@ -56,6 +55,13 @@ def skip_compiler() -> None:
     for name in MARKS:
         setattr(marks, name, _unchanged)
     sys.modules[DYNAMO] = torch._dynamo = marks
+    skip_optional_packages()
+
+
+def skip_optional_packages() -> None:
+    """Keep later imports of transformers in this process from importing what ABSENT names."""
+    from transformers import utils
+
     for name in ABSENT:
         for module in (utils, utils.import_utils):
             setattr(module, name, _false)

@@ -32,6 +32,8 @@ def _attention(
 ) -> tuple[Any, None]:
     if query.shape[2] == 1 and query.device.type == "cuda":
         return decode_attention(query, key, value, attention_mask, options["scaling"]), None
+    if attention_mask is not None and attention_mask.ndim == 5:  # by split
+        attention_mask = attention_mask.flatten(-2)
     output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **options)
     return output, None
 
@@ -43,17 +45,18 @@ def decode_attention(query: Any, key: Any, value: Any, mask: Any, scaling: float
         query: [1, heads, 1, width].
         key: [1, KV heads, tokens, width]; `tokens` is a multiple of SPLIT_TOKENS.
         value: The shape of `key`.
-        mask: [1, 1, 1, tokens], added to the scores.
+        mask: [1, 1, 1, tokens], also divided into splits, added to the scores.
         scaling: Factor of the scores.
 
     Returns:
         [1, 1, heads, width], with the dtype of `query`.
     """
     _, heads, _, width = query.shape
-    groups, count = key.shape[1], mask.shape[-1] // SPLIT_TOKENS
+    by_split = mask.reshape(-1, SPLIT_TOKENS)
+    groups, count = key.shape[1], by_split.shape[0]
     shared = query.reshape(groups, -1, 1, 1, width).float()
     keys, values = (states.view(groups, 1, count, SPLIT_TOKENS, width).float() for states in (key, value))
-    scores = (shared * keys).sum(-1) * scaling + mask.view(count, SPLIT_TOKENS)
+    scores = (shared * keys).sum(-1) * scaling + by_split
     highest = scores.amax(-1, keepdim=True)
     weights = (scores - highest).exp()
     outputs = (weights[..., None] * values).sum(-2)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -24,6 +25,7 @@ from engines.backends.base import (
     Stopped,
     context_window,
 )
+from engines.backends.eager_imports import skip_optional_packages
 from engines.backends.random_weights import is_random
 from engines.backends.scores import scores_from_logits
 from engines.backends.transformers_model import check_device, probe_transformers
@@ -36,6 +38,7 @@ from engines.worker.protocol import KVUsage, MemoryUsage, Sampling
 if TYPE_CHECKING:
     from engines.backends.compiled.artefacts import CompilerCache
     from engines.backends.compiled.runner import Runner
+    from engines.backends.compiled.work import CompilerWork
     from engines.worker.logprob_rows import RowReader, RowWriter
 
 
@@ -44,9 +47,14 @@ class CompiledBackend(Backend):
 
     name = "compiled"
     title = "PyTorch compiled"
-    prepare_stages = ("import", "weights", "compile", "save")
-    load_stages = ("import", "weights", "compile")
-    engine_format = 2  # since 2 the KV cache is stored in splits: graphs of format 1 cannot be used
+    prepare_stages = ("import", "weights", "compile", "capture", "save")
+    load_stages = ("import", "weights", "compile", "capture")
+    engine_format = 3  # since 3 graphs are of single layers, kept in another file, and projections are fused
+
+    @classmethod
+    def start_process(cls) -> None:
+        """See `Backend.start_process`: import less of what transformers finds installed."""
+        skip_optional_packages()
 
     def __init__(self) -> None:
         self._runner: Runner | None = None
@@ -90,7 +98,7 @@ class CompiledBackend(Backend):
         stored = spec.precision in QUANTISED and not is_random(checkpoint)
         if stored:
             save_weights(model, directory)
-        self._start(spec, model, report)
+        work = self._start(spec, model, "the engine is new", report)
         report.stage("save")
         cache_bytes = compiler.save(directory)
         self._prepared = spec, directory
@@ -98,12 +106,14 @@ class CompiledBackend(Backend):
             "weight_bytes": self._weight_bytes,
             "weights_stored": stored,
             "compiler_cache_bytes": cache_bytes,
-            "graphs_compiled": compiler.graphs_compiled,
+            "graphs_compiled": work.compiled,
             "precision": spec.precision,
         }
 
     def load(self, spec: EngineSpec, checkpoint: Path, directory: Path | None, report: Report) -> None:
         """Load the weights and the compile cache, compile missing graphs, and capture the CUDA graphs.
+
+        The log says what was done again, and how long it took.
 
         Raises:
             EngineError: The precision or device is not supported, or the engine's files are broken.
@@ -120,12 +130,8 @@ class CompiledBackend(Backend):
         else:
             model = make_model(spec, checkpoint)
         restored = directory is not None and compiler.restore(directory)
-        self._start(spec, model, report)
-        if count := compiler.graphs_compiled:
-            why = "the engine's compile cache does not match" if restored else "there is no compile cache"
-            report.log(f"compiled {count} graphs: {why}")
-        else:
-            report.log("compiled nothing: every graph came from the engine's cache")
+        why = "the engine's compile cache does not match" if restored else "there is no compile cache"
+        self._start(spec, model, why, report)
 
     def _check_files(self, directory: Path, report: Report) -> None:
         from engines.backends.compiled.model import WEIGHTS, check_weights
@@ -154,13 +160,18 @@ class CompiledBackend(Backend):
         self._compiler = CompilerCache()
         return self._compiler
 
-    def _start(self, spec: EngineSpec, model: Any, report: Report) -> None:
-        """Compile the model, or take the graphs from the cache, and capture the CUDA graphs."""
+    def _start(self, spec: EngineSpec, model: Any, why: str, report: Report) -> CompilerWork:
+        """Compile the model, or take the graphs from the cache, and capture the CUDA graphs.
+
+        Args:
+            why: The reason for the log if graphs must be compiled.
+        """
         import torch
 
         from engines.backends.compiled.cache import BucketedCache
         from engines.backends.compiled.model import weight_bytes
         from engines.backends.compiled.runner import Runner
+        from engines.backends.compiled.work import CompilerWork
 
         report.stage("compile")
         self._weight_bytes = weight_bytes(model)
@@ -168,8 +179,19 @@ class CompiledBackend(Backend):
         self.context_tokens = context_window(spec, positions)
         with torch.no_grad():
             self._runner = Runner(model, BucketedCache(model.config, self.context_tokens))
-            self._runner.warm_up(lambda done, total: report.progress(done, total, "graphs"))
+            self._runner.compile(lambda done, total: report.progress(done, total, "functions"))
+            work = CompilerWork.since_reset()
+            for line in work.lines(why):
+                report.log(line)
+            report.stage("capture")
+            self._capture(self._runner, report)
         gc.collect()  # tracing leaves many reference cycles
+        return work
+
+    def _capture(self, runner: Runner, report: Report) -> None:
+        begun = time.monotonic()
+        if count := runner.capture(lambda done, total: report.progress(done, total, "graphs")):
+            report.log(f"captured {count} CUDA graphs in {time.monotonic() - begun:.1f} s")
 
     def generate(
         self,

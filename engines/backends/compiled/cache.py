@@ -80,10 +80,6 @@ class WritePositions:
     offsets: Any = None
     """Offset of each token inside its split."""
 
-    def set(self, positions: Any) -> None:
-        """Set them from the positions of the tokens in the context window."""
-        self.splits, self.offsets = positions // SPLIT_TOKENS, positions % SPLIT_TOKENS
-
 
 class BucketedCache:
     """A static cache that attention reads in lengths of a few buckets.

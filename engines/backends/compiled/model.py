@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from engines.backends.compiled.attention import register
 from engines.backends.compiled.four_bits import CpuFourBitLinear, CudaFourBitLinear, replace_linear
+from engines.backends.compiled.fused import fuse_projections
 from engines.backends.random_weights import is_random, random_model
 from engines.backends.transformers_model import read_model
 from engines.build.spec import EngineSpec
@@ -18,6 +19,11 @@ from engines.errors import EngineError
 PLAIN = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 QUANTISED = ("int8", "fp8", "int4")
 """Weight-only quantisation: stored at this precision, computed in bf16."""
+FUSED = ("int8", "fp8")
+"""Precisions whose q/k/v and gate/up products are fused.
+
+On one H100, an 8B shape at int8 decoded 15 % faster; BF16 and INT4 did not gain.
+"""
 WEIGHTS = "weights.safetensors"
 
 
@@ -58,6 +64,8 @@ def make_model(spec: EngineSpec, checkpoint: Path) -> Any:
         model = random_model(checkpoint, dtype, spec.device, attn_implementation=name)
     else:
         model = read_model(spec, checkpoint, dtype, attn_implementation=name)
+    if spec.precision in FUSED:
+        fuse_projections(model)
     if spec.precision in QUANTISED:
         _quantise(model, spec)
     return _for_inference(model.to(spec.device))
@@ -117,6 +125,8 @@ def load_weights(spec: EngineSpec, checkpoint: Path, directory: Path) -> Any:
     with safe_open(directory / WEIGHTS, framework="pt", device=spec.device) as file:
         metadata = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not a dict
+    if spec.precision in FUSED:
+        fuse_projections(model)
     if spec.precision == "int4":
         replace_linear(model, model.get_output_embeddings(), spec.device, fill=False)
     state, _ = unflatten_tensor_state_dict(tensors, metadata)

@@ -1,4 +1,4 @@
-"""The compiled steps: chunked prefill, then decode with one captured CUDA graph for each attention length."""
+"""The steps: chunked prefill, then decode with one captured CUDA graph for each attention length."""
 
 from __future__ import annotations
 
@@ -9,22 +9,16 @@ import torch
 
 from engines.backends.compiled.attention import SPLIT_TOKENS
 from engines.backends.compiled.cache import SHORTEST, BucketedCache
+from engines.backends.compiled.regional import Mode, Regions
 
 SMALLEST_CHUNK = 16
 LARGEST_CHUNK = {"cuda": 2048, "cpu": 512}
 """Tokens per prefill chunk: activations stay small, and a stop request is checked between chunks."""
 TRACED_CHUNK = 64
-DECODE_OPTIONS = {
-    # With this option Inductor compiles matrix-vector products to fused reductions, which unpack quantised
-    # weights on the fly and run at memory bandwidth. Without it they are library calls, which cannot.
-    "coordinate_descent_tuning": True,
-    # Kernels saved for the static launcher are tuned again at every load (torch 2.11).
-    "use_static_cuda_launcher": False,
-}
 
 
 class Runner:
-    """Runs a model with its KV cache through two compiled functions, one for prefill and one for decode."""
+    """Runs a model with its KV cache: prompts in chunks, then one token at a time."""
 
     def __init__(self, model: Any, kv_cache: BucketedCache) -> None:
         self.model = model
@@ -32,11 +26,7 @@ class Runner:
         self.device = model.device
         self.on_gpu = self.device.type == "cuda"
         self._largest = LARGEST_CHUNK[self.device.type]
-        self._decode = torch.compile(self._decode_step, fullgraph=True, options=DECODE_OPTIONS)
-        # On the CPU prefill is compute bound: compiling it would take time without making it faster.
-        self._prefill = (
-            torch.compile(self._prefill_chunk, fullgraph=True) if self.on_gpu else self._prefill_chunk
-        )
+        self._regions = Regions(model, kv_cache, self.on_gpu)
         self._columns = {length: self._make_columns(length) for length in kv_cache.lengths}
         self._graphs: dict[int, Any] = {}
         self._token = torch.zeros((1, 1), dtype=torch.long, device=self.device)
@@ -44,29 +34,40 @@ class Runner:
         self._logits: Any = None
         self._static: Any = None
 
-    def warm_up(self, progress: Callable[[int, int], None]) -> None:
-        """Compile both functions, and capture a CUDA graph for each length that attention reads.
+    def compile(self, progress: Callable[[int, int], None]) -> None:
+        """Compile the parts of the model for one token and for prompts, and tune their kernels.
 
         Args:
             progress: Called with the number of finished and of all steps.
         """
-        count = len(self._columns) + 2
-        # The first call allocates the cache.
-        all_columns = self._columns[self.kv_cache.capacity]
-        self.forward(self._tokens([0] * SMALLEST_CHUNK), self._range(0, SMALLEST_CHUNK), all_columns)
-        self._run_chunk([0] * TRACED_CHUNK, 0)
-        for size in self._chunk_sizes() if self.on_gpu else ():
-            self._run_chunk([0] * size, 0)  # libraries select their kernels at the first call with a size
-        for length in self._columns if self.on_gpu else ():
-            self._run_chunk([0] * SMALLEST_CHUNK, length - SMALLEST_CHUNK)
-        progress(1, count)
-        self._position.fill_(TRACED_CHUNK)
-        self._run_step(SHORTEST)
-        self._static = torch.empty_like(self._logits)
-        progress(2, count)
+        with self._regions.compiling():
+            # The first call allocates the cache.
+            all_columns = self._columns[self.kv_cache.capacity]
+            self.forward(self._tokens([0] * SMALLEST_CHUNK), self._range(0, SMALLEST_CHUNK), all_columns)
+            self._position.fill_(TRACED_CHUNK)
+            self._run_step(SHORTEST)
+            self._static = torch.empty_like(self._logits)
+            progress(1, 2)
+            self._run_chunk([0] * TRACED_CHUNK, 0)
+            for size in self._chunk_sizes() if self.on_gpu else ():
+                self._run_chunk([0] * size, 0)  # libraries select their kernels at the first call with a size
+            for length in self._columns if self.on_gpu else ():
+                self._run_chunk([0] * SMALLEST_CHUNK, length - SMALLEST_CHUNK)
+            progress(2, 2)
+
+    def capture(self, progress: Callable[[int, int], None]) -> int:
+        """Capture a CUDA graph for each length that attention reads; on the CPU there is nothing to do.
+
+        Args:
+            progress: Called with the number of captured and of all graphs.
+
+        Returns:
+            The number of graphs.
+        """
         for index, length in enumerate(self._columns if self.on_gpu else ()):
             self._capture_graph(length)
-            progress(index + 3, count)
+            progress(index + 1, len(self._columns))
+        return len(self._graphs)
 
     def prefill(self, prompt: Sequence[int], start: int) -> Iterator[Any]:
         """Compute `prompt` from position `start` on, and yield the logits after each chunk.
@@ -116,7 +117,7 @@ class Runner:
             self.kv_cache.cached_ids.extend(chunk)
             yield logits
 
-    def forward(self, tokens: Any, positions: Any, columns: Any, keep: Any = 0) -> Any:
+    def forward(self, tokens: Any, positions: Any, columns: Any, keep: Any = 0, mode: Mode = "eager") -> Any:
         """Run the model with a causal mask over the cache.
 
         Args:
@@ -124,30 +125,19 @@ class Runner:
             positions: [tokens], positions in the context window.
             columns: Positions of the cache that attention reads, [splits, SPLIT_TOKENS].
             keep: `logits_to_keep` of transformers.
+            mode: Which compiled functions run its parts.
 
         Returns:
             Logits [1, kept tokens, vocabulary].
         """
-        self.kv_cache.positions.set(positions)
-        dtype = self.model.dtype
-        hidden = torch.full((), torch.finfo(dtype).min, dtype=dtype, device=columns.device)
-        seen = columns.flatten()[None, :] <= positions[:, None]
-        mask = torch.where(seen, torch.zeros((), dtype=dtype, device=columns.device), hidden)
         return self.model(
             input_ids=tokens,
-            attention_mask=mask[None, None],
+            attention_mask=self._regions.begin(mode, positions, columns, self.model.dtype),
             position_ids=positions[None],
             past_key_values=self.kv_cache.cache,
             use_cache=True,
             logits_to_keep=keep,
         ).logits
-
-    def _decode_step(self, token: Any, position: Any, columns: Any) -> tuple[Any, Any]:
-        logits = self.forward(token, position, columns)[:, -1]
-        return logits, logits.argmax(-1, keepdim=True)
-
-    def _prefill_chunk(self, tokens: Any, positions: Any, columns: Any, last: Any) -> Any:
-        return self.forward(tokens, positions, columns, last)[:, -1]
 
     def _run_chunk(self, chunk: Sequence[int], start: int) -> Any:
         """Return the logits after the last token of `chunk`, which is padded to a size that is warmed up.
@@ -158,16 +148,14 @@ class Runner:
         padded = [*chunk, *[0] * (size - len(chunk))]
         last = torch.tensor([len(chunk) - 1], device=self.device)
         tokens, positions = self._tokens(padded), self._range(start, size)
-        for tensor, dimension in ((tokens, 1), (positions, 0)):
-            if self.on_gpu and size > 1:
-                torch._dynamo.mark_dynamic(tensor, dimension)
-        return self._prefill(tokens, positions, self._select_columns(start + size), last)
+        columns = self._select_columns(start + size)
+        mode: Mode = "prefill" if size > 1 else "decode"  # one is left where the context window ends
+        return self.forward(tokens, positions, columns, last, mode)[:, -1]
 
     def _run_step(self, length: int) -> None:
         columns = self._select_columns(length)
-        logits, token = self._decode(self._token, self._position, columns)
-        self._logits = logits
-        self._token.copy_(token)
+        self._logits = self.forward(self._token, self._position, columns, mode="decode")[:, -1]
+        self._token.copy_(self._logits.argmax(-1, keepdim=True))
         self._position.add_(1)
 
     def _capture_graph(self, length: int) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from torch._dynamo.utils import counters
 
 from engines.backends.compiled.backend import CompiledBackend
 from engines.backends.pytorch import PyTorchBackend
@@ -48,7 +49,7 @@ def engine(folder: Path, spec: EngineSpec, tmp_path_factory: pytest.TempPathFact
     """The folder that `prepare` wrote; the only compilation of these tests."""
     directory, backend, report = tmp_path_factory.mktemp("engine"), CompiledBackend(), RecordingReport()
     facts = backend.prepare(spec, folder, directory, LogReport())
-    assert facts["graphs_compiled"] == 1
+    assert facts["graphs_compiled"] == 2  # a layer and the LM head
     assert not facts["weights_stored"]
     backend.load(spec, folder, directory, report)  # the engine is still loaded
     assert report.lines == []
@@ -83,7 +84,11 @@ def answer(backend: CompiledBackend | PyTorchBackend, prompt: list[int], **sampl
 
 
 def test_the_second_load_compiles_nothing(loaded: CompiledBackend, report: RecordingReport) -> None:
-    assert report.lines == ["compiled nothing: every graph came from the engine's cache"]
+    traced, compiled, tuned = report.lines
+    assert traced.startswith("traced 2 graphs in ")
+    assert compiled.startswith("compiled nothing: every graph came from the engine's cache, read in ")
+    assert tuned == "tuned nothing"
+    assert counters["inductor"]["fxgraph_cache_hit"] == 2
     assert loaded.context_tokens == 600
 
 

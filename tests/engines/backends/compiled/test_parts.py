@@ -14,6 +14,7 @@ from engines.backends.compiled.answer_loop import _PendingToken
 from engines.backends.compiled.attention import decode_attention
 from engines.backends.compiled.cache import BucketedCache, StaticSplitLayer, WritePositions
 from engines.backends.compiled.four_bits import CpuFourBitLinear, CudaFourBitLinear, quantise
+from engines.backends.compiled.regional import step_inputs
 from engines.errors import EngineError
 
 HEADS, KV_HEADS, TOKENS, WIDTH = 8, 2, 192, 16
@@ -35,7 +36,9 @@ def test_the_cache_is_written_in_place() -> None:
     from torch._dynamo.backends.common import aot_autograd  # four seconds of imports
 
     positions = WritePositions()
-    positions.set(torch.tensor([67]))
+    _, positions.splits, positions.offsets = step_inputs(
+        torch.tensor([67]), torch.arange(128).view(-1, 64), torch.float32
+    )
     layer = StaticSplitLayer(512, positions)
     new = torch.ones(1, KV_HEADS, 1, WIDTH)
     layer.lazy_initialization(new, new)

@@ -1,0 +1,68 @@
+"""What the compiler did since a load or build began, by its own counters, and how long each part took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch._dynamo.utils import compilation_time_metrics, counters
+
+TRACING = ("bytecode_tracing",)
+COMPILING = ("OutputGraph.call_user_compiler",)
+TUNING = ("CachingAutotuner.coordinate_descent_tuning", "CachingAutotuner.benchmark_all_configs")
+"""Names under which PyTorch keeps the seconds of each part."""
+
+
+@dataclass(frozen=True)
+class CompilerWork:
+    """Counts and seconds of the compiler's parts."""
+
+    traced: int
+    """Graphs that were traced; some of them may come from the cache."""
+    compiled: int
+    """Graphs that were compiled because they were not in the cache."""
+    timed: int
+    """Variants of kernels that were compiled and timed to choose the fastest."""
+    tracing_s: float
+    compiling_s: float
+    """Includes reading graphs from the cache."""
+    tuning_s: float
+
+    @classmethod
+    def since_reset(cls) -> CompilerWork:
+        """Return what was done since `reset`."""
+        inductor = counters["inductor"]
+        return cls(
+            traced=int(counters["stats"]["unique_graphs"]),
+            compiled=int(inductor["fxgraph_cache_miss"] + inductor["fxgraph_cache_bypass"]),
+            timed=int(inductor["coordesc_tuning_bench"]),
+            tracing_s=_seconds(TRACING),
+            compiling_s=_seconds(COMPILING),
+            tuning_s=_seconds(TUNING),
+        )
+
+    def lines(self, why: str) -> list[str]:
+        """Return a sentence about each part.
+
+        Args:
+            why: The reason why graphs had to be compiled.
+        """
+        seconds = f"{self.compiling_s:.1f} s"
+        compiled = f"compiled {self.compiled} of them in {seconds}: {why}"
+        if not self.compiled:
+            compiled = f"compiled nothing: every graph came from the engine's cache, read in {seconds}"
+        tuned = f"timed {self.timed} variants of kernels in {self.tuning_s:.1f} s"
+        return [
+            f"traced {self.traced} graphs in {self.tracing_s:.1f} s",
+            compiled,
+            tuned if self.timed else "tuned nothing",
+        ]
+
+
+def reset() -> None:
+    """Start counting."""
+    counters.clear()
+    compilation_time_metrics.clear()
+
+
+def _seconds(names: tuple[str, ...]) -> float:
+    return sum(sum(compilation_time_metrics.get(name, ())) for name in names)

@@ -1,0 +1,130 @@
+"""Regional compilation: what is traced, and that answers and weights stay what they were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch._dynamo.utils import counters
+
+from engines.backends.compiled import regional
+from engines.backends.compiled.artefacts import FILE, CompilerCache
+from engines.backends.compiled.backend import CompiledBackend
+from engines.backends.compiled.fused import Projection, fuse_projections
+from engines.backends.compiled.model import make_model
+from engines.backends.pytorch import PyTorchBackend
+from engines.build.spec import EngineSpec
+from engines.worker.protocol import Sampling
+from tests.doubles.log_report import LogReport
+from tests.engines.tiny import make_checkpoint
+
+PROMPT = list(range(5, 40))
+
+
+@pytest.fixture
+def traced_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dynamo traces and guards as always; the graphs run uncompiled."""
+
+    def compiled(function: Callable[..., Any], _options: object) -> Callable[..., Any]:
+        found: Callable[..., Any] = torch.compile(function, fullgraph=True, backend="eager")
+        return found
+
+    monkeypatch.setattr(regional, "_compiled", compiled)
+
+
+def answer(backend: CompiledBackend | PyTorchBackend) -> list[int]:
+    seen: list[int] = []
+    sampling = Sampling(max_tokens=8, ignore_eos=True)
+    backend.generate(PROMPT, sampling, frozenset(), seen.extend, lambda: False)
+    return seen
+
+
+def graphs(folder: Path) -> int:
+    """Load the checkpoint, compare its answer with that of PyTorch, and return the number of graphs."""
+    backend, reference = CompiledBackend(), PyTorchBackend()
+    reference.load(EngineSpec(str(folder), "pytorch", "fp32"), folder, None, LogReport())
+    backend.load(EngineSpec(str(folder), "compiled", "fp32", context=512), folder, None, LogReport())
+    try:
+        assert answer(backend) == answer(reference)
+        return int(counters["stats"]["unique_graphs"])
+    finally:
+        backend.close()
+
+
+@pytest.mark.usefixtures("traced_only")
+@pytest.mark.parametrize(
+    ("family", "layers", "expected"),
+    [
+        pytest.param("llama", 2, 2, id="a layer and the LM head"),
+        pytest.param("llama", 4, 2, id="more layers, no more graphs"),
+        pytest.param("smollm3", 4, 3, id="one for each kind of layer: with RoPE and without"),
+        pytest.param("gpt2", 3, 2, id="another architecture"),
+    ],
+)
+def test_equal_layers_share_one_graph(family: str, layers: int, expected: int, tmp_path: Path) -> None:
+    assert graphs(make_checkpoint(tmp_path / "model", family, num_hidden_layers=layers)) == expected
+
+
+@pytest.mark.parametrize("family", ["llama", "llama-biased"])
+def test_fused_projections_compute_the_same(family: str, tmp_path: Path) -> None:
+    folder = make_checkpoint(tmp_path / "model", family)
+    spec = EngineSpec(str(folder), "compiled", "fp32")
+    plain, fused = make_model(spec, folder), make_model(spec, folder)
+    assert fuse_projections(fused) == 2 * 2
+    ids = torch.tensor([PROMPT])
+    torch.testing.assert_close(fused(ids).logits, plain(ids).logits)
+    assert isinstance(fused.model.layers[0].self_attn.k_proj, Projection)
+    values = [sum(tensor.numel() for tensor in model.state_dict().values()) for model in (plain, fused)]
+    assert values[0] == values[1]
+
+
+def test_fused_projections_are_quantised_like_single_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torchao", reason="quantised precisions need torchao (extra `compiled`)")
+    folder = make_checkpoint(tmp_path / "model", "llama")
+    spec, ids = EngineSpec(str(folder), "compiled", "int8"), torch.tensor([PROMPT])
+    fused = make_model(spec, folder)
+    monkeypatch.setattr("engines.backends.compiled.model.FUSED", ())
+    single = make_model(spec, folder)
+    assert isinstance(fused.model.layers[0].mlp.up_proj, Projection)
+    assert isinstance(single.model.layers[0].mlp.up_proj, torch.nn.Linear)
+    torch.testing.assert_close(fused(ids).logits, single(ids).logits)
+
+
+def test_a_projection_of_another_input_is_computed_anew() -> None:
+    torch.manual_seed(0)
+    parent = torch.nn.Module()
+    for name in ("gate_proj", "up_proj"):
+        parent.add_module(name, torch.nn.Linear(8, 4))
+    gate, up = parent.gate_proj, parent.up_proj
+    fuse_projections(parent)
+    first, second = torch.randn(2, 1, 8).unbind(0)
+    torch.testing.assert_close(parent.gate_proj(first), gate(first))
+    torch.testing.assert_close(parent.up_proj(second), up(second))
+    torch.testing.assert_close(parent.gate_proj(second), gate(second))
+
+
+def test_the_cache_finds_its_kernels_in_another_folder(tmp_path: Path) -> None:
+    """Triton lists the files of a kernel with absolute paths, and every load has a folder of its own."""
+    built = CompilerCache()
+    kernel = built._folder / "triton" / "0" / "HASH"
+    kernel.mkdir(parents=True)
+    (kernel / "kernel.cubin").write_bytes(b"code")
+    (kernel / "kernel.ttir").write_text("not read by any load")
+    (kernel / "__grp__kernel.json").write_text(
+        f'{{"child_paths": {{"kernel.cubin": "{kernel}/kernel.cubin"}}}}'
+    )
+    assert built.save(tmp_path) == (tmp_path / FILE).stat().st_size
+    built.close()
+    assert not kernel.exists()
+    loaded = CompilerCache()
+    assert not loaded.restore(tmp_path / "nothing")
+    assert loaded.restore(tmp_path)
+    (found,) = loaded._folder.rglob("*.cubin")
+    assert str(found) in (found.parent / "__grp__kernel.json").read_text()
+    assert not (found.parent / "kernel.ttir").exists()
+    loaded.close()
