@@ -10,9 +10,14 @@ from msgspec.structs import replace
 from textual.widgets import Input, Select
 
 from app.screens.models import ModelsScreen
+from app.screens.sampling import SamplingScreen
+from app.state.conversation.agreement import agreement
+from app.state.settings.paths import environment_folder
 from app.state.settings.settings import EngineChoice
 from app.state.side.phase import Phase
+from app.widgets.forms.options_form import OptionsForm
 from app.widgets.prepare.engine_picker import EnginePicker
+from engines.environments.environment import save
 from engines.worker.process_tree import ProcessTree
 from engines.worker.protocol import Sampling
 from tests.app.driving import (
@@ -25,6 +30,8 @@ from tests.app.driving import (
     until_ready,
     wait_until,
 )
+from tests.app.screens.conftest import located
+from tests.engines.double_environment import make_environment
 from tests.engines.plan.folders import LLAMA, write_checkpoint
 
 
@@ -84,6 +91,33 @@ async def test_stop_death_and_restart(monkeypatch: pytest.MonkeyPatch) -> None:
         await pilot.press("f9")
         await until_ready(pilot)
         await pilot.pause()
+
+
+SEEDED = Sampling(max_tokens=16, temperature=0.9, seed=7, ignore_eos=True)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("simulated_gpu")
+@pytest.mark.parametrize(("generation", "ignored"), [("1_2", True), ("main", False)])
+async def test_what_a_release_ignores(generation: str, ignored: bool, tmp_path: Path) -> None:
+    """Both releases chat. Where one ignores the seed, the field is disabled and the sides are not compared."""
+    python = make_environment(tmp_path / generation, generation)
+    save(environment_folder(), located(python))
+    app = playground(sampled(beside_pytorch("bf16"), SEEDED))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until_ready(pilot)
+        await until_chat(pilot)
+        await ask(pilot, "What is a KV cache?")
+        left, right = (side.conversation.turns[-1] for side in app.sides)
+        assert left.error is None
+        assert len(left.token_ids) == 16
+        assert app.left.kv is not None
+        assert app.left.kv.reused_blocks == 0
+        assert agreement(left, right).startswith("sampling differs: ") is ignored
+        await pilot.press("f4")
+        await wait_until(pilot, lambda: isinstance(app.screen, SamplingScreen))
+        form = app.screen.query_one("#options-left", OptionsForm)
+        assert form.query_one(".seed").disabled is ignored
 
 
 @pytest.mark.usefixtures("environment")
