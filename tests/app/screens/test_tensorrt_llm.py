@@ -100,7 +100,7 @@ SEEDED = Sampling(max_tokens=16, temperature=0.9, seed=7, ignore_eos=True)
 @pytest.mark.usefixtures("simulated_gpu")
 @pytest.mark.parametrize(("generation", "ignored"), [("1_2", True), ("main", False)])
 async def test_what_a_release_ignores(generation: str, ignored: bool, tmp_path: Path) -> None:
-    """Both releases chat. Where one ignores the seed, the field is disabled and the sides are not compared."""
+    """Where a release ignores the seed, the field is disabled and the answers are not compared."""
     python = make_environment(tmp_path / generation, generation)
     save(environment_folder(), located(python))
     app = playground(sampled(beside_pytorch("bf16"), SEEDED))
