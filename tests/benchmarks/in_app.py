@@ -10,9 +10,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
-from tests.benchmarks.environment import PROJECT, BenchmarkEnvironment
+from tests.benchmarks.environment import PROJECT, BenchmarkEnvironment, BenchmarkError
 from tests.benchmarks.measured_app import MeasuredApp, running
 from tests.benchmarks.quiet import QuietRounds
 from tests.benchmarks.sides import opened
@@ -34,8 +35,8 @@ PROMPT_WORDS = 60
 class BareEngine:
     """The bare script and its pipes."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
+    def __init__(self, process: subprocess.Popen[str], log: IO[bytes]) -> None:
+        self._process, self._log = process, log
         self._read()
 
     def ask(self, text: str, max_tokens: int) -> dict[str, Any]:
@@ -47,7 +48,13 @@ class BareEngine:
 
     def _read(self) -> dict[str, Any]:
         assert self._process.stdout
-        reply: dict[str, Any] = json.loads(self._process.stdout.readline())
+        line = self._process.stdout.readline()
+        if not line:
+            self._log.seek(0)
+            raise BenchmarkError(
+                f"The bare script ended:\n{self._log.read()[-2000:].decode(errors='replace')}"
+            )
+        reply: dict[str, Any] = json.loads(line)
         return reply
 
 
@@ -57,17 +64,18 @@ def bare_engine(
 ) -> Iterator[BareEngine]:
     """Start the bare script; it ends with the context."""
     spec = json.dumps(bench.spec(engine, checkpoint).to_json())
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.benchmarks.bare", spec, directory],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        cwd=PROJECT,
-        env=bench.environment,
-    )
-    with process:
-        yield BareEngine(process)
+    with TemporaryFile() as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.benchmarks.bare", spec, directory],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            cwd=PROJECT,
+            env=bench.environment,
+        )
+        with process:
+            yield BareEngine(process, log)
 
 
 def engine_directory(bench: BenchmarkEnvironment, engine: str, checkpoint_name: str) -> str:

@@ -96,14 +96,17 @@ async def _app(bench: BenchmarkEnvironment, name: str) -> float:
 
 def _library(directory: Path) -> float:
     started = time.monotonic()
-    subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(directory), str(WARM_UP_TOKENS)],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        check=False,
+        capture_output=True,
+        text=True,
         cwd=PROJECT,
     )
-    return time.monotonic() - started
+    seconds = time.monotonic() - started
+    if done.returncode:
+        raise BenchmarkError(f"The bare script ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    return seconds
 
 
 def _files(directory: Path) -> dict[str, tuple[int, int]]:
