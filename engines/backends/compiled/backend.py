@@ -104,7 +104,7 @@ class CompiledBackend(Backend):
         compiler = self._import(spec, report)
         from engines.backends.compiled.model import QUANTISED, make_model, save_weights
 
-        imports = self._import_compiler(spec)
+        imports = self._import_compiler(spec, workers=spec.device.startswith("cuda"))
 
         report.stage("weights")
         model = make_model(spec, checkpoint)
@@ -140,7 +140,7 @@ class CompiledBackend(Backend):
         compiler = self._import(spec, report)
         from engines.backends.compiled.model import WEIGHTS, load_weights, make_model
 
-        imports = self._import_compiler(spec)
+        imports = self._import_compiler(spec, workers=False)
 
         report.stage("weights")
         if directory is not None and (directory / WEIGHTS).is_file():
@@ -178,12 +178,16 @@ class CompiledBackend(Backend):
         self._compiler = CompilerCache()
         return self._compiler
 
-    def _import_compiler(self, spec: EngineSpec) -> CompilerImports:
-        """Begin to import the compiler, beside reading the weights where that imports nothing of torch."""
+    def _import_compiler(self, spec: EngineSpec, workers: bool) -> CompilerImports:
+        """Begin to import the compiler; wait for it where reading the weights may import parts of torch too.
+
+        Args:
+            workers: Whether there is something to compile for a GPU.
+        """
         from engines.backends.compiled.early_imports import CompilerImports
         from engines.backends.compiled.model import QUANTISED
 
-        imports = CompilerImports()
+        imports = CompilerImports(workers)
         if spec.precision in QUANTISED or spec.trust_remote_code:
             imports.wait()
         return imports

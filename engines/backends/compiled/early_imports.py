@@ -8,6 +8,7 @@ from threading import Thread
 
 import torch._dynamo  # noqa: F401 - complete before the thread: parts of it and of the rest import each other
 
+POOL = "torch._inductor.async_compile"
 COMPILER = (
     "torch._dynamo.repro.after_dynamo",
     "torch._inductor.compile_fx",
@@ -25,8 +26,14 @@ class CompilerImports:
     import none once `engines.backends.compiled.model` is imported.
     """
 
-    def __init__(self) -> None:
-        self._thread = Thread(target=_import, name="compiler-imports", daemon=True)
+    def __init__(self, workers: bool = False) -> None:
+        """Begin.
+
+        Args:
+            workers: Also start the compiler's worker processes, which take as long as a start of torch.
+                Kernels are compiled one after the other until they are ready.
+        """
+        self._thread = Thread(target=_import, args=(workers,), name="compiler-imports", daemon=True)
         self._thread.start()
 
     def wait(self) -> None:
@@ -34,7 +41,10 @@ class CompilerImports:
         self._thread.join()
 
 
-def _import() -> None:
+def _import(workers: bool) -> None:
+    with suppress(Exception):
+        if workers:
+            import_module(POOL).maybe_warm_pool()
     for name in COMPILER:
         with suppress(Exception):  # torch.compile imports it again, and reports what is wrong
             import_module(name)

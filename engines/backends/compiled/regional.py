@@ -53,7 +53,7 @@ class Regions:
         self._decode_part = _compiled(_decode_part, None)  # reads no weights: not worth tuning
         self._decode_head = _compiled(_decode_head, DECODE_OPTIONS)
         self._final_norm: Any = None
-        """The norm whose output the LM head reads, and nothing else: both are one graph."""
+        """The norm whose output is what the LM head reads: both are compiled to one graph."""
         self._norm_outputs: dict[Any, Any] | None = {}
         """Outputs of the first call by norm, from which `_final_norm` is found; None once that is done."""
         self._mask_values: tuple[Any, Any] | None = None
@@ -215,7 +215,7 @@ def _compiled(function: Callable[..., Any], options: dict[str, bool] | None) -> 
 
 
 def _small_parts(model: Any) -> list[Any]:
-    """Return the norms and RoPE modules beside the list of layers: a few small kernels each."""
+    """Return the norms and RoPE modules outside of the layers: a few small kernels each."""
     decoder = model.get_decoder()
     kinds = (torch.nn.ModuleList, torch.nn.Embedding, torch.nn.Dropout)
     return [part for part in decoder.children() if not isinstance(part, kinds)]

@@ -35,7 +35,7 @@ class Runner:
         self._static: Any = None
 
     def allocate(self) -> None:
-        """Run the model once as it is: the first call allocates the KV cache."""
+        """Run the model once, uncompiled: the first call allocates the KV cache."""
         all_columns = self._columns[self.kv_cache.capacity]
         self.forward(self._tokens([0] * SMALLEST_CHUNK), self._range(0, SMALLEST_CHUNK), all_columns)
 
