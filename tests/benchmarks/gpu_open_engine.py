@@ -78,7 +78,7 @@ def answer(backend: Backend, prompt: list[int], new: int) -> tuple[list[int], fl
 
 
 def speed(backend: Backend) -> dict[str, Any]:
-    """Return decode tok/s and TTFT: of prompts of PROMPT tokens, of each turn, and of the last / the first."""
+    """Return decode tok/s and TTFT: of prompts of PROMPT tokens, of each turn, and of the last / first."""
     runs = [
         answer(backend, [(31 * place + 977 * number) % 4000 for place in range(PROMPT)], NEW)
         for number in range(ROUNDS + 1)
