@@ -169,8 +169,8 @@ class CompiledBackend(Backend):
         check_device(spec.device)
         if spec.device.startswith("cuda"):
             torch.cuda.set_device(spec.device)
-            # On Hopper PyTorch prefers cuDNN's attention, which is planned for each pair of lengths: at almost
-            # every turn of a conversation the first token would wait for a new plan.
+            # On Hopper PyTorch prefers cuDNN's attention, which is planned for each pair of lengths: in most
+            # turns of a conversation the first token would wait for a new plan.
             torch.backends.cuda.enable_cudnn_sdp(False)
         if not _compiler_on_path():
             raise EngineError(
