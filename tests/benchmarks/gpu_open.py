@@ -66,7 +66,8 @@ def show(found: dict[str, Any], read: int, copy: float) -> None:
     print(f"    facts: {found['facts']}")
     print(
         f"    {found['decode']:.1f} tok/s, {share}; TTFT {found['ttft_ms']:.1f} ms, last turn / first "
-        f"{found['last_turn_to_first']:.2f}; other device memory {found['other_gb']:.2f} GB",
+        f"{found['last_turn_to_first']:.2f} {found['turns_ms']}; "
+        f"other device memory {found['other_gb']:.2f} GB",
         flush=True,
     )
 

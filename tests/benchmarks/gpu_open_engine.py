@@ -9,7 +9,9 @@ import time
 
 BEGUN = time.monotonic()
 
-import json  # noqa: E402 - the clock comes first
+import gc  # noqa: E402 - the clock comes first
+import json  # noqa: E402
+import os  # noqa: E402
 import statistics  # noqa: E402
 import sys  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -31,10 +33,13 @@ class TimedReport(LogReport):
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.tuned: list[str] = []
 
     def stage(self, name: str) -> None:
-        """Keep when the stage began."""
+        """Keep when the stage began, and from `compile` on the names of tuned kernels."""
         self.log(f"[{name}]")
+        if name == "compile":
+            self.tuned = tuned_again()
 
     def log(self, line: str) -> None:
         """Keep the line."""
@@ -72,8 +77,8 @@ def answer(backend: Backend, prompt: list[int], new: int) -> tuple[list[int], fl
     return tokens, 1000 * (stamps[0] - begun), (len(stamps) - 1) / (stamps[-1] - stamps[0])
 
 
-def speed(backend: Backend) -> dict[str, float]:
-    """Return decode tok/s, TTFT of prompts of PROMPT tokens, and TTFT of the last turn / the first."""
+def speed(backend: Backend) -> dict[str, Any]:
+    """Return decode tok/s and TTFT: of prompts of PROMPT tokens, of each turn, and of the last / first."""
     runs = [
         answer(backend, [(31 * place + 977 * number) % 4000 for place in range(PROMPT)], NEW)
         for number in range(ROUNDS + 1)
@@ -86,6 +91,7 @@ def speed(backend: Backend) -> dict[str, float]:
         tokens += reply
         times.append(ttft)
     return {
+        "turns_ms": [round(ttft, 1) for ttft in times],
         "decode": statistics.median(rate for _, _, rate in runs),
         "ttft_ms": statistics.median(ttft for _, ttft, _ in runs),
         "last_turn_to_first": times[-1] / times[0],
@@ -104,7 +110,6 @@ def main() -> None:
     spec = EngineSpec(folder, backend_name, precision, device=device, context=int(context))
     report, backend = TimedReport(), kind()
     report.log("[torch imported]")
-    names = tuned_again()
     facts: dict[str, Any] = {}
     if wanted == "build":
         facts = backend.prepare(spec, Path(folder), Path(directory), report)
@@ -112,10 +117,12 @@ def main() -> None:
         built = BACKENDS[backend_name].builds
         backend.load(spec, Path(folder), Path(directory) if built else None, report)
     ready = time.monotonic() - BEGUN
-    report.log("[ready]")
+    used = os.times()
+    report.log(f"[ready]; CPU seconds: {used.user:.1f} user, {used.system:.1f} system")
+    gc.freeze()  # as the worker does
     memory = backend.memory_usage()
     found = {"name": name, "wanted": wanted, "ready_s": ready, "lines": report.lines, "facts": facts}
-    found |= {"tuned": names, "metrics": _compiler_seconds()}
+    found |= {"tuned": report.tuned, "metrics": _compiler_seconds()}
     found |= speed(backend)
     found["other_gb"] = (memory.other or 0) / 1e9 if memory else 0.0
     backend.close()

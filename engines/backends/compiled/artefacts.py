@@ -20,7 +20,7 @@ NOT_KEPT = ("precompiled_headers", "locks", "tmp.", ".tmp", ".lock", ".ttir", ".
 GROUP = "__grp__"
 """Start of the name of Triton's lists of the files of a kernel, with absolute paths."""
 FOLDER = "@COMPILER_CACHE@"
-"""Stands for the folder in these lists."""
+"""Replaces the folder in these lists."""
 
 
 class CompilerCache:
@@ -42,7 +42,7 @@ class CompilerCache:
     def restore(self, directory: Path) -> bool:
         """Unpack what `save` wrote to `directory`; return False if there is nothing.
 
-        The compiler then starts no processes of its own: there should be nothing for them to do.
+        The compiler then starts no worker processes: there should be nothing for them to compile.
         """
         if not (directory / FILE).is_file():
             return False

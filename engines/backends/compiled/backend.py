@@ -9,7 +9,8 @@ import gc
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -37,6 +38,7 @@ from engines.worker.protocol import KVUsage, MemoryUsage, Sampling
 
 if TYPE_CHECKING:
     from engines.backends.compiled.artefacts import CompilerCache
+    from engines.backends.compiled.early_imports import CompilerImports
     from engines.backends.compiled.runner import Runner
     from engines.backends.compiled.work import CompilerWork
     from engines.worker.logprob_rows import RowReader, RowWriter
@@ -54,6 +56,7 @@ class CompiledBackend(Backend):
     @classmethod
     def start_process(cls) -> None:
         """See `Backend.start_process`: import less of what transformers finds installed."""
+        gc.disable()  # until the engine is loaded; imports and tracing leave little to collect
         skip_optional_packages()
 
     def __init__(self) -> None:
@@ -90,18 +93,27 @@ class CompiledBackend(Backend):
         quantised weights are saved: unquantised ones are read from the checkpoint at each load, and random
         ones are created faster than they could be read.
         """
+        with _collected_afterwards():
+            facts = self._prepare(spec, checkpoint, directory, report)
+        self._prepared = spec, directory
+        return facts
+
+    def _prepare(
+        self, spec: EngineSpec, checkpoint: Path, directory: Path, report: Report
+    ) -> dict[str, object]:
         compiler = self._import(spec, report)
         from engines.backends.compiled.model import QUANTISED, make_model, save_weights
+
+        imports = self._import_compiler(spec, workers=spec.device.startswith("cuda"))
 
         report.stage("weights")
         model = make_model(spec, checkpoint)
         stored = spec.precision in QUANTISED and not is_random(checkpoint)
         if stored:
             save_weights(model, directory)
-        work = self._start(spec, model, "the engine is new", report)
+        work = self._start(spec, model, "the engine is new", imports, report)
         report.stage("save")
         cache_bytes = compiler.save(directory)
-        self._prepared = spec, directory
         return {
             "weight_bytes": self._weight_bytes,
             "weights_stored": stored,
@@ -121,8 +133,14 @@ class CompiledBackend(Backend):
         if directory is not None and self._prepared == (spec, directory):
             self._check_files(directory, report)
             return
+        with _collected_afterwards():
+            self._load(spec, checkpoint, directory, report)
+
+    def _load(self, spec: EngineSpec, checkpoint: Path, directory: Path | None, report: Report) -> None:
         compiler = self._import(spec, report)
         from engines.backends.compiled.model import WEIGHTS, load_weights, make_model
+
+        imports = self._import_compiler(spec, workers=False)
 
         report.stage("weights")
         if directory is not None and (directory / WEIGHTS).is_file():
@@ -131,7 +149,7 @@ class CompiledBackend(Backend):
             model = make_model(spec, checkpoint)
         restored = directory is not None and compiler.restore(directory)
         why = "the engine's compile cache does not match" if restored else "there is no compile cache"
-        self._start(spec, model, why, report)
+        self._start(spec, model, why, imports, report)
 
     def _check_files(self, directory: Path, report: Report) -> None:
         from engines.backends.compiled.model import WEIGHTS, check_weights
@@ -151,6 +169,9 @@ class CompiledBackend(Backend):
         check_device(spec.device)
         if spec.device.startswith("cuda"):
             torch.cuda.set_device(spec.device)
+            # On Hopper PyTorch prefers cuDNN's attention, which is planned for each pair of lengths: in most
+            # turns of a conversation the first token would wait for a new plan.
+            torch.backends.cuda.enable_cudnn_sdp(False)
         if not _compiler_on_path():
             raise EngineError(
                 "no-compiler", "torch.compile needs a C++ compiler, and none was found.", "Install g++."
@@ -160,7 +181,23 @@ class CompiledBackend(Backend):
         self._compiler = CompilerCache()
         return self._compiler
 
-    def _start(self, spec: EngineSpec, model: Any, why: str, report: Report) -> CompilerWork:
+    def _import_compiler(self, spec: EngineSpec, workers: bool) -> CompilerImports:
+        """Begin to import the compiler; wait for it where reading the weights may import parts of torch too.
+
+        Args:
+            workers: Whether there is something to compile for a GPU.
+        """
+        from engines.backends.compiled.early_imports import CompilerImports
+        from engines.backends.compiled.model import QUANTISED
+
+        imports = CompilerImports(workers)
+        if spec.precision in QUANTISED or spec.trust_remote_code:
+            imports.wait()
+        return imports
+
+    def _start(
+        self, spec: EngineSpec, model: Any, why: str, imports: CompilerImports, report: Report
+    ) -> CompilerWork:
         """Compile the model, or take the graphs from the cache, and capture the CUDA graphs.
 
         Args:
@@ -168,30 +205,43 @@ class CompiledBackend(Backend):
         """
         import torch
 
-        from engines.backends.compiled.cache import BucketedCache
         from engines.backends.compiled.model import weight_bytes
-        from engines.backends.compiled.runner import Runner
         from engines.backends.compiled.work import CompilerWork
 
+        if model.device.type == "cuda":  # initialises cuBLAS, meanwhile
+            some = torch.ones((16, 16), dtype=model.dtype, device=model.device)
+            torch.mm(some, some)
+        begun = time.monotonic()
+        imports.wait()
+        report.log(f"imported the compiler: waited {time.monotonic() - begun:.1f} s for it")
+        from engines.backends.compiled.cache import BucketedCache
+        from engines.backends.compiled.runner import Runner
+
         report.stage("compile")
+        begun = time.monotonic()
         self._weight_bytes = weight_bytes(model)
         positions = getattr(model.config, "max_position_embeddings", None)
         self.context_tokens = context_window(spec, positions)
         with torch.no_grad():
             self._runner = Runner(model, BucketedCache(model.config, self.context_tokens))
+            self._runner.allocate()
+            report.log(f"ran the model once, uncompiled, in {time.monotonic() - begun:.1f} s")
+            begun = time.monotonic()
             self._runner.compile(lambda done, total: report.progress(done, total, "functions"))
             work = CompilerWork.since_reset()
-            for line in work.lines(why):
+            for line in work.lines(why, time.monotonic() - begun):
                 report.log(line)
             report.stage("capture")
             self._capture(self._runner, report)
-        gc.collect()  # tracing leaves many reference cycles
         return work
 
     def _capture(self, runner: Runner, report: Report) -> None:
         begun = time.monotonic()
         if count := runner.capture(lambda done, total: report.progress(done, total, "graphs")):
             report.log(f"captured {count} CUDA graphs in {time.monotonic() - begun:.1f} s")
+            begun = time.monotonic()
+            runner.warm_up()
+            report.log(f"ran each size of prompts and each graph once in {time.monotonic() - begun:.1f} s")
 
     def generate(
         self,
@@ -289,6 +339,17 @@ class CompiledBackend(Backend):
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+@contextmanager
+def _collected_afterwards() -> Iterator[None]:
+    """Return a context without garbage collection, which took an eighth of the time of a load."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.collect()  # tracing leaves many reference cycles
+        gc.enable()
 
 
 def _version(name: str) -> str:

@@ -94,14 +94,17 @@ class BucketedCache:
         layers = [StaticSplitLayer(self.capacity, self.positions) for _ in range(config.num_hidden_layers)]
         self.cache = Cache(layers=layers)
         self.lengths = _bucket_lengths(self.capacity)
+        self._selected: int | None = None
         self.cached_ids: list[int] = []
         """Tokens whose keys and values are in the cache, in order."""
 
     def select_length(self, tokens: int) -> int:
         """Let attention read the shortest bucket that holds `tokens` tokens; return its length."""
         length = self.lengths[bisect_left(self.lengths, tokens)]
-        for layer in self.cache.layers:
-            layer.select_length(length)
+        if length != self._selected:
+            for layer in self.cache.layers:
+                layer.select_length(length)
+            self._selected = length
         return length
 
     def cached_prefix(self, prompt: Sequence[int]) -> int:

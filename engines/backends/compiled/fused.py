@@ -36,7 +36,7 @@ class SharedProduct:
 
 
 class Projection(torch.nn.Module):  # type: ignore[misc]
-    """One of the projections that a fused module replaces; it has no weights of its own."""
+    """One of the projections that a fused module replaces; it has no weights."""
 
     def __init__(self, shared: SharedProduct, index: int) -> None:
         super().__init__()

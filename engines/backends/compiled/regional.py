@@ -8,8 +8,8 @@ On a GPU the whole step is then captured in a CUDA graph, in which no Python is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal
 
@@ -42,14 +42,21 @@ class Regions:
         self._kv_cache = kv_cache
         self._on_gpu = on_gpu
         self._mode: Mode = "eager"
+        self._tracing = False
+        """Whether tensors must be marked where they are dynamic. Graphs that exist need no marks."""
         self._mask: Any = None
         """The mask that transformers hands to the layers, [1, 1, tokens, columns]."""
         self._split_mask: Any = None
         """The same by split, [1, 1, tokens, splits, SPLIT_TOKENS]: its dynamic dimension is a split count."""
         self._decode_layer = _compiled(_decode_layer, DECODE_OPTIONS)
         self._prefill_layer = _compiled(_prefill_layer, None)
-        self._decode_part = _compiled(_decode_part, DECODE_OPTIONS)
-        self._compiled_inputs = _compiled(step_inputs, DECODE_OPTIONS)
+        self._decode_part = _compiled(_decode_part, None)  # reads no weights: not worth tuning
+        self._decode_head = _compiled(_decode_head, DECODE_OPTIONS)
+        self._final_norm: Any = None
+        """The norm whose output is what the LM head reads: both are compiled to one graph."""
+        self._norm_outputs: dict[Any, Any] | None = {}
+        """Outputs of the first call by norm, from which `_final_norm` is found; None once that is done."""
+        self._mask_values: tuple[Any, Any] | None = None
         layers = decoder_layers(model)
         self._kinds_limit = len(layers) + 8
         _forget_indices(model, layers)
@@ -60,11 +67,16 @@ class Regions:
         for part in _small_parts(model) if on_gpu else ():
             part.forward = partial(self._run_part, part)
 
-    def compiling(self) -> AbstractContextManager[Any]:
-        """Return a context in which each layer may be of a kind of its own."""
+    @contextmanager
+    def compiling(self) -> Iterator[None]:
+        """Return a context in which functions are traced; each layer may be of a kind of its own."""
         limit = max(self._kinds_limit, torch._dynamo.config.recompile_limit)
-        raised: AbstractContextManager[Any] = torch._dynamo.config.patch(recompile_limit=limit)
-        return raised
+        self._tracing = True
+        try:
+            with torch._dynamo.config.patch(recompile_limit=limit, run_gc_after_compile=False):
+                yield
+        finally:
+            self._tracing = False
 
     def begin(self, mode: Mode, positions: Any, columns: Any, dtype: Any) -> Any:
         """Set how the next call of the model runs, and where its layers write to the cache.
@@ -78,13 +90,16 @@ class Regions:
             The mask for that call, [1, 1, tokens, columns].
         """
         self._mode = mode
-        inputs = self._compiled_inputs if mode == "decode" and self._on_gpu else step_inputs
         written = self._kv_cache.positions
-        self._split_mask, written.splits, written.offsets = inputs(positions, columns, dtype)
-        torch._dynamo.mark_dynamic(self._split_mask, 3)
-        if mode == "prefill" and self._on_gpu:
-            _mark_tokens((written.splits, written.offsets))
-            torch._dynamo.mark_dynamic(self._split_mask, 2)
+        if self._mask_values is None:
+            self._mask_values = mask_values(dtype, columns.device)
+        inputs = step_inputs(positions, columns, self._mask_values)
+        self._split_mask, written.splits, written.offsets = inputs
+        if self._tracing:
+            torch._dynamo.mark_dynamic(self._split_mask, 3)
+            if mode == "prefill" and self._on_gpu:
+                _mark_tokens((written.splits, written.offsets))
+                torch._dynamo.mark_dynamic(self._split_mask, 2)
         self._mask = self._split_mask.flatten(-2)
         return self._mask
 
@@ -95,7 +110,7 @@ class Regions:
         own = [(self._kv_cache.cache, cache), (self._mask, mask)]
         args = tuple(_replace(value, own) for value in args)
         kwargs = {name: _replace(value, own) for name, value in kwargs.items()}
-        if run is self._prefill_layer:
+        if self._tracing and run is self._prefill_layer:
             _mark_tokens((*args, *kwargs.values()))
         return run(layer, *args, **kwargs)
 
@@ -104,12 +119,23 @@ class Regions:
             return self._decode_layer
         return self._prefill_layer if self._mode == "prefill" and self._on_gpu else _plain
 
-    def _run_head(self, head: Any, *args: Any) -> Any:
-        """Run the LM head; that of a prompt reads one token too."""
-        return (_plain if self._mode == "eager" else self._decode_part)(head, *args)
+    def _run_head(self, head: Any, hidden: Any) -> Any:
+        """Run the LM head, and the final norm with it; the head of a prompt reads one token too."""
+        if self._mode != "eager":
+            return self._decode_head(self._final_norm, head, hidden)
+        if self._norm_outputs is not None:
+            norms, self._norm_outputs = self._norm_outputs, None
+            self._final_norm = next((norm for norm in norms if _is_same(norms[norm], hidden)), None)
+        return _plain(head, hidden)
 
     def _run_part(self, part: Any, *args: Any, **kwargs: Any) -> Any:
-        return (self._decode_part if self._mode == "decode" else _plain)(part, *args, **kwargs)
+        """Run a norm or RoPE; the final norm is left to `_run_head`."""
+        if part is self._final_norm and self._mode != "eager":
+            return args[0]
+        result = (self._decode_part if self._mode == "decode" else _plain)(part, *args, **kwargs)
+        if self._norm_outputs is not None and len(args) == 1 and isinstance(result, torch.Tensor):
+            self._norm_outputs[part] = result
+        return result
 
 
 def decoder_layers(model: Any) -> Sequence[Any]:
@@ -121,16 +147,21 @@ def decoder_layers(model: Any) -> Sequence[Any]:
     raise AssertionError(f"{type(model).__name__} has no list of {count} layers")
 
 
-def step_inputs(positions: Any, columns: Any, dtype: Any) -> tuple[Any, Any, Any]:
-    """Return what all layers of a step read.
+def mask_values(dtype: Any, device: Any) -> tuple[Any, Any]:
+    """Return what a mask adds to the scores of tokens that are seen, and of those that are not."""
+    values = (0.0, torch.finfo(dtype).min)
+    seen, hidden = (torch.full((), value, dtype=dtype, device=device) for value in values)
+    return seen, hidden
+
+
+def step_inputs(positions: Any, columns: Any, values: tuple[Any, Any]) -> tuple[Any, Any, Any]:
+    """Return what all layers of a step read: four small kernels, too few to be compiled.
 
     Returns:
         The causal mask [1, 1, tokens, splits, SPLIT_TOKENS], and for each token the index of the split that
         it is written to and its offset there.
     """
-    hidden = torch.full((), torch.finfo(dtype).min, dtype=dtype, device=columns.device)
-    seen = columns <= positions[:, None, None]
-    mask = torch.where(seen, torch.zeros((), dtype=dtype, device=columns.device), hidden)
+    mask = torch.where(columns <= positions[:, None, None], *values)
     return mask[None, None], positions // SPLIT_TOKENS, positions % SPLIT_TOKENS
 
 
@@ -149,8 +180,33 @@ def _decode_part(part: Any, *args: Any, **kwargs: Any) -> Any:
     return type(part).forward(part, *args, **kwargs)
 
 
+def _decode_head(norm: Any, head: Any, hidden: Any) -> Any:
+    if norm is not None:
+        hidden = type(norm).forward(norm, hidden)
+        hidden = materialised(hidden)
+    return type(head).forward(head, hidden)
+
+
 def _plain(module: Any, *args: Any, **kwargs: Any) -> Any:
     return type(module).forward(module, *args, **kwargs)
+
+
+def materialised(x: Any) -> Any:
+    """Make Inductor compute the input of a decode-step linear layer once, in memory.
+
+    `as_strided` forces Inductor to materialise its argument. Otherwise the input is fused into the product
+    and recomputed in each of its blocks: on one H200 the activation of an MLP took half as long as the 8-bit
+    product that reads it.
+    """
+    if x.shape[-2] != 1 or x.device.type != "cuda":
+        return x
+    return x.as_strided(x.shape, x.stride())
+
+
+def _is_same(output: Any, hidden: Any) -> bool:
+    """Return whether `hidden` is `output` or a view of all of it, unchanged since."""
+    shared = output.untyped_storage().data_ptr() == hidden.untyped_storage().data_ptr()
+    return bool(shared and output.shape == hidden.shape and output._version == 0)
 
 
 def _compiled(function: Callable[..., Any], options: dict[str, bool] | None) -> Callable[..., Any]:
@@ -159,7 +215,7 @@ def _compiled(function: Callable[..., Any], options: dict[str, bool] | None) -> 
 
 
 def _small_parts(model: Any) -> list[Any]:
-    """Return the norms and RoPE modules beside the list of layers: a few small kernels each."""
+    """Return the norms and RoPE modules outside of the layers: a few small kernels each."""
     decoder = model.get_decoder()
     kinds = (torch.nn.ModuleList, torch.nn.Embedding, torch.nn.Dropout)
     return [part for part in decoder.children() if not isinstance(part, kinds)]

@@ -34,6 +34,11 @@ class Runner:
         self._logits: Any = None
         self._static: Any = None
 
+    def allocate(self) -> None:
+        """Run the model once, uncompiled: the first call allocates the KV cache."""
+        all_columns = self._columns[self.kv_cache.capacity]
+        self.forward(self._tokens([0] * SMALLEST_CHUNK), self._range(0, SMALLEST_CHUNK), all_columns)
+
     def compile(self, progress: Callable[[int, int], None]) -> None:
         """Compile the parts of the model for one token and for prompts, and tune their kernels.
 
@@ -41,18 +46,11 @@ class Runner:
             progress: Called with the number of finished and of all steps.
         """
         with self._regions.compiling():
-            # The first call allocates the cache.
-            all_columns = self._columns[self.kv_cache.capacity]
-            self.forward(self._tokens([0] * SMALLEST_CHUNK), self._range(0, SMALLEST_CHUNK), all_columns)
             self._position.fill_(TRACED_CHUNK)
             self._run_step(SHORTEST)
             self._static = torch.empty_like(self._logits)
             progress(1, 2)
             self._run_chunk([0] * TRACED_CHUNK, 0)
-            for size in self._chunk_sizes() if self.on_gpu else ():
-                self._run_chunk([0] * size, 0)  # libraries select their kernels at the first call with a size
-            for length in self._columns if self.on_gpu else ():
-                self._run_chunk([0] * SMALLEST_CHUNK, length - SMALLEST_CHUNK)
             progress(2, 2)
 
     def capture(self, progress: Callable[[int, int], None]) -> int:
@@ -68,6 +66,23 @@ class Runner:
             self._capture_graph(length)
             progress(index + 1, len(self._columns))
         return len(self._graphs)
+
+    def warm_up(self) -> None:
+        """Do on a GPU what would slow down the first answers: once for each size and length.
+
+        Replay each CUDA graph, because the first replay uploads it. Run prompts of each size, for which
+        libraries select their kernels, and of each length; the largest comes first, so that the others
+        reuse its memory. Captures release unused memory, so this comes after them.
+        """
+        for graph in self._graphs.values():
+            self._position.fill_(TRACED_CHUNK)
+            graph.replay()
+        for size in reversed(self._chunk_sizes()) if self.on_gpu else ():
+            self._run_chunk([0] * size, self.kv_cache.capacity - size)
+        for length in self._columns if self.on_gpu else ():
+            self._run_chunk([0] * SMALLEST_CHUNK, length - SMALLEST_CHUNK)
+        if self.on_gpu:
+            torch.cuda.synchronize(self.device)
 
     def prefill(self, prompt: Sequence[int], start: int) -> Iterator[Any]:
         """Compute `prompt` from position `start` on, and yield the logits after each chunk.

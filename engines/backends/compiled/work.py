@@ -40,21 +40,24 @@ class CompilerWork:
             tuning_s=_seconds(TUNING),
         )
 
-    def lines(self, why: str) -> list[str]:
+    def lines(self, why: str, seconds: float) -> list[str]:
         """Return a sentence about each part.
 
         Args:
             why: The reason why graphs had to be compiled.
+            seconds: How long all took, with what has no counter: guards, and the first runs of the graphs.
         """
-        seconds = f"{self.compiling_s:.1f} s"
-        compiled = f"compiled {self.compiled} of them in {seconds}: {why}"
+        rest = max(0.0, seconds - self.tracing_s - self.compiling_s - self.tuning_s)
+        compiled = f"compiled {self.compiled} of them in {self.compiling_s:.1f} s: {why}"
         if not self.compiled:
-            compiled = f"compiled nothing: every graph came from the engine's cache, read in {seconds}"
+            read = f"read in {self.compiling_s:.1f} s"
+            compiled = f"compiled nothing: every graph came from the engine's cache, {read}"
         tuned = f"timed {self.timed} variants of kernels in {self.tuning_s:.1f} s"
         return [
             f"traced {self.traced} graphs in {self.tracing_s:.1f} s",
             compiled,
             tuned if self.timed else "tuned nothing",
+            f"guards and first runs: {rest:.1f} s",
         ]
 
 

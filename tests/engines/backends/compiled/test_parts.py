@@ -14,7 +14,7 @@ from engines.backends.compiled.answer_loop import _PendingToken
 from engines.backends.compiled.attention import decode_attention
 from engines.backends.compiled.cache import BucketedCache, StaticSplitLayer, WritePositions
 from engines.backends.compiled.four_bits import CpuFourBitLinear, CudaFourBitLinear, quantise
-from engines.backends.compiled.regional import step_inputs
+from engines.backends.compiled.regional import mask_values, step_inputs
 from engines.errors import EngineError
 
 HEADS, KV_HEADS, TOKENS, WIDTH = 8, 2, 192, 16
@@ -37,7 +37,7 @@ def test_the_cache_is_written_in_place() -> None:
 
     positions = WritePositions()
     _, positions.splits, positions.offsets = step_inputs(
-        torch.tensor([67]), torch.arange(128).view(-1, 64), torch.float32
+        torch.tensor([67]), torch.arange(128).view(-1, 64), mask_values(torch.float32, "cpu")
     )
     layer = StaticSplitLayer(512, positions)
     new = torch.ones(1, KV_HEADS, 1, WIDTH)

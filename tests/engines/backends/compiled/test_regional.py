@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +17,14 @@ from torch._dynamo.utils import counters
 from engines.backends.compiled import regional
 from engines.backends.compiled.artefacts import FILE, CompilerCache
 from engines.backends.compiled.backend import CompiledBackend
+from engines.backends.compiled.cache import BucketedCache
 from engines.backends.compiled.fused import Projection, fuse_projections
-from engines.backends.compiled.model import make_model
+from engines.backends.compiled.model import load_weights, make_model, save_weights
+from engines.backends.compiled.regional import Regions
+from engines.backends.compiled.runner import Runner
 from engines.backends.pytorch import PyTorchBackend
 from engines.build.spec import EngineSpec
+from engines.errors import EngineError
 from engines.worker.protocol import Sampling
 from tests.doubles.log_report import LogReport
 from tests.engines.tiny import make_checkpoint
@@ -66,6 +74,89 @@ def graphs(folder: Path) -> int:
 )
 def test_equal_layers_share_one_graph(family: str, layers: int, expected: int, tmp_path: Path) -> None:
     assert graphs(make_checkpoint(tmp_path / "model", family, num_hidden_layers=layers)) == expected
+
+
+@pytest.mark.usefixtures("traced_only")
+@pytest.mark.parametrize(
+    ("family", "norm", "expected"), [("llama", "norm", 3), ("gpt2", "ln_f", 2), ("smollm3", "norm", 4)]
+)
+def test_the_final_norm_and_the_head_are_one_graph_of_a_gpu(
+    family: str, norm: str, expected: int, tmp_path: Path
+) -> None:
+    """The others: one for each kind of layer, and RoPE."""
+    folder = make_checkpoint(tmp_path / "model", family, num_hidden_layers=4)
+    spec = EngineSpec(str(folder), "compiled", "fp32")
+    reference = make_model(spec, folder)(torch.tensor([[7]])).logits[:, -1]
+    model = make_model(spec, folder)
+    runner = Runner(model, BucketedCache(model.config, 512))
+    runner._regions = Regions(model, runner.kv_cache, on_gpu=True)
+    counters.clear()
+    with torch.no_grad(), runner._regions.compiling():
+        runner.allocate()
+        runner._token.fill_(7)
+        runner._run_step(512)
+    torch.testing.assert_close(runner._logits, reference)
+    assert runner._regions._final_norm is getattr(model.base_model, norm)
+    assert counters["stats"]["unique_graphs"] == expected
+
+
+def test_a_norm_is_not_merged_with_a_head_that_reads_something_else() -> None:
+    output = torch.randn(1, 16, 8)
+    assert regional._is_same(output, output[:, 0:, :])
+    assert not regional._is_same(output, output * 2)
+    assert not regional._is_same(output, output[:, -1:])
+    output.mul_(2)
+    assert not regional._is_same(output, output[:, 0:, :])
+
+
+def test_collection_is_on_after_a_load_that_failed(tmp_path: Path) -> None:
+    gc.disable()
+    with pytest.raises(EngineError):
+        CompiledBackend().load(EngineSpec(str(tmp_path), "compiled", "fp2"), tmp_path, None, LogReport())
+    assert gc.isenabled()
+
+
+READ_WEIGHTS = """
+import json, sys
+from pathlib import Path
+from engines.backends.compiled.backend import CompiledBackend
+CompiledBackend.start_process()
+from engines.backends.compiled import early_imports
+from engines.backends.compiled.model import make_model
+from engines.build.spec import EngineSpec
+before = set(sys.modules)
+for folder in sys.argv[1:]:
+    make_model(EngineSpec(folder, "compiled", "bf16"), Path(folder))
+print(json.dumps([name for name in set(sys.modules) - before if name.startswith("torch")]))
+"""
+
+
+@pytest.mark.timeout(200)
+def test_reading_weights_imports_nothing_of_torch(tmp_path: Path) -> None:
+    """The compiler is imported in a thread meanwhile; see `CompilerImports`."""
+    families = ("llama", "gpt2", "smollm3", "phi3", "qwen3")
+    folders = [str(make_checkpoint(tmp_path / family, family)) for family in families]
+    command = [sys.executable, "-c", READ_WEIGHTS, *folders]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+def test_int8_weights_of_a_gpu_are_read_as_they_were_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise no saved graph matches: their attributes are part of its key."""
+    pytest.importorskip("torchao", reason="quantised precisions need torchao (extra `compiled`)")
+    monkeypatch.setattr("engines.backends.compiled.model._on_gpu", lambda _spec: True)
+    folder = make_checkpoint(tmp_path / "model", "llama")
+    spec = EngineSpec(str(folder), "compiled", "int8")
+    built = make_model(spec, folder)
+    save_weights(built, tmp_path)
+    read = load_weights(spec, folder, tmp_path)
+    for name, tensor in built.named_parameters():
+        if hasattr(tensor, "__tensor_flatten__"):
+            found, expected = (one.__tensor_flatten__() for one in (read.get_parameter(name), tensor))
+            assert found == expected
 
 
 @pytest.mark.parametrize("family", ["llama", "llama-biased"])
