@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -125,3 +127,17 @@ async def until_answered(pilot: Pilot[None]) -> None:
     """Wait until both sides have finished answering."""
     await until_finished(pilot, "answer")
     await until_ready(pilot)
+
+
+async def hold_left(app: Playground) -> None:
+    """Stop the left engine's process at its first token, before the loop handles the next one."""
+    while app.left.phase is not Phase.DECODE:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    assert app.left.pid
+    os.kill(app.left.pid, signal.SIGSTOP)
+
+
+def go_on(app: Playground) -> None:
+    """Let the left engine continue its answer."""
+    assert app.left.pid
+    os.kill(app.left.pid, signal.SIGCONT)

@@ -71,8 +71,9 @@ class Terminal:
         return "1" in self._tmux("display-message", "-p", "#{alternate_on}#{mouse_any_flag}")
 
     def screen(self) -> str:
-        """Return the text on the screen."""
-        return self._tmux("capture-pane", "-p")
+        """Return the text on the screen; after the end of the app with what tmux's note has scrolled away."""
+        shown = self._tmux("capture-pane", "-p")
+        return self._tmux("capture-pane", "-p", "-S", "-") if "Pane is dead (" in shown else shown
 
     def wait_for(self, pattern: str, seconds: float = 240.0) -> str:
         """Wait until the screen matches a regular expression and return the screen.

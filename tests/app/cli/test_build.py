@@ -50,7 +50,11 @@ def test_engines_of_other_backends() -> None:
         (("--engine", "tensorrt:nvfp4", "--for", "sm120"), 1, "without calibration"),
         (("--engine", "tensorrt:fp16", "--for", "rtx4090"), 2, "Write it like sm86"),
         (("--engine", "openvino:int8", "--for", "sm89"), 2, "OpenVINO engines are not built for one GPU."),
-        (("--engine", "tensorrt:fp16", "--for", "sm89", "-m", "/nowhere"), 1, "/nowhere has no config.json."),
+        (
+            ("--engine", "tensorrt:fp16", "--for", "sm89", "-m", "/proc/nowhere"),
+            1,
+            "There is no folder '/proc/nowhere'.",
+        ),
     ],
 )
 def test_what_cannot_be_built_is_refused(arguments: tuple[str, ...], code: int, reason: str) -> None:

@@ -19,6 +19,8 @@ from engines.worker.protocol import Error
 from tests.app.screens.test_store import add
 
 HOSTILE = "m\x1b]52;c;ZXZpbA==\x07\x1b[31mred\x9b2J\x7f\r\b"
+NOWHERE = "/proc/nowhere"
+"""A folder that does not exist and that not even root can make."""
 FORGED = "m\n0c4d5e6f70c4d5e6f70c  forged"
 
 
@@ -59,12 +61,12 @@ COMMANDS: list[tuple[Callable[[str], None], tuple[str, ...]]] = [
     (talk, ("conversations",)),
     (talk, ("conversations", "show", "1")),
     (talk, ("conversations", "rm", "1", "--yes")),
-    (talk, ("conversations", "show", f"/nowhere/{HOSTILE}")),
-    (talk, ("conversations", "export", "1", "--to", f"/nowhere/{HOSTILE}")),
-    (talk, ("conversations", "export", "1", "--to", f"/nowhere/{HOSTILE}.md")),
+    (talk, ("conversations", "show", f"{NOWHERE}/{HOSTILE}")),
+    (talk, ("conversations", "export", "1", "--to", f"{NOWHERE}/{HOSTILE}")),
+    (talk, ("conversations", "export", "1", "--to", f"{NOWHERE}/{HOSTILE}.md")),
     (settings, ("ask", "hello", "--preset", HOSTILE)),
     (settings, ("--continue",)),
-    (talk, ("ask", "hello", "-m", f"/nowhere/{HOSTILE}")),
+    (talk, ("ask", "hello", "-m", f"{NOWHERE}/{HOSTILE}")),
     (talk, ("ask", "hello", "-m", HOSTILE)),
     (talk, ("ask", "hello", "--engine", HOSTILE)),
     (talk, ("--left", HOSTILE)),
@@ -75,8 +77,8 @@ COMMANDS: list[tuple[Callable[[str], None], tuple[str, ...]]] = [
     (talk, ("engines", "inspect", HOSTILE)),
     (talk, ("engines", "prune", "--keep", HOSTILE)),
     (talk, ("env", "create", HOSTILE)),
-    (talk, ("env", "use", "tensorrt-llm", f"/nowhere/{HOSTILE}")),
-    (talk, ("doctor", "--report", f"/nowhere/{HOSTILE}/report")),
+    (talk, ("env", "use", "tensorrt-llm", f"{NOWHERE}/{HOSTILE}")),
+    (talk, ("doctor", "--report", f"{NOWHERE}/{HOSTILE}/report")),
 ]
 
 

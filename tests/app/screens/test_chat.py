@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -18,7 +19,7 @@ from app.screens.models import ModelsScreen
 from app.state.conversation.conversation_file import read_conversation
 from app.state.conversation.saved_conversations import saved_conversations
 from app.state.settings.paths import conversation_folder
-from app.state.settings.settings import EngineChoice, Settings, TimingMode
+from app.state.settings.settings import DEMO, EngineChoice, Settings, TimingMode
 from app.state.side.phase import Phase
 from app.widgets.chat.pane import Pane
 from app.widgets.chat.prompt import PromptInput
@@ -29,6 +30,8 @@ from engines.worker.protocol import Sampling
 from tests.app.driving import (
     ask,
     failure,
+    go_on,
+    hold_left,
     playground,
     sampled,
     until_answered,
@@ -127,13 +130,16 @@ async def test_turns_add_no_widgets(settings: Settings) -> None:
 async def test_escape_stops_both_sides_and_the_next_prompt_works(settings: Settings) -> None:
     """Esc while the left side answers stops it and cancels the queued answer on the right."""
     long = Sampling(max_tokens=400, ignore_eos=True)
-    app = playground(sampled(replace(settings, left=EngineChoice("pytorch", "fp32")), long))
+    slow = replace(settings, left=EngineChoice("pytorch", "fp32"), checkpoint=DEMO)
+    app = playground(sampled(slow, long))
     async with app.run_test(size=(120, 36)) as pilot:
         await until_ready(pilot)
+        held = asyncio.create_task(hold_left(app))
         await pilot.press(*"Hello", "enter")
-        await wait_until(pilot, lambda: app.left.phase is Phase.DECODE)
+        await asyncio.wait_for(held, 60)
         assert app.right.phase is Phase.QUEUED
         await pilot.press("escape")
+        go_on(app)
         await until_answered(pilot)
         left, right = (side.conversation.turns[-1] for side in app.sides)
         assert left.reason in ("stopped", "stop")

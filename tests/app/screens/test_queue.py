@@ -11,12 +11,14 @@ from textual.pilot import Pilot
 
 from app.playground import Playground
 from app.screens.chat import ChatScreen
-from app.state.settings.settings import EngineChoice, Settings
+from app.state.settings.settings import DEMO, EngineChoice, Settings
 from app.state.side.phase import Phase
 from app.widgets.chat.composer import Composer
 from app.widgets.chat.queued_prompts import QueuedPrompts
 from engines.worker.protocol import Sampling
 from tests.app.driving import (
+    go_on,
+    hold_left,
     playground,
     sampled,
     toasts,
@@ -32,8 +34,9 @@ LONG = 1_800
 
 
 def slow(settings: Settings, tokens: int = 200) -> Settings:
-    """Return settings with which an answer lasts longer than a few keys."""
-    chosen = replace(settings, left=PYTORCH, context=max(settings.context, tokens + 100))
+    """Return settings with which an answer lasts longer than a few keys: the tests' own model is too fast."""
+    context = max(settings.context, tokens + 100)
+    chosen = replace(settings, left=PYTORCH, checkpoint=DEMO, context=context)
     return sampled(chosen, Sampling(max_tokens=tokens, ignore_eos=True))
 
 
@@ -62,23 +65,9 @@ async def answering(pilot: Pilot[None], app: Playground) -> None:
     await until_ready(pilot)
     await until_screen(pilot, ChatScreen)
     await until_finished(pilot, "prompt")
-    held = asyncio.create_task(hold(app))
+    held = asyncio.create_task(hold_left(app))
     await send(pilot, "one")
     await asyncio.wait_for(held, 60)
-
-
-async def hold(app: Playground) -> None:
-    """Stop the left engine's process at its first token, before the loop handles the next one."""
-    while app.left.phase is not Phase.DECODE:  # noqa: ASYNC110
-        await asyncio.sleep(0)
-    assert app.left.pid
-    os.kill(app.left.pid, signal.SIGSTOP)
-
-
-def go_on(app: Playground) -> None:
-    """Let the left engine continue its answer."""
-    assert app.left.pid
-    os.kill(app.left.pid, signal.SIGCONT)
 
 
 def prompts(app: Playground) -> list[list[str]]:

@@ -88,10 +88,12 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
             chat_template=False,
             warm_up_tokens=4,
             load_seconds=1.5,
+            ignored_sampling=("seed",),
         ),
         '{"type":"ready","id":1,"memory":{"weights":1,"kv":2,"other":3,"peak":4},"kv":'
         + USAGE
-        + ',"context":10,"chat_template":false,"warm_up_tokens":4,"load_seconds":1.5}',
+        + ',"context":10,"chat_template":false,"warm_up_tokens":4,"load_seconds":1.5'
+        + ',"ignored_sampling":["seed"]}',
     ),
     (
         p.Prompt(1, 2, "ab", 3, 0),
