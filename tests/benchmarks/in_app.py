@@ -87,8 +87,11 @@ def engine_directory(bench: BenchmarkEnvironment, engine: str, checkpoint_name: 
 
     asyncio.run(prepared())
     wanted = bench.spec(engine, bench.checkpoints[checkpoint_name])
-    entries = [e for e in bench.store.engines() if e.spec.precision == wanted.precision]
-    return str(next(e.directory for e in entries if e.spec.checkpoint == wanted.checkpoint))
+    kind = (wanted.backend, wanted.precision, wanted.checkpoint)
+    built = ((one, one.spec) for one in bench.store.engines())
+    return str(
+        next(one.directory for one, spec in built if (spec.backend, spec.precision, spec.checkpoint) == kind)
+    )
 
 
 def run(bench: BenchmarkEnvironment) -> Result:
