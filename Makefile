@@ -26,7 +26,7 @@ $(VENV)/.installed-dev: pyproject.toml | $(VENV)/.installed
 	$(BIN)/pip install --quiet --group dev
 	@touch $@
 
-# It ends within an hour, whatever a test does: tests/runner.
+# It ends within 80 minutes, whatever a test does: tests/runner.
 test: install-dev lint
 	$(BIN)/python -m tests.runner
 

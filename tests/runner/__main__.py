@@ -27,7 +27,7 @@ ARGUMENTS = [
 THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """The runners and their engines share the cores. With a thread for each core in each of them, every parallel
 loop would wait for threads that do not run."""
-SECONDS = 3600.0
+SECONDS = 4800.0
 """The outer limit, for slow and busy machines too."""
 SUMMARY_SECONDS = 60.0
 """How long pytest may take to say what has failed so far."""
