@@ -84,11 +84,6 @@ def _environments(found: list[Environment]) -> list[str]:
             lines.append(
                 f"  {recipe.package} sends no usage statistics: {recipe.no_telemetry}=1 in its workers"
             )
-    for recipe in (RECIPES[one.name] for one in found if one.name in RECIPES):
-        if recipe.no_telemetry:
-            lines.append(
-                f"  {recipe.package} sends no usage statistics: {recipe.no_telemetry}=1 in its workers"
-            )
     for name in RECIPES.keys() - {one.name for one in found}:
         lines += [
             f"no environment for {name}; checks for creating one:",

@@ -136,7 +136,11 @@ class TensorRTLLMBackend(Backend):
             llm_class = llmapi.LLM
             fraction = self._pool_fraction(found, free)
             options |= arguments.torch_arguments(spec, self.context_tokens, llmapi, fraction)
-        self._llm = self._started(llm_class, options, report)
+        try:
+            self._llm = self._started(llm_class, options, report)
+        except Exception:
+            self.close()  # deletes the view
+            raise
         self._statistics = Statistics(self._llm)
         self._checkpoint = found
         if not is_engine:

@@ -43,6 +43,7 @@ def test_the_file_has_every_part(own_folders: Path, tmp_path: Path, monkeypatch:
     assert f"line {200 - bug_report.LOG_LINES} <" in text
     assert f"line {199 - bug_report.LOG_LINES} <" not in text
     assert f'system_prompt = "{len(PROMPT)} characters"' in text
+    assert text.count("tensorrt_llm sends no usage statistics: TRTLLM_NO_USAGE_STATS=1") == 1
     for private in (PROMPT, STOP, "hf_AbC"):
         assert private not in text
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import pytest
@@ -38,6 +39,11 @@ async def worker(python: str, log: Path) -> AsyncGenerator[EngineProcess, None]:
         yield process
     finally:
         await process.kill()
+
+
+def views_of(pid: int) -> list[Path]:
+    """Return the temporary checkpoint folders of a process."""
+    return [*Path(gettempdir()).glob(f"trt-playground-model-{pid}-*")]
 
 
 async def load(process: EngineProcess, wanted: EngineSpec, directory: str = "") -> protocol.Event:
@@ -145,6 +151,7 @@ async def test_failures_of_the_start_are_translated(
         assert isinstance(event, protocol.Error)
         assert event.code == code
         assert words in event.hint
+        assert not views_of(process.pid)
 
 
 async def test_death_in_the_middle_of_an_answer(
