@@ -47,7 +47,11 @@ def beside_pytorch(precision: str = "fp8", checkpoint: str = DEMO) -> Settings:
     return sampled(chosen, Sampling(max_tokens=40, ignore_eos=True))
 
 
-async def wait_until(pilot: Pilot[Any], condition: Callable[[], bool], seconds: float = 60.0) -> None:
+PATIENCE = 200.0
+"""How long a state is waited for, in seconds: on two busy cores of a slow machine that takes minutes."""
+
+
+async def wait_until(pilot: Pilot[Any], condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Let the app run until `condition()` is true and it is idle. Raises TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
         # Not `pause`: it draws the screen each time, which costs a third of the processor.

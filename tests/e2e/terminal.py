@@ -55,7 +55,7 @@ class Terminal:
     def exit_status(self) -> int:
         """Exit status of the app, after `wait_for_exit`."""
         server = int(self._tmux("display-message", "-p", "#{pid}"))
-        deadline = time.monotonic() + 60.0
+        deadline = time.monotonic() + 200
         while not (status := self._tmux("display-message", "-p", "#{pane_dead_status}").strip()):
             signal = self._tmux("display-message", "-p", "#{pane_dead_signal}").strip()
             left = [process.cmdline() for process in self.processes()]
@@ -89,7 +89,7 @@ class Terminal:
                 pytest.fail(f"{pattern!r} did not appear in {seconds:.0f} s:\n{screen}", pytrace=False)
             time.sleep(0.1)
 
-    def wait_for_exit(self, seconds: float = 60.0) -> None:
+    def wait_for_exit(self, seconds: float = 200.0) -> None:
         """Wait until the app has exited."""
         deadline = time.monotonic() + seconds
         while self._tmux("display-message", "-p", "#{pane_dead}").strip() != "1":

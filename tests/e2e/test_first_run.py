@@ -32,7 +32,7 @@ LIGHT = Settings(left=OPENVINO, right=OPENVINO)
 ANSWERED = r"OpenVINO int8 is about [\d.]+× as fast as PyTorch fp32"
 
 
-def gone(processes: list[psutil.Process], seconds: float = 60.0) -> bool:
+def gone(processes: list[psutil.Process], seconds: float = 200.0) -> bool:
     """Return whether all processes end within `seconds`; a zombie not reaped by tmux counts as ended."""
     deadline = time.monotonic() + seconds
     while any(map(runs, processes)):
@@ -59,7 +59,7 @@ def build_defaults(terminal: Terminal, right: str = "PyTorch fp32") -> None:
 
 def used_tokens(terminal: Terminal, at_least: int = 0) -> int:
     """Wait until the KV panel shows at least so many tokens, and return their number."""
-    deadline = time.monotonic() + 60.0
+    deadline = time.monotonic() + 200
     while True:
         found = re.search(r"([\d,]+) of [\d,]+ tokens [<\d]", terminal.wait_for(r"\d of [\d,]+ tokens [<\d]"))
         assert found

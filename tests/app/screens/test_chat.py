@@ -28,6 +28,7 @@ from app.widgets.panels.panel_strip import PanelStrip
 from engines.measure.timing import Timing
 from engines.worker.protocol import Sampling
 from tests.app.driving import (
+    PATIENCE,
     ask,
     failure,
     go_on,
@@ -136,7 +137,7 @@ async def test_escape_stops_both_sides_and_the_next_prompt_works(settings: Setti
         await until_ready(pilot)
         held = asyncio.create_task(hold_left(app))
         await pilot.press(*"Hello", "enter")
-        await asyncio.wait_for(held, 60)
+        await asyncio.wait_for(held, PATIENCE)
         assert app.right.phase is Phase.QUEUED
         await pilot.press("escape")
         go_on(app)

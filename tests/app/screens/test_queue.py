@@ -17,6 +17,7 @@ from app.widgets.chat.composer import Composer
 from app.widgets.chat.queued_prompts import QueuedPrompts
 from engines.worker.protocol import Sampling
 from tests.app.driving import (
+    PATIENCE,
     go_on,
     hold_left,
     playground,
@@ -30,7 +31,8 @@ from tests.app.driving import (
 )
 
 PYTORCH = EngineChoice("pytorch", "fp32")
-LONG = 1_800
+LONG = 400
+"""Tokens of an answer that is held after its first ones: more than arrive before the engine is stopped."""
 
 
 def slow(settings: Settings, tokens: int = 200) -> Settings:
@@ -67,7 +69,7 @@ async def answering(pilot: Pilot[None], app: Playground) -> None:
     await until_finished(pilot, "prompt")
     held = asyncio.create_task(hold_left(app))
     await send(pilot, "one")
-    await asyncio.wait_for(held, 60)
+    await asyncio.wait_for(held, PATIENCE)
 
 
 def prompts(app: Playground) -> list[list[str]]:

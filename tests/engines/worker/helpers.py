@@ -63,7 +63,7 @@ def last_error(events: list[protocol.Event]) -> protocol.Error:
     return events[-1]
 
 
-async def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
+async def eventually(condition: Callable[[], bool], seconds: float = 200.0) -> bool:
     """Return whether the condition becomes true within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
