@@ -14,13 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from onnx import TensorProto
 
 from engines.onnx.model_file import HEAD, ModelFile, Shape
 from engines.onnx.weights import FLOAT_TYPES, WeightWriter
-from engines.plan.decoder.decoder import Decoder, Layer, Linear, Norm
+from engines.plan.decoder.decoder import Decoder, Layer, Linear, Norm, Rope
 from engines.weights.reader import WeightReader
 
 WIDE = FLOAT_TYPES["fp32"]
@@ -70,6 +71,8 @@ class _Graph:
 
     rounded: dict[str, str] = field(default_factory=dict)
     """Values that were rounded to int8."""
+    angles: dict[Rope, tuple[str, str]] = field(default_factory=dict)
+    masks: dict[int | None, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.floats = FLOAT_TYPES[self.form.floats]
@@ -91,13 +94,14 @@ class _Graph:
         if decoder.positions is not None:
             learned = self.weights.vector(decoder.positions)
             hidden = file.node("Add", hidden, file.node("Gather", learned, self.positions, name="positions"))
+        hidden = self._scaled(hidden, decoder.embedding_scale, "embedding_scale")
         for index, layer in enumerate(decoder.layers):
             with file.scope(f"layers.{index}"):
                 hidden = self._layer(hidden, layer, index)
         hidden = self._norm(
             file.node("Gather", hidden, self.rows, name="chosen_rows", axis=1), decoder.final_norm
         )
-        logits = self._head(hidden)
+        logits = self._bounded(self._head(hidden))
         if self.floats is WIDE:
             file.node("Identity", logits, name="logits", output="logits")
         else:
@@ -109,31 +113,46 @@ class _Graph:
             weight = self.file.node("Transpose", table, name="head_weight", perm=[1, 0])
         else:
             weight = self.weights.linear(self.decoder.head, is_head=True)
-        return self.file.node("MatMul", hidden, weight, name=HEAD)
+        logits = self.file.node("MatMul", hidden, weight, name=HEAD)
+        if self.decoder.head.bias is None:
+            return logits
+        return self.file.node("Add", logits, self.weights.vector(self.decoder.head.bias), name="head_bias")
+
+    def _bounded(self, logits: str) -> str:
+        logits = self._scaled(logits, self.decoder.logit_scale, "logit_scale")
+        cap = self.decoder.logit_softcap
+        if cap is None:
+            return logits
+        size = self._number("logit_softcap/cap", cap)
+        bounded = self.file.node("Tanh", self.file.node("Div", logits, size, name="logit_softcap/divided"))
+        return self.file.node("Mul", bounded, size, name="logit_softcap")
 
     def _layer(self, hidden: str, layer: Layer, index: int) -> str:
-        with self.file.scope("attention"):
-            mixed = self._attention(self._norm(hidden, layer.attention_norm), layer, index)
-            hidden = self.file.node("Add", hidden, mixed, name="add")
-        with self.file.scope("mlp"):
-            return self.file.node(
-                "Add", hidden, self._mlp(self._norm(hidden, layer.mlp_norm), layer), name="add"
-            )
+        file, scale = self.file, self.decoder.residual_scale
+        with file.scope("attention"):
+            start = self._optional_norm(hidden, layer.attention_norm)
+            attended = self._optional_norm(self._attention(start, layer, index), layer.attention_out_norm)
+            middle = file.node("Add", hidden, self._scaled(attended, scale, "scale"), name="add")
+        with file.scope("mlp"):
+            inputs = start if self.decoder.parallel else self._optional_norm(middle, layer.mlp_norm)
+            inner = self._optional_norm(self._mlp(inputs, layer), layer.mlp_out_norm)
+            return file.node("Add", middle, self._scaled(inner, scale, "scale"), name="add")
 
     # --- attention --------------------------------------------------------------------------------------
 
     def _attention(self, hidden: str, layer: Layer, index: int) -> str:
         decoder, file = self.decoder, self.file
         query, key, value = self._project(hidden, layer)
-        query = self._heads(query, "query", decoder.heads, layer.query_norm)
-        key = self._heads(key, "key", decoder.kv_heads, layer.key_norm)
-        value = self._heads(value, "value", decoder.kv_heads, None)
-        if layer.rotates:
-            query, key = self._rotate(query, "query"), self._rotate(key, "key")
+        query = self._heads(query, "query", decoder.heads, layer.query_norm, layer.rope)
+        key = self._heads(key, "key", decoder.kv_heads, layer.key_norm, layer.rope)
+        value = self._split_heads(value, "value", decoder.kv_heads)
+        if decoder.query_scale is not None:
+            query = file.node("Mul", query, self._query_scales, name="query_scale")
         keys, values = self._cached(key, index, "key"), self._cached(value, index, "value")
-        mixed = file.node(
-            "Attention", query, keys, values, self._mask, name="attention", scale=decoder.head_dim**-0.5
-        )
+        scale = decoder.head_dim**-0.5 if decoder.attention_scale is None else decoder.attention_scale
+        capped: dict[str, Any] = {} if decoder.softcap is None else {"softcap": decoder.softcap}
+        mask = self._mask(layer.window)
+        mixed = file.node("Attention", query, keys, values, mask, name="attention", scale=scale, **capped)
         joined = file.node("Transpose", mixed, name="joined", perm=[0, 2, 1, 3])
         flat = file.node(
             "Reshape", joined, file.integers(0, 0, decoder.heads * decoder.head_dim), name="flat"
@@ -154,16 +173,53 @@ class _Graph:
         fused = self._linear(hidden, layer.attention_in[0], "query_key_value")
         return self.file.nodes("Split", fused, sizes, name="split", outputs=("", "", ""), axis=-1)
 
-    def _heads(self, values: str, name: str, heads: int, norm: Norm | None) -> str:
+    def _heads(self, values: str, name: str, heads: int, norm: Norm | None, rope: Rope | None) -> str:
+        """Return [1, heads, T, D] from [1, T, heads * D], normalised and rotated."""
+        decoder = self.decoder
+        if decoder.norms_projections:
+            values, norm = self._optional_norm(values, norm), None
+        before = None if decoder.rope_before_norm else norm
+        rotated = self._rotate(self._split_heads(values, name, heads, before), name, rope)
+        return self._optional_norm(rotated, norm) if decoder.rope_before_norm else rotated
+
+    def _split_heads(self, values: str, name: str, heads: int, norm: Norm | None = None) -> str:
         """Reshape [1, T, heads * D] to [1, heads, T, D], with an optional norm of each head."""
         shape = self.file.integers(0, 0, heads, self.decoder.head_dim)
         split = self.file.node("Reshape", values, shape, name=f"{name}_heads")
-        normed = split if norm is None else self._norm(split, norm)
+        normed = self._optional_norm(split, norm)
         return self.file.node("Transpose", normed, name=f"{name}_transposed", perm=[0, 2, 1, 3])
 
-    def _rotate(self, values: str, name: str) -> str:
-        cosine, sine = self._angles
-        return self.file.node("RotaryEmbedding", values, cosine, sine, name=f"{name}_rope", interleaved=0)
+    def _rotate(self, values: str, name: str, rope: Rope | None) -> str:
+        if rope is None:
+            return values
+        cosine, sine = self._angles(rope)
+        partial: dict[str, Any] = (
+            {} if rope.width == self.decoder.head_dim else {"rotary_embedding_dim": rope.width}
+        )
+        return self.file.node(
+            "RotaryEmbedding",
+            values,
+            cosine,
+            sine,
+            name=f"{name}_rope",
+            interleaved=int(rope.interleaved),
+            **partial,
+        )
+
+    @cached_property
+    def _query_scales(self) -> str:
+        """The factor of each query, [1, 1, T, 1]; see `PositionScale`."""
+        file, scale = self.file, self.decoder.query_scale
+        assert scale is not None
+        column = file.node("Unsqueeze", self._wide_positions, file.integers(1, 3), name="query_scale/column")
+        original, beta, one = (
+            file.constant(f"query_scale/{name}", np.array(value, np.float32))
+            for name, value in (("original", scale.original_positions), ("beta", scale.beta), ("one", 1))
+        )
+        periods = file.node("Floor", file.node("Div", column, original, name="query_scale/divided"))
+        grown = file.node("Log", file.node("Add", periods, one, name="query_scale/from_one"))
+        factor = file.node("Add", file.node("Mul", grown, beta, name="query_scale/grown"), one)
+        return self._narrow(factor, "query_scale/factor")
 
     def _cached(self, new: str, index: int, name: str) -> str:
         """Write new keys or values into the cache; returns the first S of it, [1, KV heads, S, D]."""
@@ -180,25 +236,55 @@ class _Graph:
     def _count_used(self) -> str:
         return self.file.node("Shape", self.used, name="count_used")
 
-    @cached_property
-    def _mask(self) -> str:
+    def _mask(self, window: int | None) -> str:
         """Which keys a query sees: [1, 1, T, S]."""
-        places = self.file.node("Unsqueeze", self.used, self.file.integers(0, 1, 2), name="mask/keys")
-        positions = self.file.node("Unsqueeze", self.positions, self.file.integers(1, 3), name="mask/queries")
-        return self.file.node("LessOrEqual", places, positions, name="mask")
+        if window not in self.masks:
+            self.masks[window] = self._before if window is None else self._inside(window)
+        return self.masks[window]
 
     @cached_property
-    def _angles(self) -> tuple[str, str]:
-        """Cosine and sine of the RoPE angles of the new tokens, each [1, T, D / 2]."""
-        assert self.decoder.rope is not None
-        head_dim = self.decoder.head_dim
-        frequencies = np.array(self.decoder.rope.inverse_frequencies(head_dim), np.float32)
-        radians = self.file.constant("rope/frequencies", frequencies.reshape(1, 1, -1))
-        wide = self.file.node("Cast", self.positions, name="rope/positions", to=TensorProto.FLOAT)
-        column = self.file.node("Unsqueeze", wide, self.file.integers(2), name="rope/column")
-        angles = self.file.node("Mul", column, radians, name="rope/angles")
-        cosine, sine = (self.file.node(kind, angles, name=f"rope/{kind.lower()}") for kind in ("Cos", "Sin"))
-        return self._narrow(cosine, "rope/cosine"), self._narrow(sine, "rope/sine")
+    def _places(self) -> tuple[str, str]:
+        """The places of keys and queries, [1, 1, 1, S] and [1, 1, T, 1]."""
+        keys = self.file.node("Unsqueeze", self.used, self.file.integers(0, 1, 2), name="mask/keys")
+        return keys, self.file.node(
+            "Unsqueeze", self.positions, self.file.integers(1, 3), name="mask/queries"
+        )
+
+    @cached_property
+    def _before(self) -> str:
+        return self.file.node("LessOrEqual", *self._places, name="mask")
+
+    def _inside(self, window: int) -> str:
+        keys, queries = self._places
+        size = self.file.constant(f"mask/{window}/window", np.array(window, np.int64))
+        first = self.file.node("Sub", queries, size, name=f"mask/{window}/first")
+        late = self.file.node("Greater", keys, first, name=f"mask/{window}/late")
+        return self.file.node("And", self._before, late, name=f"mask/{window}")
+
+    def _angles(self, rope: Rope) -> tuple[str, str]:
+        """Cosine and sine of the RoPE angles of the new tokens, each [1, T, width / 2]."""
+        if rope not in self.angles:
+            file, name = self.file, "rope" if not self.angles else f"rope_{len(self.angles)}"
+            frequencies = np.array(rope.frequencies, np.float32)
+            radians = file.constant(f"{name}/frequencies", frequencies.reshape(1, 1, -1))
+            column = file.node("Unsqueeze", self._wide_positions, file.integers(2), name=f"{name}/column")
+            angles = file.node("Mul", column, radians, name=f"{name}/angles")
+            self.angles[rope] = (
+                self._part(angles, "Cos", f"{name}/cosine", rope.factor),
+                self._part(angles, "Sin", f"{name}/sine", rope.factor),
+            )
+        return self.angles[rope]
+
+    def _part(self, angles: str, kind: str, name: str, factor: float) -> str:
+        part = self.file.node(kind, angles, name=f"{name}/{kind.lower()}")
+        if factor != 1:
+            by = self.file.constant(f"{name}/factor", np.array(factor, np.float32))
+            part = self.file.node("Mul", part, by, name=f"{name}/scaled")
+        return self._narrow(part, name)
+
+    @cached_property
+    def _wide_positions(self) -> str:
+        return self.file.node("Cast", self.positions, name="rope/positions", to=TensorProto.FLOAT)
 
     # --- other parts ------------------------------------------------------------------------------------
 
@@ -219,10 +305,22 @@ class _Graph:
         return self._linear(inner, layer.mlp_out, "down")
 
     def _activation(self, values: str) -> str:
-        if self.decoder.activation == "silu":
+        kind = self.decoder.activation
+        if kind == "silu":
             return self.file.node("Mul", values, self.file.node("Sigmoid", values), name="silu")
-        kind = "tanh" if self.decoder.activation == "gelu_tanh" else "none"
-        return self.file.node("Gelu", values, approximate=kind)
+        if kind in ("relu", "relu2"):
+            positive = self.file.node("Relu", values)
+            return positive if kind == "relu" else self.file.node("Mul", positive, positive, name="relu2")
+        return self.file.node("Gelu", values, approximate="tanh" if kind == "gelu_tanh" else "none")
+
+    def _scaled(self, values: str, factor: float, name: str) -> str:
+        if factor == 1:
+            return values
+        return self.file.node("Mul", values, self._number(f"{name}/factor", factor), name=name)
+
+    def _number(self, name: str, value: float) -> str:
+        """Return a constant of the graph's own type."""
+        return self.file.constant(name, self.floats.cast(np.array(value, np.float32), name))
 
     def _linear(self, values: str, linear: Linear, name: str) -> str:
         rounded = self._rounded(values, name)
@@ -246,21 +344,25 @@ class _Graph:
             self.rounded[values] = self.file.node("DequantizeLinear", small, *parts, name=f"{name}_widened")
         return self.rounded[values]
 
+    def _optional_norm(self, values: str, norm: Norm | None) -> str:
+        return values if norm is None else self._norm(values, norm)
+
     def _norm(self, values: str, norm: Norm) -> str:
         """Normalise in fp32, also in a graph of 16 bits."""
-        epsilon = self.decoder.norm_epsilon
         wide = values
         if self.floats is not WIDE:
             wide = self.file.node("Cast", values, name="norm/widened", to=WIDE.element)
-        weight = self.weights.vector(norm.weight, WIDE)
-        if self.decoder.norm == "layer":
-            bias = self.weights.vector(str(norm.bias), WIDE)
-            normed = self.file.node(
-                "LayerNormalization", wide, weight, bias, name="norm", axis=-1, epsilon=epsilon
-            )
-        else:
-            normed = self.file.node("RMSNormalization", wide, weight, name="norm", axis=-1, epsilon=epsilon)
+        inputs = [wide, self._norm_weight(norm)]
+        if norm.bias is not None:
+            inputs.append(self.weights.vector(norm.bias, WIDE))
+        kind = "LayerNormalization" if self.decoder.norm == "layer" else "RMSNormalization"
+        normed = self.file.node(kind, *inputs, name="norm", axis=-1, epsilon=self.decoder.norm_epsilon)
         return self._narrow(normed, "norm/narrowed")
+
+    def _norm_weight(self, norm: Norm) -> str:
+        if norm.weight is None:
+            return self.file.constant("norm/ones", np.ones(self.decoder.hidden, np.float32))
+        return self.weights.vector(norm.weight, WIDE, offset=self.decoder.norm_offset)
 
     def _narrow(self, values: str, name: str) -> str:
         """Return fp32 values in the type of the graph."""

@@ -113,10 +113,11 @@ class WeightWriter:
             self.tables[name] = self.file.constant(name, values)
         return self.tables[name]
 
-    def vector(self, name: str, floats: FloatType | None = None) -> str:
-        """Return a tensor of the checkpoint as it is, in `floats` or another type."""
+    def vector(self, name: str, floats: FloatType | None = None, offset: float = 0.0) -> str:
+        """Return a tensor of the checkpoint, in `floats` or another type, with `offset` added."""
         kind = floats or self.floats
-        return self.file.constant(name, kind.cast(self.reader.tensor(name), name))
+        values = self.reader.tensor(name)
+        return self.file.constant(name, kind.cast(values + np.float32(offset) if offset else values, name))
 
     def _int8(self, linear: Linear) -> str:
         found = quantise_int8(self.reader, linear)

@@ -14,7 +14,8 @@ import numpy as np
 import openvino as ov
 from openvino import opset15 as op
 
-from engines.plan.decoder.decoder import Decoder, Layer, Linear, Norm
+from engines.plan.decoder.decoder import Decoder, Layer, Linear, Norm, Rope
+from engines.plan.decoder.decoder_config import unsupported
 from engines.weights.quantise import int4_group, quantise_int4, quantise_int8
 from engines.weights.reader import WeightReader
 
@@ -36,7 +37,15 @@ def build(decoder: Decoder, reader: WeightReader, precision: str) -> tuple[ov.Mo
         The model, with inputs `input_ids`, `attention_mask`, `position_ids` ([B, T], [B, S], [B, T]) and
         `beam_idx` ([B]) and the output `logits` ([B, T, vocabulary]); and the arrays whose memory it shares,
         which must stay alive until the model is saved.
+
+    Raises:
+        EngineError: `unsupported-architecture`: paged attention cannot compute it.
     """
+    if decoder.softcap is not None:
+        raise unsupported(
+            "a soft cap of the attention scores, which paged attention does not have",
+            "Choose PyTorch, PyTorch compiled or ONNX Runtime for this checkpoint.",
+        )
     graph = _Graph(decoder, reader, precision)
     return graph.model(), graph.shared
 
@@ -53,6 +62,19 @@ def _float(value: float) -> Node:
     return op.constant(np.float32(value))
 
 
+def _scaled(values: Node, factor: float) -> Node:
+    return values if factor == 1 else op.multiply(values, _float(factor))
+
+
+def _softcapped(values: Node, cap: float) -> Node:
+    return op.multiply(op.tanh(op.divide(values, _float(cap))), _float(cap))
+
+
+def _slice(values: Node, begin: int, end: int) -> Node:
+    """Return a part of each head, of [B, heads, T, D]."""
+    return op.slice(values, _integers(begin), _integers(end), _integers(1), _integers(3))
+
+
 def _input(name: str, rank: int, element_type: ov.Type) -> Node:
     node = op.parameter(ov.PartialShape([-1] * rank), element_type, name=name)
     node.output(0).set_names({name})
@@ -66,6 +88,8 @@ class _Graph:
     precision: str
     shared: list[Any] = field(default_factory=list)
     sinks: list[Node] = field(default_factory=list)
+    angles: dict[Rope, tuple[Node, Node]] = field(default_factory=dict)
+    masks: dict[int | None, Node] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.ids = _input("input_ids", 2, ov.Type.i64)
@@ -78,33 +102,51 @@ class _Graph:
             Linear(self.decoder.embedding, self.decoder.hidden, self.decoder.vocabulary), last=True
         )
         hidden = op.gather(table, op.convert(self.ids, "i32"), _integer(0))
+        hidden = _scaled(hidden, self.decoder.embedding_scale)
         if self.decoder.positions is not None:
             learned = op.constant(self.reader.tensor(self.decoder.positions))
             hidden = op.add(hidden, op.gather(learned, op.convert(self.position_ids, "i32"), _integer(0)))
         for index, layer in enumerate(self.decoder.layers):
-            hidden = op.add(hidden, self._attention(self._norm(hidden, layer.attention_norm), layer, index))
-            hidden = op.add(hidden, self._mlp(self._norm(hidden, layer.mlp_norm), layer))
+            hidden = self._layer(hidden, layer, index)
         hidden = self._norm(hidden, self.decoder.final_norm)
         head = self._weight(self.decoder.head, last=True) if not self.decoder.tied else table
-        logits = op.result(op.matmul(hidden, head, False, True))
+        logits = op.result(self._logits(op.matmul(hidden, head, False, True)))
         logits.output(0).set_names({"logits"})
         inputs = [self.ids, self.attention_mask, self.position_ids, self.beam]
         return ov.Model([logits], self.sinks, inputs, self.decoder.model_type)
+
+    def _logits(self, logits: Node) -> Node:
+        decoder = self.decoder
+        if decoder.head.bias is not None:
+            logits = op.add(logits, op.constant(self.reader.tensor(decoder.head.bias).reshape(1, 1, -1)))
+        logits = _scaled(logits, decoder.logit_scale)
+        return logits if decoder.logit_softcap is None else _softcapped(logits, decoder.logit_softcap)
+
+    def _layer(self, hidden: Node, layer: Layer, index: int) -> Node:
+        scale = self.decoder.residual_scale
+        start = self._optional_norm(hidden, layer.attention_norm)
+        attended = self._optional_norm(self._attention(start, layer, index), layer.attention_out_norm)
+        middle = op.add(hidden, _scaled(attended, scale))
+        start = start if self.decoder.parallel else self._optional_norm(middle, layer.mlp_norm)
+        return op.add(
+            middle, _scaled(self._optional_norm(self._mlp(start, layer), layer.mlp_out_norm), scale)
+        )
 
     # --- attention and MLP ------------------------------------------------------------------------------
 
     def _attention(self, hidden: Node, layer: Layer, index: int) -> Node:
         decoder = self.decoder
         query, key, value = self._project_qkv(hidden, layer)
-        query = self._split_heads(query, decoder.heads, layer.query_norm)
-        key = self._split_heads(key, decoder.kv_heads, layer.key_norm)
-        value = self._split_heads(value, decoder.kv_heads, None)
-        if layer.rotates:
-            query, key = self._apply_rope(query), self._apply_rope(key)
+        query = self._heads(query, decoder.heads, layer.query_norm, layer.rope)
+        key = self._heads(key, decoder.kv_heads, layer.key_norm, layer.rope)
+        value = self._split_heads(value, decoder.kv_heads)
+        if decoder.query_scale is not None:
+            query = op.multiply(query, self._query_scales)
         key, value = self._with_past(key, f"{index}.key"), self._with_past(value, f"{index}.value")
-        mixed = op.scaled_dot_product_attention(
-            query, self._repeat_kv(key), self._repeat_kv(value), self._causal_mask
-        )
+        inputs = [query, self._repeat_kv(key), self._repeat_kv(value), self._mask(layer.window)]
+        if decoder.attention_scale is not None:
+            inputs.append(_float(decoder.attention_scale))
+        mixed = op.scaled_dot_product_attention(*inputs)
         joined = op.transpose(mixed, _integers(0, 2, 1, 3))
         joined = op.reshape(joined, _integers(0, 0, decoder.heads * decoder.head_dim), True)
         return self._linear(joined, layer.attention_out)
@@ -127,47 +169,90 @@ class _Graph:
         return self._linear(op.multiply(self._activation(gate), up), layer.mlp_out)
 
     def _activation(self, values: Node) -> Node:
-        if self.decoder.activation == "silu":
+        kind = self.decoder.activation
+        if kind == "silu":
             return op.swish(values)
-        return op.gelu(values, "tanh" if self.decoder.activation == "gelu_tanh" else "erf")
+        if kind in ("relu", "relu2"):
+            positive = op.relu(values)
+            return positive if kind == "relu" else op.multiply(positive, positive)
+        return op.gelu(values, "tanh" if kind == "gelu_tanh" else "erf")
+
+    def _optional_norm(self, values: Node, norm: Norm | None) -> Node:
+        return values if norm is None else self._norm(values, norm)
 
     def _norm(self, values: Node, norm: Norm) -> Node:
-        epsilon, weight = self.decoder.norm_epsilon, op.constant(self.reader.tensor(norm.weight))
-        if self.decoder.norm == "layer":
-            scaled = op.multiply(op.mvn(values, _integers(-1), True, epsilon, "inside_sqrt"), weight)
-            return op.add(scaled, op.constant(self.reader.tensor(str(norm.bias))))
+        decoder = self.decoder
+        if decoder.norm == "layer":
+            scaled = op.mvn(values, _integers(-1), True, decoder.norm_epsilon, "inside_sqrt")
+            if norm.weight is not None:
+                scaled = op.multiply(scaled, op.constant(self.reader.tensor(norm.weight)))
+            return scaled if norm.bias is None else op.add(scaled, op.constant(self.reader.tensor(norm.bias)))
+        assert norm.weight is not None
+        weight = op.constant(self.reader.tensor(norm.weight) + np.float32(decoder.norm_offset))
         # Exactly the pattern that OpenVINO fuses into one RMS node.
         square = op.reduce_mean(op.power(values, _float(2)), _integers(-1), True)
-        inverse = op.divide(_float(1), op.sqrt(op.add(square, _float(epsilon))))
+        inverse = op.divide(_float(1), op.sqrt(op.add(square, _float(decoder.norm_epsilon))))
         return op.multiply(weight, op.multiply(values, inverse))
 
     # --- parts of attention -----------------------------------------------------------------------------
 
-    def _split_heads(self, values: Node, heads: int, norm: Norm | None) -> Node:
+    def _heads(self, values: Node, heads: int, norm: Norm | None, rope: Rope | None) -> Node:
+        """Return [B, heads, T, D] from [B, T, heads * D], normalised and rotated."""
+        decoder = self.decoder
+        if decoder.rope_before_norm:
+            rotated = self._apply_rope(self._split_heads(values, heads), rope)
+            return self._optional_norm(rotated, norm)
+        if decoder.norms_projections:
+            return self._apply_rope(self._split_heads(self._optional_norm(values, norm), heads), rope)
+        return self._apply_rope(self._split_heads(values, heads, norm), rope)
+
+    def _split_heads(self, values: Node, heads: int, norm: Norm | None = None) -> Node:
         """Reshape [B, T, heads * D] to [B, heads, T, D], with an optional norm of each head."""
         split = op.reshape(values, _integers(0, 0, heads, self.decoder.head_dim), True)
-        normed = split if norm is None else self._norm(split, norm)
-        return op.transpose(normed, _integers(0, 2, 1, 3))
+        return op.transpose(self._optional_norm(split, norm), _integers(0, 2, 1, 3))
 
     @cached_property
-    def _rope_angles(self) -> tuple[Node, Node]:
-        """Cosine and sine of the RoPE angles of the new tokens, each [B, 1, T, D]; shared by all layers."""
-        assert self.decoder.rope is not None
-        frequencies = np.array(
-            self.decoder.rope.inverse_frequencies(self.decoder.head_dim), np.float32
-        ).reshape(1, 1, -1)
-        positions = op.convert(op.unsqueeze(self.position_ids, _integer(2)), "f32")
-        angles = op.multiply(positions, op.constant(frequencies))
-        angles = op.concat([angles, angles], -1)
-        return op.unsqueeze(op.cos(angles), _integer(1)), op.unsqueeze(op.sin(angles), _integer(1))
+    def _query_scales(self) -> Node:
+        """The factor of each query, [B, 1, T, 1]; see `PositionScale`."""
+        scale = self.decoder.query_scale
+        assert scale is not None
+        positions = op.convert(op.unsqueeze(self.position_ids, _integers(1, 3)), "f32")
+        periods = op.floor(op.divide(positions, _float(scale.original_positions)))
+        return op.add(op.multiply(op.log(op.add(periods, _float(1))), _float(scale.beta)), _float(1))
 
-    def _apply_rope(self, values: Node) -> Node:
+    def _rope_angles(self, rope: Rope) -> tuple[Node, Node]:
+        """Cosine and sine of the RoPE angles of the new tokens, each [B, 1, T, width]; shared by layers."""
+        if rope not in self.angles:
+            frequencies = np.array(rope.frequencies, np.float32).reshape(1, 1, -1)
+            positions = op.convert(op.unsqueeze(self.position_ids, _integer(2)), "f32")
+            angles = op.multiply(positions, op.constant(frequencies))
+            angles = op.concat([angles, angles], -1)
+            cosine, sine = (
+                _scaled(op.unsqueeze(kind(angles), _integer(1)), rope.factor) for kind in (op.cos, op.sin)
+            )
+            self.angles[rope] = cosine, sine
+        return self.angles[rope]
+
+    def _apply_rope(self, values: Node, rope: Rope | None) -> Node:
+        """Rotate the first values of each head, [B, heads, T, D]."""
+        if rope is None:
+            return values
+        if rope.interleaved:
+            # Neighbours are put half a head apart, in query and key alike, which leaves the scores as they
+            # are: OpenVINO fuses this form of RoPE.
+            pairs = [*range(0, rope.width, 2), *range(1, rope.width, 2)]
+            order = _integers(*pairs, *range(rope.width, self.decoder.head_dim))
+            values = op.gather(values, order, _integer(3))
+        if rope.width == self.decoder.head_dim:
+            return self._rotate(values, rope)
+        rotated = self._rotate(_slice(values, 0, rope.width), rope)
+        return op.concat([rotated, _slice(values, rope.width, END)], -1)
+
+    def _rotate(self, values: Node, rope: Rope) -> Node:
+        cosine, sine = self._rope_angles(rope)
         # Two slices instead of a split: otherwise OpenVINO does not fuse RoPE, and in bf16 the angles drift
         # beyond position 128 (KL divergence 2e-4 instead of 1.5e-5).
-        cosine, sine = self._rope_angles
-        half = _integers(self.decoder.head_dim // 2)
-        first = op.slice(values, _integers(0), half, _integers(1), _integers(3))
-        second = op.slice(values, half, _integers(END), _integers(1), _integers(3))
+        first, second = _slice(values, 0, rope.width // 2), _slice(values, rope.width // 2, END)
         minus_one = op.constant(np.full((1, 1, 1, 1), -1, np.float32))
         rotated_half = op.concat([op.multiply(second, minus_one), first], -1)
         return op.add(op.multiply(values, cosine), op.multiply(rotated_half, sine))
@@ -202,15 +287,44 @@ class _Graph:
         copies = op.broadcast(op.unsqueeze(values, _integer(2)), target, "BIDIRECTIONAL")
         return op.reshape(copies, _integers(0, heads, -1, self.decoder.head_dim), True)
 
+    def _mask(self, window: int | None) -> Node:
+        if window not in self.masks:
+            self.masks[window] = self._causal_mask if window is None else self._window_mask(window)
+        return self.masks[window]
+
+    @cached_property
+    def _columns(self) -> Node:
+        """The places of the keys, [1, 1, 1, S]."""
+        length = op.gather(op.shape_of(self.attention_mask, "i64"), _integer(1), _integer(0))
+        columns = op.range(_integer(0), length, _integer(1), "i64")
+        return op.unsqueeze(columns, _integers(0, 1, 2))
+
+    @cached_property
+    def _visible(self) -> tuple[Node, Node]:
+        """Which keys are not after the query, [B, 1, T, S], and which are no padding, [B, 1, 1, S]."""
+        before = op.less_equal(self._columns, op.unsqueeze(self.position_ids, _integers(1, 3)))
+        return before, op.unsqueeze(op.convert(self.attention_mask, "boolean"), _integers(1, 2))
+
     @cached_property
     def _causal_mask(self) -> Node:
         """The causal mask [B, 1, T, S]: 0 for visible positions, -65504 for all others."""
-        length = op.gather(op.shape_of(self.attention_mask, "i64"), _integer(1), _integer(0))
-        columns = op.range(_integer(0), length, _integer(1), "i64")
-        columns = op.unsqueeze(columns, _integers(0, 1, 2))
-        before = op.less_equal(columns, op.unsqueeze(self.position_ids, _integers(1, 3)))
-        real = op.unsqueeze(op.convert(self.attention_mask, "boolean"), _integers(1, 2))
-        return op.select(op.logical_and(before, real), _float(0), _float(-65504))
+        return op.select(op.logical_and(*self._visible), _float(0), _float(-65504))
+
+    def _window_mask(self, window: int) -> Node:
+        """The causal mask of attention to the last `window` tokens.
+
+        Exactly the pattern that OpenVINO recognises when it makes attention paged, as in its graph of
+        gpt-oss; other masks are dropped then without a word.
+        """
+        before, real = self._visible
+        places = op.unsqueeze(self.position_ids, _integers(1, 3))
+        inside = op.greater(self._columns, op.add(places, _integer(-window)))
+        always = op.constant(np.ones((1, 1, 1, 1), np.bool_))
+        seen = op.bitwise_and(op.bitwise_and(always, inside), before)
+        seen = op.bitwise_and(op.bitwise_and(real, seen), always)
+        shape = op.shape_of(op.logical_and(*self._visible), "i64")
+        mask = op.select(op.broadcast(seen, shape), _float(0), _float(-65504))
+        return op.slice(mask, _integers(0), _integers(END), _integers(1), _integers(3))
 
     # --- weights ----------------------------------------------------------------------------------------
 

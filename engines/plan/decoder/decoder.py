@@ -9,7 +9,7 @@ Standard library only, Python 3.10 and newer.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engines.plan.checkpoint.tensors import TensorEntry, tensor_entries
@@ -21,12 +21,18 @@ from engines.plan.decoder.decoder_config import (
     refuse_unsupported_fields,
     unsupported,
 )
-from engines.plan.decoder.decoder_parts import Decoder, Layer, Linear, Llama3Scaling, Norm, Rope
+from engines.plan.decoder.decoder_parts import Decoder, Layer, Linear, Norm
+from engines.plan.decoder.families import Family, Flag
+from engines.plan.decoder.rope import Rope, longest_context, position_scale, read_rope
+from engines.plan.decoder.windows import layer_types, read_windows, rotating_layers
 
-__all__ = ["Decoder", "Layer", "Linear", "Llama3Scaling", "Norm", "Rope", "read_decoder"]
+__all__ = ["Decoder", "Layer", "Linear", "Norm", "Rope", "read_decoder"]
 
 Entries = Mapping[str, TensorEntry]
 FLOAT_TYPES = ("F32", "F16", "BF16")
+ROOTS = ("model.", "", "language_model.model.", "model.language_model.", "language_model.")
+"""Where the tensors of a decoder are: a base model without a head has no prefix, one that reads images too a
+longer one."""
 
 
 def read_decoder(folder: Path) -> Decoder:
@@ -45,74 +51,132 @@ def read_decoder(folder: Path) -> Decoder:
 
 
 def _llama_like(config: Config, entries: Entries) -> Decoder:
-    hidden, heads = config.size("hidden_size"), config.size("num_attention_heads")
-    kv_heads = config.size("num_key_value_heads", heads)
-    head_dim = config.size("head_dim", config.default_head_dim or _divide(hidden, heads, "hidden_size"))
-    if heads % kv_heads:
-        raise broken(f"num_attention_heads ({heads}) is not a multiple of num_key_value_heads ({kv_heads})")
-    if head_dim % 2:
-        raise broken(f"RoPE needs an even head_dim and it is {head_dim}")
-    root = "model." if "model.embed_tokens.weight" in entries else ""
-    embedding = root + "embed_tokens.weight"
-    mlp, vocabulary = config.size("intermediate_size"), config.size("vocab_size")
-    sizes = _Sizes(hidden, heads * head_dim, kv_heads * head_dim, mlp)
-    rotates = _rotating_layers(config, _layer_count(config, "num_hidden_layers", entries))
+    family, sizes = config.family, _sizes(config)
+    root = next((root for root in ROOTS if f"{root}embed_tokens.weight" in entries), ROOTS[0])
+    embedding, vocabulary = root + "embed_tokens.weight", config.size("vocab_size")
+    norm = _Norms(family)
     return Decoder(
         model_type=config.model_type,
         vocabulary=vocabulary,
-        hidden=hidden,
-        heads=heads,
-        kv_heads=kv_heads,
-        head_dim=head_dim,
-        mlp=mlp,
-        norm="rms",
-        norm_epsilon=config.number("rms_norm_eps", config.default_epsilon),
-        activation=activation_of(config, "hidden_act", "silu"),
-        gated=True,
-        max_positions=config.size("max_position_embeddings", config.default_positions),
-        rope=_rope(config),
+        hidden=sizes.hidden,
+        heads=sizes.heads,
+        kv_heads=sizes.kv_heads,
+        head_dim=sizes.head_dim,
+        mlp=sizes.mlp,
+        norm="rms" if family.norm == "rms" else "layer",
+        norm_epsilon=config.number(family.epsilon.name, family.epsilon.default),
+        activation=activation_of(config),
+        gated=family.gated,
+        max_positions=longest_context(config),
         embedding=embedding,
         positions=None,
-        layers=tuple(
-            _llama_layer(config, f"{root}layers.{index}.", sizes, rotates[index])
-            for index in range(len(rotates))
-        ),
-        final_norm=Norm(root + "norm.weight"),
-        head=_head(config, entries, embedding, hidden, vocabulary),
+        layers=_llama_layers(config, entries, root, sizes),
+        final_norm=norm(root + family.names.final_norm),
+        head=_head(config, entries, embedding, sizes.hidden, vocabulary),
+        norm_offset=family.norm_offset,
+        norms_projections=family.head_norm == "projection",
+        rope_before_norm=family.rope_first,
+        parallel=family.parallel,
+        attention_scale=_attention_scale(config),
+        query_scale=position_scale(config),
+        softcap=config.scale(family.softcap),
+        embedding_scale=_embedding_scale(config, sizes.hidden),
+        residual_scale=config.scale(family.residual_scale) or 1.0,
+        logit_scale=(config.scale(family.logit_factor) or 1.0) / (config.scale(family.logit_divisor) or 1.0),
+        logit_softcap=config.scale(family.logit_softcap),
     )
 
 
 @dataclass(frozen=True)
 class _Sizes:
     hidden: int
-    query: int
-    key: int
+    heads: int
+    kv_heads: int
+    head_dim: int
     mlp: int
 
 
-def _llama_layer(config: Config, name: str, sizes: _Sizes, rotates: bool) -> Layer:
-    def linear(part: str, inputs: int, outputs: int, biased: bool) -> Linear:
-        return Linear(f"{name}{part}.weight", inputs, outputs, f"{name}{part}.bias" if biased else None)
+def _sizes(config: Config) -> _Sizes:
+    family, hidden = config.family, config.size("hidden_size")
+    heads = config.size("num_attention_heads")
+    default = heads if "num_key_value_heads" in config.data else family.kv_heads or heads
+    kv_heads = config.size("num_key_value_heads", default)
+    head_dim = config.size("head_dim", family.head_dim or _divide(hidden, heads, "hidden_size"))
+    if heads % kv_heads:
+        raise broken(f"num_attention_heads ({heads}) is not a multiple of num_key_value_heads ({kv_heads})")
+    if head_dim % 2:
+        raise broken(f"RoPE needs an even head_dim and it is {head_dim}")
+    return _Sizes(hidden, heads, kv_heads, head_dim, config.size(family.mlp_size))
 
-    biased, mlp_biased = config.attention_biased, config.mlp_biased
-    qkv_biased = biased or config.model_type == "qwen2"
-    hidden, query, key, mlp = sizes.hidden, sizes.query, sizes.key, sizes.mlp
-    if config.model_type == "phi3":
-        heads, halves = [("qkv_proj", query + 2 * key)], [("gate_up_proj", 2 * mlp)]
-    else:
-        heads = [("q_proj", query), ("k_proj", key), ("v_proj", key)]
-        halves = [("gate_proj", mlp), ("up_proj", mlp)]
-    has_head_norms = config.model_type == "qwen3"
+
+def _attention_scale(config: Config) -> float | None:
+    scalar = config.scale(config.family.query_scalar)
+    return config.scale(config.family.attention_scale) if scalar is None else scalar**-0.5
+
+
+def _embedding_scale(config: Config, hidden: int) -> float:
+    return (
+        hidden**0.5 if config.family.scales_by_width else config.scale(config.family.embedding_scale) or 1.0
+    )
+
+
+@dataclass(frozen=True)
+class _Norms:
+    """Names the tensors of a norm."""
+
+    family: Family
+
+    def __call__(self, name: str) -> Norm:
+        if self.family.norm == "plain":
+            return Norm(None)
+        return Norm(f"{name}.weight", f"{name}.bias" if self.family.norm == "layer" else None)
+
+    def optional(self, name: str, part: str | None) -> Norm | None:
+        return None if part is None else self(name + part)
+
+
+def _llama_layers(config: Config, entries: Entries, root: str, sizes: _Sizes) -> tuple[Layer, ...]:
+    count = _layer_count(config, "num_hidden_layers", entries)
+    types = layer_types(config, count)
+    ropes = {kind: read_rope(config, sizes.head_dim, kind) for kind in set(types)}
+    windows, rotates = read_windows(config, types), rotating_layers(config, count)
+    layers = (_llama_layer(config, f"{root}layers.{index}.", sizes) for index in range(count))
+    return tuple(
+        replace(layer, rope=ropes[kind] if rotated else None, window=window)
+        for layer, kind, rotated, window in zip(layers, types, rotates, windows, strict=True)
+    )
+
+
+def _llama_layer(config: Config, name: str, sizes: _Sizes) -> Layer:
+    family, names, norm = config.family, config.family.names, _Norms(config.family)
+
+    def linear(part: str, inputs: int, outputs: int, bias: Flag | bool) -> Linear:
+        return Linear(
+            f"{name}{part}.weight", inputs, outputs, f"{name}{part}.bias" if config.decide(bias) else None
+        )
+
+    query, key = sizes.heads * sizes.head_dim, sizes.kv_heads * sizes.head_dim
+    widths = [query, key, key] if len(names.attention_in) == 3 else [query + 2 * key]
+    halves = 1 + family.gated
+    inner = [sizes.mlp * halves // len(names.mlp_in)] * len(names.mlp_in)
+    has_head_norms = family.head_norm is not None
     return Layer(
-        attention_norm=Norm(name + "input_layernorm.weight"),
-        attention_in=tuple(linear(f"self_attn.{part}", hidden, size, qkv_biased) for part, size in heads),
-        query_norm=Norm(name + "self_attn.q_norm.weight") if has_head_norms else None,
-        key_norm=Norm(name + "self_attn.k_norm.weight") if has_head_norms else None,
-        attention_out=linear("self_attn.o_proj", query, hidden, biased),
-        rotates=rotates,
-        mlp_norm=Norm(name + "post_attention_layernorm.weight"),
-        mlp_in=tuple(linear(f"mlp.{part}", hidden, size, mlp_biased) for part, size in halves),
-        mlp_out=linear("mlp.down_proj", mlp, hidden, mlp_biased),
+        attention_norm=norm.optional(name, names.attention_norm),
+        attention_in=tuple(
+            linear(part, sizes.hidden, width, family.qkv_bias)
+            for part, width in zip(names.attention_in, widths, strict=True)
+        ),
+        query_norm=norm(name + names.query_norm) if has_head_norms else None,
+        key_norm=norm(name + names.key_norm) if has_head_norms else None,
+        attention_out=linear(names.attention_out, query, sizes.hidden, family.output_bias),
+        attention_out_norm=norm.optional(name, names.attention_out_norm),
+        mlp_norm=None if family.parallel else norm.optional(name, names.mlp_norm),
+        mlp_in=tuple(
+            linear(part, sizes.hidden, width, family.mlp_bias)
+            for part, width in zip(names.mlp_in, inner, strict=True)
+        ),
+        mlp_out=linear(names.mlp_out, sizes.mlp, sizes.hidden, family.mlp_bias),
+        mlp_out_norm=norm.optional(name, names.mlp_out_norm),
     )
 
 
@@ -131,11 +195,10 @@ def _gpt2(config: Config, entries: Entries) -> Decoder:
         head_dim=head_dim,
         mlp=mlp,
         norm="layer",
-        norm_epsilon=config.number("layer_norm_epsilon", 1e-5),
-        activation=activation_of(config, "activation_function", "gelu_new"),
+        norm_epsilon=config.number(config.family.epsilon.name, config.family.epsilon.default),
+        activation=activation_of(config),
         gated=False,
         max_positions=config.size("n_positions", 1024),
-        rope=None,
         embedding=root + "wte.weight",
         positions=root + "wpe.weight",
         layers=tuple(_gpt2_layer(f"{root}h.{index}.", hidden, mlp) for index in layers),
@@ -151,10 +214,7 @@ def _gpt2_layer(name: str, hidden: int, mlp: int) -> Layer:
     return Layer(
         attention_norm=Norm(name + "ln_1.weight", name + "ln_1.bias"),
         attention_in=(linear("attn.c_attn", hidden, 3 * hidden),),
-        query_norm=None,
-        key_norm=None,
         attention_out=linear("attn.c_proj", hidden, hidden),
-        rotates=False,
         mlp_norm=Norm(name + "ln_2.weight", name + "ln_2.bias"),
         mlp_in=(linear("mlp.c_fc", hidden, mlp),),
         mlp_out=linear("mlp.c_proj", mlp, hidden),
@@ -175,42 +235,12 @@ def _layer_count(config: Config, name: str, entries: Entries) -> int:
 
 
 def _head(config: Config, entries: Entries, embedding: str, hidden: int, vocabulary: int) -> Linear:
+    names = [name for name in ("lm_head.weight", "language_model.lm_head.weight") if name in entries]
     # transformers 5 does not tie a head that is in the checkpoint, even if the config ties it.
-    tied = config.tied and "lm_head.weight" not in entries
-    return Linear(embedding if tied else "lm_head.weight", hidden, vocabulary)
-
-
-def _rotating_layers(config: Config, count: int) -> list[bool]:
-    if config.model_type != "smollm3":
-        return [True] * count
-    listed = config.data.get("no_rope_layers")
-    if listed is None:
-        interval = config.size("no_rope_layer_interval", 4)
-        return [(index + 1) % interval != 0 for index in range(count)]
-    # Despite its name, 1 in no_rope_layers marks a layer with RoPE.
-    if not isinstance(listed, list) or len(listed) < count or any(value not in (0, 1) for value in listed):
-        raise broken(f"no_rope_layers is not a list of at least {count} zeros and ones")
-    return [bool(value) for value in listed[:count]]
-
-
-def _rope(config: Config) -> Rope:
-    parameters = config.rope_parameters
-    theta = parameters.number("rope_theta", config.default_theta)
-    kind = parameters.data.get("rope_type", parameters.data.get("type", "default"))
-    if kind in (None, "default"):
-        return Rope(theta)
-    if kind != "llama3":
-        raise unsupported(f"RoPE scaling of type {str(kind)[:40]!r}")
-    original = config.size("max_position_embeddings", config.default_positions)
-    scaling = Llama3Scaling(
-        factor=parameters.number("factor"),
-        low_frequency_factor=parameters.number("low_freq_factor"),
-        high_frequency_factor=parameters.number("high_freq_factor"),
-        original_positions=parameters.number("original_max_position_embeddings", original),
-    )
-    if scaling.high_frequency_factor <= scaling.low_frequency_factor:
-        raise broken("high_freq_factor is not above low_freq_factor")
-    return Rope(theta, scaling)
+    tied = config.flag("tie_word_embeddings", config.family.tied) and not names
+    weight = embedding if tied else (names or ["lm_head.weight"])[0]
+    bias = weight.replace(".weight", ".bias") if config.family.head_bias else None
+    return Linear(weight, hidden, vocabulary, bias)
 
 
 def _expected_shapes(decoder: Decoder) -> dict[str, tuple[int, ...]]:
@@ -225,9 +255,12 @@ def _expected_shapes(decoder: Decoder) -> dict[str, tuple[int, ...]]:
         if linear.bias is not None:
             shapes[linear.bias] = (linear.outputs,)
     norms = [(decoder.final_norm, hidden)]
+    heads = {"query": decoder.heads, "key": decoder.kv_heads} if decoder.norms_projections else {}
     for layer in decoder.layers:
-        norms += [(layer.attention_norm, hidden), (layer.mlp_norm, hidden)]
-        norms += [(norm, head_dim) for norm in (layer.query_norm, layer.key_norm) if norm is not None]
+        norms += [(norm, hidden) for norm in layer.norms]
+        for name, norm in (("query", layer.query_norm), ("key", layer.key_norm)):
+            if norm is not None:
+                norms.append((norm, head_dim * heads.get(name, 1)))
     for norm, size in norms:
         shapes |= {name: (size,) for name in (norm.weight, norm.bias) if name is not None}
     return shapes
@@ -248,7 +281,7 @@ def _check_tensors(decoder: Decoder, entries: Entries) -> None:
         if entry.dtype not in FLOAT_TYPES:
             raise unsupported(f"a weight of type {entry.dtype} ({name})", "Pick the unquantised checkpoint.")
     # An unused tensor in a layer means that the layer computes more than this description covers.
-    inside = decoder.layers[0].attention_norm.weight.partition("0.")[0]
+    inside = decoder.layers[0].attention_out.weight.partition("0.")[0]
     for name in entries:
         if name.startswith(inside) and name not in shapes and not name.endswith(_BUFFERS):
             raise unsupported(f"the tensor {name}, which {decoder.model_type} is not known to have")

@@ -5,54 +5,19 @@ Standard library only, Python 3.10 and newer.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-
-@dataclass(frozen=True)
-class Llama3Scaling:
-    """RoPE scaling for a longer context as in Llama 3.1; `rope_type` "llama3"."""
-
-    factor: float
-    low_frequency_factor: float
-    high_frequency_factor: float
-    original_positions: float
-    """Context length of the pre-training, in tokens."""
-
-
-@dataclass(frozen=True)
-class Rope:
-    """Rotary position embedding in the half-split layout: dimension i is paired with i + head_dim / 2."""
-
-    theta: float
-    scaling: Llama3Scaling | None = None
-
-    def inverse_frequencies(self, head_dim: int) -> tuple[float, ...]:
-        """Return the radians per position of each of the head_dim / 2 pairs.
-
-        Source: Su et al. 2021 (arXiv:2104.09864); scaling as in `_compute_llama3_parameters` of transformers.
-        """
-        plain = [self.theta ** (-2 * pair / head_dim) for pair in range(head_dim // 2)]
-        return tuple(plain if self.scaling is None else (_stretch(value, self.scaling) for value in plain))
-
-
-def _stretch(frequency: float, scaling: Llama3Scaling) -> float:
-    low, high = scaling.low_frequency_factor, scaling.high_frequency_factor
-    turns = scaling.original_positions * frequency / (2 * math.pi)
-    if turns > high:
-        return frequency
-    if turns < low:
-        return frequency / scaling.factor
-    smooth = (turns - low) / (high - low)
-    return (1 - smooth) * frequency / scaling.factor + smooth * frequency
+from engines.plan.decoder.decoder_config import Activation
+from engines.plan.decoder.rope import PositionScale, Rope
 
 
 @dataclass(frozen=True)
 class Norm:
-    """Names of a norm's tensors; each has the size of the last axis."""
+    """Names of a norm's tensors; each has the size of the last axis. Without a weight it only normalises."""
 
-    weight: str
+    weight: str | None
     bias: str | None = None
 
 
@@ -70,26 +35,37 @@ class Linear:
 
 @dataclass(frozen=True)
 class Layer:
-    """One block: norm, attention, add; norm, MLP, add."""
+    """One block: norm, attention, norm, add; norm, MLP, norm, add. Few families have all four norms."""
 
-    attention_norm: Norm
     attention_in: tuple[Linear, ...]
     """Query, key and value projections, or one fused projection in that order."""
-    query_norm: Norm | None
-    """Norm over each head of the query, before RoPE (Qwen3)."""
-    key_norm: Norm | None
     attention_out: Linear
-    rotates: bool
-    """Whether RoPE is applied in this layer (not in every fourth layer of SmolLM3)."""
-    mlp_norm: Norm
     mlp_in: tuple[Linear, ...]
     """Gate and up projections, or one fused projection in that order, or only up without a gate."""
     mlp_out: Linear
+    attention_norm: Norm | None = None
+    query_norm: Norm | None = None
+    """Norm over each head of the query, or over all of them; see `Decoder.norms_projections`."""
+    key_norm: Norm | None = None
+    attention_out_norm: Norm | None = None
+    mlp_norm: Norm | None = None
+    """None in a parallel block, where the MLP starts from `attention_norm`."""
+    mlp_out_norm: Norm | None = None
+    rope: Rope | None = None
+    window: int | None = None
+    """How many tokens attention sees, the token itself included; None: all."""
+
+    @property
+    def norms(self) -> Iterator[Norm]:
+        """Yield the norms over the hidden size."""
+        for norm in (self.attention_norm, self.attention_out_norm, self.mlp_norm, self.mlp_out_norm):
+            if norm is not None:
+                yield norm
 
 
 @dataclass(frozen=True)
 class Decoder:
-    """A decoder-only transformer with full causal attention."""
+    """A decoder-only transformer with causal attention."""
 
     model_type: str
     vocabulary: int
@@ -101,11 +77,10 @@ class Decoder:
     """Intermediate size of the MLP."""
     norm: Literal["rms", "layer"]
     norm_epsilon: float
-    activation: Literal["silu", "gelu", "gelu_tanh"]
+    activation: Activation
     gated: bool
     """MLP(x) = out(activation(gate(x)) * up(x)); else out(activation(up(x)))."""
     max_positions: int
-    rope: Rope | None
     embedding: str
     """Tensor of [vocabulary, hidden]."""
     positions: str | None
@@ -113,6 +88,24 @@ class Decoder:
     layers: tuple[Layer, ...]
     final_norm: Norm
     head: Linear
+    norm_offset: float = 0.0
+    """Added to the weights of RMS norms (1 in Gemma)."""
+    norms_projections: bool = False
+    """Query and key are normalised over all heads at once, as in OLMo 2; else by head."""
+    rope_before_norm: bool = False
+    """Query and key are normalised after RoPE, as in Hunyuan."""
+    parallel: bool = False
+    """Attention and MLP both read the output of `attention_norm`, as in Cohere and Phi-2."""
+    attention_scale: float | None = None
+    """Factor of the scores; None: 1 / sqrt(head_dim)."""
+    query_scale: PositionScale | None = None
+    softcap: float | None = None
+    """Scores are bounded to c * tanh(score / c), as in Gemma 2."""
+    embedding_scale: float = 1.0
+    residual_scale: float = 1.0
+    """Factor of what attention and MLP add."""
+    logit_scale: float = 1.0
+    logit_softcap: float | None = None
 
     @property
     def tied(self) -> bool:

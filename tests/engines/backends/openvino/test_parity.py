@@ -107,6 +107,6 @@ def test_rope_is_one_fused_node(
     family: str, precision: str, hint: str, checkpoint: Checkpoint, build: Build
 ) -> None:
     folder = checkpoint(family)
-    rotating = sum(layer.rotates for layer in read_decoder(folder).layers)
+    rotating = sum(layer.rope is not None for layer in read_decoder(folder).layers)
     types = layer_types(compiled(build(folder, precision), hint))
     assert types.count("RoPE") == 2 * rotating

@@ -15,10 +15,36 @@ from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from engines.errors import EngineError
 from engines.plan.checkpoint.tensors import tensor_entries
-from engines.plan.decoder.decoder import Decoder, Llama3Scaling, Rope, read_decoder
+from engines.plan.decoder.decoder import Decoder, read_decoder
+from engines.plan.decoder.decoder_config import parse_config
+from engines.plan.decoder.rope import read_rope
 from tests.engines.tiny import FAMILIES, LLAMA3_SCALING, make_checkpoint
 
 Edit = Callable[..., Path]
+SCALINGS: dict[str, Callable[[int], dict[str, Any]]] = {
+    "llama3": lambda _: LLAMA3_SCALING,
+    "linear": lambda _: {"rope_type": "linear", "rope_theta": 500000.0, "factor": 4.0},
+    "dynamic": lambda _: {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 4.0},
+    "yarn": lambda _: {
+        "rope_type": "yarn",
+        "rope_theta": 10000.0,
+        "factor": 4.0,
+        "original_max_position_embeddings": 512,
+    },
+    "longrope": lambda head_dim: {
+        "rope_type": "longrope",
+        "rope_theta": 10000.0,
+        "original_max_position_embeddings": 512,
+        "short_factor": [1 + 0.1 * pair for pair in range(head_dim // 2)],
+        "long_factor": [4.0] * (head_dim // 2),
+    },
+    "proportional": lambda _: {
+        "rope_type": "proportional",
+        "rope_theta": 10000.0,
+        "partial_rotary_factor": 0.25,
+    },
+}
+"""Fields of RoPE by type, for a width of a head."""
 
 
 @pytest.fixture(scope="session")
@@ -61,9 +87,7 @@ def test_the_description_of_every_family_has_all_tensors(family: str, made: Call
     names = {name for linear in decoder.linears for name in (linear.weight, linear.bias) if name}
     norms = [decoder.final_norm]
     for layer in decoder.layers:
-        norms += [
-            norm for norm in (layer.attention_norm, layer.mlp_norm, layer.query_norm, layer.key_norm) if norm
-        ]
+        norms += [*layer.norms, *(norm for norm in (layer.query_norm, layer.key_norm) if norm)]
     names |= {name for norm in norms for name in (norm.weight, norm.bias) if name}
     names |= {name for name in (decoder.embedding, decoder.positions) if name}
     assert names == set(tensor_entries(made(family)))
@@ -74,39 +98,42 @@ def test_the_families_have_their_differences(made: Callable[[str], Path]) -> Non
     assert {name for name, decoder in read.items() if decoder.tied} == {
         "llama-tied", "qwen2", "qwen3", "smollm", "smollm3", "gpt2",
     }  # fmt: skip
-    assert [layer.rotates for layer in read["smollm3"].layers] == [True, True, True, False]
+    assert [layer.rope is not None for layer in read["smollm3"].layers] == [True, True, True, False]
     assert read["qwen3"].layers[0].query_norm is not None
     assert [linear.bias is not None for linear in read["qwen2"].layers[0].attention_in] == [True] * 3
     assert read["qwen2"].layers[0].attention_out.bias is None
     assert len(read["phi3"].layers[0].attention_in) == len(read["phi3"].layers[0].mlp_in) == 1
     gpt2 = read["gpt2"]
-    assert (gpt2.norm, gpt2.activation, gpt2.gated, gpt2.rope) == ("layer", "gelu_tanh", False, None)
+    assert (gpt2.norm, gpt2.activation, gpt2.gated) == ("layer", "gelu_tanh", False)
+    assert gpt2.layers[0].rope is None
     assert gpt2.layers[0].attention_in[0].transposed
     assert read["mistral"].head_dim == 64
 
 
-@pytest.mark.parametrize("head_dim", [32, 64, 128])
-@pytest.mark.parametrize("theta", [10000.0, 500000.0])
-def test_rope_frequencies_agree_with_transformers(head_dim: int, theta: float) -> None:
-    fields = LLAMA3_SCALING | {"rope_theta": theta}
-    config = AutoConfig.for_model("llama", head_dim=head_dim, rope_parameters=fields)
-    expected, _ = ROPE_INIT_FUNCTIONS["llama3"](config, torch.device("cpu"))
-    rope = Rope(theta, Llama3Scaling(8.0, 1.0, 4.0, 256.0))
-    assert torch.tensor(rope.inverse_frequencies(head_dim)) == pytest.approx(expected, rel=1e-6)
+@pytest.mark.parametrize("head_dim", [32, 128])
+@pytest.mark.parametrize("kind", SCALINGS)
+def test_rope_agrees_with_transformers(kind: str, head_dim: int, edited: Edit) -> None:
+    fields = SCALINGS[kind](head_dim)
+    config = AutoConfig.for_model("llama", head_dim=head_dim, rope_parameters=dict(fields))
+    expected, factor = ROPE_INIT_FUNCTIONS[kind](config, torch.device("cpu"))
+    rope = read_rope(parse_config({"model_type": "llama", "rope_parameters": fields}), head_dim)
+    assert torch.tensor(rope.frequencies) == pytest.approx(expected, rel=1e-5)
+    assert rope.factor == pytest.approx(factor)
 
 
 def test_old_and_new_rope_fields_are_read(edited: Edit) -> None:
     old = {name: value for name, value in LLAMA3_SCALING.items() if name not in ("rope_theta", "rope_type")}
     folder = edited(rope_parameters=..., dtype=..., torch_dtype="float32", rope_theta=500000.0,
                     rope_scaling=old | {"type": "llama3"})  # fmt: skip
-    assert read_decoder(folder).rope == Rope(500000.0, Llama3Scaling(8.0, 1.0, 4.0, 256.0))
+    new = {"model_type": "llama", "rope_parameters": LLAMA3_SCALING | {"rope_theta": 500000.0}}
+    assert read_decoder(folder).layers[0].rope == read_rope(parse_config(new), 32)
 
 
 def test_missing_fields_have_the_defaults_of_transformers(edited: Edit) -> None:
     folder = edited(rope_parameters=..., rms_norm_eps=..., head_dim=..., num_key_value_heads=2,
                     max_position_embeddings=..., tie_word_embeddings=..., hidden_act=...)  # fmt: skip
     decoder = read_decoder(folder)
-    assert decoder.rope == Rope(10000.0)
+    assert decoder.layers[0].rope == read_rope(parse_config({"model_type": "llama"}), 32)
     assert (decoder.norm_epsilon, decoder.head_dim, decoder.max_positions) == (1e-6, 32, 2048)
     assert (decoder.tied, decoder.activation) == (False, "silu")
 
@@ -115,23 +142,14 @@ UNSUPPORTED: list[tuple[str, dict[str, Any], str]] = [
     ("llama", {"model_type": "mamba"}, "mamba"),
     ("llama", {"model_type": "mixtral"}, "mixtral"),
     ("llama", {"model_type": "qwen3_moe"}, "qwen3_moe"),
-    ("llama", {"model_type": "gemma2"}, "gemma2"),
     ("qwen3", {"num_experts": 8}, "num_experts"),
-    ("mistral", {"sliding_window": 1024}, "sliding_window = 1024"),
-    ("mistral", {"sliding_window": ..., "max_position_embeddings": 32768}, "sliding_window = 4096"),
-    ("qwen2", {"use_sliding_window": True, "sliding_window": 512, "layer_types": None}, "sliding"),
-    ("qwen2", {"layer_types": ["full_attention", "sliding_attention"]}, "sliding_attention"),
-    ("phi3", {"sliding_window": 2047}, "sliding_window = 2047"),
-    ("llama", {"rope_parameters": {"rope_type": "yarn", "factor": 4.0}}, "yarn"),
-    ("llama", {"rope_parameters": {"rope_type": "dynamic", "factor": 4.0}}, "dynamic"),
-    ("llama", {"rope_scaling": {"type": "linear", "factor": 2.0}}, "linear"),
-    ("phi3", {"rope_parameters": {"rope_type": "longrope"}}, "longrope"),
-    ("llama", {"rope_parameters": {"full_attention": {"rope_type": "default"}}}, "layer type"),
-    ("llama", {"partial_rotary_factor": 0.75}, "partial rotary"),
-    ("phi3", {"rope_parameters": {"partial_rotary_factor": 0.5}}, "partial rotary"),
+    ("qwen2", {"layer_types": ["full_attention", "linear_attention"]}, "linear_attention"),
+    ("llama", {"rope_parameters": {"rope_type": "spiral", "factor": 4.0}}, "spiral"),
+    ("llama", {"attn_logit_softcapping": 50.0}, "attn_logit_softcapping"),
+    ("llama", {"use_bidirectional_attention": True}, "use_bidirectional_attention"),
     ("llama", {"logits_scaling": 8.0}, "logits_scaling"),
     ("llama", {"final_logit_softcapping": 30.0}, "final_logit_softcapping"),
-    ("llama", {"hidden_act": "relu2"}, "relu2"),
+    ("llama", {"hidden_act": "xielu"}, "xielu"),
     ("llama", {"quantization_config": {"quant_method": "awq"}}, "awq"),
     ("gpt2", {"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx"),
     ("gpt2", {"scale_attn_weights": False}, "scale_attn_weights"),
@@ -187,6 +205,12 @@ def test_fields_without_effect_are_accepted(family: str, change: dict[str, Any],
         {"rope_parameters": {"rope_theta": float("inf")}},
         {"rope_parameters": {"rope_type": "llama3"}},
         {"rope_parameters": LLAMA3_SCALING | {"low_freq_factor": 4.0}},
+        {"rope_parameters": {"rope_type": "longrope"}},
+        {"rope_parameters": {"rope_type": "longrope", "short_factor": [1.0] * 15 + ["x"]}},
+        {"rope_parameters": {"rope_type": "yarn", "factor": 0}},
+        {"rope_parameters": {"rope_type": "linear"}},
+        {"rope_parameters": {"partial_rotary_factor": 0.01}},
+        {"layer_types": ["sliding_attention"]},
         {"layer_types": "full_attention"},
         {"tie_word_embeddings": "yes"},
         {"model_type": None},
