@@ -1,7 +1,8 @@
 """PyTorch: transformers in eager mode, the reference for every speed comparison.
 
 It is used as the documentation of transformers shows: `from_pretrained`, then `generate`, with the default
-attention (except cuDNN's) and a KV cache that grows. The cache is not reused for the next prompt.
+attention (except cuDNN's) and the cache that transformers makes for the model. The cache is not reused for
+the next prompt: a recurrent state cannot be cut back to an earlier token.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class PyTorchBackend(Backend):
         # end-of-sequence tokens would otherwise apply to every answer.
         self._model.generation_config = GenerationConfig()
         self._weight_bytes = int(self._model.get_memory_footprint())
-        positions = getattr(self._model.config, "max_position_embeddings", None)
+        positions = getattr(self._model.config.get_text_config(decoder=True), "max_position_embeddings", None)
         self.context_tokens = context_window(spec, positions)
 
     def generate(
@@ -104,24 +105,25 @@ class PyTorchBackend(Backend):
     ) -> Generated:
         """See `Backend.generate`. Calls transformers' `generate` with a streamer and a stopping criterion."""
         import torch
-        from transformers import DynamicCache, LogitsProcessorList, StoppingCriteriaList
+        from transformers import LogitsProcessorList, StoppingCriteriaList
 
         check_ids(token_ids, self._vocabulary)
         eos = frozenset() if sampling.ignore_eos else eos_token_ids
         torch.manual_seed(sampling.seed)
-        self._cache = DynamicCache(config=self._model.config)
+        self._cache = None  # the last one's memory is free for this one
         inputs = torch.tensor([list(token_ids)], device=self._model.device)
         with torch.inference_mode():
             output = self._model.generate(
                 inputs,
                 attention_mask=torch.ones_like(inputs),
                 generation_config=_generation_config(sampling, eos),
-                past_key_values=self._cache,
+                return_dict_in_generate=True,
                 streamer=_Streamer(emit),
                 logits_processor=LogitsProcessorList([_refuse_no_distribution]),
                 stopping_criteria=StoppingCriteriaList([_stop_criterion(stopped)]),
             )
-        new = output[0, len(token_ids) :].tolist()
+        self._cache = output.past_key_values
+        new = output.sequences[0, len(token_ids) :].tolist()
         if new and new[-1] in eos:
             return Generated("stop", cached=0)
         return Generated("length" if len(new) >= sampling.max_tokens else "stopped", cached=0)
@@ -147,20 +149,15 @@ class PyTorchBackend(Backend):
         return int(self._model.get_input_embeddings().weight.shape[0])
 
     def kv_usage(self) -> KVUsage:
-        """Return tokens and bytes of the last answer's KV cache, which is contiguous and has no blocks."""
-        if self._cache is None:
-            return KVUsage(capacity_tokens=self.context_tokens)
-        tensors = [
-            tensor
-            for layer in self._cache.layers
-            for tensor in (layer.keys, layer.values)
-            if tensor is not None
-        ]
-        used = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        """Return tokens and bytes of the last answer's cache, which is contiguous and has no blocks."""
+        from engines.backends.transformers_cache import cache_usage
+
+        used = cache_usage(self._cache)
         return KVUsage(
-            tokens=int(self._cache.get_seq_length()),
+            tokens=used.tokens,
             capacity_tokens=self.context_tokens,
-            bytes_used=used,
+            bytes_used=used.kv_bytes,
+            state_bytes=used.state_bytes,
         )
 
     def memory_usage(self) -> MemoryUsage:

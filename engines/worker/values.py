@@ -56,7 +56,7 @@ class KVUsage:
     """KV cache usage as the library reports it. The fields for blocks are None for a contiguous cache."""
 
     tokens: int = 0
-    """Tokens in the cache."""
+    """Tokens whose keys and values are in the cache."""
     capacity_tokens: int | None = None
     """Largest number of tokens; None for a cache that grows."""
     bytes_used: int = 0
@@ -68,6 +68,8 @@ class KVUsage:
     total_blocks: int | None = None
     reused_blocks: int | None = None
     """Blocks of the last prompt that were cache hits."""
+    state_bytes: int = 0
+    """Bytes of recurrent and convolution states, which have one size for any number of tokens."""
 
 
 @dataclass(frozen=True)

@@ -207,6 +207,8 @@ def _paged_figures(usage: KVUsage, blocks: Blocks, scale: int) -> list[Content]:
         figures.append(f"{count_text(blocks.reused)} reused")
     if usage.block_tokens:
         figures.append(f"{count_text(usage.block_tokens)} tokens per block")
+    if usage.state_bytes:
+        figures.append(_states(usage))
     return [Content(figure) for figure in figures]
 
 
@@ -216,6 +218,8 @@ def _contiguous_figures(usage: KVUsage, bytes_top: int) -> list[Content]:
         share = share_text(usage.tokens, usage.capacity_tokens)
         tokens = f"{count_text(usage.tokens)} of {count_text(usage.capacity_tokens)} tokens {share}"
     figures = [Content(tokens), Content(_bytes(usage))]
+    if usage.state_bytes:
+        figures.append(Content(_states(usage)))
     if not (usage.capacity_tokens or usage.bytes_total):
         figures.append(Content.styled(f"grows (bar shows up to {bytes_text(bytes_top)})", MUTED))
     return figures
@@ -227,6 +231,11 @@ def _bytes(usage: KVUsage) -> str:
         if usage.bytes_total
         else bytes_text(usage.bytes_used)
     )
+
+
+def _states(usage: KVUsage) -> str:
+    """Return the size of what recurrent layers keep, which has no tokens."""
+    return f"+ {bytes_text(usage.state_bytes)} of recurrent state"
 
 
 def _bar(usage: KVUsage | None, width: int, bytes_top: int) -> Content:

@@ -18,9 +18,10 @@ KV_USAGE = p.KVUsage(
     free_blocks=7,
     total_blocks=8,
     reused_blocks=9,
+    state_bytes=10,
 )
 USAGE = '{"tokens":1,"capacity_tokens":2,"bytes_used":3,"bytes_total":4,"block_tokens":5,"used_blocks":6,' + (
-    '"free_blocks":7,"total_blocks":8,"reused_blocks":9}'
+    '"free_blocks":7,"total_blocks":8,"reused_blocks":9,"state_bytes":10}'
 )
 SAMPLING = '{"max_tokens":5,"temperature":0.5,"top_p":0.9,"top_k":40,"min_p":0.1,' + (
     '"repetition_penalty":1.1,"seed":7,"stop":["END"],"ignore_eos":true}'

@@ -80,6 +80,12 @@ def test_a_cache_with_a_capacity_shows_used_tokens() -> None:
     assert text.count("█") == 15
 
 
+def test_recurrent_states_are_no_tokens() -> None:
+    hybrid = replace(RIGHT, kv=KVUsage(tokens=512, capacity_tokens=2048, bytes_used=MIB, state_bytes=3 * MIB))
+    text = KVBlocksPanel().draw(Snapshot(NOW, SideSnapshot(""), hybrid), 80, 8).plain
+    assert "512 of 2,048 tokens 25 %  1.00 MiB  + 3.00 MiB of recurrent state" in text
+
+
 def test_a_side_without_a_report_says_not_reported() -> None:
     text = KVBlocksPanel().draw(Snapshot(NOW, replace(RIGHT, kv=None), SideSnapshot("")), 60, 8).plain
     assert text == "L PyTorch fp32  not reported"
