@@ -185,14 +185,17 @@ class _Graph:
         if decoder.norm == "layer":
             scaled = op.mvn(values, _integers(-1), True, decoder.norm_epsilon, "inside_sqrt")
             if norm.weight is not None:
-                scaled = op.multiply(scaled, op.constant(self.reader.tensor(norm.weight)))
+                scaled = op.multiply(scaled, self._norm_weight(norm.weight))
             return scaled if norm.bias is None else op.add(scaled, op.constant(self.reader.tensor(norm.bias)))
         assert norm.weight is not None
-        weight = op.constant(self.reader.tensor(norm.weight) + np.float32(decoder.norm_offset))
+        weight = self._norm_weight(norm.weight)
         # Exactly the pattern that OpenVINO fuses into one RMS node.
         square = op.reduce_mean(op.power(values, _float(2)), _integers(-1), True)
         inverse = op.divide(_float(1), op.sqrt(op.add(square, _float(decoder.norm_epsilon))))
         return op.multiply(weight, op.multiply(values, inverse))
+
+    def _norm_weight(self, name: str) -> Node:
+        return op.constant(self.reader.tensor(name) + np.float32(self.decoder.norm_offset))
 
     # --- parts of attention -----------------------------------------------------------------------------
 

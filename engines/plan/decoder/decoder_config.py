@@ -48,6 +48,7 @@ _NEUTRAL: dict[str, tuple[object, ...]] = {
     "clip_qkv": (),
     "qk_layernorm": (False,),
     "use_qk_norm": (False,),
+    "use_parallel_residual": (False,),
     "alibi": (False,),
 }
 """Fields that change what a model computes, with the values (apart from null) that have no effect."""
@@ -142,9 +143,10 @@ def parse_config(data: object) -> Config:
         raise broken("its config.json has no model_type")
     text = data.get("text_config")
     if isinstance(text, dict):
-        # The text part of a model that reads images too. What both have, the text part decides.
-        outer = {name: data[name] for name in ("tie_word_embeddings", "quantization_config") if name in data}
-        data = outer | text
+        # The text part of a model that reads images too. Whether the head is tied, the whole decides, most
+        # often by a default of its class, which is true: without a head in the checkpoint it must be.
+        outer = {"tie_word_embeddings": data.get("tie_word_embeddings", True)}
+        data = {"quantization_config": data.get("quantization_config"), **text, **outer}
         inner = data.get("model_type") or WRAPPERS.get(model_type)
         model_type = inner if isinstance(inner, str) else model_type
     if model_type not in FAMILIES:

@@ -89,7 +89,7 @@ class Decoder:
     final_norm: Norm
     head: Linear
     norm_offset: float = 0.0
-    """Added to the weights of RMS norms (1 in Gemma)."""
+    """Added to the weights of norms (1 in Gemma and Nemotron)."""
     norms_projections: bool = False
     """Query and key are normalised over all heads at once, as in OLMo 2; else by head."""
     rope_before_norm: bool = False

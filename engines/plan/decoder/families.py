@@ -82,6 +82,7 @@ class Family:
     norm: Literal["rms", "layer", "layer-without-bias", "plain"] = "rms"
     """`plain` is a LayerNorm without any parameters."""
     norm_offset: float = 0.0
+    """Added to the weights of norms."""
     head_norm: Literal["head", "projection"] | None = None
     """Whether query and key are normalised by head, or all heads at once."""
     rope_first: bool = False
@@ -148,6 +149,18 @@ FAMILIES: dict[str, Family] = {
         qkv_bias=_ATTENTION_BIAS,
         output_bias=_ATTENTION_BIAS,
         windows=_QWEN_WINDOWS,
+    ),
+    # The text part of models that read images too. Three positions a token, which are equal in a text.
+    "qwen2_vl_text": Family(positions=32_768, theta=1_000_000.0, qkv_bias=True, kv_heads=32),
+    "qwen2_5_vl_text": Family(positions=32_768, theta=1_000_000.0, qkv_bias=True, kv_heads=32),
+    "qwen3_vl_text": Family(
+        positions=128_000,
+        head_dim=128,
+        kv_heads=32,
+        theta=500_000.0,
+        head_norm="head",
+        qkv_bias=_ATTENTION_BIAS,
+        output_bias=_ATTENTION_BIAS,
     ),
     "smollm3": Family(
         positions=32_768,
@@ -382,6 +395,36 @@ FAMILIES: dict[str, Family] = {
         rope_first=True,
         qkv_bias=_ATTENTION_BIAS,
         output_bias=_ATTENTION_BIAS,
+    ),
+    "internlm3": Family(
+        positions=32_768,
+        epsilon=Number("rms_norm_eps", 1e-5),
+        head_dim=128,
+        kv_heads=2,
+        qkv_bias=Flag("qkv_bias"),
+        output_bias=Flag("bias"),
+        mlp_bias=Flag("bias"),
+    ),
+    "nemotron": Family(
+        names=Names(mlp_in=("mlp.up_proj",)),
+        positions=4096,
+        epsilon=Number("norm_eps", 1e-5),
+        partial_rotary=0.5,
+        norm="layer",
+        norm_offset=1.0,
+        qkv_bias=_ATTENTION_BIAS,
+        output_bias=_ATTENTION_BIAS,
+        mlp_bias=Flag("mlp_bias"),
+        gated=False,
+        activation=("hidden_act", "relu2"),
+    ),
+    "stablelm": Family(
+        positions=4096,
+        epsilon=_LAYER_EPSILON,
+        kv_heads=32,
+        partial_rotary=0.25,
+        norm="layer",
+        qkv_bias=Flag("use_qkv_bias"),
     ),
     "arcee": Family(
         names=Names(mlp_in=("mlp.up_proj",)),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engines.plan.decoder.decoder_config import Config, broken, unsupported
 
@@ -218,6 +218,7 @@ _KINDS: dict[str, _Kind] = {
     "yarn": _yarn,
     "longrope": _longrope,
     "su": _longrope,
+    "mrope": _default,
 }
 
 
@@ -248,4 +249,4 @@ def _parameters(config: Config, layer_type: str) -> Config:
     if not isinstance(found, dict):
         raise broken("its RoPE parameters are not an object")
     outer = {"partial_rotary_factor": config.data.get("partial_rotary_factor")}
-    return Config({**outer, **found}, config.model_type, config.family)
+    return replace(config, data={**outer, **found})

@@ -1,4 +1,4 @@
-"""The PyTorch backend answers as transformers does without a cache, whatever the model keeps between tokens."""
+"""The PyTorch backend answers as transformers does without a cache, whatever a model keeps of a text."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.doubles.log_report import LogReport
 from tests.families import CONFIGS, make_checkpoint
 
 HYBRID = (
-    "lfm2", "lfm2-350m", "qwen3.5-text", "qwen3-next", "granite4-h", "nemotron-h", "falcon-h1", "bamba", "jamba",
-    "recurrentgemma", "olmo-hybrid", "minimax-text",
+    "lfm2", "lfm2-350m", "qwen3.5-text", "qwen3-next", "granite4-h", "nemotron-h", "falcon-h1", "bamba",
+    "jamba", "recurrentgemma", "olmo-hybrid", "minimax-text",
 )  # fmt: skip
 """Families with layers that keep a state, and layers that keep keys and values."""
 TURNS = ([20, 31, 45, 52, 60], [70, 71], [80, 81, 82])
