@@ -23,9 +23,9 @@ REFUSED = {
         "architecture": (
             "apertus", "bamba", "bloom", "deepseek-v2-lite", "deepseek-v3", "dots1", "ernie4.5-moe",
             "falcon-40b", "falcon-7b", "falcon-h1", "gemma3n-text", "gemma4", "gemma4-text", "glm4.5-air",
-            "gpt-oss", "granite3-moe", "hunyuan-moe", "jamba", "lfm2", "lfm2-350m", "lfm2-moe", "llama4-text", "mamba",
-            "minicpm3", "minimax-text", "mixtral", "mpt", "nemotron-h", "olmo-hybrid", "olmoe", "opt",
-            "phi3.5-moe", "pythia", "qwen2-moe", "qwen3-moe", "qwen3-next", "qwen3.5", "qwen3.5-moe",
+            "gpt-oss", "granite3-moe", "hunyuan-moe", "jamba", "lfm2", "lfm2-350m", "lfm2-moe", "llama4-text",
+            "mamba", "minicpm3", "minimax-text", "mixtral", "mpt", "nemotron-h", "olmo-hybrid", "olmoe",
+            "opt", "phi3.5-moe", "pythia", "qwen2-moe", "qwen3-moe", "qwen3-next", "qwen3.5", "qwen3.5-moe",
             "qwen3.5-text", "recurrentgemma", "starcoder",
         ),
         "num_local_experts": ("granite4-h",),
