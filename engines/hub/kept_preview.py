@@ -21,12 +21,15 @@ from urllib.parse import quote
 
 from engines.errors import EngineError
 from engines.hub.listing import Listing
+from engines.plan.checkpoint.chat_template import FILE
 from engines.plan.checkpoint.checkpoint import TOKENIZER_FILES, Checkpoint, read_checkpoint
 from engines.plan.checkpoint.json_file import MAX_CONFIG_BYTES
 from engines.regular_file import read_regular
 
-MARKERS = (*TOKENIZER_FILES, "chat_template.jinja", "chat_template.json", "adapter_config.json")
+MARKERS = (*TOKENIZER_FILES, "adapter_config.json")
 """Files of which only the presence matters."""
+SPARSE = (".safetensors", ".jinja")
+"""Endings of files of which the size matters too: a template that is empty is none."""
 MAX_PREVIEWS = 200
 """Models that are kept; the ones that were read longest ago go first."""
 SIZES = "sizes.json"
@@ -122,9 +125,9 @@ def _make_sparse(skeleton: Path, kept: Path) -> None:
         part = kept / f"{name}{PART}"
         if part.is_file():
             shutil.copyfile(part, skeleton / name)
-        elif name in MARKERS:
+        elif name in (*MARKERS, FILE):
             (skeleton / name).touch()
-        if part.is_file() and name.endswith(".safetensors"):
+        if name.endswith(SPARSE) and (skeleton / name).is_file():
             os.truncate(skeleton / name, size)
 
 

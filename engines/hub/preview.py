@@ -13,12 +13,13 @@ from engines.hub.download import refuse_no_safetensors
 from engines.hub.failures import unknown_checkpoint
 from engines.hub.kept_preview import Part, PreviewStore
 from engines.hub.listing import HubFile, Listing, read_listing
+from engines.plan.checkpoint.chat_template import JSON_FILES
 from engines.plan.checkpoint.checkpoint import Checkpoint
 from engines.plan.checkpoint.hub_cache import looks_like_hub_id
 from engines.plan.checkpoint.json_file import MAX_CONFIG_BYTES, parse_json, size_limit
 from engines.plan.checkpoint.model_card import MAX_CARD_BYTES
 
-CONFIGURATIONS = ("config.json", "generation_config.json", "tokenizer_config.json", "hf_quant_config.json")
+CONFIGURATIONS = ("config.json", "generation_config.json", "hf_quant_config.json", *JSON_FILES)
 """Files that are read completely."""
 INDEX = "model.safetensors.index.json"
 CARD = "README.md"

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from engines.errors import EngineError
+from engines.plan.checkpoint.chat_template import read_chat_template
 from engines.plan.checkpoint.config_numbers import refuse_impossible_numbers
 from engines.plan.checkpoint.folder_files import refuse_undecodable, refuse_unsafe_files
 from engines.plan.checkpoint.hub_cache import (
@@ -170,7 +171,7 @@ def _read(folder: Path, trust_remote_code: bool, need_tokenizer: bool) -> Checkp
         weights=_weights(folder, config, quantisation),
         quantisation=quantisation,
         has_tokenizer=has_tokenizer,
-        has_chat_template=_has_chat_template(folder, settings),
+        has_chat_template=read_chat_template(folder) is not None,
         needs_remote_code=remote,
         card=read_model_card(folder),
         is_random=random_seed(folder) is not None,
@@ -253,11 +254,6 @@ def _missing_tokenizer(folder: Path) -> EngineError:
         f"{folder.name} has no tokenizer.",
         "Copy tokenizer.json and tokenizer_config.json of the original model into the folder.",
     )
-
-
-def _has_chat_template(folder: Path, settings: Mapping[str, object]) -> bool:
-    in_settings = bool(settings.get("chat_template"))
-    return in_settings or any((folder / f"chat_template.{ending}").is_file() for ending in ("jinja", "json"))
 
 
 def _name(folder: Path) -> str:
