@@ -31,8 +31,8 @@ class PromptTokenizer(Protocol):
     def prompt_ids(self, messages: Messages) -> list[int]:
         """Return the ids of a conversation, with the generation prompt of the assistant."""
 
-    def plain_ids(self, text: str) -> list[int]:
-        """Return the ids of a text."""
+    def text_ids(self, text: str) -> list[int]:
+        """Return the ids of a text as it is encoded in a message."""
 
 
 class FittedPrompt(NamedTuple):
@@ -73,7 +73,7 @@ def count_tokens(command: CountTokens, tokenizer: PromptTokenizer, context: int)
     """Return the length of a conversation in tokens, with all turns and after dropping the oldest ones."""
     full = tokenizer.prompt_ids(command.messages)
     fitted = drop_oldest_turns(full, tokenizer, command.messages, context)
-    texts = tuple(len(tokenizer.plain_ids(text)) for text in command.texts)
+    texts = tuple(len(tokenizer.text_ids(text)) for text in command.texts)
     return TokensCounted(
         id=command.id,
         tokens=len(full),

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from engines.errors import EngineError, first_line
-from engines.plan.checkpoint.json_file import read_json_object
+from engines.plan.checkpoint.chat_template import read_chat_template
+from engines.worker.control_tokens import ControlTokens
+from engines.worker.message_format import MessageFormat, Messages, find_format, probe_messages
+from engines.worker.stop_tokens import configured_stop_ids, valid_ids
 
-LARGEST_ID = 2**31 - 1
+
+class TemplateFacts(NamedTuple):
+    """What is known of a chat template after a short conversation has been rendered."""
+
+    turn_end_ids: tuple[int, ...] = ()
+    """The token that ends an answer in it; empty where it writes none."""
+    merges_system: bool = False
+    """Whether it takes no system prompt, which then goes into the first user message."""
 
 
 class Tokenizer:
@@ -18,18 +30,25 @@ class Tokenizer:
     It runs what strangers wrote, in this process and without limits: see `tokenizer_process`.
 
     Raises:
-        EngineError: `missing-tokenizer`.
+        EngineError: `missing-tokenizer`; `broken-config`: the chat template cannot be read.
     """
 
     def __init__(self, checkpoint: Path) -> None:
         self.checkpoint = checkpoint
+        self._template = read_chat_template(checkpoint)
         self._tokenizer = _load(checkpoint)
+        self._tokenizer.chat_template = self._template.text if self._template else None
         self._fast = self._tokenizer.backend_tokenizer
         # Some tokenizer.json files contain settings of the training, which would silently truncate prompts.
         self._fast.no_truncation()
         self._fast.no_padding()
-        self.eos_token_ids = _eos_token_ids(checkpoint, self._tokenizer.eos_token_id)
-        """End-of-sequence tokens."""
+        added = {token.content: one for one, token in self._fast.get_added_tokens_decoder().items()}
+        self.configured_stop_ids = configured_stop_ids(checkpoint, added) | valid_ids(
+            {self._tokenizer.eos_token_id}
+        )
+        """Tokens that end an answer, as the checkpoint's files name them."""
+        self._formats: dict[frozenset[str], MessageFormat] = {}
+        """In which form the template takes messages, by the roles in the conversation."""
         self.stopped: Callable[[], bool] = lambda: False
         """Not asked here; see `TokenizerProcess.stopped`."""
 
@@ -44,12 +63,26 @@ class Tokenizer:
     @property
     def has_chat_template(self) -> bool:
         """Whether there is a chat template. Base models have none: messages are then joined as plain text."""
-        return bool(self._tokenizer.chat_template)
+        return self._template is not None
+
+    @property
+    def eos_token_ids(self) -> frozenset[int]:
+        """Tokens that end an answer: those of the checkpoint's files, and the template's end of a turn."""
+        return self.configured_stop_ids | set(self.template_facts.turn_end_ids)
+
+    @cached_property
+    def template_facts(self) -> TemplateFacts:
+        """What the chat template does with a short conversation; it is rendered for this."""
+        if not self.has_chat_template:
+            return TemplateFacts()
+        return TemplateFacts(self._turn_end_ids(), self._format(frozenset(("system", "user"))).merges_system)
 
     def prompt_ids(
         self, messages: Sequence[dict[str, str]], on_text: Callable[[str], None] = lambda text: None
     ) -> list[int]:
         """Return the ids of a conversation, with the generation prompt of the assistant.
+
+        Control tokens in the text of a message are encoded as plain text.
 
         Args:
             on_text: called with the text that the chat template made, before it is tokenized.
@@ -57,37 +90,103 @@ class Tokenizer:
         Raises:
             EngineError: `chat-template`: the checkpoint's chat template rejects these messages.
         """
-        if not self.has_chat_template:
-            text = "\n".join(message["content"] for message in messages)
-            on_text(text)
-            return self.plain_ids(text)
-        text = self._render(messages)
+        given = [one | {"content": encodable(one["content"])} for one in messages]
+        text = self._prompt_text(given)
         on_text(text)
-        return list(self._fast.encode(encodable(text), add_special_tokens=False).ids)
+        marks = None
+        if marked := self._control_tokens.mark(given):
+            text, marks = self._prompt_text(marked[0]), marked[1]
+        ids = self._control_tokens.encode(encodable(text), marks)
+        if not self.has_chat_template:
+            ids = self._with_added(ids) or [self._any_id]
+        return self._with_one_bos(ids)
 
-    def _render(self, messages: Sequence[dict[str, str]]) -> str:
+    def text_ids(self, text: str) -> list[int]:
+        """Return the ids of a text as it is encoded in a message."""
+        message = {"role": "user", "content": encodable(text)}
+        marked = self._control_tokens.mark([message])
+        if marked is None:
+            return self._control_tokens.encode(message["content"], None)
+        return self._control_tokens.encode(marked[0][0]["content"], marked[1])
+
+    def plain_ids(self, text: str) -> list[int]:
+        """Return the ids of a text with the special tokens that the tokenizer adds; at least one id."""
+        return self._with_one_bos(list(self._fast.encode(encodable(text)).ids)) or [self._any_id]
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Return the text of token ids, without special tokens."""
+        return str(self._fast.decode(list(token_ids), skip_special_tokens=True))
+
+    @property
+    def _any_id(self) -> int:
+        return min(self.configured_stop_ids, default=0)
+
+    @cached_property
+    def _control_tokens(self) -> ControlTokens:
+        written = ""
+        if self._template:
+            written = self._template.text
+            for roles in (("user", "assistant"), ("system", "user", "assistant")):
+                with suppress(EngineError):
+                    written += self._prompt_text(probe_messages(frozenset(roles)))
+        return ControlTokens(self._fast, written, self.eos_token_ids)
+
+    def _prompt_text(self, messages: Sequence[dict[str, str]]) -> str:
+        if not self.has_chat_template:
+            return "\n".join(message["content"] for message in messages)
+        form = self._format(frozenset(message["role"] for message in messages))
         try:
-            text = self._tokenizer.apply_chat_template(
-                list(messages), tokenize=False, add_generation_prompt=True
-            )
+            return self._render(form.apply(messages))
         except MemoryError:
             raise
         except Exception as error:  # templates can fail in any way: jinja2 errors and raise_exception
             raise EngineError(
                 "chat-template",
                 f"The checkpoint's chat template rejects this conversation: {first_line(error)}",
-                "Some templates accept no system prompt or require the roles to alternate.",
+                "Some templates require the roles to alternate.",
             ) from error
-        return str(text)
 
-    def plain_ids(self, text: str) -> list[int]:
-        """Return the ids of a text with the special tokens that the tokenizer adds; at least one id."""
-        ids = list(self._fast.encode(encodable(text)).ids)
-        return ids or [min(self.eos_token_ids, default=0)]
+    def _render(self, messages: Messages, add_generation_prompt: bool = True) -> str:
+        return str(
+            self._tokenizer.apply_chat_template(
+                list(messages), tokenize=False, add_generation_prompt=add_generation_prompt
+            )
+        )
 
-    def decode(self, token_ids: Sequence[int]) -> str:
-        """Return the text of token ids, without special tokens."""
-        return str(self._fast.decode(list(token_ids), skip_special_tokens=True))
+    def _format(self, roles: frozenset[str]) -> MessageFormat:
+        if roles not in self._formats:
+            self._formats[roles] = find_format(self._render, roles)
+        return self._formats[roles]
+
+    def _turn_end_ids(self) -> tuple[int, ...]:
+        """Return the added token that follows the last answer of a conversation."""
+        roles = frozenset(("user", "assistant"))
+        probe = probe_messages(roles, final_answer=True)
+        try:
+            text = self._render(self._format(roles).apply(probe), add_generation_prompt=False)
+        except MemoryError:
+            raise
+        except Exception:  # reported when a conversation is rendered
+            return ()
+        _, answer, rest = text.rpartition(probe[-1]["content"])
+        first = self._fast.encode(rest.strip(), add_special_tokens=False).ids[:1] if answer else []
+        return tuple(one for one in first if one in self._fast.get_added_tokens_decoder())
+
+    def _with_added(self, ids: list[int]) -> list[int]:
+        """Return the ids with those that the tokenizer adds at the ends of a text."""
+        encoding = self._fast.encode("a")
+        is_added = encoding.special_tokens_mask
+        own = [place for place, added in enumerate(is_added) if not added]
+        if not own:
+            return ids
+        return [*encoding.ids[: own[0]], *ids, *encoding.ids[own[-1] + 1 :]]
+
+    def _with_one_bos(self, ids: list[int]) -> list[int]:
+        """Return the ids with one BOS at the start, where template and tokenizer have both written it."""
+        bos = self._tokenizer.bos_token_id
+        while bos is not None and ids[:2] == [bos, bos]:
+            ids = ids[1:]
+        return ids
 
 
 def encodable(text: str) -> str:
@@ -137,14 +236,3 @@ def unreadable(checkpoint: Path, why: str) -> EngineError:
         f"The tokenizer of {checkpoint.name} cannot be read: {why}",
         "The folder needs the model's tokenizer.json.",
     )
-
-
-def _eos_token_ids(checkpoint: Path, from_tokenizer: int | None) -> frozenset[int]:
-    found: set[int] = set() if from_tokenizer is None else {from_tokenizer}
-    for name in ("generation_config.json", "config.json"):
-        try:
-            value = read_json_object(checkpoint / name).get("eos_token_id")
-        except EngineError:
-            continue
-        found |= {item for item in (value if isinstance(value, list) else [value]) if type(item) is int}
-    return frozenset(item for item in found if 0 <= item <= LARGEST_ID)

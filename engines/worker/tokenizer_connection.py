@@ -28,6 +28,8 @@ POLL_SECONDS = 0.05
 """How often the stop flag is checked meanwhile."""
 GRACE_SECONDS = 0.15
 """How long a conversion may go on after a stop: nearly all end within milliseconds."""
+USES_TEMPLATE = ("prompt_ids", "template_facts")
+"""Operations that render the chat template first."""
 MAX_REPLY = 64_000_000
 """Bytes: 8 million token ids."""
 OTHER_COPY = "The checkpoint's files may be damaged: download it again, or choose another one."
@@ -50,7 +52,7 @@ class Host:
         theirs.close()
         self.alive = True
         facts = self._read_facts()
-        self.eos_token_ids = frozenset(facts["eos"])
+        self.configured_stop_ids = frozenset(facts["stop"])
         self.has_chat_template = bool(facts["chat_template"])
 
     def fork(self) -> tuple[int, Connection]:
@@ -141,7 +143,7 @@ class Server:
         if self._connection is None:
             self._pid, self._connection = self._host.fork()
         part = "tokenizer"
-        if operation == "prompt_ids" and self._host.has_chat_template:
+        if operation in USES_TEMPLATE and self._host.has_chat_template:
             part = "chat template"
         try:
             self._connection.send_bytes(json.dumps([operation, value]).encode())

@@ -60,7 +60,10 @@ def _report(control: socket.socket, checkpoint: Path) -> Tokenizer | None:
         control.send(json.dumps({"error": _described(error)}).encode())
         return None
     gc.freeze()  # a collection would write to every page that is shared with the servers
-    facts = {"eos": sorted(tokenizer.eos_token_ids)[:1000], "chat_template": tokenizer.has_chat_template}
+    facts = {
+        "stop": sorted(tokenizer.configured_stop_ids)[:1000],
+        "chat_template": tokenizer.has_chat_template,
+    }
     control.send(json.dumps(facts).encode())
     return tokenizer
 
@@ -107,7 +110,9 @@ def _answer(connection: Connection, tokenizer: Tokenizer, operation: str, value:
 
     operations: dict[str, Callable[..., str | list[int]]] = {
         "prompt_ids": lambda messages: tokenizer.prompt_ids(messages, tokenize),
+        "text_ids": tokenizer.text_ids,
         "plain_ids": tokenizer.plain_ids,
+        "template_facts": lambda _: json.dumps(tokenizer.template_facts),
         "decode": lambda ids: _decoded(tokenizer, ids),
     }
     try:

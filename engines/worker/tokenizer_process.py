@@ -5,19 +5,23 @@ Standard library only, Python 3.10 and newer.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from engines.errors import EngineError
-from engines.worker.tokenizer import Tokenizer
+from engines.worker.tokenizer import TemplateFacts, Tokenizer
 from engines.worker.tokenizer_connection import Host, Server, Stopped
 
 __all__ = ["CountingTokenizer", "Stopped", "TokenizerProcess", "open_tokenizer"]
 
 PROMPT_SECONDS, COUNT_SECONDS = 30.0, 15.0
 """How long one conversion may take. A prompt of 1 MB takes about a second."""
+FACTS_SECONDS = 5.0
+"""How long the template may take for a conversation of three words."""
 
 
 def open_tokenizer(checkpoint: Path) -> Tokenizer | TokenizerProcess:
@@ -48,11 +52,23 @@ class TokenizerProcess:
         self._server = Server(self._host)
         self.counting = CountingTokenizer(self._host)
         self.stopped: Callable[[], bool] = lambda: False
+        self._facts: TemplateFacts | None = None
 
     @property
     def eos_token_ids(self) -> frozenset[int]:
-        """End-of-sequence tokens."""
-        return self._host.eos_token_ids
+        """See `Tokenizer.eos_token_ids`."""
+        return self._host.configured_stop_ids | set(self.template_facts.turn_end_ids)
+
+    @property
+    def template_facts(self) -> TemplateFacts:
+        """See `Tokenizer.template_facts`; the defaults for a template that fails, as each prompt reports."""
+        if self._facts is None:
+            self._facts = TemplateFacts()
+            with contextlib.suppress(EngineError):
+                found = self._server.ask("template_facts", None, FACTS_SECONDS, lambda: False)
+                turn_end_ids, merges_system = json.loads(str(found))
+                self._facts = TemplateFacts(tuple(turn_end_ids), merges_system)
+        return self._facts
 
     @property
     def has_chat_template(self) -> bool:
@@ -62,6 +78,10 @@ class TokenizerProcess:
     def prompt_ids(self, messages: Sequence[dict[str, str]]) -> list[int]:
         """See `Tokenizer.prompt_ids`."""
         return self._ids("prompt_ids", list(messages))
+
+    def text_ids(self, text: str) -> list[int]:
+        """See `Tokenizer.text_ids`."""
+        return self._ids("text_ids", text)
 
     def plain_ids(self, text: str) -> list[int]:
         """See `Tokenizer.plain_ids`."""
@@ -104,6 +124,10 @@ class CountingTokenizer:
     def prompt_ids(self, messages: Sequence[dict[str, str]]) -> list[int]:
         """See `Tokenizer.prompt_ids`."""
         return self._ask("prompt_ids", list(messages))
+
+    def text_ids(self, text: str) -> list[int]:
+        """See `Tokenizer.text_ids`."""
+        return self._ask("text_ids", text)
 
     def plain_ids(self, text: str) -> list[int]:
         """See `Tokenizer.plain_ids`."""

@@ -18,9 +18,9 @@ class CharacterTokenizer:
 
     def prompt_ids(self, messages: Sequence[dict[str, str]]) -> list[int]:
         """Return the characters of all messages."""
-        return self.plain_ids("".join(message["content"] for message in messages))
+        return self.text_ids("".join(message["content"] for message in messages))
 
-    def plain_ids(self, text: str) -> list[int]:
+    def text_ids(self, text: str) -> list[int]:
         """Return the characters of a text."""
         return [ord(character) for character in text]
 
