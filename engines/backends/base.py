@@ -97,6 +97,8 @@ class Backend(ABC):
     """Stages of `prepare`, in order; empty for a backend that builds nothing."""
     load_stages: ClassVar[tuple[str, ...]] = ("load",)
     """Stages of `load`, in order."""
+    reuses_prefix: ClassVar[bool] = True
+    """Whether tokens at the start of a prompt may be in the KV cache from the one before."""
     context_tokens: int = 0
     """Context window of the loaded engine: tokens of prompt and answer together. Set by `load`."""
     ignored_sampling: tuple[str, ...] = ()

@@ -43,6 +43,7 @@ class PyTorchBackend(Backend):
     name = "pytorch"
     title = "PyTorch"
     load_stages = ("import", "load")
+    reuses_prefix = False
 
     def __init__(self) -> None:
         self._model: Any = None

@@ -145,6 +145,12 @@ class Prompt:
     """Tokens of the prompt found in the KV cache; None if the library does not report it."""
     left_out: int = 0
     """Number of oldest turns dropped because they did not fit the context window."""
+    merged_system: bool = False
+    """Whether the system prompt is in the first user message, because the chat template takes none."""
+    rewritten: int = 0
+    """Tokens of the last prompt and its answer that this prompt, which continues them, does not repeat."""
+    rewritten_cause: str = ""
+    """Why: `template` or `tokens`, see `engines.worker.rewritten_turns`."""
 
 
 @dataclass(frozen=True)

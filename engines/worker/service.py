@@ -24,10 +24,11 @@ from engines.errors import EngineError
 from engines.worker import protocol
 from engines.worker.answer import Answer
 from engines.worker.checks import fit_sampling, smoke_test, warm_up
-from engines.worker.context_window import count_tokens, fit_prompt, prompt_digest
+from engines.worker.context_window import FittedPrompt, count_tokens, fit_prompt, prompt_digest
 from engines.worker.error_mapping import to_error_event
 from engines.worker.fetch import fetch
 from engines.worker.report import StageReport
+from engines.worker.rewritten_turns import Rewritten, RewrittenTurns
 from engines.worker.scoring import score, tokenize
 from engines.worker.tokenizer import Tokenizer
 from engines.worker.tokenizer_process import Stopped, TokenizerProcess, open_tokenizer
@@ -55,6 +56,7 @@ class Service:
         """Stop flags of all requested answers that have not ended, by command id."""
         self._closing = threading.Event()
         self._busy: protocol.Command | None = None
+        self._rewritten_turns = RewrittenTurns()
 
     def run(self) -> None:
         """Send Hello, then serve commands until `shutdown`. End the process if the app exits."""
@@ -196,6 +198,7 @@ class Service:
         if self.tokenizer is not None:
             self.tokenizer.close()
             self.tokenizer = None
+        self._rewritten_turns = RewrittenTurns()
         spec = EngineSpec.from_json(command.spec)
         checkpoint = Path(spec.checkpoint)
         backend = backend_class(self.backend_name)()
@@ -232,19 +235,13 @@ class Service:
         stop = self._stops[command.id]
         tokenizer.stopped = lambda: stop.is_set() or self._closing.is_set()
         try:
-            token_ids, dropped_turns = fit_prompt(command, tokenizer, backend.context_tokens)
+            prompt = fit_prompt(command, tokenizer, backend.context_tokens)
+            rewritten = self._rewritten_turns.take(command, prompt, tokenizer.decode)
         except Stopped:
             return protocol.Done(command.id, "stopped", "", ())
+        token_ids = prompt.token_ids
         sampling, reduced = fit_sampling(command.sampling, len(token_ids), backend.context_tokens)
-        self.send(
-            protocol.Prompt(
-                id=command.id,
-                tokens=len(token_ids),
-                digest=prompt_digest(token_ids),
-                t_ns=received_ns,
-                left_out=dropped_turns,
-            )
-        )
+        self._send_prompt(command, prompt, rewritten, received_ns)
         answer = Answer(command.id, tokenizer, sampling.stop, self.send)
         usage_sent = time.monotonic()
 
@@ -264,9 +261,30 @@ class Service:
                 generated = backend.generate(token_ids, sampling, tokenizer.eos_token_ids, emit, stopped)
                 self._send_usage(command.id)
             reason = "context" if reduced and generated.reason == "length" else generated.reason
-            return answer.done(reason, generated.cached)
+            done = answer.done(reason, generated.cached)
+            if backend.reuses_prefix:
+                self._rewritten_turns.keep(command, prompt, done, tokenizer.eos_token_ids)
+            return done
         except Stopped:
             return answer.cut()
+
+    def _send_prompt(
+        self, command: protocol.Generate, prompt: FittedPrompt, rewritten: Rewritten, received_ns: int
+    ) -> None:
+        _, tokenizer = self._loaded()
+        has_system = command.token_ids is None and any(one["role"] == "system" for one in command.messages)
+        self.send(
+            protocol.Prompt(
+                id=command.id,
+                tokens=len(prompt.token_ids),
+                digest=prompt_digest(prompt.token_ids),
+                t_ns=received_ns,
+                left_out=prompt.dropped_turns,
+                merged_system=has_system and tokenizer.template_facts.merges_system,
+                rewritten=rewritten.tokens,
+                rewritten_cause=rewritten.cause,
+            )
+        )
 
     def _count(self, command: protocol.CountTokens) -> protocol.TokensCounted:
         backend, tokenizer = self._loaded()

@@ -81,8 +81,8 @@ def _score(votes: Votes) -> list[str]:
 
 def _answer(turn: Turn) -> str:
     text = _closed(displayable(turn.answer).rstrip()) if turn.answer else "*No answer.*"
-    if turn.left_out:
-        text = f"*For this answer {turn.left_out_words}.*\n\n{text}"
+    for words in filter(None, (turn.merged_system_words, turn.left_out_words)):
+        text = f"*For this answer {words}.*\n\n{text}"
     return f"{text}\n\n*Failed: {_line(turn.error.message)}*" if turn.error else text
 
 

@@ -10,6 +10,12 @@ from app.units import count_text
 from engines.measure.timing import Timing
 from engines.worker.protocol import Error, Sampling
 
+_OTHER = "this prompt does not repeat them"
+_CAUSES = {
+    "template": "the chat template writes them differently in this prompt",
+    "tokens": "their text, sent again, has other tokens than were generated",
+}
+
 
 @dataclass
 class Turn:
@@ -62,6 +68,12 @@ class Turn:
     """Library to version, of the engine."""
     parameters: int | None = None
     """Number of parameters of the checkpoint."""
+    merged_system: bool = False
+    """Whether the system prompt was sent in the first prompt, because the chat template takes none."""
+    rewritten: int = 0
+    """Tokens of the turns before that this prompt did not repeat, so that the KV cache missed them."""
+    rewritten_cause: str = ""
+    """Why, as in `engines.worker.rewritten_turns`."""
 
     @property
     def effective_sampling(self) -> Sampling | None:
@@ -81,6 +93,21 @@ class Turn:
         were = "was" if self.left_out == 1 else "were"
         turns = "turn" if self.left_out == 1 else f"{count_text(self.left_out)} turns"
         return f"the first {turns} {were} left out: the context holds {count_text(self.context)} tokens"
+
+    @property
+    def merged_system_words(self) -> str:
+        """That the system prompt was sent in another way; empty where it was not."""
+        if not self.merged_system:
+            return ""
+        return "the system prompt was sent in the first prompt: the chat template takes none"
+
+    @property
+    def rewritten_words(self) -> str:
+        """Why the KV cache missed tokens of earlier turns; empty where it did not."""
+        if not self.rewritten:
+            return ""
+        tokens = "1 token" if self.rewritten == 1 else f"{count_text(self.rewritten)} tokens"
+        return f"the KV cache missed {tokens} of earlier turns: {_CAUSES.get(self.rewritten_cause, _OTHER)}"
 
     @property
     def asked(self) -> tuple[str, tuple[Attachment, ...]]:

@@ -59,7 +59,8 @@ class AnswerRecorder:
         if turn.asked_at is not None:
             passed = time.time() - turn.asked_at
             self._waited_ns = round(passed * NANOSECONDS) - (time.monotonic_ns() - event.t_ns)
-        turn.left_out = event.left_out
+        turn.left_out, turn.merged_system = event.left_out, event.merged_system
+        turn.rewritten, turn.rewritten_cause = event.rewritten, event.rewritten_cause
         turn.prompt_tokens, turn.prompt_digest = event.tokens, event.digest
 
     def _chunk(self, event: protocol.Chunk) -> None:

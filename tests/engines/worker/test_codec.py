@@ -97,8 +97,9 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
         + ',"ignored_sampling":["seed"]}',
     ),
     (
-        p.Prompt(1, 2, "ab", 3, 0),
-        '{"type":"prompt","id":1,"tokens":2,"digest":"ab","t_ns":3,"cached":0,"left_out":0}',
+        p.Prompt(1, 2, "ab", 3, 0, 0, True, 4, "template"),
+        '{"type":"prompt","id":1,"tokens":2,"digest":"ab","t_ns":3,"cached":0,"left_out":0,'
+        '"merged_system":true,"rewritten":4,"rewritten_cause":"template"}',
     ),
     (
         p.TokensCounted(1, 9, 8, 6, 1, (2,)),

@@ -94,15 +94,15 @@ class RenderedTurn:
         return [*(renderer.text(note, "foreground-muted") if left_out else []), *lines, BLANK]
 
     def _prompt(self, renderer: LineRenderer) -> list[Line]:
-        """Render the prompt, its attachments, and a note on turns dropped from the context."""
+        """Render the prompt, its attachments, and notes on what was sent in another way."""
         background = "primary-muted" if self.marked else ""
         turn, lines = self.turn, []
         if turn.prompt or not turn.attachments:
             lines = renderer.text(shown_prompt(turn.prompt), "foreground", background, bold=True)
         if turn.attachments:
             lines += renderer.text(shown_attachments(turn), "foreground-muted", background)
-        if turn.left_out:
-            lines += renderer.text(turn.left_out_words, "text-warning")
+        for words in filter(None, (turn.left_out_words, turn.merged_system_words)):
+            lines += renderer.text(words, "text-warning")
         return lines
 
     def _reasoning(self, reasoning: str, is_open: bool, renderer: LineRenderer) -> list[Line]:
@@ -132,7 +132,10 @@ class RenderedTurn:
         if not renderer.figures and self.turn.timing and not self.turn.error:
             return []
         text = figures(self.turn, renderer.width, self.origin)
-        return renderer.text(text, "text-error" if self.turn.error else "foreground-muted")
+        lines = renderer.text(text, "text-error" if self.turn.error else "foreground-muted")
+        if words := self.turn.rewritten_words:
+            lines += renderer.text(words, "foreground-muted")
+        return lines
 
     def _version(self, renderer: LineRenderer) -> list[Line]:
         if self.versions < 2:

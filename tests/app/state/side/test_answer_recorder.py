@@ -72,3 +72,19 @@ def test_time_stamps_are_kept_for_a_replay(monkeypatch: pytest.MonkeyPatch) -> N
     recorder.take(protocol.Chunk(1, (), (), "you"))
     recorder.take(protocol.Done(1, "stop", "Hello, you", (7, 8, 9), None))
     assert turn.stamps == TokenStamps((20_000, 10_000, 0), (3, 2, 5), 3_000_000)
+
+
+def test_what_the_chat_template_changed_is_in_the_turn() -> None:
+    turn = Turn("prompt")
+    prompt = protocol.Prompt(1, 90, "", 0, merged_system=True, rewritten=25, rewritten_cause="template")
+    AnswerRecorder(turn).take(prompt)
+    assert turn.merged_system_words == (
+        "the system prompt was sent in the first prompt: the chat template takes none"
+    )
+    assert turn.rewritten_words == (
+        "the KV cache missed 25 tokens of earlier turns: "
+        "the chat template writes them differently in this prompt"
+    )
+    assert Turn("prompt").merged_system_words == Turn("prompt").rewritten_words == ""
+    other = Turn("prompt", rewritten=1, rewritten_cause="of a newer release")
+    assert other.rewritten_words.startswith("the KV cache missed 1 token of earlier turns: ")

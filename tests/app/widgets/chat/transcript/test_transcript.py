@@ -235,3 +235,15 @@ async def test_a_new_turn_puts_a_rule_below_the_one_before() -> None:
         shown.grow()
         await pilot.pause()
         assert sum("──" in line for line in screen(pilot)) == 1
+
+
+async def test_what_the_chat_template_changed_is_said_with_the_turn() -> None:
+    changed = rendered("Question?")
+    changed.turn.merged_system, changed.turn.rewritten = True, 1_025
+    changed.turn.rewritten_cause = "template"
+    async with transcript(changed) as (pilot, _):
+        text = " ".join(line.strip("┃ ") for line in screen(pilot))
+    before, after = text.split("One line.")
+    assert changed.turn.merged_system_words in before
+    assert changed.turn.rewritten_words in after
+    assert "missed 1,025 tokens of earlier turns: the chat template" in after
