@@ -31,7 +31,7 @@ def configured_stop_ids(checkpoint: Path, added: Mapping[str, int]) -> frozenset
             continue
         for one in (config, *_text_configs(config)):
             found |= set(_items(one.get("eos_token_id"), int))
-            found |= {added.get(text) for text in _items(one.get("stop_strings"), str)}
+            found |= {added.get(str(text)) for text in _items(one.get("stop_strings"), str)}
     return valid_ids(found)
 
 

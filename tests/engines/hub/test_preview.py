@@ -44,6 +44,17 @@ def test_facts_without_weights(hub: HubDouble, tmp_path: Path) -> None:
     assert sum(hub.sent.values()) < 100_000
 
 
+@pytest.mark.parametrize("place", ["chat_template.json", "processor_config.json", "tokenizer_config.json"])
+def test_a_template_is_found_in_every_place(hub: HubDouble, tmp_path: Path, place: str) -> None:
+    folder = make_checkpoint(tmp_path / "tiny")
+    (folder / "chat_template.jinja").unlink()
+    hub.add("org/base", folder)
+    assert not read_remote("org/base", folder=tmp_path / "previews").has_chat_template
+    (folder / place).write_text(json.dumps({"chat_template": "{{ messages }}"}))
+    hub.add("org/chat", folder)
+    assert read_remote("org/chat", folder=tmp_path / "previews").has_chat_template
+
+
 def test_a_preview_is_no_checkpoint(hub: HubDouble, tmp_path: Path, cache: Path) -> None:
     hub.add("org/demo", CHECKPOINT)
     previews = tmp_path / "previews"
