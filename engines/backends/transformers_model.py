@@ -11,7 +11,10 @@ from typing import Any
 from engines.backends.base import Availability
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError, first_line
+from engines.plan.checkpoint.json_file import read_json_object
 from engines.plan.checkpoint.tensors import tensor_entries
+from engines.plan.checkpoint.text_part import HEADS, TEXT_NAMES, is_wrapper
+from engines.plan.checkpoint.transformers_models import SAME_TEXT_MODEL
 
 
 def probe_transformers() -> Availability:
@@ -56,13 +59,16 @@ def read_model(spec: EngineSpec, checkpoint: Path, dtype: Any, **options: Any) -
     from transformers import AutoModelForCausalLM
 
     try:
-        _compare_sizes(spec, checkpoint)
+        config = decoder_config(spec, checkpoint)
+        _compare_sizes(spec, checkpoint, config)
         model, info = AutoModelForCausalLM.from_pretrained(
             checkpoint,
+            config=config,
             dtype=dtype,
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=spec.trust_remote_code,
+            key_mapping=TEXT_NAMES if is_wrapper(read_json_object(checkpoint / "config.json")) else None,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # its own error names no tensor
             **options,
@@ -86,14 +92,38 @@ def read_model(spec: EngineSpec, checkpoint: Path, dtype: Any, **options: Any) -
     return model
 
 
-def _compare_sizes(spec: EngineSpec, checkpoint: Path) -> None:
-    """Refuse tensors of another size than the config's before transformers allocates what that says."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+def decoder_config(spec: EngineSpec, checkpoint: Path) -> Any:
+    """Return the config of the checkpoint's text decoder, for a class of `AutoModelForCausalLM`.
+
+    Of a model that also reads images it is a part: the rest is neither built nor loaded.
+    """
+    from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(
         checkpoint, local_files_only=True, trust_remote_code=spec.trust_remote_code
     )
+    if not is_wrapper(read_json_object(checkpoint / "config.json")):
+        return config
+    text = config.get_text_config(decoder=True)
+    if same := SAME_TEXT_MODEL.get(text.model_type):
+        text = AutoConfig.for_model(same, **_fields_for_text(text.to_dict()))
+    if (quantisation := getattr(config, "quantization_config", None)) is not None:
+        text.quantization_config = quantisation
+    text.tie_word_embeddings = not any(name.startswith(HEADS) for name in tensor_entries(checkpoint))
+    return text
+
+
+def _fields_for_text(text: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields without those for the positions of images."""
+    rope = {name: value for name, value in text["rope_parameters"].items() if not name.startswith("mrope")}
+    return {name: value for name, value in text.items() if name != "model_type"} | {"rope_parameters": rope}
+
+
+def _compare_sizes(spec: EngineSpec, checkpoint: Path, config: Any) -> None:
+    """Refuse tensors of another size than the config's before transformers allocates what that says."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
     if getattr(config, "quantization_config", None) is not None:  # several weights are packed into one number
         return
     with torch.device("meta"):

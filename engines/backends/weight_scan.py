@@ -18,6 +18,7 @@ from engines.errors import EngineError
 from engines.plan.checkpoint.json_file import read_json_object
 from engines.plan.checkpoint.quantisation import find_quantisation
 from engines.plan.checkpoint.tensors import TensorEntry, tensor_entries
+from engines.plan.checkpoint.text_part import text_config
 from engines.plan.checkpoint.weights import BUFFERS, SCALES
 from engines.plan.random_shape import random_seed
 
@@ -63,7 +64,7 @@ def scan_weights(checkpoint: Path) -> None:
     if random_seed(checkpoint) is not None:
         return
     config, found = read_json_object(checkpoint / "config.json"), tensor_entries(checkpoint)
-    model_type = str(config.get("model_type", ""))
+    model_type = str(text_config(config).get("model_type", ""))
     if find_quantisation(checkpoint, config) is None:
         _refuse_integers(found)
     entries = {name: entry for name, entry in found.items() if entry.dtype in FORMATS}

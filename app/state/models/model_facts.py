@@ -32,6 +32,8 @@ def _of_checkpoint(model: NamedModel) -> list[str]:
         f"{checkpoint.shape.layers} layers",
         f"KV cache {bytes_text(checkpoint.kv_bytes_per_token(2))} per token at 16 bits",
     ]
+    if checkpoint.is_text_part:
+        parts.insert(1, "only its text part is loaded")
     if checkpoint.quantisation:
         parts.append(f"quantised: {checkpoint.quantisation.name}")
     if not checkpoint.has_chat_template:

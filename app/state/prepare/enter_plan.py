@@ -75,7 +75,7 @@ def engine_plan(
         0.0 if is_loaded else seconds,
         forecast.estimate.loaded,
         forecast.estimate.weights if builds and not is_loaded else 0,
-        checkpoint.weight_bytes if is_remote else 0,
+        checkpoint.download_bytes if is_remote else 0,
         history.free_disk,
     )
 

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoModelForCausalLM
 
 from engines.backends.compiled.attention import register
 from engines.backends.compiled.four_bits import CpuFourBitLinear, CudaFourBitLinear, replace_linear
 from engines.backends.compiled.fused import fuse_projections
 from engines.backends.compiled.regional import materialised
 from engines.backends.random_weights import is_random, random_model
-from engines.backends.transformers_model import read_model
+from engines.backends.transformers_model import decoder_config, read_model
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 
@@ -118,9 +118,7 @@ def load_weights(spec: EngineSpec, checkpoint: Path, directory: Path) -> Any:
     from safetensors import safe_open
     from torchao.prototype.safetensors.safetensors_support import unflatten_tensor_state_dict
 
-    config = AutoConfig.from_pretrained(
-        checkpoint, local_files_only=True, trust_remote_code=spec.trust_remote_code
-    )
+    config = decoder_config(spec, checkpoint)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16, attn_implementation=register())
     with safe_open(directory / WEIGHTS, framework="pt", device=spec.device) as file:

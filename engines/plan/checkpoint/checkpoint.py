@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 
 from engines.errors import EngineError
@@ -28,6 +27,8 @@ from engines.plan.checkpoint.model_card import ModelCard, read_model_card
 from engines.plan.checkpoint.quantisation import Quantisation, find_quantisation
 from engines.plan.checkpoint.shape import DecoderShape, causal_architecture, read_shape
 from engines.plan.checkpoint.tensors import header_digest, tensor_entries, weight_files
+from engines.plan.checkpoint.text_part import is_wrapper, text_config
+from engines.plan.checkpoint.transformers_models import is_causal_model
 from engines.plan.checkpoint.weights import Weights, add_up
 from engines.plan.random_shape import random_seed
 from engines.regular_file import read_regular
@@ -60,7 +61,7 @@ class Checkpoint:
     architecture: str
     """Class name in transformers, such as `LlamaForCausalLM`."""
     model_type: str
-    """Family name in transformers, such as `llama`; empty where the config has none."""
+    """Family name of the text decoder in transformers, such as `llama`; empty where the config has none."""
     shape: DecoderShape
     weights: Weights
     quantisation: Quantisation | None
@@ -70,6 +71,10 @@ class Checkpoint:
     needs_remote_code: bool
     """Whether loading it needs code from the checkpoint (`trust_remote_code`)."""
     card: ModelCard
+    download_bytes: int = 0
+    """Bytes of the weight files, those of parts that are not loaded included."""
+    is_text_part: bool = False
+    """Whether it is the text decoder of a model that also reads images or sound; only that is loaded."""
     is_random: bool = False
     """Whether its weights are generated from a seed at load time and are in no file."""
     identity: dict[str, str] = field(hash=False, default_factory=dict)
@@ -82,7 +87,7 @@ class Checkpoint:
 
     @property
     def weight_bytes(self) -> int:
-        """Bytes of all tensors on disk."""
+        """Bytes of the text decoder's tensors on disk."""
         return self.weights.bytes_on_disk
 
     @property
@@ -174,13 +179,15 @@ def _read(folder: Path, trust_remote_code: bool, need_tokenizer: bool) -> Checkp
         has_chat_template=read_chat_template(folder) is not None,
         needs_remote_code=remote,
         card=read_model_card(folder),
+        download_bytes=sum(file.stat().st_size for file in weight_files(folder)),
+        is_text_part=is_wrapper(config),
         is_random=random_seed(folder) is not None,
         identity=_identity(folder),
     )
 
 
 def _weights(folder: Path, config: Mapping[str, object], quantisation: Quantisation | None) -> Weights:
-    tie = config.get("tie_word_embeddings") is True
+    tie = text_config(config).get("tie_word_embeddings") is True
     return add_up(tensor_entries(folder), tie, quantisation.bits if quantisation else None)
 
 
@@ -201,7 +208,7 @@ def _config_file(folder: Path) -> Path:
 
 
 def _model_type(config: Mapping[str, object]) -> str:
-    value = config.get("model_type")
+    value = text_config(config).get("model_type")
     return value[:80] if isinstance(value, str) and value.isprintable() else ""
 
 
@@ -217,7 +224,7 @@ def _needs_remote_code(
 
     A checkpoint may name code for a family that transformers has added since; that code is not needed.
     """
-    model = "AutoModelForCausalLM" in _keys(config.get("auto_map")) and not _is_known_family(model_type)
+    model = "AutoModelForCausalLM" in _keys(config.get("auto_map")) and not is_causal_model(model_type)
     tokenizer = "AutoTokenizer" in _keys(settings.get("auto_map")) and not _has_tokenizer(folder)
     return model or tokenizer
 
@@ -228,15 +235,6 @@ def _has_tokenizer(folder: Path) -> bool:
 
 def _keys(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
-
-
-def _is_known_family(model_type: str) -> bool:
-    """Return whether the installed transformers has a folder for the family, without importing it."""
-    package = find_spec("transformers")
-    name = model_type.replace("-", "_")
-    if package is None or package.origin is None or not name.isidentifier():
-        return False
-    return (Path(package.origin).parent / "models" / name).is_dir()
 
 
 def _remote_code(architecture: str) -> EngineError:

@@ -12,9 +12,13 @@ from pathlib import Path
 
 from engines.errors import EngineError
 from engines.plan.checkpoint.json_file import broken
+from engines.plan.checkpoint.text_part import is_wrapper, text_config
+from engines.plan.checkpoint.transformers_models import lacks_causal_model
 
 CAUSAL_SUFFIXES = ("ForCausalLM", "LMHeadModel")
 """Suffixes of the class names of text decoders in transformers."""
+WRAPPER_SUFFIXES = ("ForConditionalGeneration", "ForImageTextToText")
+"""Suffixes of the class names of models whose text decoder is a part."""
 _NAMES = {
     "layers": ("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
     "hidden": ("hidden_size", "n_embd", "d_model", "n_embed"),
@@ -66,8 +70,9 @@ def causal_architecture(config: Mapping[str, object], file: Path) -> str:
     first = named[0] if isinstance(named, list) and named else None
     if not isinstance(first, str) or not first.isidentifier() or len(first) > 120:
         raise broken(file, "broken-config", "it has no architecture")
-    nested = any(isinstance(config.get(key), dict) for key in ("text_config", "vision_config"))
-    if not first.endswith(CAUSAL_SUFFIXES) or nested:
+    if is_wrapper(config):
+        _refuse_without_text_model(first, text_config(config))
+    elif not first.endswith(CAUSAL_SUFFIXES) or isinstance(config.get("vision_config"), dict):
         raise EngineError(
             "not-causal-lm",
             f"{first} is not a text decoder that can chat.",
@@ -76,12 +81,25 @@ def causal_architecture(config: Mapping[str, object], file: Path) -> str:
     return first
 
 
+def _refuse_without_text_model(architecture: str, text: Mapping[str, object]) -> None:
+    """Refuse a wrapper whose text part is an encoder, or a decoder that transformers has only as a part."""
+    model_type = str(text.get("model_type"))[:80]
+    decodes = architecture.endswith((*CAUSAL_SUFFIXES, *WRAPPER_SUFFIXES))
+    if not decodes or text.get("is_encoder_decoder") is True or lacks_causal_model(model_type):
+        raise EngineError(
+            "not-causal-lm",
+            f"{architecture} has no text decoder that the installed transformers runs: {model_type!a}.",
+            "Choose a text model, or upgrade transformers.",
+        )
+
+
 def read_shape(config: Mapping[str, object], file: Path) -> DecoderShape:
-    """Return the shape in `config`, which was read from `file`.
+    """Return the shape of the text decoder in `config`, which was read from `file`.
 
     Raises:
         EngineError: a number is missing, has the wrong type or is out of range (`broken-config`).
     """
+    config = text_config(config)
     number = {name: _number(config, name, file) for name in _NAMES}
     layers, hidden, heads, vocabulary = (
         _required(number, name, file) for name in ("layers", "hidden", "heads", "vocabulary")

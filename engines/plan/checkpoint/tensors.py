@@ -16,6 +16,7 @@ from typing import Any
 from engines.errors import EngineError
 from engines.plan.checkpoint.json_file import TooManyValues, broken, parse_json, read_json_object
 from engines.plan.checkpoint.shape import read_shape
+from engines.plan.checkpoint.text_part import is_wrapper, text_tensors
 from engines.plan.random_shape import MARKER, random_seed, random_tensors
 from engines.regular_file import read_start
 
@@ -53,6 +54,8 @@ class TensorEntry:
 def tensor_entries(folder: Path) -> dict[str, TensorEntry]:
     """Return every tensor of the checkpoint in `folder` by name; shards are merged.
 
+    Of a checkpoint that also reads images only those of the text decoder, by the names of its own class.
+
     Raises:
         EngineError: there are no safetensors files, one is missing, or a header is broken.
     """
@@ -61,6 +64,9 @@ def tensor_entries(folder: Path) -> dict[str, TensorEntry]:
     entries: dict[str, TensorEntry] = {}
     for file in weight_files(folder):
         entries |= _entries_of(file)
+    config = folder / "config.json"
+    if config.is_file() and is_wrapper(read_json_object(config)):
+        return text_tensors(entries)
     return entries
 
 

@@ -1,4 +1,4 @@
-"""The PyTorch backend answers as transformers does without a cache, whatever a model keeps of a text."""
+"""The PyTorch backend answers as transformers does without a cache, for every kind of state and wrapper."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
 from engines.backends.pytorch import PyTorchBackend
 from engines.backends.transformers_cache import cache_usage
+from engines.backends.weight_scan import scan_weights
 from engines.build.spec import EngineSpec
+from engines.plan.checkpoint.checkpoint import read_checkpoint
+from engines.plan.checkpoint.mismatch import refuse_mismatch
 from engines.worker.protocol import Sampling
 from tests.doubles.log_report import LogReport
-from tests.families import CONFIGS, make_checkpoint
+from tests.families import CONFIGS, WRAPPERS, make_checkpoint
 
 HYBRID = (
     "lfm2", "lfm2-350m", "qwen3.5-text", "qwen3-next", "granite4-h", "nemotron-h", "falcon-h1", "bamba",
@@ -37,15 +40,16 @@ def without_cache(model: Any, prompt: list[int]) -> list[int]:
     ids = list(prompt)
     with torch.inference_mode():
         for _ in range(TOKENS):
-            ids.append(int(model(torch.tensor([ids]), use_cache=False).logits[0, -1].argmax()))
+            ids.append(int(model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1].argmax()))
     return ids[len(prompt) :]
 
 
-@pytest.mark.parametrize("family", [*HYBRID, "mamba", "gemma2", "gemma3n-text", "deepseek-v3"])
+@pytest.mark.parametrize("family", [*HYBRID, *WRAPPERS, "mamba", "gemma2", "gemma3n-text", "deepseek-v3"])
 def test_turns_are_those_without_a_cache(family: str, tmp_path: Path) -> None:
     """Each turn of a conversation has the tokens of transformers without a cache."""
     folder = make_checkpoint(family, tmp_path)
-    backend, model = loaded(folder), AutoModelForCausalLM.from_pretrained(folder).eval()
+    kind = AutoModelForImageTextToText if family in WRAPPERS else AutoModelForCausalLM
+    backend, model = loaded(folder), kind.from_pretrained(folder).eval()
     conversation: list[int] = []
     for turn in TURNS:
         conversation += turn
@@ -87,3 +91,19 @@ def test_the_state_of_lfm2() -> None:
     found = cache_usage(made)
     assert (found.tokens, found.state_bytes) == (5, 4 * 3 * 128 * 4)
     assert found.kv_bytes == 2 * 2 * 2 * 32 * 5 * 4
+
+
+@pytest.mark.parametrize("family", WRAPPERS)
+def test_only_the_text_part_is_loaded_and_counted(family: str, tmp_path: Path) -> None:
+    """The plan counts the parameters that the worker loads, and knows that the files have more."""
+    folder = make_checkpoint(family, tmp_path)
+    planned, backend = read_checkpoint(folder), loaded(folder)
+    tensors = backend._model.state_dict()
+    assert not [name for name in tensors if "vis" in name or "projector" in name]
+    assert planned.is_text_part
+    assert planned.parameters == sum({one.data_ptr(): one.numel() for one in tensors.values()}.values())
+    assert planned.weight_bytes == 4 * planned.parameters < planned.download_bytes
+    assert planned.shape.vocabulary == 4096
+    assert backend.context_tokens == 256
+    scan_weights(folder)
+    refuse_mismatch(folder)

@@ -85,13 +85,20 @@ def test_other_architectures_are_refused_by_name(tmp_path: Path, name: str) -> N
     assert name in error.message
 
 
-def test_a_multimodal_config_is_not_a_causal_lm(tmp_path: Path) -> None:
-    config: dict[str, object] = {
-        "architectures": ["Gemma3ForCausalLM"],
-        "text_config": LLAMA,
-        "vision_config": {},
-    }
-    assert refused(write_checkpoint(tmp_path, config)).code == "not-causal-lm"
+@pytest.mark.parametrize(
+    ("architecture", "text"),
+    [
+        ("CLIPModel", {"model_type": "clip_text_model"}),
+        ("SiglipForConditionalGeneration", {"model_type": "siglip_text_model"}),
+        ("Florence2ForConditionalGeneration", {"model_type": "bart", "is_encoder_decoder": True}),
+    ],
+)
+def test_a_wrapper_needs_a_text_decoder(tmp_path: Path, architecture: str, text: dict[str, object]) -> None:
+    config = {"architectures": [architecture], "text_config": LLAMA | text, "vision_config": {}}
+    error = refused(write_checkpoint(tmp_path, config))
+    assert error.code == "not-causal-lm"
+    assert f"{architecture} has no text decoder that" in error.message
+    assert str(text["model_type"]) in error.message
 
 
 def test_a_missing_tokenizer_is_an_error_unless_none_is_needed(tmp_path: Path) -> None:
