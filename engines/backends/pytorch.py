@@ -200,6 +200,7 @@ def _generation_config(sampling: Sampling, eos: frozenset[int]) -> Any:
     return GenerationConfig(
         max_new_tokens=sampling.max_tokens,
         do_sample=not greedy,
+        use_cache=True,  # some configs (MPT) switch it off
         repetition_penalty=sampling.repetition_penalty,
         eos_token_id=sorted(eos) or None,
         pad_token_id=min(eos, default=0),  # not used with a single prompt, but transformers warns without it

@@ -25,7 +25,7 @@ from engines.plan.checkpoint.hub_cache import (
 from engines.plan.checkpoint.json_file import MAX_CONFIG_BYTES, read_json_object
 from engines.plan.checkpoint.model_card import ModelCard, read_model_card
 from engines.plan.checkpoint.quantisation import Quantisation, find_quantisation
-from engines.plan.checkpoint.shape import DecoderShape, causal_architecture, read_shape
+from engines.plan.checkpoint.shape import DecoderShape, KVLayer, causal_architecture, read_shape
 from engines.plan.checkpoint.tensors import header_digest, tensor_entries, weight_files
 from engines.plan.checkpoint.text_part import is_wrapper, text_config
 from engines.plan.checkpoint.transformers_models import is_causal_model
@@ -114,24 +114,26 @@ class Checkpoint:
         return weights.parameters - weights.embedding + tied_head - idle_experts
 
     def kv_bytes_per_token(self, element_bytes: float, head_overhead: float = 0.0) -> float:
-        """Return the bytes of KV cache of one token: 2 · layers · kv_heads · head_dim · element bytes.
+        """Return the bytes of KV cache of one token: the sum over layers of heads · (key + value) · bytes.
 
         Args:
             element_bytes: bytes of one stored key or value element.
             head_overhead: bytes of scales for the key of each head, and again for its value.
         """
-        return self._kv_bytes_per_layer(element_bytes, head_overhead) * (
-            self.shape.full_attention_layers + self.shape.sliding_attention_layers
-        )
+        return sum(_token_bytes(layer, element_bytes, head_overhead) for layer in self.shape.kv_layers)
 
     def kv_bytes(self, tokens: int, element_bytes: float, head_overhead: float = 0.0) -> int:
-        """Return the bytes of KV cache at `tokens`; layers with a sliding window hold at most the window."""
-        window = min(tokens, self.shape.sliding_window or tokens)
-        held = self.shape.full_attention_layers * tokens + self.shape.sliding_attention_layers * window
-        return round(self._kv_bytes_per_layer(element_bytes, head_overhead) * held)
+        """Return the bytes of KV cache at `tokens`; layers with a window hold no more than that."""
+        return round(
+            sum(
+                layer.tokens(tokens) * _token_bytes(layer, element_bytes, head_overhead)
+                for layer in self.shape.kv_layers
+            )
+        )
 
-    def _kv_bytes_per_layer(self, element_bytes: float, head_overhead: float) -> float:
-        return 2 * self.shape.kv_heads * (self.shape.head_dim * element_bytes + head_overhead)
+
+def _token_bytes(layer: KVLayer, element_bytes: float, head_overhead: float) -> float:
+    return layer.heads * ((layer.key_dim + layer.value_dim) * element_bytes + 2 * head_overhead)
 
 
 def read_checkpoint(

@@ -7,11 +7,12 @@ alternatives are those of `attribute_map` in transformers' configurations.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engines.errors import EngineError
 from engines.plan.checkpoint.json_file import broken
+from engines.plan.checkpoint.layer_kinds import Kind, is_without_attention, layer_kinds, window_of
 from engines.plan.checkpoint.text_part import is_wrapper, text_config
 from engines.plan.checkpoint.transformers_models import lacks_causal_model
 
@@ -28,13 +29,46 @@ _NAMES = {
     "intermediate": ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size"),
     "vocabulary": ("vocab_size", "padded_vocab_size"),
     "max_positions": ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length"),
-    "sliding_window": ("sliding_window",),
+    "kv_lora_rank": ("kv_lora_rank",),
+    "qk_rope_head_dim": ("qk_rope_head_dim",),
+    "global_head_dim": ("global_head_dim",),
+    "global_kv_heads": ("num_global_key_value_heads",),
     "experts": ("num_local_experts", "num_experts", "n_routed_experts"),
     "active_experts": ("num_experts_per_tok", "num_experts_per_token"),
 }
+_HEAD_DIMS = {
+    "gpt_oss": 64,
+    **dict.fromkeys(
+        ("qwen3", "ernie4_5", "glm", "glm4", "helium", "internlm3", "llama4_text", "ministral3", "nemotron_h",
+         "seed_oss"),
+        128,
+    ),
+    **dict.fromkeys(
+        ("gemma", "gemma2", "gemma3_text", "gemma3n_text", "gemma4_text", "qwen3_next", "qwen3_5_text",
+         "qwen3_5_moe_text"),
+        256,
+    ),
+}  # fmt: skip
+"""Head sizes of configs without the field, where they are not hidden size / heads."""
 _LIMITS = {"layers": 10_000, "experts": 100_000, "active_experts": 100_000, "max_positions": 2**40}
 _LIMIT = 2**31
 """Far above any model: a larger number means a damaged file and would overflow the estimates."""
+
+
+@dataclass(frozen=True)
+class KVLayer:
+    """The keys and values of one layer."""
+
+    heads: int
+    key_dim: int
+    """Values of the key of one token and head."""
+    value_dim: int
+    window: int | None = None
+    """Tokens that the layer sees; None for all."""
+
+    def tokens(self, context: int) -> int:
+        """Return how many of `context` tokens are kept: with the next one they are the window."""
+        return min(context, self.window - 1) if self.window else context
 
 
 @dataclass(frozen=True)
@@ -50,14 +84,15 @@ class DecoderShape:
     vocabulary: int
     max_positions: int | None
     """Tokens that the positions were trained for; None where the config does not say."""
-    full_attention_layers: int
-    """Layers whose KV cache grows with the context."""
-    sliding_attention_layers: int
-    """Layers whose KV cache is limited to the sliding window."""
-    sliding_window: int | None
-    """Tokens; None without such layers."""
+    kv_layers: tuple[KVLayer, ...]
+    """The layers that have keys and values of their own."""
     active_expert_share: float
     """Share of a layer's experts that are active for one token; 1 without experts."""
+
+    @property
+    def sliding_window(self) -> int | None:
+        """Tokens of the layers that see only a window; None without such layers."""
+        return max((layer.window for layer in self.kv_layers if layer.window), default=None)
 
 
 def causal_architecture(config: Mapping[str, object], file: Path) -> str:
@@ -101,22 +136,27 @@ def read_shape(config: Mapping[str, object], file: Path) -> DecoderShape:
     """
     config = text_config(config)
     number = {name: _number(config, name, file) for name in _NAMES}
+    if is_without_attention(config):
+        number["heads"] = number["heads"] or 1
     layers, hidden, heads, vocabulary = (
         _required(number, name, file) for name in ("layers", "hidden", "heads", "vocabulary")
     )
-    sliding, full = _attention_layers(config, layers, number["sliding_window"])
+    kv_heads = _kv_heads(config, number["kv_heads"], heads)
+    head_dim = number["head_dim"] or _HEAD_DIMS.get(str(config.get("model_type"))) or max(1, hidden // heads)
     return DecoderShape(
         layers=layers,
         hidden=hidden,
         heads=heads,
-        kv_heads=_kv_heads(config, number["kv_heads"], heads),
-        head_dim=number["head_dim"] or max(1, hidden // heads),
+        kv_heads=kv_heads,
+        head_dim=head_dim,
         intermediate=number["intermediate"] or 4 * hidden,
         vocabulary=vocabulary,
         max_positions=number["max_positions"],
-        full_attention_layers=full,
-        sliding_attention_layers=sliding,
-        sliding_window=number["sliding_window"] if sliding else None,
+        kv_layers=tuple(
+            _kv_layer(config, number, kind, KVLayer(kv_heads, head_dim, head_dim, window_of(config, kind)))
+            for kind in layer_kinds(config, layers)
+            if kind != "none"
+        ),
         active_expert_share=min(1.0, (number["active_experts"] or 1) / (number["experts"] or 1)),
     )
 
@@ -126,6 +166,8 @@ def _number(config: Mapping[str, object], name: str, file: Path) -> int | None:
     if key is None:
         return None
     value = config[key]
+    if name == "intermediate" and isinstance(value, list) and value:
+        value = value[0]  # Gemma 3n has one for each layer
     if type(value) is not int or not 0 < value <= _LIMITS.get(name, _LIMIT):
         # Some configs switch a feature off with 0 or -1.
         if type(value) is int and value <= 0 and name not in ("layers", "hidden", "heads", "vocabulary"):
@@ -142,20 +184,23 @@ def _required(number: Mapping[str, int | None], name: str, file: Path) -> int:
 
 
 def _kv_heads(config: Mapping[str, object], named: int | None, heads: int) -> int:
-    # Falcon-7B and similar models mark multi-query attention (one KV head) with a flag.
-    if config.get("multi_query") is True and config.get("new_decoder_architecture") is not True:
+    # Falcon-7B and StarCoder mark multi-query attention (one KV head) with a flag, which is on by default.
+    default = config.get("model_type") in ("falcon", "gpt_bigcode")
+    if config.get("multi_query", default) is True and config.get("new_decoder_architecture") is not True:
         return 1
     return named or heads
 
 
-def _attention_layers(config: Mapping[str, object], layers: int, window: int | None) -> tuple[int, int]:
-    """Return the number of layers with (sliding-window, full) attention; other layers have no KV cache."""
-    kinds = config.get("layer_types")
-    if isinstance(kinds, list) and len(kinds) == layers:
-        sliding = sum(kind == "sliding_attention" for kind in kinds) if window else 0
-        return sliding, sum(
-            isinstance(kind, str) and kind.endswith("attention") for kind in kinds
-        ) - sliding - sum(kind == "linear_attention" for kind in kinds)
-    # Qwen2 and similar configs contain a window that is switched off.
-    everywhere = window is not None and config.get("use_sliding_window") is not False
-    return (layers, 0) if everywhere else (0, layers)
+def _kv_layer(
+    config: Mapping[str, object], number: Mapping[str, int | None], kind: Kind, usual: KVLayer
+) -> KVLayer:
+    """Return what a layer keeps: with MLA one latent vector and the rotated part of the key."""
+    if number["kv_lora_rank"] and number["qk_rope_head_dim"]:
+        return replace(usual, heads=1, key_dim=number["kv_lora_rank"], value_dim=number["qk_rope_head_dim"])
+    if config.get("model_type") == "falcon" and config.get("new_decoder_architecture") is True:
+        return replace(usual, heads=number["heads"] or 1)  # repeated for each head before they are kept
+    if config.get("model_type") != "gemma4_text" or kind != "full":
+        return usual
+    width = number["global_head_dim"] or 512
+    heads = number["global_kv_heads"] if config.get("attention_k_eq_v") is True else None
+    return replace(usual, heads=heads or usual.heads, key_dim=width, value_dim=width)

@@ -44,7 +44,9 @@ def without_cache(model: Any, prompt: list[int]) -> list[int]:
     return ids[len(prompt) :]
 
 
-@pytest.mark.parametrize("family", [*HYBRID, *WRAPPERS, "mamba", "gemma2", "gemma3n-text", "deepseek-v3"])
+@pytest.mark.parametrize(
+    "family", [*HYBRID, *WRAPPERS, "mamba", "mpt", "gemma2", "gemma3n-text", "deepseek-v3"]
+)
 def test_turns_are_those_without_a_cache(family: str, tmp_path: Path) -> None:
     """Each turn of a conversation has the tokens of transformers without a cache."""
     folder = make_checkpoint(family, tmp_path)

@@ -57,7 +57,7 @@ def test_layers_with_a_sliding_window_stop_growing(tmp_path: Path) -> None:
     kinds = ["sliding_attention", "full_attention"]
     config = LLAMA | {"sliding_window": 64, "layer_types": kinds}
     found = read_checkpoint(write_checkpoint(tmp_path, config))
-    assert found.kv_bytes(1000, 2) == 2 * 2 * 16 * 2 * (1000 + 64)
+    assert found.kv_bytes(1000, 2) == 2 * 2 * 16 * 2 * (1000 + 63)
 
 
 def test_layers_without_attention_hold_no_kv_cache(tmp_path: Path) -> None:

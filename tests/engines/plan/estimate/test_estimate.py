@@ -9,7 +9,7 @@ import pytest
 
 from engines.plan.checkpoint.checkpoint import Checkpoint, read_checkpoint
 from engines.plan.checkpoint.quantisation import Quantisation
-from engines.plan.checkpoint.shape import DecoderShape
+from engines.plan.checkpoint.shape import DecoderShape, KVLayer
 from engines.plan.checkpoint.weights import Weights
 from engines.plan.estimate.estimate import bytes_read_per_token, estimate, estimate_weight_bytes, parts
 from engines.plan.estimate.memory_fit import memory_fit
@@ -54,9 +54,7 @@ def small(tmp_path: Path) -> Checkpoint:
         intermediate=2048,
         vocabulary=32_000,
         max_positions=2048,
-        full_attention_layers=12,
-        sliding_attention_layers=0,
-        sliding_window=None,
+        kv_layers=(KVLayer(4, 64, 64),) * 12,
         active_expert_share=1.0,
     )
     weights = weights_of(153_000_000, 32_000 * 768, tied=False, size=612_000_000, dtype="fp32")
@@ -74,9 +72,7 @@ def llama_8b(small: Checkpoint) -> Checkpoint:
         intermediate=14_336,
         vocabulary=128_256,
         max_positions=131_072,
-        full_attention_layers=32,
-        sliding_attention_layers=0,
-        sliding_window=None,
+        kv_layers=(KVLayer(8, 128, 128),) * 32,
         active_expert_share=1.0,
     )
     weights = weights_of(8_030_261_248, 128_256 * 4096, tied=False, size=16 * GB, dtype="bf16")
