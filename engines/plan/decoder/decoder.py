@@ -30,9 +30,8 @@ __all__ = ["Decoder", "Layer", "Linear", "Norm", "Rope", "read_decoder"]
 
 Entries = Mapping[str, TensorEntry]
 FLOAT_TYPES = ("F32", "F16", "BF16")
-ROOTS = ("model.", "", "language_model.model.", "model.language_model.", "language_model.")
-"""Where the tensors of a decoder are: a base model without a head has no prefix, one that reads images too a
-longer one."""
+ROOTS = ("model.", "")
+"""Before the names of the tensors: a base model without a head has no prefix."""
 
 
 def read_decoder(folder: Path) -> Decoder:
@@ -235,12 +234,10 @@ def _layer_count(config: Config, name: str, entries: Entries) -> int:
 
 
 def _head(config: Config, entries: Entries, embedding: str, hidden: int, vocabulary: int) -> Linear:
-    names = [name for name in ("lm_head.weight", "language_model.lm_head.weight") if name in entries]
     # transformers 5 does not tie a head that is in the checkpoint, even if the config ties it.
-    tied = config.flag("tie_word_embeddings", config.family.tied) and not names
-    weight = embedding if tied else (names or ["lm_head.weight"])[0]
-    bias = weight.replace(".weight", ".bias") if config.family.head_bias else None
-    return Linear(weight, hidden, vocabulary, bias)
+    tied = config.flag("tie_word_embeddings", config.family.tied) and "lm_head.weight" not in entries
+    bias = "lm_head.bias" if config.family.head_bias else None
+    return Linear(embedding if tied else "lm_head.weight", hidden, vocabulary, bias)
 
 
 def _expected_shapes(decoder: Decoder) -> dict[str, tuple[int, ...]]:

@@ -13,6 +13,7 @@ from typing import Literal
 
 from engines.errors import EngineError
 from engines.plan.checkpoint.json_file import MAX_CONFIG_BYTES, parse_json
+from engines.plan.checkpoint.text_part import is_wrapper, text_config
 from engines.plan.decoder.families import FAMILIES, WRAPPERS, Family, Flag, Number
 from engines.regular_file import read_regular
 
@@ -141,12 +142,10 @@ def parse_config(data: object) -> Config:
     model_type = data.get("model_type")
     if not isinstance(model_type, str):
         raise broken("its config.json has no model_type")
-    text = data.get("text_config")
-    if isinstance(text, dict):
-        # The text part of a model that reads images too. Whether the head is tied, the whole decides, most
-        # often by a default of its class, which is true: without a head in the checkpoint it must be.
-        outer = {"tie_word_embeddings": data.get("tie_word_embeddings", True)}
-        data = {"quantization_config": data.get("quantization_config"), **text, **outer}
+    if is_wrapper(data):
+        # Whether the head is tied, the whole decides, most often by a default of its class, which is true:
+        # without a head in the checkpoint it must be.
+        data = {**text_config(data), "tie_word_embeddings": data.get("tie_word_embeddings", True)}
         inner = data.get("model_type") or WRAPPERS.get(model_type)
         model_type = inner if isinstance(inner, str) else model_type
     if model_type not in FAMILIES:
