@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from app.state.settings.settings import EngineChoice
 from engines.backends.registry import BACKENDS
-from engines.build.options import calibrates, refuse_split, splits
+from engines.build.options import builds_uncalibrated, calibrates, refuse_split, splits
 from engines.errors import EngineError
-from engines.plan.calibration import read_calibration
+from engines.plan.calibration import WITHOUT, read_calibration
 
 CALIBRATION, GPUS = "--calibration", "--gpus"
 
@@ -37,11 +37,25 @@ def _calibrated(choices: tuple[EngineChoice, ...], file: Path) -> tuple[EngineCh
         supported = _backends_with("calibrates")
         message = f"{_names(choices)} cannot be calibrated. Only quantised precisions of {supported} can."
         raise typer.BadParameter(message, param_hint=CALIBRATION)
+    if str(file) == WITHOUT:
+        return _uncalibrated(choices)
     with _as_bad_parameter(CALIBRATION):
         read_calibration(str(file))
         path = str(file.expanduser().absolute())
     return tuple(
         replace(choice, calibration=path) if calibrates(choice.backend, choice.precision) else choice
+        for choice in choices
+    )
+
+
+def _uncalibrated(choices: tuple[EngineChoice, ...]) -> tuple[EngineChoice, ...]:
+    if not any(builds_uncalibrated(choice.backend, choice.precision) for choice in choices):
+        message = f"{_names(choices)} cannot be built without calibration. OpenVINO's int4 can."
+        raise typer.BadParameter(message, param_hint=CALIBRATION)
+    return tuple(
+        replace(choice, calibration=WITHOUT)
+        if builds_uncalibrated(choice.backend, choice.precision)
+        else choice
         for choice in choices
     )
 
@@ -62,7 +76,8 @@ def _names(choices: tuple[EngineChoice, ...]) -> str:
 
 
 def _backends_with(capability: str) -> str:
-    return " and ".join(entry.title for entry in BACKENDS.values() if getattr(entry, capability))
+    *some, last = (entry.title for entry in BACKENDS.values() if getattr(entry, capability))
+    return f"{', '.join(some)} and {last}" if some else last
 
 
 @contextmanager

@@ -65,7 +65,9 @@ def build_engine(
     calibration: Annotated[
         Path | None,
         typer.Option(
-            help="Text to calibrate with: UTF-8, or JSONL with a `text` field. TensorRT int8: optional."
+            help="Text to calibrate with: UTF-8, or JSONL with a `text` field. OpenVINO int4 and int4-awq "
+            "(more accurate, slower) use built-in texts otherwise; `none` rounds int4 without calibration. "
+            "TensorRT int8: optional."
         ),
     ] = None,
 ) -> None:
@@ -73,6 +75,8 @@ def build_engine(
 
     Examples:
       trt-playground engines build --engine openvino:int4
+      trt-playground engines build --engine openvino:int4 --calibration prompts.jsonl
+      trt-playground engines build --engine openvino:int4 --calibration none
       trt-playground engines build -m demo --engine tensorrt:fp16 --for sm89
       trt-playground engines build --engine tensorrt:int8 --for sm120 --calibration texts.txt
     """

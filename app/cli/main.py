@@ -40,7 +40,8 @@ cli = typer.Typer(
 )
 _CALIBRATION = typer.Option(
     "--calibration",
-    help="Text to calibrate quantised TensorRT-LLM engines with: UTF-8, or JSONL with a `text` field.",
+    help="Text to calibrate quantised engines with: UTF-8, or JSONL with a `text` field; default: built-in "
+    "texts. `none` rounds OpenVINO int4 without calibration.",
 )
 _GPUS = typer.Option("--gpus", help="Number of GPUs to split a TensorRT-LLM engine over, such as 2.", min=1)
 cli.add_typer(engines, name="engines")

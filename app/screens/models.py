@@ -30,7 +30,8 @@ from engines.backends.registry import BACKENDS
 from engines.plan.hardware.hardware import Device
 
 NOTHING_TO_CALIBRATE = (
-    "Neither engine uses calibration text. Only TensorRT-LLM's quantised precisions do, and TensorRT's INT8."
+    "Neither engine uses calibration text. Only OpenVINO's INT4, TensorRT's INT8 and TensorRT-LLM's "
+    "quantised precisions do."
 )
 
 
@@ -234,7 +235,10 @@ utilisation) of answers are computed from it.
 
         selection = picker.selection
         title = f"{BACKENDS[selection.backend].title} {selection.precision}"
-        file = await self.app.push_screen_wait(CalibrationScreen(title, selection.wanted_calibration))
+        screen = CalibrationScreen(
+            title, selection.choice.calibration, builds_uncalibrated=selection.builds_uncalibrated
+        )
+        file = await self.app.push_screen_wait(screen)
         if file is not None:
             picker.set_calibration(file)
 

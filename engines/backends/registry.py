@@ -31,6 +31,8 @@ class BackendEntry:
     """Precisions that are calibrated with texts, which the user may provide."""
     without_text: str = "built-in texts"
     """What they are calibrated with otherwise, as the user reads it."""
+    uncalibrated: frozenset[str] = frozenset()
+    """Those of `calibrates` that can be built without calibration too, if the user chooses so."""
     splits: bool = False
     """Whether the weights of one engine can be split over several GPUs (tensor parallelism)."""
     needs_gpu: bool = False
@@ -49,7 +51,13 @@ BACKENDS: dict[str, BackendEntry] = {
         builds=True,
         runs_shapes=True,
     ),
-    "openvino": BackendEntry("OpenVINO", "engines.backends.openvino.backend:OpenVINOBackend", builds=True),
+    "openvino": BackendEntry(
+        "OpenVINO",
+        "engines.backends.openvino.backend:OpenVINOBackend",
+        builds=True,
+        calibrates=frozenset({"int4", "int4-awq"}),
+        uncalibrated=frozenset({"int4"}),
+    ),
     "onnxruntime": BackendEntry(
         "ONNX Runtime", "engines.backends.onnxruntime.backend:OnnxRuntimeBackend", builds=True
     ),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from engines.backends.registry import BACKENDS
-from engines.build.spec import CALIBRATION, CONTEXT, GPUS, TARGET, EngineSpec
+from engines.build.spec import CALIBRATED, CALIBRATION, CONTEXT, GPUS, RECIPE, TARGET, EngineSpec
 from engines.errors import EngineError
-from engines.plan.calibration import read_calibration
+from engines.plan.calibration import WITHOUT, read_calibration
 from engines.plan.checkpoint.checkpoint import Checkpoint
 from engines.plan.checkpoint.folder_files import refuse_undecodable
 from engines.plan.hardware.hardware import gpus
@@ -21,15 +21,26 @@ def calibrates(backend: str, precision: str, checkpoint: Checkpoint | None = Non
     return backend in BACKENDS and precision in BACKENDS[backend].calibrates and not done
 
 
+def builds_uncalibrated(backend: str, precision: str) -> bool:
+    """Return whether the user may choose to build without calibration."""
+    return backend in BACKENDS and precision in BACKENDS[backend].uncalibrated
+
+
 def splits(backend: str) -> bool:
     """Return whether the weights can be split over several GPUs."""
     return backend in BACKENDS and BACKENDS[backend].splits
 
 
 def options_of(backend: str, precision: str, calibration: str = "", gpu_count: int = 1) -> dict[str, str]:
-    """Return the options of a spec: of what was chosen, only what this backend and precision take."""
+    """Return the options of a spec: of what was chosen, only what this backend and precision take.
+
+    Args:
+        calibration: a file, WITHOUT, or empty for what the backend calibrates with by itself.
+    """
     found = {}
-    if calibration and calibrates(backend, precision):
+    if builds_uncalibrated(backend, precision) and calibration != WITHOUT:
+        found[RECIPE] = CALIBRATED
+    if calibration not in ("", WITHOUT) and calibrates(backend, precision):
         found[CALIBRATION] = calibration
     if gpu_count > 1 and splits(backend):
         found[GPUS] = str(gpu_count)
@@ -46,7 +57,7 @@ def resolve_options(spec: EngineSpec, checkpoint: Checkpoint) -> tuple[EngineSpe
     """
     refuse_undecodable(spec.checkpoint)
     if not calibrates(spec.backend, spec.precision, checkpoint):
-        kept = {name: value for name, value in spec.options.items() if name != CALIBRATION}
+        kept = {name: value for name, value in spec.options.items() if name not in (CALIBRATION, RECIPE)}
         spec = replace(spec, options=kept)
     if BACKENDS[spec.backend].fixed_shape:
         spec = _with_shape(spec)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from engines.build.spec import CHECKPOINT, CONTENT, VERSION, EngineSpec
+import json
+
+from engines.build.spec import CHECKPOINT, CONTENT, RECIPE, VERSION, EngineSpec
+
+OPTIONS = "options"
+"""Name of the input with the options of a spec."""
 
 
 def changes(before: dict[str, str], now: dict[str, str]) -> str:
@@ -17,9 +22,17 @@ def changes(before: dict[str, str], now: dict[str, str]) -> str:
             found[f"the checkpoint's {name.removeprefix(CHECKPOINT).rpartition(' of ')[2]} changed"] = None
         elif name.startswith(CONTENT):
             found[f"the {name.removeprefix(CONTENT)} text changed"] = None
+        elif name == OPTIONS and (recipes := _recipes(old, new)):
+            found[f"the recipe of the weights changed from {recipes[0]} to {recipes[1]}"] = None
         else:
             found[f"{name.removeprefix(VERSION)} changed from {old} to {new}"] = None
     return "; ".join(found)
+
+
+def _recipes(old: str, new: str) -> tuple[str, str] | None:
+    """Return the recipes of two options of fingerprints, as text; None if they are the same."""
+    before, now = (json.loads(options).get(RECIPE, "uncalibrated") for options in (old, new))
+    return None if before == now else (before, now)
 
 
 def same_request(before: EngineSpec, old: dict[str, str], spec: EngineSpec, inputs: dict[str, str]) -> bool:
@@ -31,8 +44,13 @@ def same_request(before: EngineSpec, old: dict[str, str], spec: EngineSpec, inpu
         spec: the requested engine, with the checkpoint as a folder on this disk.
         inputs: the inputs of its fingerprint.
     """
-    same = (before.backend, before.precision, before.options) == (spec.backend, spec.precision, spec.options)
+    one, other = ((s.backend, s.precision, _without_recipe(s)) for s in (before, spec))
+    same = one == other
     hub_id = f"{CHECKPOINT}hub id"
     if hub_id in inputs:  # another revision is another folder
         return same and old.get(hub_id) == inputs[hub_id]
     return same and before.checkpoint == spec.checkpoint
+
+
+def _without_recipe(spec: EngineSpec) -> dict[str, str]:
+    return {name: value for name, value in spec.options.items() if name != RECIPE}

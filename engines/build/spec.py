@@ -12,6 +12,10 @@ from dataclasses import asdict, dataclass, field
 
 CALIBRATION = "calibration"
 """The option that names a file with texts to calibrate with."""
+RECIPE = "recipe"
+"""The option with how weights are quantised; without it each is rounded to the nearest level."""
+CALIBRATED = "calibrated"
+"""The recipe whose choices depend on what the inputs of each layer are like on the calibration text."""
 GPUS = "tensor_parallel_size"
 """The option with the number of GPUs over which the weights are split."""
 TARGET = "target"
@@ -47,6 +51,11 @@ class EngineSpec:
     def calibration(self) -> str:
         """Path of the user's calibration file; empty for the texts that ship with the project."""
         return self.options.get(CALIBRATION, "")
+
+    @property
+    def recipe(self) -> str:
+        """How weights are quantised: CALIBRATED, or empty."""
+        return self.options.get(RECIPE, "")
 
     @property
     def gpus(self) -> int:

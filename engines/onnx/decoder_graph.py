@@ -362,7 +362,7 @@ class _Graph:
     def _norm_weight(self, norm: Norm) -> str:
         if norm.weight is None:
             return self.file.constant("norm/ones", np.ones(self.decoder.hidden, np.float32))
-        return self.weights.vector(norm.weight, WIDE, offset=self.decoder.norm_offset)
+        return self.weights.vector(norm.weight, WIDE, offset=norm.offset)
 
     def _narrow(self, values: str, name: str) -> str:
         """Return fp32 values in the type of the graph."""

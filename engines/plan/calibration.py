@@ -15,6 +15,8 @@ MAX_FILE_BYTES = 64 << 20
 """About a hundred times what calibration reads from the file."""
 CHUNK_CHARACTERS = 1500
 """Characters of one calibration sample, about 400 tokens; the minimum for a file."""
+WITHOUT = "none"
+"""Chosen instead of a file: weights are rounded without calibration, where the engine can be built so."""
 JSON_LINES = (".jsonl", ".ndjson")
 CHOOSE_ANOTHER = "Choose another file, or none for the texts that ship with the project."
 

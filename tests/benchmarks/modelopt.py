@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from engines.backends.tensorrt_llm.calibration_data import calibration_texts
+from engines.backends.calibration_texts import calibration_texts
 from engines.backends.tensorrt_llm.quantise import CONFIGURATIONS, NEEDS_GPU, export, quantised, read_model
 from engines.demo import CHECKPOINT
 from engines.errors import EngineError

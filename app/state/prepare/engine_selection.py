@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from app.state.settings.settings import EngineChoice
 from engines.backends.registry import BACKENDS
-from engines.build.options import calibrates
+from engines.build.options import builds_uncalibrated, calibrates
 from engines.errors import EngineError
-from engines.plan.calibration import read_calibration
+from engines.plan.calibration import WITHOUT, read_calibration
 from engines.plan.checkpoint.checkpoint import Checkpoint
 from engines.plan.checkpoint.loadable import support_of
 from engines.plan.hardware.hardware import Device
@@ -41,7 +41,8 @@ class EngineSelection:
     @property
     def choice(self) -> EngineChoice:
         """The current choice."""
-        calibration = self.wanted_calibration if self.calibrates else ""
+        possible = self.calibrates and (self.wanted_calibration != WITHOUT or self.builds_uncalibrated)
+        calibration = self.wanted_calibration if possible else ""
         return EngineChoice(self.backend, self.precision, self.kv_precision, calibration, self.gpus)
 
     @property
@@ -65,6 +66,11 @@ class EngineSelection:
         """Whether a calibration text can be chosen: not if the checkpoint is quantised already."""
         runs = self.support.state != "unavailable"
         return runs and calibrates(self.backend, self.precision, self.checkpoint)
+
+    @property
+    def builds_uncalibrated(self) -> bool:
+        """Whether the choice can be built without calibration too."""
+        return builds_uncalibrated(self.backend, self.precision)
 
     @property
     def gpu_counts(self) -> tuple[int, ...]:
@@ -98,7 +104,7 @@ class EngineSelection:
 
 async def file_problem(choice: EngineChoice) -> str:
     """Return what is wrong with the calibration text; it may have changed since it was chosen."""
-    if not choice.calibration:
+    if choice.calibration in ("", WITHOUT):
         return ""
     try:
         await asyncio.to_thread(read_calibration, choice.calibration)

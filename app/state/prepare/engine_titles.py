@@ -7,19 +7,24 @@ from pathlib import Path
 from app.state.settings.settings import DEMO
 from app.terminal_text import displayable
 from engines.backends.registry import engine_title as engine_title
+from engines.build.options import builds_uncalibrated
 from engines.build.spec import EngineSpec
 from engines.build.stored_engine import StoredEngine
 from engines.demo import CHECKPOINT
 from engines.plan.checkpoint.hub_cache import hub_snapshot, looks_like_hub_id
 
+UNCALIBRATED = "not calibrated"
 DEMO_FOLDER = CHECKPOINT.parts[-3:]
 """`engines/demo/checkpoint`."""
 
 
 def stored_title(spec: EngineSpec) -> str:
-    """Return the engine's title and its calibration text: two stored engines may differ in that alone."""
+    """Return the engine's title and its calibration: two stored engines may differ in that alone."""
     title = engine_title(spec)
-    return f"{title}, {file_name(spec.calibration)}" if spec.calibration else title
+    if spec.calibration:
+        return f"{title}, {file_name(spec.calibration)}"
+    uncalibrated = builds_uncalibrated(spec.backend, spec.precision) and not spec.recipe
+    return f"{title}, {UNCALIBRATED}" if uncalibrated else title
 
 
 def stored_checkpoint(entry: StoredEngine) -> str:

@@ -51,7 +51,8 @@ class EngineChoice(msgspec.Struct, frozen=True):
     precision: str
     kv_precision: str = "auto"
     calibration: str = ""
-    """The user's file to calibrate with; empty for the texts that ship with the project."""
+    """The user's file to calibrate with; empty for the texts that ship with the project, `none` to build
+    without calibration."""
     gpus: int = 1
     """Number of GPUs that the weights are split over."""
 

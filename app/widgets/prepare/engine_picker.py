@@ -20,6 +20,7 @@ from app.widgets.prepare.estimate_card import EstimateCard
 from app.widgets.prepare.option_row import OptionRow
 from app.widgets.prepare.precision_list import PrecisionList
 from engines.backends.registry import BACKENDS
+from engines.plan.calibration import WITHOUT
 from engines.plan.estimate.estimate import estimate_weight_bytes
 from engines.plan.hardware.hardware import Device
 from engines.plan.kv_precision import AUTO, kv_choices
@@ -170,10 +171,8 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
 
     def _show_options(self) -> None:
         selection = self.selection
-        file = selection.wanted_calibration
-        calibration = file_name(file) if file else BACKENDS[selection.backend].without_text
         self.query_one(OptionRow).show(
-            selection.calibrates, calibration, selection.gpu_counts, selection.gpus
+            selection.calibrates, _calibration(selection), selection.gpu_counts, selection.gpus
         )
         self.query_one(PrecisionList).show_calibrates(selection.calibrates)
 
@@ -185,6 +184,14 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
             size = bytes_text(estimate_weight_bytes(checkpoint, name))
             notes[name] = f"{size:>9}{'  built' if name in self._built else ''}"
         self.query_one(PrecisionList).show(selection.supports, selection.precision, notes)
+
+
+def _calibration(selection: EngineSelection) -> str:
+    """Return what the weights are calibrated with."""
+    file = selection.choice.calibration
+    if file == WITHOUT:
+        return "none, each weight rounded to nearest"
+    return file_name(file) if file else BACKENDS[selection.backend].without_text
 
 
 def _kv_options(selection: EngineSelection) -> list[tuple[str, str]]:

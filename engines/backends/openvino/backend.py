@@ -20,21 +20,26 @@ from engines.backends.base import (
     Stopped,
     context_window,
 )
+from engines.backends.openvino.calibration_rows import calibration_rows
 from engines.backends.probe import probe_packages
 from engines.backends.weight_progress import weight_progress
-from engines.build.spec import EngineSpec
+from engines.build.spec import CALIBRATED, EngineSpec
 from engines.errors import EngineError
 from engines.plan.checkpoint.tensors import tensor_entries
-from engines.plan.decoder.decoder import read_decoder
+from engines.plan.decoder.decoder import Decoder, read_decoder
 from engines.plan.kv_precision import kv_choices, resolved_kv
 from engines.worker.protocol import KVUsage, MemoryUsage, Sampling
 
 if TYPE_CHECKING:
     from engines.backends.openvino.pipeline import Pipeline
     from engines.backends.openvino.scorer import Scorer
+    from engines.weights.int4_recipe import Int4Recipe
+    from engines.weights.reader import WeightReader
     from engines.worker.logprob_rows import RowReader, RowWriter
 
-PRECISIONS = ("fp32", "bf16", "int8", "int4")
+PRECISIONS = ("fp32", "bf16", "int8", "int4", "int4-awq")
+ASYMMETRIC = "int4-awq"
+"""The precision whose groups have zero points: more accurate than int4, and slower."""
 PACKAGES = ("openvino", "openvino-genai")
 SPARE_BYTES = 4 << 30
 """The graph for scoring is closed before an answer if less memory than this is available."""
@@ -45,7 +50,7 @@ class OpenVINOBackend(Backend):
 
     name: ClassVar[str] = "openvino"
     title: ClassVar[str] = "OpenVINO"
-    prepare_stages: ClassVar[tuple[str, ...]] = ("convert", "save")
+    prepare_stages: ClassVar[tuple[str, ...]] = ("calibrate", "convert", "save")
     load_stages: ClassVar[tuple[str, ...]] = ("load",)
 
     def __init__(self) -> None:
@@ -65,14 +70,14 @@ class OpenVINOBackend(Backend):
         """See `Backend.prepare`. The facts: weight_bytes, precision, seconds, version of OpenVINO."""
         _check(spec)
         started = time.monotonic()
-        decoder, entries = read_decoder(checkpoint), tensor_entries(checkpoint)
+        decoder = read_decoder(checkpoint)
+        reader, recipe = self._calibrated(spec, checkpoint, decoder, report)
         from engines.backends.openvino import graph, saving
-        from engines.weights.reader import WeightReader
 
         report.stage("convert")
-        model, shared = graph.build(
-            decoder, WeightReader(entries, weight_progress(decoder, report)), spec.precision
-        )
+        reader.on_read = weight_progress(decoder, report)
+        stored = "int4" if spec.precision == ASYMMETRIC else spec.precision
+        model, shared = graph.build(decoder, reader, stored, recipe)
         report.stage("save")
         weight_bytes = saving.save(model, directory)
         del model, shared
@@ -82,6 +87,30 @@ class OpenVINOBackend(Backend):
             "seconds": round(time.monotonic() - started, 3),
             "openvino": metadata.version("openvino"),
         }
+
+    def _calibrated(
+        self, spec: EngineSpec, checkpoint: Path, decoder: Decoder, report: Report
+    ) -> tuple[WeightReader, Int4Recipe]:
+        """Return the weights and how they are quantised to int4, calibrated if the spec says so."""
+        from engines.weights.int4_recipe import PLAIN
+        from engines.weights.reader import WeightReader
+
+        entries = tensor_entries(checkpoint)
+        if spec.recipe != CALIBRATED and spec.precision != ASYMMETRIC:
+            return WeightReader(entries), PLAIN
+        report.stage("calibrate")
+        rows = calibration_rows(checkpoint, spec.calibration, decoder.max_positions)
+        report.log(f"calibrating with {sum(map(len, rows)):,} tokens")
+        from engines.backends.openvino.calibration import calibrate
+
+        layers = len(decoder.layers)
+        return calibrate(
+            decoder,
+            entries,
+            rows,
+            lambda done: report.progress(done, layers, "layers"),
+            zero_points=spec.precision == ASYMMETRIC,
+        )
 
     def load(self, spec: EngineSpec, checkpoint: Path, directory: Path | None, report: Report) -> None:
         """See `Backend.load`.

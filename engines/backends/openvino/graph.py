@@ -11,12 +11,14 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import openvino as ov
 from openvino import opset15 as op
 
 from engines.plan.decoder.decoder import Decoder, Layer, Linear, Norm, Rope
 from engines.plan.decoder.decoder_config import unsupported
-from engines.weights.quantise import int4_group, quantise_int4, quantise_int8
+from engines.weights.int4_recipe import PLAIN, Int4Recipe
+from engines.weights.quantise import Int4, int4_group, packed_nibbles, quantise_int4, quantise_int8
 from engines.weights.reader import WeightReader
 
 Node: TypeAlias = Any
@@ -27,11 +29,14 @@ WIDENED = "/widened"
 """Suffix of the names of nodes that convert 16-bit weights to fp32; see `saving.mark_widened`."""
 
 
-def build(decoder: Decoder, reader: WeightReader, precision: str) -> tuple[ov.Model, list[Any]]:
+def build(
+    decoder: Decoder, reader: WeightReader, precision: str, recipe: Int4Recipe = PLAIN
+) -> tuple[ov.Model, list[Any]]:
     """Build the model of a decoder.
 
     Args:
         precision: `fp32`, `bf16`, `int8` or `int4`.
+        recipe: how int4 weights are quantised; `reader` then reads them with the scales folded.
 
     Returns:
         The model, with inputs `input_ids`, `attention_mask`, `position_ids` ([B, T], [B, S], [B, T]) and
@@ -46,7 +51,7 @@ def build(decoder: Decoder, reader: WeightReader, precision: str) -> tuple[ov.Mo
             "a soft cap of the attention scores, which paged attention does not have",
             "Choose PyTorch, PyTorch compiled or ONNX Runtime for this checkpoint.",
         )
-    graph = _Graph(decoder, reader, precision)
+    graph = Graph(decoder, reader, precision, recipe)
     return graph.model(), graph.shared
 
 
@@ -82,10 +87,13 @@ def _input(name: str, rank: int, element_type: ov.Type) -> Node:
 
 
 @dataclass
-class _Graph:
+class Graph:
+    """The nodes of a decoder, with weights in one precision."""
+
     decoder: Decoder
     reader: WeightReader
     precision: str
+    recipe: Int4Recipe = PLAIN
     shared: list[Any] = field(default_factory=list)
     sinks: list[Node] = field(default_factory=list)
     angles: dict[Rope, tuple[Node, Node]] = field(default_factory=dict)
@@ -185,17 +193,17 @@ class _Graph:
         if decoder.norm == "layer":
             scaled = op.mvn(values, _integers(-1), True, decoder.norm_epsilon, "inside_sqrt")
             if norm.weight is not None:
-                scaled = op.multiply(scaled, self._norm_weight(norm.weight))
+                scaled = op.multiply(scaled, self._norm_weight(norm))
             return scaled if norm.bias is None else op.add(scaled, op.constant(self.reader.tensor(norm.bias)))
-        assert norm.weight is not None
-        weight = self._norm_weight(norm.weight)
+        weight = self._norm_weight(norm)
         # Exactly the pattern that OpenVINO fuses into one RMS node.
         square = op.reduce_mean(op.power(values, _float(2)), _integers(-1), True)
         inverse = op.divide(_float(1), op.sqrt(op.add(square, _float(decoder.norm_epsilon))))
         return op.multiply(weight, op.multiply(values, inverse))
 
-    def _norm_weight(self, name: str) -> Node:
-        return op.constant(self.reader.tensor(name) + np.float32(self.decoder.norm_offset))
+    def _norm_weight(self, norm: Norm) -> Node:
+        assert norm.weight is not None
+        return op.constant(self.reader.tensor(norm.weight) + np.float32(norm.offset))
 
     # --- parts of attention -----------------------------------------------------------------------------
 
@@ -344,7 +352,8 @@ class _Graph:
             last: Whether it is the embedding or the LM head, which are never quantised below int8.
         """
         group = int4_group(linear.inputs)
-        if self.precision == "int4" and group is not None and not last:
+        eight = last or linear.weight in self.recipe.int8
+        if self.precision == "int4" and group is not None and not eight:
             return self._int4(linear, group)
         if self.precision in ("int8", "int4"):
             return self._int8(linear)
@@ -371,10 +380,22 @@ class _Graph:
         return op.convert(op.multiply(values, op.constant(weight.scales)), "f32")
 
     def _int4(self, linear: Linear, group: int) -> Node:
-        weight = quantise_int4(self.reader, linear, group)
-        self.shared.append(weight.packed)
-        tensor = ov.Tensor(weight.packed, ov.Shape(weight.shape), ov.Type.i4)
-        values = op.convert(ov.op.Constant(tensor), "f16")
+        power, zero_points = self.recipe.power.get(linear.weight), self.recipe.zero_points
+        weight = quantise_int4(self.reader, linear, group, power, zero_points=zero_points)
+        values = self._four_bits(weight)
+        if weight.zeros is not None:
+            values = op.subtract(values, self._zeros(weight.zeros))
         scaled = op.multiply(values, op.constant(weight.scales))
         flat = op.reshape(scaled, _integers(linear.outputs, linear.inputs), False)
         return op.convert(flat, "f32")
+
+    def _four_bits(self, weight: Int4) -> Node:
+        self.shared.append(weight.packed)
+        kind = ov.Type.i4 if weight.zeros is None else ov.Type.u4
+        return op.convert(ov.op.Constant(ov.Tensor(weight.packed, ov.Shape(weight.shape), kind)), "f16")
+
+    def _zeros(self, zeros: npt.NDArray[np.uint8]) -> Node:
+        flat = zeros.reshape(-1)
+        packed = packed_nibbles(np.append(flat, np.zeros(flat.size % 2, np.uint8)))
+        self.shared.append(packed)
+        return op.convert(ov.op.Constant(ov.Tensor(packed, ov.Shape(zeros.shape), ov.Type.u4)), "f16")

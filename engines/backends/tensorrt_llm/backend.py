@@ -20,9 +20,9 @@ from engines.backends.base import (
     Stopped,
     context_window,
 )
+from engines.backends.calibration_texts import calibration_texts
 from engines.backends.scores import ROWS, scores_from_logits
 from engines.backends.tensorrt_llm import arguments, capability, engine, reference
-from engines.backends.tensorrt_llm.calibration_data import calibration_texts
 from engines.backends.tensorrt_llm.checkpoint_view import CheckpointView, check_dtype
 from engines.backends.tensorrt_llm.deadline import deadline
 from engines.backends.tensorrt_llm.devices import available_memory, free_memory, pin_gpus, torch_device

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from engines.backends.base import Report, context_window
+from engines.backends.calibration_texts import calibration_texts
 from engines.backends.tensorrt_llm import arguments, capability
 from engines.backends.tensorrt_llm.build_log import BuildLogParser
-from engines.backends.tensorrt_llm.calibration_data import calibration_texts, write_data_set
+from engines.backends.tensorrt_llm.calibration_data import write_data_set
 from engines.backends.tensorrt_llm.checkpoint_view import CheckpointView
 from engines.backends.tensorrt_llm.devices import free_memory, torch_device
 from engines.backends.tensorrt_llm.failures import translate_errors

@@ -72,7 +72,6 @@ def _llama_like(config: Config, entries: Entries) -> Decoder:
         layers=_llama_layers(config, entries, root, sizes),
         final_norm=norm(root + family.names.final_norm),
         head=_head(config, entries, embedding, sizes.hidden, vocabulary),
-        norm_offset=family.norm_offset,
         norms_projections=family.head_norm == "projection",
         rope_before_norm=family.rope_first,
         parallel=family.parallel,
@@ -128,7 +127,8 @@ class _Norms:
     def __call__(self, name: str) -> Norm:
         if self.family.norm == "plain":
             return Norm(None)
-        return Norm(f"{name}.weight", f"{name}.bias" if self.family.norm == "layer" else None)
+        bias = f"{name}.bias" if self.family.norm == "layer" else None
+        return Norm(f"{name}.weight", bias, self.family.norm_offset)
 
     def optional(self, name: str, part: str | None) -> Norm | None:
         return None if part is None else self(name + part)

@@ -19,6 +19,8 @@ class Norm:
 
     weight: str | None
     bias: str | None = None
+    offset: float = 0.0
+    """Added to the weight (1 in Gemma and Nemotron)."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,6 @@ class Decoder:
     layers: tuple[Layer, ...]
     final_norm: Norm
     head: Linear
-    norm_offset: float = 0.0
-    """Added to the weights of norms (1 in Gemma and Nemotron)."""
     norms_projections: bool = False
     """Query and key are normalised over all heads at once, as in OLMo 2; else by head."""
     rope_before_norm: bool = False

@@ -55,7 +55,8 @@ def test_options_that_cannot_be_used_are_refused(text: Path, tmp_path: Path) -> 
             (PYTORCH,),
             text,
             None,
-            "pytorch:fp32 cannot be calibrated. Only quantised precisions of TensorRT and TensorRT-LLM can.",
+            "pytorch:fp32 cannot be calibrated. Only quantised precisions of OpenVINO, "
+            "TensorRT and TensorRT-LLM can.",
         ),
         ((EngineChoice("tensorrt-llm", "bf16"),), text, None, "cannot be calibrated"),
         ((FP8,), tmp_path, None, "It is a folder"),

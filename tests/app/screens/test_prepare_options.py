@@ -135,7 +135,7 @@ async def test_the_palette_command_explains_that_no_engine_is_calibrated() -> No
         await opened(pilot)
         await app.run_action("screen.calibration", app.screen)
         await wait_until(
-            pilot, lambda: "TensorRT-LLM's quantised precisions do, and TensorRT's INT8." in toasts(app)
+            pilot, lambda: "Only OpenVINO's INT4, TensorRT's INT8 and TensorRT-LLM's" in toasts(app)
         )
 
 

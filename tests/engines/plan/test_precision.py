@@ -13,7 +13,7 @@ from engines.plan.precision import PRECISIONS, default_precision, support, suppo
 from engines.plan.support import NEEDS, RULES, Need
 
 PLAIN = Device("cpu", "cpu", "Some CPU", None, None, frozenset({"avx2"}))
-AMX = Device("cpu", "cpu", "Some CPU", None, None, frozenset({"avx2", "amx_bf16"}))
+AMX = Device("cpu", "cpu", "Some CPU", None, None, frozenset({"avx2", "vnni", "amx_bf16"}))
 H200 = Device("cuda:0", "cuda", "NVIDIA H200", None, None, compute_capability=(9, 0))
 T4 = Device("cuda:0", "cuda", "Tesla T4", None, None, compute_capability=(7, 5))
 ARM = Device("cpu", "cpu", "Some Arm CPU", None, None, frozenset({"neon", "arm_bf16"}))
@@ -84,7 +84,7 @@ def test_every_precision_has_a_title_and_a_description() -> None:
         ("openvino", "int4", PLAIN, "native"),
         ("openvino", "fp8", AMX, "unavailable"),
         ("openvino", "nvfp4", AMX, "unavailable"),
-        ("openvino", "int4-awq", AMX, "unavailable"),
+        ("openvino", "int4-awq", AMX, "native"),
         ("openvino", "int8", H200, "unavailable"),
         ("onnxruntime", "fp32", PLAIN, "native"),
         ("onnxruntime", "int8", PLAIN, "native"),

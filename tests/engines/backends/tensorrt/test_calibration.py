@@ -8,11 +8,11 @@ import onnx
 import pytest
 import torch
 
+from engines.backends.calibration_texts import calibration_texts
 from engines.backends.onnxruntime.runner import OnnxRunner
 from engines.backends.tensorrt.activation_scales import activation_scales
 from engines.backends.tensorrt.backend import TensorRTBackend
 from engines.backends.tensorrt.samples import SAMPLES, calibration_samples
-from engines.backends.tensorrt_llm.calibration_data import calibration_texts
 from engines.build.spec import CALIBRATION, EngineSpec
 from engines.demo import CHECKPOINT
 from engines.errors import EngineError

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from engines.backends.tensorrt_llm.calibration_data import TEXTS, calibration_texts, write_data_set
+from engines.backends.calibration_texts import TEXTS, calibration_texts
+from engines.backends.tensorrt_llm.calibration_data import write_data_set
 from engines.backends.tensorrt_llm.quantise import quantise
 from engines.build.spec import EngineSpec
 from engines.demo import CHECKPOINT
