@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from app.state.settings.paths import NAME
+from engines.build.options import options_of
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
 from engines.demo import CHECKPOINT
@@ -166,7 +167,7 @@ class BenchmarkEnvironment:
     def spec(self, engine: str, checkpoint: Path) -> EngineSpec:
         """Return the spec of an engine, written as on the command line: `openvino:int8`."""
         backend, _, precision = engine.partition(":")
-        return EngineSpec(str(checkpoint), backend, precision)
+        return EngineSpec(str(checkpoint), backend, precision, options=options_of(backend, precision))
 
     def random_ids(self, checkpoint: Path, length: int) -> tuple[int, ...]:
         """Return random token ids without special tokens, so that there is no cache hit."""
