@@ -86,6 +86,8 @@ class Suggestion:
             has_chat_template=True,
             needs_remote_code=False,
             card=ModelCard(self.purpose, self.licence),
+            download_bytes=sum(entry.size for entry in entries.values()),
+            config=self.config,
         )
 
 

@@ -96,7 +96,7 @@ def quality_entries(
     for backend in BACKENDS:
         device = device_of(backend, machine.cpu, machine.gpu)
         for precision in PRECISIONS:
-            support = support_of(backend, precision, device, checkpoint)
+            support = support_of(backend, precision, device, checkpoint, settings.context)
             choice = EngineChoice(backend, precision)
             if support.state == "unavailable":
                 # PyTorch's reason is that it is the reference; others say what the device lacks.

@@ -25,7 +25,7 @@ class Fit:
 
 def model_fit(checkpoint: Checkpoint, backend: str, context: int, device: Device) -> Fit | None:
     """Return how a model fits with a backend; None where the backend runs none of its precisions."""
-    supported = [name for name in PRECISIONS if _runs(backend, name, device, checkpoint)]
+    supported = [name for name in PRECISIONS if _runs(backend, name, device, checkpoint, context)]
     if not supported:
         return None
     by_bits = sorted(supported, key=lambda name: -PRECISIONS[name].bits)
@@ -37,8 +37,8 @@ def model_fit(checkpoint: Checkpoint, backend: str, context: int, device: Device
     return Fit("does not fit")
 
 
-def _runs(backend: str, precision: str, device: Device, checkpoint: Checkpoint) -> bool:
-    return support_of(backend, precision, device, checkpoint).state != "unavailable"
+def _runs(backend: str, precision: str, device: Device, checkpoint: Checkpoint, context: int) -> bool:
+    return support_of(backend, precision, device, checkpoint, context).state != "unavailable"
 
 
 def _bits(checkpoint: Checkpoint) -> float:

@@ -37,6 +37,8 @@ class EngineSelection:
         self.wanted_calibration = choice.calibration
         self.wanted_gpus = choice.gpus
         self.checkpoint: Checkpoint | None = None
+        self.context: int | None = None
+        """Tokens of the context window; None if it is not known."""
 
     @property
     def choice(self) -> EngineChoice:
@@ -88,12 +90,15 @@ class EngineSelection:
     @property
     def supports(self) -> dict[str, Support]:
         """Whether each precision runs on the device, and why."""
-        return {name: support_of(self.backend, name, self.device, self.checkpoint) for name in PRECISIONS}
+        return {name: self._support(name) for name in PRECISIONS}
 
     @property
     def support(self) -> Support:
         """Whether the choice runs on the device, and why."""
-        return support_of(self.backend, self.precision, self.device, self.checkpoint)
+        return self._support(self.precision)
+
+    def _support(self, precision: str) -> Support:
+        return support_of(self.backend, precision, self.device, self.checkpoint, self.context)
 
     @property
     def problem(self) -> str:

@@ -77,6 +77,8 @@ class Checkpoint:
     """Whether it is the text decoder of a model that also reads images or sound; only that is loaded."""
     is_random: bool = False
     """Whether its weights are generated from a seed at load time and are in no file."""
+    config: Mapping[str, object] = field(hash=False, repr=False, default_factory=dict)
+    """What config.json holds."""
     identity: dict[str, str] = field(hash=False, default_factory=dict)
     """Facts that change with its content: part of an engine's fingerprint."""
 
@@ -184,6 +186,7 @@ def _read(folder: Path, trust_remote_code: bool, need_tokenizer: bool) -> Checkp
         download_bytes=sum(file.stat().st_size for file in weight_files(folder)),
         is_text_part=is_wrapper(config),
         is_random=random_seed(folder) is not None,
+        config=config,
         identity=_identity(folder),
     )
 

@@ -54,6 +54,13 @@ def is_without_attention(config: Config) -> bool:
     return config.get("model_type") in _STATES_ONLY
 
 
+def has_state_beside(config: Config) -> bool:
+    """Return whether layers keep a recurrent state beside their keys and values."""
+    named = config.get("layer_types")
+    kinds = named if isinstance(named, list) else []
+    return config.get("model_type") == "falcon_h1" or any(str(kind).startswith("hybrid") for kind in kinds)
+
+
 def window_of(config: Config, kind: Kind) -> int | None:
     """Return the tokens that a layer sees; None for all."""
     if kind == "chunked":

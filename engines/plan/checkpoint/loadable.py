@@ -18,24 +18,28 @@ CONFIGURATIONS = ["config.json", "hf_quant_config.json"]
 """The files of a checkpoint that `refuse_unloadable` reads."""
 
 
-def support_of(backend: str, precision: str, device: Device, checkpoint: Checkpoint | None) -> Support:
+def support_of(
+    backend: str, precision: str, device: Device, checkpoint: Checkpoint | None, context: int | None = None
+) -> Support:
     """Return `support` of the precision on the device, limited by what the checkpoint allows.
 
     Args:
         checkpoint: None if it is not known yet.
+        context: tokens of the context window; None for the shortest.
     """
     found = support(backend, precision, device)
     check = CHECKPOINT_SUPPORT.get(backend)
     if found.state == "unavailable" or checkpoint is None or check is None:
         return found
-    return check(checkpoint.architecture, checkpoint.quantisation, precision, device) or found
+    named, config = checkpoint.architecture, checkpoint.config
+    return check(named, config, checkpoint.quantisation, precision, device, context) or found
 
 
 def refuse_unloadable(backend: str, folder: Path) -> None:
     """Check that `backend` is not known to refuse the checkpoint in `folder`.
 
     Raises:
-        EngineError: the backend does not load its quantisation or its architecture
+        EngineError: the backend does not run its quantisation or its architecture
             (`unsupported-checkpoint`), or it is not a text decoder (`not-causal-lm`).
     """
     check = CHECKPOINT_SUPPORT.get(backend)
@@ -43,7 +47,7 @@ def refuse_unloadable(backend: str, folder: Path) -> None:
         return
     config = read_json_object(folder / "config.json")
     architecture = causal_architecture(config, folder / "config.json")
-    found = check(architecture, find_quantisation(folder, config), None)
+    found = check(architecture, config, find_quantisation(folder, config), None)
     if found is not None and found.state == "unavailable":
         raise EngineError("unsupported-checkpoint", found.reason, found.remedy)
 

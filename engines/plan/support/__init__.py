@@ -60,4 +60,4 @@ CHECKPOINT_SUPPORT: dict[str, CheckpointSupport] = {
     for backend, table in _BACKENDS.items()
     if hasattr(table, "checkpoint_support")
 }
-"""Backends that load only some checkpoints; the others load every checkpoint or refuse it while building."""
+"""Why a backend does not run a checkpoint, by backend."""

@@ -6,6 +6,7 @@ from engines.plan.support.floats import BF16_CPU, EMULATED_BF16, MEASURED, MEASU
 from engines.plan.support.need import TORCH, Need
 from engines.plan.support.row import Rule, Support
 from engines.plan.support.runtime import MB, Runtime
+from engines.plan.support.transformers import compiled_support
 
 _TORCHAO = Need(("torchao",), "pip install 'trt-playground[compiled]', or choose a plain precision.")
 
@@ -42,6 +43,7 @@ RUNTIMES: dict[str, Runtime] = {
         reads_checkpoint=True,
     ),
 }
+checkpoint_support = compiled_support
 RULES: tuple[Rule, ...] = (
     Rule("compiled", "fp32", "*", Support("native", "Computed in 32-bit floats, compiled."), MEASURED_ON_GPU),
     Rule(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engines.plan.support.graph import checkpoint_support as checkpoint_support
 from engines.plan.support.need import Need
 from engines.plan.support.row import Rule, Support
 from engines.plan.support.runtime import MB, Runtime

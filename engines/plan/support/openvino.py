@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engines.plan.support.floats import BF16_X86, MEASURED
+from engines.plan.support.graph import checkpoint_support as checkpoint_support
 from engines.plan.support.need import Need
 from engines.plan.support.row import Rule, Support
 from engines.plan.support.runtime import MB, Runtime

@@ -6,6 +6,7 @@ from engines.plan.support.floats import BF16_CPU, EMULATED_BF16, MEASURED
 from engines.plan.support.need import TORCH, Need
 from engines.plan.support.row import Rule, Support
 from engines.plan.support.runtime import MB, Runtime
+from engines.plan.support.transformers import checkpoint_support as checkpoint_support
 
 NEEDS: dict[str, Need] = {
     "*": Need(TORCH, "pip install torch transformers."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -63,15 +64,19 @@ class CheckpointSupport(Protocol):
     def __call__(
         self,
         architecture: str,
+        config: Mapping[str, object],
         quantisation: Quantisation | None,
         precision: str | None,
         device: Device | None = None,
+        context: int | None = None,
     ) -> Support | None:
         """Return how the checkpoint limits the support of the backend; None where it does not.
 
         Args:
             architecture: class name in transformers.
+            config: what config.json holds.
             quantisation: of the checkpoint; None for plain weights.
             precision: a name of PRECISIONS; None to ask for the checkpoint in general.
             device: where it would run; None to ask for no device in particular.
+            context: tokens of the context window; None for the shortest that the backend has.
         """

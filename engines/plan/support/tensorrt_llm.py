@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from engines.environments.recipe import NEWEST
 from engines.plan.checkpoint.quantisation import Quantisation, modelopt_precision
 from engines.plan.hardware.hardware import Device
@@ -220,11 +222,14 @@ RULES: tuple[Rule, ...] = (
 
 def checkpoint_support(
     architecture: str,
+    config: Mapping[str, object],
     quantisation: Quantisation | None,
     precision: str | None,
     device: Device | None = None,
+    context: int | None = None,
 ) -> Support | None:
     """Return how the checkpoint limits the support; see `row.CheckpointSupport`."""
+    del config, context
     return (
         _unreadable(quantisation)
         or (_other_precision(quantisation, precision) if precision else None)

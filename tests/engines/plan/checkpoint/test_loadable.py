@@ -60,8 +60,19 @@ def test_unsupported_checkpoints_are_refused(
     assert found.remedy
     with pytest.raises(EngineError, match=reason):
         refuse_unloadable("tensorrt-llm", folder)
-    refuse_unloadable("pytorch", folder)
-    assert support_of("pytorch", "bf16", H200, read_checkpoint(folder)).state == "native"
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime", "tensorrt", "pytorch", "compiled"])
+@pytest.mark.parametrize("method", ["gptq", "bitsandbytes"])
+def test_a_quantised_checkpoint_without_its_library_is_refused_before_the_download(
+    tmp_path: Path, backend: str, method: str
+) -> None:
+    """Neither gptqmodel nor bitsandbytes is installed, and no graph is built from packed weights."""
+    folder = cached(tmp_path, {"quantization_config": {"quant_method": method, "bits": 4}})
+    with pytest.raises(EngineError) as caught:
+        refuse_unloadable(backend, folder)
+    assert caught.value.code == "unsupported-checkpoint"
+    assert "already quantised" in caught.value.message.lower()
 
 
 @pytest.mark.parametrize(("algorithm", "precision"), [("FP8", "fp8"), ("W4A8_AWQ", "w4a8-awq")])
