@@ -18,10 +18,10 @@ from engines.plan.checkpoint.checkpoint import Checkpoint
 from engines.plan.checkpoint.hub_cache import looks_like_hub_id
 from engines.plan.checkpoint.json_file import MAX_CONFIG_BYTES, parse_json, size_limit
 from engines.plan.checkpoint.model_card import MAX_CARD_BYTES
+from engines.plan.checkpoint.tensors import INDEX, WHOLE
 
 CONFIGURATIONS = ("config.json", "generation_config.json", "hf_quant_config.json", *JSON_FILES)
 """Files that are read completely."""
-INDEX = "model.safetensors.index.json"
 CARD = "README.md"
 FIRST_BYTES = 1 << 15
 """Of a safetensors file: the header of a small model fits, and that of a larger one says its length."""
@@ -88,7 +88,9 @@ def _small_file(listing: Listing, file: HubFile) -> bytes:
 
 
 def _weights(files: Mapping[str, HubFile], index: bytes | None) -> list[HubFile]:
-    """Return the safetensors files that make up the checkpoint: those of the index, or all."""
+    """Return the safetensors files that make up the checkpoint: the whole one, else those of the index."""
+    if WHOLE in files:
+        return [files[WHOLE]]
     found = [file for name, file in files.items() if name.endswith(".safetensors")]
     if index is not None:
         with suppress(ValueError, RecursionError, AttributeError, TypeError):  # read_checkpoint says it

@@ -34,6 +34,8 @@ def _of_checkpoint(model: NamedModel) -> list[str]:
     ]
     if checkpoint.is_text_part:
         parts.insert(1, "only its text part is loaded")
+    if checkpoint.unused_files:
+        parts.append(f"not loaded: {', '.join(checkpoint.unused_files[:3])}")
     if checkpoint.quantisation:
         parts.append(f"quantised: {checkpoint.quantisation.name}")
     if not checkpoint.has_chat_template:

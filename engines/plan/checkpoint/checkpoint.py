@@ -26,7 +26,7 @@ from engines.plan.checkpoint.json_file import MAX_CONFIG_BYTES, read_json_object
 from engines.plan.checkpoint.model_card import ModelCard, read_model_card
 from engines.plan.checkpoint.quantisation import Quantisation, find_quantisation
 from engines.plan.checkpoint.shape import DecoderShape, KVLayer, causal_architecture, read_shape
-from engines.plan.checkpoint.tensors import header_digest, tensor_entries, weight_files
+from engines.plan.checkpoint.tensors import header_digest, tensor_entries, unused_weight_files, weight_files
 from engines.plan.checkpoint.text_part import is_wrapper, text_config
 from engines.plan.checkpoint.transformers_models import is_causal_model
 from engines.plan.checkpoint.weights import Weights, add_up
@@ -75,6 +75,8 @@ class Checkpoint:
     """Bytes of the weight files, those of parts that are not loaded included."""
     is_text_part: bool = False
     """Whether it is the text decoder of a model that also reads images or sound; only that is loaded."""
+    unused_files: tuple[str, ...] = ()
+    """Names of weight files that are not loaded, such as a second copy or a stale index."""
     is_random: bool = False
     """Whether its weights are generated from a seed at load time and are in no file."""
     config: Mapping[str, object] = field(hash=False, repr=False, default_factory=dict)
@@ -185,6 +187,7 @@ def _read(folder: Path, trust_remote_code: bool, need_tokenizer: bool) -> Checkp
         card=read_model_card(folder),
         download_bytes=sum(file.stat().st_size for file in weight_files(folder)),
         is_text_part=is_wrapper(config),
+        unused_files=tuple(unused_weight_files(folder)),
         is_random=random_seed(folder) is not None,
         config=config,
         identity=_identity(folder),
@@ -201,7 +204,10 @@ def _config_file(folder: Path) -> Path:
     if file.is_file():
         return file
     hint = "Choose a folder with config.json, safetensors and a tokenizer, as transformers saves it."
-    if not folder.is_dir():
+    if file.is_symlink():
+        what = "has a config.json that is a link to a file that is missing"
+        hint = "Download the checkpoint again: it is incomplete."
+    elif not folder.is_dir():
         what = "is a file, not a model folder" if folder.exists() else "does not exist"
     elif (folder / "adapter_config.json").is_file():
         what, hint = "is an adapter without its base model", "Merge the adapter into its base model first."

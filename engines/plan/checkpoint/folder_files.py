@@ -11,8 +11,11 @@ from pathlib import Path
 
 from engines.errors import EngineError
 from engines.plan.checkpoint.json_file import broken, size_limit
-from engines.regular_file import special_kind
+from engines.regular_file import read_start, special_kind
 
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+"""How a file begins that git clones in place of a large file, without git-lfs."""
+MAX_POINTER_BYTES = 1024
 TEMPLATES = "additional_chat_templates"
 """The only subfolder that transformers reads by default."""
 MAX_FILES = 10_000
@@ -48,6 +51,18 @@ def refuse_unsafe_files(folder: Path) -> None:
             _refuse(Path(entry.path), folder, "broken-config")
 
 
+def refuse_lfs_pointer(file: Path, code: str) -> None:
+    """Check that a file is not what git has cloned in its place.
+
+    Raises:
+        EngineError: with `code`: it is a pointer of git-lfs.
+        OSError: it cannot be read.
+    """
+    if file.stat().st_size <= MAX_POINTER_BYTES and read_start(file, len(LFS_POINTER)) == LFS_POINTER:
+        message = f"{file.name} is a pointer of git-lfs, not the file itself."
+        raise EngineError(code, message, f"Run `git lfs pull` in {file.parent}.")
+
+
 def refuse_special_files(engine: Path) -> None:
     """Check that everything below the folder of a stored engine is a regular file or a folder.
 
@@ -74,7 +89,9 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
 def _refuse(file: Path, folder: Path, code: str) -> None:
     try:
         status = file.stat()
-    except OSError:  # a link to nothing
+    except OSError:
+        if file.is_symlink() and size_limit(file.name) is not None:
+            raise broken(file, code, "it is a link to a file that is missing") from None
         return
     if file.is_dir():
         return
@@ -83,6 +100,8 @@ def _refuse(file: Path, folder: Path, code: str) -> None:
     limit = size_limit(file.name)
     if code == "broken-config" and limit is not None and status.st_size > limit:
         raise broken(file, code, f"it has {status.st_size:,} bytes, and at most {limit:,} are read")
+    if code == "broken-config" and limit is not None:
+        refuse_lfs_pointer(file, code)
 
 
 def _unusable(file: Path, folder: Path, code: str, why: str) -> EngineError:

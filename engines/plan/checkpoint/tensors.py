@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.errors import EngineError
+from engines.plan.checkpoint.folder_files import refuse_lfs_pointer
 from engines.plan.checkpoint.json_file import TooManyValues, broken, parse_json, read_json_object
 from engines.plan.checkpoint.shape import read_shape
 from engines.plan.checkpoint.text_part import is_wrapper, text_tensors
@@ -24,6 +25,8 @@ DTYPE_BITS = {
     "F64": 64, "F32": 32, "F16": 16, "BF16": 16, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F4": 4,
     "I64": 64, "I32": 32, "I16": 16, "I8": 8, "U64": 64, "U32": 32, "U16": 16, "U8": 8, "BOOL": 8,
 }  # fmt: skip
+WHOLE = "model.safetensors"
+INDEX = "model.safetensors.index.json"
 MAX_HEADER_BYTES = 100_000_000
 """The limit of the safetensors reference implementation."""
 MAX_DIMENSIONS = 16
@@ -84,31 +87,57 @@ def _random_entries(folder: Path) -> dict[str, TensorEntry]:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """Return the safetensors files of a checkpoint: those in its index, or all in the folder.
+    """Return the safetensors files of a checkpoint, by the rule of transformers.
 
-    A shape with random weights has none.
+    That is model.safetensors if there is one, else the files of its index. A shape with random weights has
+    none.
 
     Raises:
         EngineError: there are none, the index is broken, or a file of the index is missing.
     """
     if random_seed(folder) is not None:
         return []
-    index = folder / "model.safetensors.index.json"
-    names = _indexed_names(index) if index.is_file() else sorted(p.name for p in folder.glob("*.safetensors"))
+    names = _weight_names(folder)
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
+        is_link = (folder / missing[0]).is_symlink()
+        what = f"{folder.name} lacks {missing[0]}"
+        what += ", a link to a file that is missing" if is_link else ""
         raise EngineError(
             "missing-weights",
-            f"{folder.name} lacks {missing[0]}" + (f" and {len(missing) - 1} more." if missing[1:] else "."),
+            what + (f", and {len(missing) - 1} more." if missing[1:] else "."),
             "Download the checkpoint again: it is incomplete.",
         )
-    if not names:
-        raise EngineError(
-            "missing-weights",
-            f"{folder.name} holds no .safetensors file.",
-            "Pickled weights (.bin, .pt) are not loaded: convert them to safetensors first.",
-        )
+    for name in names:
+        refuse_lfs_pointer(folder / name, "missing-weights")
     return [folder / name for name in names]
+
+
+def unused_weight_files(folder: Path) -> list[str]:
+    """Return the names of safetensors files and of an index in `folder` that are not loaded."""
+    used = {file.name for file in weight_files(folder)}
+    if WHOLE not in used:
+        used.add(INDEX)
+    found = {file.name for pattern in ("*.safetensors", INDEX) for file in folder.glob(pattern)}
+    return sorted(found - used)
+
+
+def _weight_names(folder: Path) -> list[str]:
+    whole, index = folder / WHOLE, folder / INDEX
+    if whole.is_file() or (whole.is_symlink() and not index.is_file()):
+        return [WHOLE]
+    if index.is_file():
+        refuse_lfs_pointer(index, "missing-weights")
+        return _indexed_names(index)
+    others = sorted(file.name for file in folder.glob("*.safetensors"))
+    found = f"only {others[0]}, which transformers does not load" if others else "no .safetensors file"
+    raise EngineError(
+        "missing-weights",
+        f"{folder.name} holds {found}.",
+        f"It needs {WHOLE}, or shards with {INDEX}."
+        if others
+        else "Pickled weights (.bin, .pt) are not loaded: convert them to safetensors first.",
+    )
 
 
 def header_digest(file: Path) -> str:

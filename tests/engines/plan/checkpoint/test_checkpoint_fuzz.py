@@ -99,7 +99,8 @@ def test_flipped_bytes_anywhere(tmp_path: Path, seed: int) -> None:
 def test_mutated_indexes(tmp_path: Path, seed: int) -> None:
     dice = random.Random(seed)
     folder, read = write_checkpoint(tmp_path), []
-    index = {"metadata": {"total_size": 1}, "weight_map": dict.fromkeys(llama_shapes(), "model.safetensors")}
+    (folder / "model.safetensors").rename(folder / "shard.safetensors")
+    index = {"metadata": {"total_size": 1}, "weight_map": dict.fromkeys(llama_shapes(), "shard.safetensors")}
     for _ in range(100):
         (folder / "model.safetensors.index.json").write_text(json.dumps(mutate(index, dice)))
         read.append(is_read(folder))

@@ -69,10 +69,10 @@ def test_packed_weights_count_as_parameters_not_as_stored_integers(tmp_path: Pat
     config = LLAMA | {"quantization_config": {"quant_method": "gptq", "bits": 4}}
     folder = write_checkpoint(tmp_path, config)
     packed = {"model.layers.0.mlp.up_proj.qweight": (8, 128), "model.layers.0.mlp.up_proj.qzeros": (1, 16)}
-    (folder / "model.safetensors").write_bytes(safetensors(packed, "I32"))
-    (folder / "other.safetensors").write_bytes(
-        safetensors(
-            {"model.embed_tokens.weight": (100, 64), "model.layers.0.mlp.up_proj.scales": (1, 128)}, "F16"
-        )
-    )
+    plain = {"model.embed_tokens.weight": (100, 64), "model.layers.0.mlp.up_proj.scales": (1, 128)}
+    (folder / "model.safetensors").unlink()
+    (folder / "a.safetensors").write_bytes(safetensors(packed, "I32"))
+    (folder / "b.safetensors").write_bytes(safetensors(plain, "F16"))
+    files = dict.fromkeys(packed, "a.safetensors") | dict.fromkeys(plain, "b.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": files}))
     assert read_checkpoint(folder).parameters == 64 * 128 + 100 * 64
