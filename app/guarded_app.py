@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -15,6 +15,7 @@ from textual.app import App
 from textual.command import CommandPalette
 from textual.dom import DOMNode
 from textual.driver import Driver
+from textual.filter import LineFilter
 from textual.message import Message
 from textual.worker import Worker, WorkerState
 
@@ -23,6 +24,7 @@ from app.late_errors import can_act, cause_of, is_late, late_errors_ignored
 from app.screens.playground_screen import PlaygroundScreen
 from app.state.settings import paths
 from app.terminal_input import tolerant
+from app.widgets.safe_lines import SafeLines
 
 
 class GuardedApp(App[None]):
@@ -36,10 +38,15 @@ class GuardedApp(App[None]):
         super().__init__()
         self.crashed = threading.Event()
         """Set once an exception ends the app."""
+        self._safe_lines = SafeLines()
 
     def get_driver_class(self) -> type[Driver]:
         """Return Textual's driver, which replaces bytes that are not UTF-8."""
         return tolerant(super().get_driver_class())
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Return Textual's filters of drawn lines, and first the one that keeps them safe."""
+        return [self._safe_lines, *super().get_line_filters()]
 
     def action_command_palette(self) -> None:
         """Open the command palette, unless it is open."""

@@ -12,6 +12,7 @@ from engines.compare.comparison import Alternative, Comparison, Passage, Positio
 from engines.compare.report.markdown import facts
 from engines.compare.report.scatter import scatter
 from engines.compare.report.table import COLUMNS, cell, divergence, notes, percent
+from engines.displayable import displayable
 
 PAGE = Path(__file__).with_name("page.html")
 SIGNS = ("", "¹", "²", "³")
@@ -19,13 +20,13 @@ SIGNS = ("", "¹", "²", "³")
 
 
 def html_page(comparison: Comparison) -> str:
-    """Return the page. Every text in it is escaped: token texts and names come from a checkpoint."""
+    """Return the page. Every text in it is escaped and displayable: names and tokens are a checkpoint's."""
     title = f"{comparison.checkpoint}: engines compared with {comparison.reference.title}"
     worst = max(comparison.rows, key=lambda row: row.quality.mean_kld if row.quality else -1.0, default=None)
     header = "".join(f'<th title="{escape(column.help)}">{escape(column.title)}</th>' for column in COLUMNS)
     rows = [_row(row, comparison) for row in (comparison.reference, *comparison.rows)]
     lines = "".join(f"<p>{escape(name)}: {escape(value)}</p>" for name, value in facts(comparison).items())
-    return Template(PAGE.read_text("utf-8")).substitute(
+    page = Template(PAGE.read_text("utf-8")).substitute(
         title=escape(title),
         header=header,
         rows="\n".join(rows),
@@ -35,6 +36,7 @@ def html_page(comparison: Comparison) -> str:
         method=escape(comparison.method),
         facts=lines,
     )
+    return displayable(page)
 
 
 def _row(row: Row, comparison: Comparison) -> str:

@@ -6,10 +6,11 @@ import time
 
 from engines.compare.comparison import Comparison, Row
 from engines.compare.report.table import COLUMNS, cell, notes
+from engines.displayable import displayable
 
 
 def markdown(comparison: Comparison) -> str:
-    """Return the table with the method and the machine."""
+    """Return the table with the method and the machine, displayable."""
     header = [column.title for column in COLUMNS]
     lines = [
         f"# {_cell(comparison.checkpoint)}: engines compared with {_cell(comparison.reference.title)}",
@@ -23,7 +24,7 @@ def markdown(comparison: Comparison) -> str:
         "",
         *(f"- {name}: {value}" for name, value in facts(comparison).items()),
     ]
-    return "\n".join(lines) + "\n"
+    return displayable("\n".join(lines) + "\n")
 
 
 def facts(comparison: Comparison) -> dict[str, str]:

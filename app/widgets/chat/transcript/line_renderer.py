@@ -1,4 +1,4 @@
-"""Render Rich renderables and Markdown to lines of segments, for one width and one theme."""
+"""Render Rich renderables to lines of segments, for one width and one theme."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
-from app.widgets.chat.transcript.markdown import Colours, MarkdownStyle, ThemedMarkdown
+from app.widgets.chat.transcript.markdown import Colours, MarkdownStyle
 
 Line = list[Segment]
 """One line of the screen. A Textual strip holds eight caches, so only visible lines become strips."""
@@ -24,13 +24,15 @@ class LineRenderer:
         self.width = max(1, width)
         self.figures = figures
         self.colours = colours
-        self._markdown = MarkdownStyle(colours)
-        self._console = console
+        self.styles = MarkdownStyle(colours)
+        """Of Markdown and code."""
+        self.console = console
         self._options = console.options.update(width=self.width, height=None, highlight=False, markup=False)
 
-    def lines(self, renderable: RenderableType) -> list[Line]:
-        """Render one renderable to lines of at most `width` cells."""
-        return self._console.render_lines(renderable, self._options, pad=False)
+    def lines(self, renderable: RenderableType, width: int = 0) -> list[Line]:
+        """Render one renderable to lines of at most `width` cells; the renderer's own width if 0."""
+        options = self._options.update_width(width) if width else self._options
+        return self.console.render_lines(renderable, options, pad=False)
 
     def text(
         self, text: str, colour: str, background: str = "", *, bold: bool = False, italic: bool = False
@@ -49,17 +51,3 @@ class LineRenderer:
             click = Style(meta={"@click": action}, underline=True) if action else Style()
             line.append(label, self.colours.style("text-primary" if action else "foreground-muted") + click)
         return self.lines(line)
-
-    def markdown(self, text: str, first_code: int = 0) -> tuple[list[Line], ThemedMarkdown]:
-        """Render Markdown; return its lines and the parsed document.
-
-        Args:
-            text: The Markdown.
-            first_code: Index in the answer of the text's first code block.
-        """
-        markdown = ThemedMarkdown(text, self._markdown, first_code)
-        lines = self.lines(markdown)
-        # Rich puts an empty line above a list.
-        while lines and not any(segment.text for segment in lines[0]):
-            del lines[0]
-        return lines, markdown

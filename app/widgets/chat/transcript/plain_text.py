@@ -23,13 +23,14 @@ def newest_lines(text: str, width: int, style: Style) -> tuple[list[Line], int]:
     newest = text[-LONG_CHARACTERS:]
     pieces: list[str] = []
     for line in displayable(newest).expandtabs(4).split("\n")[-LONG_LINES:]:
-        pieces += _chopped(line, width)
+        pieces += chopped(line, width)
     shown = pieces[-LONG_LINES:]
     left_out = max(0, len(text) - sum(len(piece) + 1 for piece in shown))
     return [[Segment(piece, style)] for piece in shown], left_out
 
 
-def _chopped(line: str, width: int) -> list[str]:
+def chopped(line: str, width: int) -> list[str]:
+    """Return a line in pieces of at most `width` cells."""
     if not line.isascii():
         return chop_cells(line, max(2, width)) or [""]
     return [line[start : start + width] for start in range(0, len(line), width)] or [""]

@@ -41,7 +41,7 @@ class RenderedTurn:
         """Its tokens, while they are shown instead of the text."""
         self.token_row = 0
         """Row of the marked token, from the turn's first one."""
-        self._incremental = IncrementalMarkdown()
+        self._markdown: IncrementalMarkdown | None = None
         self._lines: list[Line] | None = None
         self._renderer: LineRenderer | None = None
 
@@ -63,7 +63,7 @@ class RenderedTurn:
 
     def _render(self, renderer: LineRenderer) -> list[Line]:
         if self._renderer is not renderer:
-            self._incremental = IncrementalMarkdown()
+            self._markdown = None
         prompt = self._prompt(renderer)
         self.prompt_rows = len(prompt)
         body = self._newest(renderer) if is_long(self.turn.answer) else self._body(renderer)
@@ -120,12 +120,13 @@ class RenderedTurn:
         return [*head, *lines, BLANK]
 
     def _answer(self, answer: str, renderer: LineRenderer) -> list[Line]:
-        if not self.ended:
-            return self._incremental.render(answer, renderer) if answer else []
         if not answer:
             return []
-        lines, markdown = renderer.markdown(answer)
-        self.codes = markdown.codes
+        self._markdown = self._markdown or IncrementalMarkdown(renderer)
+        lines = self._markdown.render(answer, complete=self.ended)
+        if not self.ended:
+            return lines
+        self.codes = self._markdown.codes
         return [*lines, BLANK]
 
     def _figures(self, renderer: LineRenderer) -> list[Line]:

@@ -45,7 +45,7 @@ class TurnLines:
     def render_last(self, turn: RenderedTurn, renderer: LineRenderer) -> int:
         """Replace the lines of the last turn, and return the first row that has changed."""
         top, lines = self._offsets[-2], turn.lines(renderer)
-        # A long paragraph is rendered again each time, but most of its lines do not change.
+        # Most lines are those of before; of the others, the first ones are often equal.
         first = top + _equal_lines(self._lines[top:], lines)
         self._lines[first:] = lines[first - top :]
         self._offsets[-1] = len(self._lines)
@@ -54,5 +54,6 @@ class TurnLines:
 
 def _equal_lines(before: list[Line], after: list[Line]) -> int:
     """Return the number of leading lines that are equal."""
-    pairs = zip(before, after, strict=False)
-    return next((row for row, (old, new) in enumerate(pairs) if old != new), min(len(before), len(after)))
+    pairs = enumerate(zip(before, after, strict=False))
+    unequal = (row for row, (old, new) in pairs if old is not new and old != new)
+    return next(unequal, min(len(before), len(after)))

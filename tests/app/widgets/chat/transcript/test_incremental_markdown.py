@@ -55,11 +55,16 @@ def plain(lines: list[Line]) -> list[str]:
     return ["".join(segment.text for segment in line).rstrip() for line in lines]
 
 
+def drawn(text: str, renderer: LineRenderer) -> list[Line]:
+    """Return the lines of a complete text."""
+    return IncrementalMarkdown(renderer).render(text, complete=True)
+
+
 def test_every_prefix_can_be_rendered(renderer: LineRenderer) -> None:
     """Wherever the text is cut, finished lines do not change."""
-    incremental, before, finished = IncrementalMarkdown(), [""], 0
+    incremental, before, finished = IncrementalMarkdown(renderer), [""], 0
     for end in range(1, len(ANSWER) + 1):
-        lines = plain(incremental.render(ANSWER[:end], renderer))
+        lines = plain(incremental.render(ANSWER[:end]))
         assert lines[:finished] == before[:finished]
         before, finished = lines, incremental.finished
     assert finished > 20
@@ -68,23 +73,22 @@ def test_every_prefix_can_be_rendered(renderer: LineRenderer) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_the_last_render_equals_the_complete_text(renderer: LineRenderer, seed: int) -> None:
     """The result does not depend on the sizes of the pieces."""
-    generator, incremental, end, lines = random.Random(seed), IncrementalMarkdown(), 0, []
+    generator, incremental, end, lines = random.Random(seed), IncrementalMarkdown(renderer), 0, []
     while end < len(ANSWER):
         end = min(len(ANSWER), end + generator.randint(1, 40))
-        lines = incremental.render(ANSWER[:end], renderer)
-    complete, _ = renderer.markdown(ANSWER)
-    assert plain(lines) == plain(complete)
+        lines = incremental.render(ANSWER[:end])
+    assert plain(lines) == plain(drawn(ANSWER, renderer))
     assert incremental.codes == ["def attend(query, keys):\n\n    return query @ keys.T"]
 
 
 def test_no_line_is_wider_than_the_pane(renderer: LineRenderer) -> None:
     text = ANSWER + "\n" + "word" * 60 + "\n\n```\n" + "x = " * 60 + "\n```\n" + "漢字" * 60
-    lines, _ = renderer.markdown(text)
+    lines = drawn(text, renderer)
     assert max(sum(segment.cell_length for segment in line) for line in lines) <= 40
 
 
 def test_html_tags_are_shown_as_text(renderer: LineRenderer) -> None:
-    lines, _ = renderer.markdown("<script>alert(1)</script>\n\nA <b>tag</b>.")
+    lines = drawn("<script>alert(1)</script>\n\nA <b>tag</b>.", renderer)
     assert "<script>alert(1)</script>" in plain(lines)
     assert "A <b>tag</b>." in plain(lines)
 
@@ -93,13 +97,13 @@ def test_html_tags_are_shown_as_text(renderer: LineRenderer) -> None:
     "text", ["```", "```  \nx", "```no-such-language\nx\n```", "    indented", "|a|\n|-|", "- ", "#"]
 )
 def test_incomplete_markdown_does_not_fail(renderer: LineRenderer, text: str) -> None:
-    lines, _ = renderer.markdown(text)
+    lines = drawn(text, renderer)
     assert all(Segment.get_line_length(line) <= renderer.width for line in lines)
 
 
 def test_a_width_of_zero_does_not_fail(renderer: LineRenderer) -> None:
     narrow = LineRenderer(Console(), renderer.colours, 0)
-    assert narrow.markdown(ANSWER)[0]
+    assert drawn(ANSWER, narrow)
 
 
 @pytest.mark.parametrize(
