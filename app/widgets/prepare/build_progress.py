@@ -52,7 +52,7 @@ files. A built engine is kept in the engine store and reused.
         if state is None:
             return
         elapsed = clock_text(state.elapsed) if state.running else seconds_text(state.elapsed)
-        self.border_subtitle = Content(f"{state.title} · {elapsed}")
+        self.border_subtitle = Content(displayable(f"{state.title} · {elapsed}"))
         self.query_one(".build-stages", Static).update(_stages(state))
         bar = self.query_one(ProgressBar)
         bar.display = state.running and state.total > 0

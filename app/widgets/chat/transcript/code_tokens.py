@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pygments.lexer import ExtendedRegexLexer, Lexer, RegexLexer
-from pygments.lexers import get_lexer_by_name
-from pygments.token import Error, Text, Whitespace
-from pygments.util import ClassNotFound
+from pygments.lexer import ExtendedRegexLexer, Lexer, RegexLexer  # type: ignore[import-untyped]
+from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
+from pygments.token import Error, Text, Whitespace  # type: ignore[import-untyped]
+from pygments.util import ClassNotFound  # type: ignore[import-untyped]
 
 Token = tuple[tuple[str, ...], str]
 """A type of Pygments, and the text of the token."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from markdown_it import MarkdownIt
+from markdown_it.ruler import RuleOptionsType
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 
@@ -23,7 +24,7 @@ def keep_formulas(parser: MarkdownIt) -> MarkdownIt:
     inside of a line must be closed.
     """
     parser.inline.ruler.before("escape", "formula", _inline)
-    options = {"alt": ["paragraph", "reference", "blockquote", "list", "table"]}
+    options = RuleOptionsType(alt=["paragraph", "reference", "blockquote", "list", "table"])
     parser.block.ruler.before("fence", "formula", _block, options)
     return parser
 
