@@ -1,37 +1,38 @@
-"""Text of strangers: no character that a terminal obeys or that cannot be seen reaches it, from any screen."""
+"""Text of strangers: no screen sends the terminal a character that it obeys or that cannot be seen."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.segment import Segment
 from textual._context import visible_screen_stack
 from textual.app import App
+from textual.color import Color
 from textual.pilot import Pilot
+from textual.screen import Screen
 
-from app.playground import Playground
 from app.screens.choose import ChooseScreen
-from app.screens.file import FileScreen
 from app.screens.log import LogScreen
 from app.screens.make_room import MakeRoomScreen
 from app.state.conversation.attachment import Attachment
 from app.state.conversation.conversation import Conversation
 from app.state.conversation.conversation_file import ConversationFile
+from app.state.conversation.draft import Draft
 from app.state.settings.paths import conversation_folder
 from app.state.side.phase import Phase
 from app.widgets.chat.attachment_list import AttachmentList
 from app.widgets.chat.composer import Composer
 from app.widgets.chat.pane import Pane
-from app.state.conversation.draft import Draft
+from app.widgets.safe_lines import SafeLines
 from engines.build.spec import EngineSpec
 from engines.build.stored_engine import Manifest, StoredEngine
 from engines.displayable import displayable
 from engines.worker import protocol
-from tests.app.driving import wait_until
-from tests.app.still import StillBuild, StillPlayground, set_phase, settle, still_store, turn
+from tests.app.still import StillBuild, StillPlayground, set_phase, still_store, turn
 from tests.app.test_contrast import KEYS, open_by
 from tests.app.widgets.samples import FULL
 
@@ -138,12 +139,27 @@ async def test_no_screen_sends_such_text_to_the_terminal(
         assert {name: lines for name, lines in found.items() if lines} == {}
 
 
-def dialogs(folder: Path) -> dict[str, Callable[[Playground], Any]]:
-    log = folder / "left.log"
-    log.write_text(HOSTILE, "utf-8", "replace")
-    return {
-        "choose": lambda _: ChooseScreen(HOSTILE, [HOSTILE], HOSTILE),
-        "room": lambda _: MakeRoomScreen((HOSTILE,), 1 << 30),
-        "log": lambda _: LogScreen(log),
-        "file": lambda _: FileScreen(),
+@pytest.mark.parametrize("dialog", ["choose", "room", "log"])
+async def test_no_dialog_sends_such_text_to_the_terminal(dialog: str, tmp_path: Path) -> None:
+    log = tmp_path / "left.log"
+    log.write_text(HOSTILE, "utf-8")
+    opened: dict[str, Screen[Any]] = {
+        "choose": ChooseScreen(HOSTILE, [HOSTILE], HOSTILE),
+        "room": MakeRoomScreen((HOSTILE,), 1 << 30),
+        "log": LogScreen(log),
     }
+    app = StillPlayground("playground-dark", chosen=True, snapshot=FULL)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        app.push_screen(opened[dialog])
+        await wait_until(pilot, lambda: any("evil" in line for line in drawn(app)))
+        assert raw(app) == []
+
+
+async def test_the_guard_keeps_the_width_of_what_a_widget_forgets() -> None:
+    """Invisible characters leave nothing, visible ones a replacement of the same width."""
+    segments = [Segment("a\u202e漢\u2028\x1bb"), Segment("plain")]
+    shown = SafeLines().apply(segments, Color(0, 0, 0))
+    assert sum(segment.cell_length for segment in shown) == sum(segment.cell_length for segment in segments)
+    assert "".join(segment.text for segment in shown).startswith("a漢")
+    assert displayable(shown[0].text) == shown[0].text

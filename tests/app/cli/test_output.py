@@ -15,10 +15,14 @@ from app.state.conversation.conversation import Turn
 from app.state.conversation.record import TurnLine, encode_line
 from app.state.settings import paths
 from engines.build.store import EngineStore
+from engines.displayable import displayable
 from engines.worker.protocol import Error
 from tests.app.screens.test_store import add
 
-HOSTILE = "m\x1b]52;c;ZXZpbA==\x07\x1b[31mred\x9b2J\x7f\r\b"
+HOSTILE = (
+    "m\x1b]52;c;ZXZpbA==\x07\x1b[31mred\x9b2J\x7f\r\b"
+    "\u202eevil\u2066\u2028forged\u2029\x85\x0b\x0c\u200b\u0378"
+)
 NOWHERE = "/proc/nowhere"
 """A folder that does not exist and that not even root can make."""
 FORGED = "m\n0c4d5e6f70c4d5e6f70c  forged"
@@ -32,7 +36,8 @@ def run(*arguments: str) -> str:
 def assert_safe(printed: str) -> None:
     """Check that there is something, and nothing that a terminal obeys."""
     assert printed.strip()
-    assert not [char for char in printed if char != "\n" and (ord(char) < 32 or 127 <= ord(char) < 160)]
+    assert displayable(printed) == printed
+    assert "\t" not in printed
 
 
 def talk(text: str) -> None:

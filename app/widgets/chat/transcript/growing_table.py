@@ -22,6 +22,9 @@ from app.widgets.chat.transcript.line_renderer import BLANK, Line, LineRenderer
 GAP = "  "
 """Between two columns."""
 RULE = "─"
+FEW = 16
+"""Rows up to which one that is not complete makes columns wider too. Half of `**bold**` is wider than all of it,
+and each change of a width draws all rows again."""
 SIDES: tuple[JustifyMethod, ...] = ("left", "center", "right")
 
 
@@ -81,7 +84,7 @@ class GrowingTable:
     def lines(self) -> list[Line]:
         """Return the lines of the header, a rule, and the lines of the rows."""
         wishes = self._wishes
-        for cells in self._begun:
+        for cells in self._begun if len(self._rows) <= FEW else ():
             wishes = self._wider(wishes, cells)
         self._layout(wishes)
         head, *body = (*self._drawn, *map(self._row, self._begun))

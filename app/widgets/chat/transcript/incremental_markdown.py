@@ -41,6 +41,7 @@ class IncrementalMarkdown:
         self._linked = bool(links)
         """Whether all link definitions are known from the beginning."""
         self._text = ""
+        self._complete = False
         self._finished: list[Line] = []
         self._fences: list[GrowingCode] = []
         """The code blocks of the finished lines."""
@@ -74,11 +75,13 @@ class IncrementalMarkdown:
             text: Begins with that of the previous call; otherwise all of it is drawn again.
             complete: Whether the text will not grow: its links then know the definitions below them.
         """
-        if not text.startswith(self._text):
+        if not text.startswith(self._text) or (self._complete and text != self._text):
             self._restart({})
+        self._complete = complete
         lines, links = self._render(text)
         if complete and links and not self._linked:
             self._restart(links)
+            self._complete = True
             lines, _ = self._render(text)
         return lines
 
@@ -89,11 +92,11 @@ class IncrementalMarkdown:
         rows, env = source.split("\n"), {"references": dict(self._links)}
         blocks = self._placed(parse(source, rows, env, self._numbers))
         # What begins in a line that is not complete may turn out to belong to the block above it.
-        complete = len(rows) - 1
+        complete = len(rows) - (not self._complete)
         last = max((index for index, one in enumerate(blocks) if one.block.begun <= complete), default=0)
         for one in blocks[:last]:
             self._finished += self._drawn(one, env, self._fences)
-        shown = self._open(blocks[last], rows, env) if blocks else []
+        shown = self._open(blocks[last], rows, complete, env) if blocks else []
         for one in blocks[last + 1 :]:
             shown += self._drawn(one, env, self._begun_fences)
         return self._finished + shown, env["references"]
@@ -119,11 +122,11 @@ class IncrementalMarkdown:
         lines = growing.lines() if growing else draw(one.block, self._margin(one), self._renderer)
         return [BLANK, *lines] if one.gap else lines
 
-    def _open(self, one: _Placed, rows: list[str], env: dict[str, Any]) -> list[Line]:
+    def _open(self, one: _Placed, rows: list[str], complete: int, env: dict[str, Any]) -> list[Line]:
         """Return the lines of the block that grows, and let the rest begin below what of it is complete."""
         block, growing, taken = one.block, self._growing_of(one), 0
         if growing:
-            taken = growing.add(block, env, len(rows) - 1 - block.first)
+            taken = growing.add(block, env, complete - block.first)
             if isinstance(growing, GrowingCode):
                 self._begun_fences.append(growing)
         lines = growing.lines() if growing else draw(block, self._margin(one), self._renderer)
