@@ -32,7 +32,8 @@ from engines.build.spec import EngineSpec
 from engines.build.stored_engine import Manifest, StoredEngine
 from engines.displayable import displayable
 from engines.worker import protocol
-from tests.app.still import StillBuild, StillPlayground, set_phase, still_store, turn
+from tests.app.driving import wait_until
+from tests.app.still import StillBuild, StillPlayground, set_phase, settle, still_store, turn
 from tests.app.test_contrast import KEYS, open_by
 from tests.app.widgets.samples import FULL
 

@@ -56,6 +56,7 @@ class BenchmarkSizes:
     scored_tokens: int = 4096
     score_rounds: int = 5
     compared_tokens: int = 500
+    redrawn_lines: tuple[int, int] = (100, 1000)
     shape: str = "llama-160m"
 
 
@@ -73,6 +74,7 @@ QUICK = BenchmarkSizes(
     score_rounds=1,
 )
 TINY = BenchmarkSizes(
+    redrawn_lines=(5, 20),
     rounds=1,
     tries=1,
     sessions=1,

@@ -23,8 +23,8 @@ GAP = "  "
 """Between two columns."""
 RULE = "─"
 FEW = 16
-"""Rows up to which one that is not complete makes columns wider too. Half of `**bold**` is wider than all of it,
-and each change of a width draws all rows again."""
+"""Rows up to which one that is not complete makes columns wider too. Half of `**bold**` is wider than all of
+it, and each change of a width draws all rows again."""
 SIDES: tuple[JustifyMethod, ...] = ("left", "center", "right")
 
 
