@@ -17,7 +17,7 @@ from tests.benchmarks.table import Budget, Result
 
 METHOD = """\
 Lines of {width} cells are drawn for an answer after its first {short} and its first {long} lines, then again
-after every {step} characters of its next {more} lines: the CPU time of this thread, in milliseconds. Growth is
+after every {step} characters of its next {more} lines: the CPU time of this thread, in ms. Growth is
 the median after {long} lines divided by that after {short}. "All at once" is the time of the complete text;
 before blocks, lines of code and rows of tables were kept, a redraw took as long or longer."""
 WIDTH, STEP, MORE = 70, 15, 20

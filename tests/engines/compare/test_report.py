@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,7 +13,13 @@ from xml.etree import ElementTree
 import pytest
 
 from engines.compare.answer_text import heat
-from engines.compare.comparison import ChoiceResult, ComparisonError, load_comparison, save_comparison
+from engines.compare.comparison import (
+    ChoiceResult,
+    Comparison,
+    ComparisonError,
+    load_comparison,
+    save_comparison,
+)
 from engines.compare.report.card import advice, band, card_markdown, facts, sentence
 from engines.compare.report.csv_table import csv_table
 from engines.compare.report.files import write_report
@@ -20,6 +27,7 @@ from engines.compare.report.html_page import html_page
 from engines.compare.report.markdown import markdown
 from engines.compare.report.scatter import label_heights, points, scatter
 from engines.compare.report.table import COLUMNS, divergence, speed_text
+from engines.displayable import displayable
 from tests.engines.compare.sample import COMPARISON
 
 
@@ -171,3 +179,14 @@ def test_a_card_has_the_figures_and_a_sentence() -> None:
 
 def test_names_at_the_same_place_are_written_above_each_other() -> None:
     assert label_heights([(10, 100), (12, 101), (300, 100), (14, 100)]) == [100, 86, 100, 72]
+
+
+@pytest.mark.parametrize("report", [html_page, markdown])
+def test_a_report_shows_no_character_that_cannot_be_seen(report: Callable[[Comparison], str]) -> None:
+    """The saved comparison keeps the name as it is."""
+    name = "m\u202eevil\u2028\x1b[31m\u200b"
+    comparison = replace(COMPARISON, checkpoint=name)
+    page = report(comparison)
+    assert "evil" in page
+    assert displayable(page) == page
+    assert comparison.checkpoint == name
