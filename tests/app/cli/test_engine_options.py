@@ -47,6 +47,18 @@ def test_options_reach_the_spec(text: Path) -> None:
     assert spec.devices == ("cuda:0", "cuda:1")
 
 
+def test_int4_can_be_built_without_calibration() -> None:
+    int4 = EngineChoice("openvino", "int4")
+    (chosen, other) = with_options((int4, PYTORCH), Path("none"), None)
+    assert other == PYTORCH
+    assert (int4.options, chosen.options) == ({"recipe": "calibrated"}, {})
+    with pytest.raises(typer.BadParameter) as caught:
+        with_options((FP8,), Path("none"), None)
+    assert caught.value.message == (
+        "tensorrt-llm:fp8 cannot be built without calibration. OpenVINO's int4 can."
+    )
+
+
 @pytest.mark.usefixtures("_two_gpus")
 def test_options_that_cannot_be_used_are_refused(text: Path, tmp_path: Path) -> None:
     (tmp_path / "short.txt").write_text("short")

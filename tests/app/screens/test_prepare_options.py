@@ -181,3 +181,21 @@ async def test_from_the_options_to_the_engine(text: Path) -> None:
         await wait_until(
             pilot, lambda: app.left.phase in (Phase.EMPTY, Phase.READY)
         )  # built before it is cancelled
+
+
+async def test_int4_is_calibrated_unless_the_user_wants_none() -> None:
+    app = playground(replace(CHOSEN, left=EngineChoice("openvino", "int4")))
+    async with app.run_test(size=(120, 48)) as pilot:
+        picker = await opened(pilot)
+        assert text_of(pilot, ".calibration") == "Calibration: built-in texts"
+        picker.query_one(PrecisionList).focus()
+        await pilot.press("c")
+        await wait_until(pilot, lambda: isinstance(app.screen, CalibrationScreen))
+        app.screen.query_one(Input).value = "none"
+        await until_finished(pilot, "list")
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: "each weight rounded" in text_of(pilot, ".calibration"))
+        assert picker.selection.choice == EngineChoice("openvino", "int4", calibration="none")
+        await choose(pilot, picker, "int4-awq")
+        assert text_of(pilot, ".calibration") == "Calibration: built-in texts"
+        assert picker.selection.choice == EngineChoice("openvino", "int4-awq")

@@ -12,9 +12,17 @@ import pytest
 from engines.backends.registry import BACKENDS
 from engines.backends.tensorrt_llm.quantise import CONFIGURATIONS
 from engines.build.options import calibrates, options_of, refuse_split, resolve_options
-from engines.build.rebuild_reason import changes
-from engines.build.spec import CALIBRATION, EngineSpec, fingerprint, fingerprint_inputs
+from engines.build.rebuild_reason import changes, same_request
+from engines.build.spec import (
+    CALIBRATED,
+    CALIBRATION,
+    RECIPE,
+    EngineSpec,
+    fingerprint,
+    fingerprint_inputs,
+)
 from engines.errors import EngineError
+from engines.plan.calibration import WITHOUT
 from engines.plan.checkpoint.checkpoint import Checkpoint, read_checkpoint
 from tests.doubles.nvml import Gpu, Nvml
 from tests.engines.plan.folders import LLAMA, write_checkpoint
@@ -60,6 +68,29 @@ def test_only_what_an_engine_takes_becomes_an_option() -> None:
     for backend in ("openvino", "pytorch", "compiled", "no-such-backend"):
         assert options_of(backend, "int8", "~/mine.txt", 2) == {}
     assert options_of("tensorrt-llm", "fp8") == {}
+
+
+def test_the_recipe_of_int4_is_an_option_unless_the_user_wants_none() -> None:
+    assert options_of("openvino", "int4") == {RECIPE: CALIBRATED}
+    assert options_of("openvino", "int4", WITHOUT) == {}
+    assert options_of("openvino", "int4", "~/mine.txt") == {RECIPE: CALIBRATED, CALIBRATION: "~/mine.txt"}
+    assert options_of("openvino", "int4-awq", WITHOUT) == {}
+    assert options_of("tensorrt-llm", "fp8", WITHOUT) == {}
+
+
+def test_engines_of_different_recipes_are_different_engines(checkpoint: Checkpoint) -> None:
+    """What an older release built is the engine without calibration, and stays usable."""
+    old = EngineSpec(str(checkpoint.folder), "openvino", "int4")
+    new = replace(old, options=options_of("openvino", "int4"))
+    before, now = (
+        fingerprint_inputs(resolve_options(spec, checkpoint)[0], checkpoint.identity, {})
+        for spec in (old, new)
+    )
+    assert fingerprint(before) == fingerprint(fingerprint_inputs(old, checkpoint.identity, {}))
+    assert fingerprint(before) != fingerprint(now)
+    assert same_request(old, before, new, now)
+    assert changes(before, now) == "the recipe of the weights changed from uncalibrated to calibrated"
+    assert not same_request(old, before, replace(new, precision="int8"), now)
 
 
 def test_the_fingerprint_changes_with_the_text_and_not_with_its_place(

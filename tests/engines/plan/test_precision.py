@@ -99,6 +99,14 @@ def test_states_of_the_support_table(backend: str, precision: str, device: Devic
     assert support(backend, precision, device).state == state
 
 
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_what_openvino_does_with_activations_depends_on_the_cpu(precision: str) -> None:
+    """Without VNNI or AMX the same numbers were computed with dynamic quantisation on and off."""
+    assert "stay in FP32" in support("openvino", precision, PLAIN).reason
+    reason = support("openvino", precision, AMX).reason
+    assert "dynamically quantised activations" in reason or "8-bit activations" in reason
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("device", DEVICES)
 def test_every_pair_of_every_backend_has_a_reason(backend: str, device: Device) -> None:

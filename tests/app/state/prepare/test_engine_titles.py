@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.state.prepare.engine_titles import stored_checkpoint, stored_title
-from engines.build.spec import EngineSpec
+from engines.build.spec import CALIBRATED, RECIPE, EngineSpec
 from engines.build.stored_engine import Manifest, StoredEngine
 from engines.demo import CHECKPOINT
 
@@ -19,6 +19,8 @@ def test_what_differs_is_in_the_title() -> None:
     title = stored_title(spec)
     assert title.startswith("TensorRT-LLM fp8 on 2 GPUs, mine")
     assert "\n" not in title
+    assert stored_title(EngineSpec("a", "openvino", "int4")) == "OpenVINO int4, not calibrated"
+    assert stored_title(EngineSpec("a", "openvino", "int4", options={RECIPE: CALIBRATED})) == "OpenVINO int4"
     assert stored_title(EngineSpec("a", "from-the-future", "int1")) == "from-the-future int1"
 
 
