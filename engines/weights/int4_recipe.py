@@ -49,7 +49,8 @@ PLAIN = Int4Recipe()
 def floored(power: Floats) -> Floats:
     """Return the mean square of each input, none of them below QUIETEST."""
     least = max(power.mean() * QUIETEST, np.finfo(np.float32).tiny)
-    return np.maximum(power, least, dtype=np.float32)
+    values: Floats = np.maximum(power, least, dtype=np.float32)
+    return values
 
 
 def fold_scales(reader: FoldedReader, layer: Layer, power: Mapping[str, Floats], *, gated: bool) -> None:

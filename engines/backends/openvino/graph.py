@@ -15,8 +15,8 @@ import numpy.typing as npt
 import openvino as ov
 from openvino import opset15 as op
 
+from engines.plan.decoder.config_check import refuse_soft_cap
 from engines.plan.decoder.decoder import Decoder, Layer, Linear, Norm, Rope
-from engines.plan.decoder.decoder_config import unsupported
 from engines.weights.int4_recipe import PLAIN, Int4Recipe
 from engines.weights.quantise import Int4, int4_group, packed_nibbles, quantise_int4, quantise_int8
 from engines.weights.reader import WeightReader
@@ -46,11 +46,7 @@ def build(
     Raises:
         EngineError: `unsupported-architecture`: paged attention cannot compute it.
     """
-    if decoder.softcap is not None:
-        raise unsupported(
-            "a soft cap of the attention scores, which paged attention does not have",
-            "Choose PyTorch, PyTorch compiled or ONNX Runtime for this checkpoint.",
-        )
+    refuse_soft_cap(decoder.softcap)
     graph = Graph(decoder, reader, precision, recipe)
     return graph.model(), graph.shared
 

@@ -99,12 +99,23 @@ def _sizes(config: Config) -> _Sizes:
     heads = config.size("num_attention_heads")
     default = heads if "num_key_value_heads" in config.data else family.kv_heads or heads
     kv_heads = config.size("num_key_value_heads", default)
-    head_dim = config.size("head_dim", family.head_dim or _divide(hidden, heads, "hidden_size"))
+    head_dim = head_dim_of(config)
     if heads % kv_heads:
         raise broken(f"num_attention_heads ({heads}) is not a multiple of num_key_value_heads ({kv_heads})")
     if head_dim % 2:
         raise broken(f"RoPE needs an even head_dim and it is {head_dim}")
     return _Sizes(hidden, heads, kv_heads, head_dim, config.size(family.mlp_size))
+
+
+def head_dim_of(config: Config) -> int:
+    """Return the width of a head.
+
+    Raises:
+        EngineError: `broken-config`.
+    """
+    if config.data.get("head_dim") is None and config.family.head_dim is None:
+        return _divide(config.size("hidden_size"), config.size("num_attention_heads"), "hidden_size")
+    return config.size("head_dim", config.family.head_dim)
 
 
 def _attention_scale(config: Config) -> float | None:

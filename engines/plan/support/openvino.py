@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engines.plan.support.floats import BF16_X86, MEASURED
-from engines.plan.support.graph import checkpoint_support as checkpoint_support
+from engines.plan.support.graph import uncapped_checkpoint_support
 from engines.plan.support.need import Need
 from engines.plan.support.row import Rule, Support
 from engines.plan.support.runtime import MB, Runtime
@@ -14,6 +14,7 @@ WIDE_ACTIVATIONS = "an EPYC with AVX2: the same numbers with dynamic quantisatio
 NEEDS: dict[str, Need] = {
     "*": Need(("openvino", "openvino_genai"), "pip install openvino openvino-genai."),
 }
+checkpoint_support = uncapped_checkpoint_support
 DEFAULTS = (("cpu", "int8"),)
 KV_CHOICES = {
     "fp32": ("f32", "f16", "u8"),

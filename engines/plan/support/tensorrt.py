@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from engines.plan.support.graph import checkpoint_support as checkpoint_support
+from engines.plan.support.graph import uncapped_checkpoint_support
 from engines.plan.support.need import Need
 from engines.plan.support.row import Rule, Support
 from engines.plan.support.runtime import MB, Runtime
@@ -17,6 +17,7 @@ LIBRARY = "tensorrt" if find_spec("tensorrt") and not find_spec("tensorrt_rtx") 
 NEEDS: dict[str, Need] = {
     "*": Need((LIBRARY, "onnx"), 'pip install "trt-playground[tensorrt-rtx]".'),
 }
+checkpoint_support = uncapped_checkpoint_support
 DEFAULTS = (("cuda", "fp16"),)
 KV_CHOICES = {
     "fp32": ("f32",),

@@ -1,0 +1,58 @@
+"""Check by config.json alone whether a graph can be built, so before the tensors are there.
+
+Standard library only, Python 3.10 and newer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from engines.plan.decoder.decoder import head_dim_of
+from engines.plan.decoder.decoder_config import (
+    activation_of,
+    parse_config,
+    refuse_unsupported_fields,
+    unsupported,
+)
+from engines.plan.decoder.rope import longest_context, position_scale, read_rope
+from engines.plan.decoder.windows import layer_types, read_windows, rotating_layers
+
+
+def check_config(data: Mapping[str, object]) -> None:
+    """Check that the graph builder takes a config.json.
+
+    Raises:
+        EngineError: `unsupported-architecture` or `broken-config`, as when the graph is built.
+    """
+    config = parse_config(data)
+    refuse_unsupported_fields(config)
+    activation_of(config)
+    if config.model_type == "gpt2":
+        return
+    longest_context(config)
+    position_scale(config)
+    types = layer_types(config, config.size("num_hidden_layers"))
+    for kind in set(types):
+        read_rope(config, head_dim_of(config), kind)
+    read_windows(config, types)
+    rotating_layers(config, len(types))
+
+
+def refuse_soft_cap(softcap: float | None) -> None:
+    """Refuse a soft cap of the attention scores, as in Gemma 2.
+
+    Raises:
+        EngineError: `unsupported-architecture`.
+    """
+    if softcap is not None:
+        raise unsupported(
+            "a soft cap of the attention scores, which this engine's attention does not have",
+            "Choose PyTorch, PyTorch compiled or ONNX Runtime for this checkpoint.",
+        )
+
+
+def check_uncapped_config(data: Mapping[str, object]) -> None:
+    """Check a config.json for an engine whose attention has no soft cap; see `check_config`."""
+    check_config(data)
+    config = parse_config(data)
+    refuse_soft_cap(config.scale(config.family.softcap))
