@@ -46,7 +46,7 @@ def _layer_tokens(layer: Any) -> int:
 
 
 def _size(tensor: torch.Tensor) -> int:
-    return tensor.numel() * tensor.element_size()
+    return int(tensor.numel() * tensor.element_size())
 
 
 def _tensors(value: object) -> Iterator[torch.Tensor]:

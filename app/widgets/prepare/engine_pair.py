@@ -132,7 +132,7 @@ class EnginePair(Horizontal):
         """Show estimates for a checkpoint, a context in tokens, and the sides `both`, `left` or `right`."""
         self._checkpoint, self._context_tokens, self._sides = checkpoint, context, sides
         for picker in self.query(EnginePicker):
-            picker.selection.checkpoint = checkpoint
+            picker.selection.checkpoint, picker.selection.context = checkpoint, context
         self.show_estimates()
 
     @on(EnginePicker.Chosen)

@@ -41,8 +41,8 @@ def checkpoint_support(
 ) -> Support | None:
     """Return why transformers does not load the checkpoint; see `row.CheckpointSupport`."""
     del precision, device, context
-    model_type = str(text_config(config).get("model_type"))
-    if lacks_causal_model(model_type) and "auto_map" not in config:
+    model_type = str(text_config(config).get("model_type", ""))
+    if model_type and lacks_causal_model(model_type) and "auto_map" not in config:
         reason = f"The installed transformers has no {architecture} ({model_type[:40]!a})."
         return Support("unavailable", reason, "Upgrade transformers.")
     return _unreadable(quantisation) if quantisation else None
