@@ -82,10 +82,10 @@ def _normed_inputs(layer: Layer) -> Iterator[tuple[Norm, tuple[Linear, ...]]]:
 
 def folded_power(reader: FoldedReader, power: Mapping[str, Floats]) -> dict[str, Floats]:
     """Return the mean square of each input after folding, by the name of the weight."""
-    return {
-        name: values / np.square(reader.columns[name]) if name in reader.columns else values
-        for name, values in power.items()
-    }
+    folded = dict(power)
+    for name in reader.columns.keys() & power.keys():
+        folded[name] = (power[name] / np.square(reader.columns[name])).astype(np.float32)
+    return folded
 
 
 def int8_gains(reader: FoldedReader, layer: Layer, recipe: Int4Recipe) -> dict[Linear, float]:
@@ -111,11 +111,13 @@ def _input_scales(reader: FoldedReader, linears: Sequence[Linear], power: Floats
     """Return the best scales of the inputs that the layers share, [inputs]; None if 1 is best."""
     sampled = [(linear, _sampled_rows(reader, linear)) for linear in linears if int4_group(linear.inputs)]
     magnitude = np.sqrt(power)
-    least, best = sum(_error(rows, linear, power) for linear, rows in sampled), None
+    best: Floats | None = None
+    least = sum(_error(rows, linear, power) for linear, rows in sampled)
     for exponent in EXPONENTS:
-        scales = magnitude**exponent
+        scales: Floats = magnitude**exponent
         scales /= np.sqrt(scales.max() * scales.min())
-        error = sum(_error(rows * scales, linear, power / np.square(scales)) for linear, rows in sampled)
+        left = (power / np.square(scales)).astype(np.float32)
+        error = sum(_error(rows * scales, linear, left) for linear, rows in sampled)
         if error < least:
             least, best = error, scales
     return best
