@@ -1,0 +1,1 @@
+"""Which families run on which backend: `python -m tests.coverage`."""
