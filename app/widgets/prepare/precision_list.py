@@ -114,4 +114,6 @@ def _line(name: str, state: State, note: str) -> Content:
     title = PRECISIONS[name].title
     if state == "unavailable":
         return Content.styled(f"{glyph} {title:<18}{label}", style)
-    return Content.assemble((f"{glyph} ", style), f"{title:<5}", (f"{label:<8}{note}", "$foreground-muted"))
+    return Content.assemble(
+        (f"{glyph} ", style), f"{title + ' ':<5}", (f"{label:<8}{note}", "$foreground-muted")
+    )
