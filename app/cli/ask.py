@@ -61,6 +61,6 @@ def ignored_settings(turn: Turn) -> str:
 
 def _print(event: protocol.Event) -> None:
     if isinstance(event, protocol.Chunk):
-        echo_text(event.text)
+        echo_text(event.text, err=event.thought)
     elif isinstance(event, protocol.Error):
         echo(error_text(event), err=True)

@@ -1,11 +1,13 @@
-"""Stream one answer: decode token ids, gather them into chunks, and find stop strings."""
+"""Stream one answer: decode token ids, gather them into chunks, find thoughts and stop strings."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from engines.worker.protocol import Chunk, Done
+from engines.worker.thought_stream import Part, ThoughtStream
 
 FLUSH_NS, BUSY_FLUSH_NS = 40_000_000, 100_000_000
 FEW_TOKENS, FLUSH_TOKENS = 4, 64
@@ -20,7 +22,7 @@ class TokenDecoder(Protocol):
     """The part of a tokenizer that an answer uses."""
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """Return the text of token ids, without special tokens."""
+        """Return the text of token ids, of special tokens only the tags of thoughts."""
 
 
 class TextStream:
@@ -67,13 +69,21 @@ class TextStream:
 class Answer:
     """Collects the tokens of a backend and sends them as chunks.
 
-    The texts of all chunks join to the text of Done.
+    The texts of all chunks join to the text and the thought of Done.
     """
 
     def __init__(
-        self, identity: int, decoder: TokenDecoder, stop: tuple[str, ...], send: Callable[[Chunk], None]
+        self,
+        identity: int,
+        decoder: TokenDecoder,
+        stop: tuple[str, ...],
+        send: Callable[[Chunk], None],
+        thoughts: ThoughtStream | None = None,
     ) -> None:
+        """Create it; `thoughts` separates thoughts from the answer, without it all text is the answer."""
         self._id = identity
+        self._decoder = decoder
+        self._thoughts = thoughts or ThoughtStream(())
         self._stop = tuple(text for text in stop if text)
         self._send = send
         self._stream = TextStream(decoder)
@@ -83,7 +93,15 @@ class Answer:
         self._sent_tokens = 0
         self._flushed_ns = 0
         self._text = ""
+        """All text that the stop strings are searched in: with thoughts and their tags."""
+        self._decoded_text = 0
+        """Characters decoded, those after a stop string included."""
+        self._fed_text = 0
+        """Characters of it that `thoughts` has got."""
         self._sent_text = 0
+        """Characters of it that were sent, or dropped with a tag."""
+        self._texts = {False: list[str](), True: list[str]()}
+        """Sent of the answer, and of thoughts."""
         self.stop_text_found = False
 
     def add(self, token_ids: Sequence[int], t_ns: int) -> None:
@@ -111,15 +129,19 @@ class Answer:
         self._decode()
         if not self.stop_text_found:
             self._append(self._stream.flush())
-        self._flush(len(self._text))
+        self._flush(len(self._text), ended=True)
         reason = "stop" if self.stop_text_found else reason
-        return Done(self._id, reason, self._text, tuple(self._token_ids), cached)
+        return self._ended(reason, cached)
 
     def cut(self) -> Done:
         """Return the event that ends a stopped answer whose last tokens were not decoded."""
         self._decoded_tokens = len(self._token_ids)
-        self._flush(len(self._text))
-        return Done(self._id, "stopped", self._text, tuple(self._token_ids), None)
+        self._flush(len(self._text), ended=True)
+        return self._ended("stopped", None)
+
+    def _ended(self, reason: str, cached: int | None) -> Done:
+        text, thought = ("".join(self._texts[kind]) for kind in (False, True))
+        return Done(self._id, reason, text, tuple(self._token_ids), cached, thought)
 
     @staticmethod
     def _is_due(waited_ns: int, gathered: int) -> bool:
@@ -139,6 +161,7 @@ class Answer:
         # A stop string may start in text that was searched before.
         start = max(0, len(self._text) - max(map(len, self._stop), default=0))
         self._text += text
+        self._decoded_text += len(text)
         found = [at for stop in self._stop if (at := self._text.find(stop, start)) >= 0]
         if found:
             self.stop_text_found = True
@@ -153,9 +176,37 @@ class Answer:
             default=0,
         )
 
-    def _flush(self, until: int) -> None:
-        text, start = self._text[self._sent_text : until], self._sent_tokens
-        if start == len(self._token_ids) and not text:
-            return
-        self._send(Chunk(self._id, tuple(self._token_ids[start:]), tuple(self._times[start:]), text))
-        self._sent_tokens, self._sent_text = len(self._token_ids), max(until, self._sent_text)
+    def _flush(self, until: int, *, ended: bool = False) -> None:
+        """Send the text up to `until`: each part of a thought or of the answer as a chunk.
+
+        Args:
+            ended: whether to send text that may be the beginning of a tag, too.
+        """
+        parts = self._thoughts.feed(self._text[self._fed_text : until])
+        parts += self._thoughts.flush() if ended else []
+        self._fed_text = max(until, self._fed_text)
+        *complete, last = parts or [Part(self._thoughts.is_thought, "", 0)]
+        for part in complete:
+            self._send_part(part, complete=True)
+        self._send_part(last, complete=self._thoughts.holds_text)
+
+    def _send_part(self, part: Part, *, complete: bool) -> None:
+        """Send a part with its tokens: all that are left, if none of them can belong to the next part."""
+        self._sent_text += part.length
+        start, end = self._sent_tokens, len(self._token_ids)
+        if complete:
+            end = self._tokens_before(self._sent_text)
+        if start < end or part.text:
+            ids, times = self._token_ids[start:end], self._times[start:end]
+            self._send(Chunk(self._id, tuple(ids), tuple(times), part.text, part.is_thought))
+            self._texts[part.is_thought].append(part.text)
+            self._sent_tokens = end
+
+    def _tokens_before(self, position: int) -> int:
+        """Return how many tokens the text up to `position` takes; the last one may be longer."""
+        return bisect_left(
+            range(len(self._token_ids)),
+            position,
+            lo=self._sent_tokens,
+            key=lambda count: self._decoded_text - len(self._decoder.decode(self._token_ids[count:])),
+        )

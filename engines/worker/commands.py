@@ -64,6 +64,8 @@ class Generate:
     sampling: Sampling = field(default_factory=Sampling)
     trim: bool = False
     """Whether to drop the oldest turns when the conversation leaves no space for an answer."""
+    template_arguments: dict[str, object] = field(default_factory=dict)
+    """Values of the chat template's variables about thinking."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class CountTokens:
     messages: tuple[dict[str, str], ...]
     texts: tuple[str, ...] = ()
     """Texts whose tokens are counted separately as well."""
+    template_arguments: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ class Tokenize:
     """Used instead of both where there are any: only their texts are wanted."""
     texts: tuple[str, ...] = ()
     """Used instead of all of these where there are any; the reply's `rows` have the ids of each."""
+    template_arguments: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

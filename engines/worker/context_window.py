@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from hashlib import sha256
 from typing import NamedTuple, Protocol
 
@@ -28,7 +29,7 @@ def prompt_limit(context: int) -> int:
 class PromptTokenizer(Protocol):
     """The part of a tokenizer that is used here."""
 
-    def prompt_ids(self, messages: Messages) -> list[int]:
+    def prompt_ids(self, messages: Messages, arguments: Mapping[str, object]) -> list[int]:
         """Return the ids of a conversation, with the generation prompt of the assistant."""
 
     def text_ids(self, text: str) -> list[int]:
@@ -51,10 +52,11 @@ def fit_prompt(command: Generate, tokenizer: PromptTokenizer, context: int) -> F
     """
     if command.token_ids is not None:
         return FittedPrompt(list(command.token_ids), 0)
-    full = tokenizer.prompt_ids(command.messages)
+    prompt_ids = partial(tokenizer.prompt_ids, arguments=command.template_arguments)
+    full = prompt_ids(command.messages)
     if not command.trim:
         return FittedPrompt(full, 0)
-    fitted = drop_oldest_turns(full, tokenizer, command.messages, context)
+    fitted = drop_oldest_turns(full, prompt_ids, command.messages, context)
     if len(fitted.token_ids) >= context:
         raise EngineError(
             "context-full",
@@ -71,8 +73,9 @@ def prompt_digest(token_ids: Sequence[int]) -> str:
 
 def count_tokens(command: CountTokens, tokenizer: PromptTokenizer, context: int) -> TokensCounted:
     """Return the length of a conversation in tokens, with all turns and after dropping the oldest ones."""
-    full = tokenizer.prompt_ids(command.messages)
-    fitted = drop_oldest_turns(full, tokenizer, command.messages, context)
+    prompt_ids = partial(tokenizer.prompt_ids, arguments=command.template_arguments)
+    full = prompt_ids(command.messages)
+    fitted = drop_oldest_turns(full, prompt_ids, command.messages, context)
     texts = tuple(len(tokenizer.text_ids(text)) for text in command.texts)
     return TokensCounted(
         id=command.id,
@@ -85,7 +88,7 @@ def count_tokens(command: CountTokens, tokenizer: PromptTokenizer, context: int)
 
 
 def drop_oldest_turns(
-    full: list[int], tokenizer: PromptTokenizer, messages: Messages, context: int
+    full: list[int], prompt_ids: Callable[[Messages], list[int]], messages: Messages, context: int
 ) -> FittedPrompt:
     """Drop as few of the oldest turns as needed to leave space for an answer.
 
@@ -93,24 +96,25 @@ def drop_oldest_turns(
 
     Args:
         full: Token ids of all `messages`.
+        prompt_ids: Returns the token ids of a conversation.
         context: Size of the context window in tokens.
     """
     limit = prompt_limit(context)
     turns = len(_turn_starts(messages)) - 1
     if len(full) <= limit or turns < 1:
         return FittedPrompt(full, 0)
-    shortest = FittedPrompt(tokenizer.prompt_ids(without_oldest(messages, turns)), turns)
+    shortest = FittedPrompt(prompt_ids(without_oldest(messages, turns)), turns)
     if len(shortest.token_ids) >= limit:
         return shortest
     # Each step tokenizes a conversation; a binary search takes eight steps for 200 turns.
     dropped = 1 + bisect_left(
         range(1, turns),
         True,
-        key=lambda count: len(tokenizer.prompt_ids(without_oldest(messages, count))) <= limit,
+        key=lambda count: len(prompt_ids(without_oldest(messages, count))) <= limit,
     )
     if dropped == turns:
         return shortest
-    return FittedPrompt(tokenizer.prompt_ids(without_oldest(messages, dropped)), dropped)
+    return FittedPrompt(prompt_ids(without_oldest(messages, dropped)), dropped)
 
 
 def without_oldest(messages: Messages, turns: int) -> Messages:

@@ -23,6 +23,7 @@ FACTS_DEPTH = 16
 _LIMITS: dict[tuple[str, str], int | None] = {
     ("chunk", "text"): None,
     ("done", "text"): None,
+    ("done", "thought"): None,
     ("error", "detail"): DETAIL_CHARACTERS,
     ("log", "line"): 1_000,  # the log view draws 500 lines
 }

@@ -128,6 +128,8 @@ class Ready:
     load_seconds: float = 0.0
     ignored_sampling: tuple[str, ...] = ()
     """Names of fields of Sampling that the engine accepts and ignores."""
+    template_variables: tuple[str, ...] = ()
+    """Variables about thinking that the chat template reads; see `template_arguments`."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,8 @@ class Chunk:
     """When the backend yielded each token, before decoding: the worker's monotonic clock, nanoseconds."""
     text: str
     """Text that these tokens add; empty while a character is incomplete."""
+    thought: bool = False
+    """Whether it is of a thought, and not of the answer. Its tags are part of no text."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +211,7 @@ FINISH_REASONS = ("stop", "length", "stopped", "context")
 
 @dataclass(frozen=True)
 class Done:
-    """The answer has ended. `text` is the complete answer, equal to the joined texts of its chunks."""
+    """The answer has ended. `text` and `thought` equal the joined texts of its chunks of either kind."""
 
     TYPE: ClassVar[str] = "done"
     id: int
@@ -216,6 +220,8 @@ class Done:
     token_ids: tuple[int, ...] = ()
     cached: int | None = None
     """As in Prompt, for libraries that report it only at the end."""
+    thought: str = ""
+    """What the model thought before it answered; several thoughts are joined."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Standard library only, Python 3.10 and newer.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from itertools import chain
 from zlib import crc32
 
@@ -49,6 +50,18 @@ _BEFORE: dict[type, tuple[type, ...]] = {
 _ALWAYS = (protocol.Log, protocol.KV, protocol.Memory, protocol.Heartbeat)
 
 
+@dataclass
+class _Text:
+    """Length and checksum of a text that arrives in parts."""
+
+    characters: int = 0
+    checksum: int = 0
+
+    def add(self, text: str) -> None:
+        self.characters += len(text)
+        self.checksum = crc32(text.encode(), self.checksum)
+
+
 class ReplyCheck:
     """Follows the events that answer one command."""
 
@@ -57,7 +70,9 @@ class ReplyCheck:
         self._max_tokens = command.sampling.max_tokens if isinstance(command, protocol.Generate) else 0
         self._newest_ns = time.monotonic_ns() - CLOCK_NS
         self._prompt: protocol.Prompt | None = None
-        self._tokens = self._characters = self._checksum = self._stages = 0
+        self._tokens = self._characters = self._stages = 0
+        self._texts = {False: _Text(), True: _Text()}
+        """Of the answer, and of its thoughts."""
 
     @property
     def line_limit(self) -> int:
@@ -108,7 +123,7 @@ class ReplyCheck:
         self._check_times(event.t_ns, "chunk")
         self._tokens += len(event.token_ids)
         self._characters += len(event.text)
-        self._checksum = crc32(event.text.encode(), self._checksum)
+        self._texts[event.thought].add(event.text)
         if self._tokens > self._max_tokens + EXTRA_TOKENS:
             raise ProtocolError(f"chunk: more than the {self._max_tokens:,} tokens that were asked for")
         if self._characters > self._tokens * CHARACTERS_PER_TOKEN + EXTRA_CHARACTERS:
@@ -119,8 +134,10 @@ class ReplyCheck:
             raise ProtocolError(f"done.reason: {event.reason[:80]!r} is none of {protocol.FINISH_REASONS}")
         if self._prompt:
             self._check_cached(event.cached, self._prompt.tokens)
-        said = len(event.token_ids), len(event.text), crc32(event.text.encode())
-        if said != (self._tokens, self._characters, self._checksum):
+        said = {False: _Text(), True: _Text()}
+        said[False].add(event.text)
+        said[True].add(event.thought)
+        if len(event.token_ids) != self._tokens or said != self._texts:
             raise ProtocolError("done: its tokens or its text are not those of the chunks")
 
     def _check_times(self, times_ns: tuple[int, ...], kind: str) -> None:

@@ -53,7 +53,7 @@ def _tokenized(command: Tokenize, tokenizer: Tokenizer | TokenizerProcess) -> To
         return Tokenized(command.id, (), (), rows)
     ids: Sequence[int] = command.token_ids
     if not ids:
-        messages = command.messages
-        ids = tokenizer.prompt_ids(messages) if messages else tokenizer.plain_ids(command.text)
+        messages, arguments = command.messages, command.template_arguments
+        ids = tokenizer.prompt_ids(messages, arguments) if messages else tokenizer.plain_ids(command.text)
     pieces = {token: tokenizer.decode([token]) for token in set(ids)}
     return Tokenized(command.id, tuple(ids), tuple(pieces[token] for token in ids))

@@ -30,6 +30,7 @@ from engines.worker.fetch import fetch
 from engines.worker.report import StageReport
 from engines.worker.rewritten_turns import Rewritten, RewrittenTurns
 from engines.worker.scoring import score, tokenize
+from engines.worker.thought_stream import ThoughtStream
 from engines.worker.tokenizer import Tokenizer
 from engines.worker.tokenizer_process import Stopped, TokenizerProcess, open_tokenizer
 from engines.worker.untrusted import check_checkpoint, check_engine, explained
@@ -228,6 +229,7 @@ class Service:
             warm_up_tokens=warm_up_tokens,
             load_seconds=time.monotonic() - started,
             ignored_sampling=backend.ignored_sampling,
+            template_variables=self.tokenizer.template_variables,
         )
 
     def _generate(self, command: protocol.Generate, received_ns: int) -> protocol.Done:
@@ -237,12 +239,13 @@ class Service:
         try:
             prompt = fit_prompt(command, tokenizer, backend.context_tokens)
             rewritten = self._rewritten_turns.take(command, prompt, tokenizer.decode)
+            thoughts = _thoughts(command, tokenizer)
         except Stopped:
             return protocol.Done(command.id, "stopped", "", ())
         token_ids = prompt.token_ids
         sampling, reduced = fit_sampling(command.sampling, len(token_ids), backend.context_tokens)
         self._send_prompt(command, prompt, rewritten, received_ns)
-        answer = Answer(command.id, tokenizer, sampling.stop, self.send)
+        answer = Answer(command.id, tokenizer, sampling.stop, self.send, thoughts)
         usage_sent = time.monotonic()
 
         def emit(ids: Sequence[int]) -> None:
@@ -315,3 +318,12 @@ class Service:
             self.send(protocol.KV(command_id, usage))
         if memory := backend.memory_usage():
             self.send(protocol.Memory(command_id, memory))
+
+
+def _thoughts(command: protocol.Generate, tokenizer: Tokenizer | TokenizerProcess) -> ThoughtStream | None:
+    """Return what separates the thoughts of an answer; None for one that continues token ids."""
+    if command.token_ids is not None:
+        return None
+    tags = tokenizer.thought_tags
+    opened = tokenizer.opened_thought(command.messages, command.template_arguments)
+    return ThoughtStream(tags, next((one for one in tags if opened in one.openings), None))

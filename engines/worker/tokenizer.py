@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
+from os.path import commonprefix
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from engines.errors import EngineError, first_line
@@ -13,6 +15,12 @@ from engines.plan.checkpoint.chat_template import read_chat_template
 from engines.worker.control_tokens import ControlTokens
 from engines.worker.message_format import MessageFormat, Messages, find_format, probe_messages
 from engines.worker.stop_tokens import configured_stop_ids, valid_ids
+from engines.worker.template_arguments import variables_read
+from engines.worker.thought_tags import kept_tokens, open_tag, tags_of
+
+NO_ARGUMENTS: Mapping[str, object] = MappingProxyType({})
+GENERATION_PROMPT = 1_000
+"""Characters at the end of a prompt in which the tag that opens a thought is."""
 
 
 class TemplateFacts(NamedTuple):
@@ -35,20 +43,31 @@ class Tokenizer:
 
     def __init__(self, checkpoint: Path) -> None:
         self.checkpoint = checkpoint
-        self._template = read_chat_template(checkpoint)
+        template = read_chat_template(checkpoint)
+        self._template = template.text if template else ""
         self._tokenizer = _load(checkpoint)
-        self._tokenizer.chat_template = self._template.text if self._template else None
+        self._tokenizer.chat_template = self._template or None
         self._fast = self._tokenizer.backend_tokenizer
         # Some tokenizer.json files contain settings of the training, which would silently truncate prompts.
         self._fast.no_truncation()
         self._fast.no_padding()
-        added = {token.content: one for one, token in self._fast.get_added_tokens_decoder().items()}
+        tokens = self._fast.get_added_tokens_decoder()
+        added = {token.content: one for one, token in tokens.items()}
         self.configured_stop_ids = configured_stop_ids(checkpoint, added) | valid_ids(
             {self._tokenizer.eos_token_id}
         )
         """Tokens that end an answer, as the checkpoint's files name them."""
         self._formats: dict[frozenset[str], MessageFormat] = {}
         """In which form the template takes messages, by the roles in the conversation."""
+        self.thought_tags = tags_of(self._template, added)
+        """The tags that thoughts may have."""
+        kept = kept_tokens(self.thought_tags, added)
+        self._silent = {
+            number for number, token in tokens.items() if token.special and token.content not in kept
+        }
+        """Special tokens, which have no text, apart from the tags of thoughts."""
+        self.template_variables = variables_read(self._template)
+        """The variables about thinking that the chat template reads."""
         self.stopped: Callable[[], bool] = lambda: False
         """Not asked here; see `TokenizerProcess.stopped`."""
 
@@ -63,7 +82,7 @@ class Tokenizer:
     @property
     def has_chat_template(self) -> bool:
         """Whether there is a chat template. Base models have none: messages are then joined as plain text."""
-        return self._template is not None
+        return bool(self._template)
 
     @property
     def eos_token_ids(self) -> frozenset[int]:
@@ -78,24 +97,28 @@ class Tokenizer:
         return TemplateFacts(self._turn_end_ids(), self._format(frozenset(("system", "user"))).merges_system)
 
     def prompt_ids(
-        self, messages: Sequence[dict[str, str]], on_text: Callable[[str], None] = lambda text: None
+        self,
+        messages: Sequence[dict[str, str]],
+        arguments: Mapping[str, object] = NO_ARGUMENTS,
+        on_text: Callable[[str], None] = lambda text: None,
     ) -> list[int]:
         """Return the ids of a conversation, with the generation prompt of the assistant.
 
         Control tokens in the text of a message are encoded as plain text.
 
         Args:
+            arguments: values of `template_variables`; others are left out.
             on_text: called with the text that the chat template made, before it is tokenized.
 
         Raises:
             EngineError: `chat-template`: the checkpoint's chat template rejects these messages.
         """
         given = [one | {"content": encodable(one["content"])} for one in messages]
-        text = self._prompt_text(given)
+        text = self._prompt_text(given, arguments)
         on_text(text)
         marks = None
         if marked := self._control_tokens.mark(given):
-            text, marks = self._prompt_text(marked[0]), marked[1]
+            text, marks = self._prompt_text(marked[0], arguments), marked[1]
         ids = self._control_tokens.encode(encodable(text), marks)
         if not self.has_chat_template:
             ids = self._with_added(ids) or [self._any_id]
@@ -113,9 +136,32 @@ class Tokenizer:
         """Return the ids of a text with the special tokens that the tokenizer adds; at least one id."""
         return self._with_one_bos(list(self._fast.encode(encodable(text)).ids)) or [self._any_id]
 
+    def opened_thought(
+        self, messages: Sequence[dict[str, str]], arguments: Mapping[str, object] = NO_ARGUMENTS
+    ) -> str:
+        """Return the opening tag of the thought in which an answer begins; empty if it begins in none.
+
+        Raises:
+            EngineError: as `prompt_ids`.
+        """
+        if not any(tag in self._template for one in self.thought_tags for tag in one.openings):
+            return ""
+        text = self._prompt_text(messages, arguments)
+        if not open_tag(text[-GENERATION_PROMPT:], self.thought_tags):
+            return ""
+        # A prompt may end with tags that the user wrote: only what the template adds for the answer counts.
+        turns = self._prompt_text(messages, arguments, generation_prompt=False)
+        added = text[len(commonprefix((text, turns))) :]  # noqa: RUF071 - these are no paths
+        if added.strip():
+            return open_tag(added, self.thought_tags)
+        end, said = text.rstrip(), messages[-1]["content"].rstrip() if messages else ""
+        tag = open_tag(end, self.thought_tags)
+        return tag if end.endswith(tag) and not end.endswith(said) else ""
+
     def decode(self, token_ids: Sequence[int]) -> str:
-        """Return the text of token ids, without special tokens."""
-        return str(self._fast.decode(list(token_ids), skip_special_tokens=True))
+        """Return the text of token ids, of special tokens only the tags of thoughts."""
+        ids = [token for token in token_ids if token not in self._silent]
+        return str(self._fast.decode(ids, skip_special_tokens=False))
 
     @property
     def _any_id(self) -> int:
@@ -123,20 +169,26 @@ class Tokenizer:
 
     @cached_property
     def _control_tokens(self) -> ControlTokens:
-        written = ""
-        if self._template:
-            written = self._template.text
+        written = self._template
+        if self.has_chat_template:
             for roles in (("user", "assistant"), ("system", "user", "assistant")):
                 with suppress(EngineError):
                     written += self._prompt_text(probe_messages(frozenset(roles)))
         return ControlTokens(self._fast, written, self.eos_token_ids)
 
-    def _prompt_text(self, messages: Sequence[dict[str, str]]) -> str:
+    def _prompt_text(
+        self,
+        messages: Sequence[dict[str, str]],
+        arguments: Mapping[str, object] = NO_ARGUMENTS,
+        *,
+        generation_prompt: bool = True,
+    ) -> str:
         if not self.has_chat_template:
             return "\n".join(message["content"] for message in messages)
         form = self._format(frozenset(message["role"] for message in messages))
+        known = {name: value for name, value in arguments.items() if name in self.template_variables}
         try:
-            return self._render(form.apply(messages))
+            return self._render(form.apply(messages), known, generation_prompt=generation_prompt)
         except MemoryError:
             raise
         except Exception as error:  # templates can fail in any way: jinja2 errors and raise_exception
@@ -146,10 +198,16 @@ class Tokenizer:
                 "Some templates require the roles to alternate.",
             ) from error
 
-    def _render(self, messages: Messages, add_generation_prompt: bool = True) -> str:
+    def _render(
+        self,
+        messages: Messages,
+        arguments: Mapping[str, object] = NO_ARGUMENTS,
+        *,
+        generation_prompt: bool = True,
+    ) -> str:
         return str(
             self._tokenizer.apply_chat_template(
-                list(messages), tokenize=False, add_generation_prompt=add_generation_prompt
+                list(messages), tokenize=False, add_generation_prompt=generation_prompt, **arguments
             )
         )
 
@@ -163,7 +221,7 @@ class Tokenizer:
         roles = frozenset(("user", "assistant"))
         probe = probe_messages(roles, final_answer=True)
         try:
-            text = self._render(self._format(roles).apply(probe), add_generation_prompt=False)
+            text = self._render(self._format(roles).apply(probe), generation_prompt=False)
         except MemoryError:
             raise
         except Exception:  # reported when a conversation is rendered

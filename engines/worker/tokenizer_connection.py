@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.errors import EngineError
+from engines.worker.thought_tags import FAMILIES
 from engines.worker.tokenizer import import_library, unreadable
 
 LOAD_SECONDS = 120.0
@@ -28,7 +29,7 @@ POLL_SECONDS = 0.05
 """How often the stop flag is checked meanwhile."""
 GRACE_SECONDS = 0.15
 """How long a conversion may go on after a stop: nearly all end within milliseconds."""
-USES_TEMPLATE = ("prompt_ids", "template_facts")
+USES_TEMPLATE = ("prompt_ids", "opened_thought", "template_facts")
 """Operations that render the chat template first."""
 MAX_REPLY = 64_000_000
 """Bytes: 8 million token ids."""
@@ -54,6 +55,8 @@ class Host:
         facts = self._read_facts()
         self.configured_stop_ids = frozenset(facts["stop"])
         self.has_chat_template = bool(facts["chat_template"])
+        self.thought_tags = tuple(FAMILIES[index] for index in facts["thought_tags"])
+        self.template_variables = tuple(facts["template_variables"])
 
     def fork(self) -> tuple[int, Connection]:
         """Start a server; returns its process id and the connection to it."""

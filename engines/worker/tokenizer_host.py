@@ -24,6 +24,7 @@ from typing import NoReturn
 
 from engines.errors import EngineError, first_line
 from engines.worker.parent_death import die_with_parent
+from engines.worker.thought_tags import FAMILIES
 from engines.worker.tokenizer import Tokenizer
 
 LOAD_BYTES, PROMPT_BYTES = 3_000_000_000, 1_000_000_000
@@ -63,6 +64,8 @@ def _report(control: socket.socket, checkpoint: Path) -> Tokenizer | None:
     facts = {
         "stop": sorted(tokenizer.configured_stop_ids)[:1000],
         "chat_template": tokenizer.has_chat_template,
+        "thought_tags": [FAMILIES.index(tags) for tags in tokenizer.thought_tags],
+        "template_variables": tokenizer.template_variables,
     }
     control.send(json.dumps(facts).encode())
     return tokenizer
@@ -109,7 +112,8 @@ def _answer(connection: Connection, tokenizer: Tokenizer, operation: str, value:
         connection.send_bytes(TOKENIZING)
 
     operations: dict[str, Callable[..., str | list[int]]] = {
-        "prompt_ids": lambda messages: tokenizer.prompt_ids(messages, tokenize),
+        "prompt_ids": lambda rendered: tokenizer.prompt_ids(*rendered, tokenize),
+        "opened_thought": lambda rendered: tokenizer.opened_thought(*rendered),
         "text_ids": tokenizer.text_ids,
         "plain_ids": tokenizer.plain_ids,
         "template_facts": lambda _: json.dumps(tokenizer.template_facts),

@@ -9,11 +9,12 @@ import contextlib
 import json
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from engines.errors import EngineError
-from engines.worker.tokenizer import TemplateFacts, Tokenizer
+from engines.worker.thought_tags import ThoughtTags
+from engines.worker.tokenizer import NO_ARGUMENTS, TemplateFacts, Tokenizer
 from engines.worker.tokenizer_connection import Host, Server, Stopped
 
 __all__ = ["CountingTokenizer", "Stopped", "TokenizerProcess", "open_tokenizer"]
@@ -75,9 +76,27 @@ class TokenizerProcess:
         """See `Tokenizer.has_chat_template`."""
         return self._host.has_chat_template
 
-    def prompt_ids(self, messages: Sequence[dict[str, str]]) -> list[int]:
+    @property
+    def thought_tags(self) -> tuple[ThoughtTags, ...]:
+        """See `Tokenizer.thought_tags`."""
+        return self._host.thought_tags
+
+    @property
+    def template_variables(self) -> tuple[str, ...]:
+        """See `Tokenizer.template_variables`."""
+        return self._host.template_variables
+
+    def prompt_ids(
+        self, messages: Sequence[dict[str, str]], arguments: Mapping[str, object] = NO_ARGUMENTS
+    ) -> list[int]:
         """See `Tokenizer.prompt_ids`."""
-        return self._ids("prompt_ids", list(messages))
+        return self._ids("prompt_ids", [list(messages), dict(arguments)])
+
+    def opened_thought(
+        self, messages: Sequence[dict[str, str]], arguments: Mapping[str, object] = NO_ARGUMENTS
+    ) -> str:
+        """See `Tokenizer.opened_thought`."""
+        return str(self._ask("opened_thought", [list(messages), dict(arguments)]))
 
     def text_ids(self, text: str) -> list[int]:
         """See `Tokenizer.text_ids`."""
@@ -121,9 +140,11 @@ class CountingTokenizer:
         self._lock = threading.Lock()
         self._failure: EngineError | None = None
 
-    def prompt_ids(self, messages: Sequence[dict[str, str]]) -> list[int]:
+    def prompt_ids(
+        self, messages: Sequence[dict[str, str]], arguments: Mapping[str, object] = NO_ARGUMENTS
+    ) -> list[int]:
         """See `Tokenizer.prompt_ids`."""
-        return self._ask("prompt_ids", list(messages))
+        return self._ask("prompt_ids", [list(messages), dict(arguments)])
 
     def text_ids(self, text: str) -> list[int]:
         """See `Tokenizer.text_ids`."""

@@ -283,7 +283,7 @@ async def chat_marked(pilot: Pilot[None]) -> None:
     await chat_answered(pilot)
     again = app.left.conversation.begin_again("OpenVINO int8")
     assert again
-    vars(again).update(vars(turn("left")), answer=f"<think>\nWhat do they know?\n</think>\n\n{ANSWER}")
+    vars(again).update(vars(turn("left")), thought="What do they know?", thought_tokens=7)
     pane = app.screen.query_one("#pane-left", Pane)
     pane.show_conversation()
     pane.transcript.focus()

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 
 from app.state.conversation.conversation import Conversation
+from app.state.conversation.thought import thought_and_answer
 from app.state.conversation.turn import Turn
 from engines.compare.answer_run import TOKENS
 from engines.compare.comparison import Branch, Continuation
@@ -26,7 +27,8 @@ def keep_branch(conversation: Conversation, turn: Turn, answer: Continuation, br
     kept = conversation.begin_again(branch.engine, index)
     assert kept
     kept.token_ids = answer.token_ids[: branch.position] + branch.continuation.token_ids
-    kept.answer = "".join((*answer.pieces[: branch.position], *branch.continuation.pieces)).strip()
+    text = "".join((*answer.pieces[: branch.position], *branch.continuation.pieces)).strip()
+    kept.thought, kept.answer = thought_and_answer(text)
     kept.reason = branch.continuation.reason
     kept.prompt_tokens, kept.prompt_digest = turn.prompt_tokens, turn.prompt_digest
     kept.checkpoint, kept.context = turn.checkpoint, turn.context

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from app.state.conversation.conversation import ROOT, Conversation
+from app.state.conversation.thought import separated
 from app.state.conversation.turn import Turn
 from app.state.conversation.votes import Choice, Vote, Votes
 
@@ -220,7 +221,7 @@ class _Replay:
             return
         number = numbers.setdefault(line.index, len(numbers))
         self.record.has_gaps |= number != line.index
-        conversation.record(number, min(self._known(line.side, parent), number - 1), line.turn)
+        conversation.record(number, min(self._known(line.side, parent), number - 1), separated(line.turn))
 
     def _known(self, side: str, parent: int) -> int:
         """Return the number of a turn, or of the last one before it that is known."""

@@ -38,7 +38,7 @@ class Moment:
     progress: Progress
     tokens: int
     characters: int
-    """Of the answer, that had arrived."""
+    """Of thought and answer, that had arrived."""
     since: float
     """Seconds since the request, or since the prompt while it is queued."""
     rate: float = 0.0
@@ -63,7 +63,7 @@ class RecordedAnswer:
         self._arrivals += self._mean_arrivals(len(self._arrivals))
         known = [max(0, length) for length in stamps.characters] if stamps else []
         missing = max(0, len(self._arrivals) - len(known))
-        rest = max(0, len(turn.answer) - sum(known))
+        rest = max(0, turn.output_length - sum(known))
         self._lengths = list(accumulate([*known, *(spread(rest, missing) if missing else [])]))
 
     @property
@@ -76,11 +76,13 @@ class RecordedAnswer:
         if seconds < self.began:
             return Moment(Progress.QUEUED, 0, 0, seconds)
         if seconds >= self.ended:
-            return Moment(Progress.ENDED, len(self._arrivals), len(self.turn.answer), self.ended - self.began)
+            return Moment(
+                Progress.ENDED, len(self._arrivals), self.turn.output_length, self.ended - self.began
+            )
         tokens = bisect_right(self._arrivals, seconds)
         if tokens == 0:
             return Moment(Progress.PREFILL, 0, 0, seconds - self.began)
-        length = min(self._lengths[tokens - 1], len(self.turn.answer))
+        length = min(self._lengths[tokens - 1], self.turn.output_length)
         return Moment(Progress.DECODE, tokens, length, seconds - self.began, self._rate(tokens, seconds))
 
     def _rate(self, tokens: int, seconds: float) -> float:
@@ -98,7 +100,7 @@ class RecordedAnswer:
     def _mean_arrivals(self, saved: int) -> list[float]:
         """Return the arrivals of the tokens that were not saved, evenly spaced."""
         timing = self.turn.timing
-        most = max(len(self.turn.token_ids), len(self.turn.answer))  # whatever a file claims
+        most = max(len(self.turn.token_ids), self.turn.output_length)  # whatever a file claims
         missing = max(0, min(timing.tokens, most) - saved) if timing else 0
         if not missing or timing is None:
             return []

@@ -107,4 +107,4 @@ def _engine(conversation: Conversation) -> str:
 
 def _said(record: Record) -> str:
     turns = [turn for conversation in record.sides.values() for turn in conversation.all_turns]
-    return "\n".join(text for turn in turns for text in (turn.content, turn.answer))
+    return "\n".join(text for turn in turns for text in (turn.content, turn.thought, turn.answer))

@@ -23,6 +23,7 @@ class Turn:
 
     prompt: str
     answer: str = ""
+    """Without the thoughts."""
     prompt_tokens: int = 0
     """Length of the prompt with the conversation before it."""
     prompt_digest: str = ""
@@ -74,6 +75,11 @@ class Turn:
     """Tokens of the turns before that this prompt did not repeat, so that the KV cache missed them."""
     rewritten_cause: str = ""
     """Why, as in `engines.worker.rewritten_turns`."""
+    thought: str = ""
+    """What the model thought before it answered, without tags."""
+    thought_tokens: int | None = None
+    """How many of its tokens were thoughts, tags included; None for answers of releases that did not separate
+    them, whose thought is in `answer`."""
 
     @property
     def effective_sampling(self) -> Sampling | None:
@@ -113,6 +119,15 @@ class Turn:
     def asked(self) -> tuple[str, tuple[Attachment, ...]]:
         """The key by which turns of both sides are the same question."""
         return self.prompt, self.attachments
+
+    @property
+    def output_length(self) -> int:
+        """Characters of thought and answer."""
+        return len(self.thought) + len(self.answer)
+
+    def output_until(self, characters: int) -> tuple[str, str]:
+        """Return the thought and the answer when that many characters of both had arrived."""
+        return self.thought[:characters], self.answer[: max(0, characters - len(self.thought))]
 
     @property
     def answered(self) -> bool:

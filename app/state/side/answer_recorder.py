@@ -29,8 +29,11 @@ class AnswerRecorder:
         """That came with each of these tokens."""
         self._waited_ns = 0
         """From the prompt to the request."""
-        self._text: list[str] = []
-        """Text that the turn does not have yet."""
+        self._first_output: int | None = None
+        """Place of the first token of the answer among all tokens, thoughts included."""
+        turn.thought_tokens = 0
+        self._texts: dict[bool, list[str]] = {False: [], True: []}
+        """Text that the turn does not have yet: of the answer, and of its thought."""
         self._waiting = 0
         """Characters and tokens that it does not have yet."""
 
@@ -64,27 +67,33 @@ class AnswerRecorder:
         turn.prompt_tokens, turn.prompt_digest = event.tokens, event.digest
 
     def _chunk(self, event: protocol.Chunk) -> None:
+        if event.thought:
+            self._turn.thought_tokens = (self._turn.thought_tokens or 0) + len(event.token_ids)
+        elif event.text and self._first_output is None:
+            self._first_output = len(self._times)
         self._token_ids += event.token_ids
         self._times += event.t_ns
         if event.token_ids:
             self._characters += spread(len(event.text), len(event.token_ids))
         elif self._characters:  # the end of a text that was held back
             self._characters[-1] += len(event.text)
-        self._text.append(event.text)
+        self._texts[event.thought].append(event.text)
         self._waiting += len(event.text) + len(event.token_ids)
         # Appending copies the answer. A long one is copied when it has grown by 1/PARTS, or an answer of
         # a million characters would take minutes.
-        if self._waiting >= (len(self._turn.answer) + len(self._turn.token_ids) - SHORT) // PARTS:
+        if self._waiting >= (self._turn.output_length + len(self._turn.token_ids) - SHORT) // PARTS:
             self._append()
 
     def _append(self) -> None:
-        self._turn.answer += "".join(self._text)
+        self._turn.answer += "".join(self._texts[False])
+        self._turn.thought += "".join(self._texts[True])
         self._turn.token_ids = tuple(self._token_ids)
-        self._text, self._waiting = [], 0
+        self._texts, self._waiting = {False: [], True: []}, 0
 
     def _done(self, event: protocol.Done) -> None:
         turn = self._turn
         turn.answer, turn.token_ids, turn.reason = event.text, event.token_ids, event.reason
+        turn.thought = event.thought
         if event.cached is not None:
             turn.cached = event.cached
         self._time()

@@ -93,8 +93,8 @@ mode, its figures include them.
 
     def flush(self) -> None:
         """Render the text that arrived since the last flush."""
-        if self._live and len(self._live.turn.answer) != self._rendered_characters:
-            self._rendered_characters = len(self._live.turn.answer)
+        if self._live and self._live.turn.output_length != self._rendered_characters:
+            self._rendered_characters = self._live.turn.output_length
             self.transcript.grow()
 
     def finish(self) -> None:

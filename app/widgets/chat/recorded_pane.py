@@ -50,7 +50,7 @@ class RecordedPane(Vertical):
         """Show the turns before one, and its prompt; `answer` is None where this side was not asked it."""
         turns = [RenderedTurn(one.turn) for one in before[-TURNS_SHOWN:]]
         self._answer = answer
-        self._live = RenderedTurn(replace(answer.turn, answer="", error=None)) if answer else None
+        self._live = RenderedTurn(replace(answer.turn, answer="", thought="", error=None)) if answer else None
         if self._live:
             self._live.ended = False
             turns.append(self._live)
@@ -67,8 +67,8 @@ class RecordedPane(Vertical):
         if moment.progress is Progress.ENDED:
             live.turn = answer.turn
             live.end()
-        elif len(live.turn.answer) == moment.characters:
+        elif live.turn.output_length == moment.characters:
             return
         else:
-            live.turn.answer = answer.turn.answer[: moment.characters]
+            live.turn.thought, live.turn.answer = answer.turn.output_until(moment.characters)
         self.transcript.grow()

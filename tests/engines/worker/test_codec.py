@@ -50,11 +50,12 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
         ),
         '{"type":"generate","id":1,"messages":[{"role":"user","content":"\\u00e9"}],"token_ids":[1,2],"sampling":'
         + SAMPLING
-        + ',"trim":false}',
+        + ',"trim":false,"template_arguments":{}}',
     ),
     (
-        p.CountTokens(1, ({"role": "user", "content": "x"},), ("x",)),
-        '{"type":"count-tokens","id":1,"messages":[{"role":"user","content":"x"}],"texts":["x"]}',
+        p.CountTokens(1, ({"role": "user", "content": "x"},), ("x",), {"thinking": True}),
+        '{"type":"count-tokens","id":1,"messages":[{"role":"user","content":"x"}],"texts":["x"],'
+        '"template_arguments":{"thinking":true}}',
     ),
     (p.Stop(1), '{"type":"stop","id":1}'),
     (
@@ -63,7 +64,8 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
     ),
     (
         p.Tokenize(1, "/m", "Hi"),
-        '{"type":"tokenize","id":1,"checkpoint":"/m","text":"Hi","messages":[],"token_ids":[],"texts":[]}',
+        '{"type":"tokenize","id":1,"checkpoint":"/m","text":"Hi","messages":[],"token_ids":[],"texts":[],'
+        '"template_arguments":{}}',
     ),
     (p.Tokenized(1, (5,), ("Hi",)), '{"type":"tokenized","id":1,"token_ids":[5],"pieces":["Hi"],"rows":[]}'),
     (p.Shutdown(), '{"type":"shutdown","id":0}'),
@@ -90,11 +92,12 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
             warm_up_tokens=4,
             load_seconds=1.5,
             ignored_sampling=("seed",),
+            template_variables=("enable_thinking",),
         ),
         '{"type":"ready","id":1,"memory":{"weights":1,"kv":2,"other":3,"peak":4},"kv":'
         + USAGE
         + ',"context":10,"chat_template":false,"warm_up_tokens":4,"load_seconds":1.5'
-        + ',"ignored_sampling":["seed"]}',
+        + ',"ignored_sampling":["seed"],"template_variables":["enable_thinking"]}',
     ),
     (
         p.Prompt(1, 2, "ab", 3, 0, 0, True, 4, "template"),
@@ -105,15 +108,18 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
         p.TokensCounted(1, 9, 8, 6, 1, (2,)),
         '{"type":"tokens-counted","id":1,"tokens":9,"context":8,"least":6,"left_out":1,"texts":[2]}',
     ),
-    (p.Chunk(1, (1,), (2,), "x"), '{"type":"chunk","id":1,"token_ids":[1],"t_ns":[2],"text":"x"}'),
+    (
+        p.Chunk(1, (1,), (2,), "x", True),
+        '{"type":"chunk","id":1,"token_ids":[1],"t_ns":[2],"text":"x","thought":true}',
+    ),
     (p.KV(1, KV_USAGE), '{"type":"kv","id":1,"usage":' + USAGE + "}"),
     (
         p.Memory(1, p.MemoryUsage(weights=1)),
         '{"type":"memory","id":1,"usage":{"weights":1,"kv":null,"other":null,"peak":null}}',
     ),
     (
-        p.Done(1, "stop", "x", (1,), None),
-        '{"type":"done","id":1,"reason":"stop","text":"x","token_ids":[1],"cached":null}',
+        p.Done(1, "stop", "x", (1,), None, "y"),
+        '{"type":"done","id":1,"reason":"stop","text":"x","token_ids":[1],"cached":null,"thought":"y"}',
     ),
     (
         p.Scored(1, (-1.5,), ((1, 2),), ((-1.5, -2.0),), (0,), (0.25,)),

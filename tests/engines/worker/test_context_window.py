@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -16,7 +16,7 @@ SYSTEM = {"role": "system", "content": "s" * 10}
 class CharacterTokenizer:
     """A tokenizer with one token per character."""
 
-    def prompt_ids(self, messages: Sequence[dict[str, str]]) -> list[int]:
+    def prompt_ids(self, messages: Sequence[dict[str, str]], arguments: Mapping[str, object]) -> list[int]:
         """Return the characters of all messages."""
         return self.text_ids("".join(message["content"] for message in messages))
 

@@ -9,11 +9,12 @@ from app.widgets.chat.transcript.figures import figures, shown_attachments, show
 from app.widgets.chat.transcript.incremental_markdown import IncrementalMarkdown
 from app.widgets.chat.transcript.line_renderer import BLANK, Line, LineRenderer
 from app.widgets.chat.transcript.plain_text import is_long, newest_lines
-from app.widgets.chat.transcript.reasoning import split_reasoning
 from app.widgets.chat.transcript.shaded_answer import ShadedAnswer
 
 REASONING_LINES = 3
 """Lines of streaming reasoning that are shown: the newest."""
+REASONING_CHARACTERS = 2_000
+"""More than those lines have: wrapping all of a long thought ten times a second would hold up the app."""
 LONG_BODY = 10
 """Above this number of lines the actions are shown at both ends, because one may be out of view."""
 
@@ -81,17 +82,16 @@ class RenderedTurn:
 
     def _body(self, renderer: LineRenderer) -> list[Line]:
         """Render reasoning and answer."""
-        parsed = split_reasoning(displayable(self.turn.answer))
-        reasoning = self._reasoning(parsed.reasoning, parsed.is_open and not self.ended, renderer)
-        return reasoning + self._answer(parsed.answer, renderer)
+        return self._reasoning(renderer) + self._answer(displayable(self.turn.answer), renderer)
 
     def _newest(self, renderer: LineRenderer) -> list[Line]:
         """Render the end of an answer that is too long for Markdown."""
-        self.codes, self.has_reasoning = [], False
+        self.codes = []
         style = renderer.colours.style("foreground")
         lines, left_out = newest_lines(self.turn.answer, renderer.width, style)
         note = f"{count_text(left_out)} characters above are not drawn. Copying the answer copies all of it."
-        return [*(renderer.text(note, "foreground-muted") if left_out else []), *lines, BLANK]
+        notes = renderer.text(note, "foreground-muted") if left_out else []
+        return [*self._reasoning(renderer), *notes, *lines, BLANK]
 
     def _prompt(self, renderer: LineRenderer) -> list[Line]:
         """Render the prompt, its attachments, and notes on what was sent in another way."""
@@ -105,19 +105,30 @@ class RenderedTurn:
             lines += renderer.text(words, "text-warning")
         return lines
 
-    def _reasoning(self, reasoning: str, is_open: bool, renderer: LineRenderer) -> list[Line]:
+    def _reasoning(self, renderer: LineRenderer) -> list[Line]:
         """Render the reasoning: its newest lines while it streams, then a line that unfolds it."""
-        self.has_reasoning = bool(reasoning) or is_open
+        thought, tokens = self.turn.thought.strip(), self.turn.thought_tokens
+        is_open = not self.ended and not self.turn.answer and bool(tokens)
+        self.has_reasoning = bool(thought) or is_open
         if not self.has_reasoning:
             return []
-        length = f"{count_text(len(reasoning.split()))} words"
+        length = f"{count_text(len(thought.split()))} words"  # of a release that did not count tokens
+        if tokens is not None:
+            length = f"{count_text(tokens)} token{'' if tokens == 1 else 's'}"
         if is_open:
-            newest = renderer.text(reasoning, "foreground-muted", italic=True)[-REASONING_LINES:]
+            newest = self._thought_lines(thought[-REASONING_CHARACTERS:], renderer)[-REASONING_LINES:]
             return [*renderer.actions([(f"Reasoning … {length}", "")]), *newest, BLANK]
         sign, action = ("▾", "fold") if self.shows_reasoning else ("▸", "show")
         head = renderer.actions([(f"{sign} Reasoning: {length} ({action})", "reasoning")])
-        lines = renderer.text(reasoning, "foreground-muted", italic=True) if self.shows_reasoning else []
+        lines = self._thought_lines(thought, renderer) if self.shows_reasoning else []
         return [*head, *lines, BLANK]
+
+    @staticmethod
+    def _thought_lines(thought: str, renderer: LineRenderer) -> list[Line]:
+        if is_long(thought):
+            style = renderer.colours.style("foreground-muted", italic=True)
+            return newest_lines(thought, renderer.width, style)[0]
+        return renderer.text(displayable(thought), "foreground-muted", italic=True)
 
     def _answer(self, answer: str, renderer: LineRenderer) -> list[Line]:
         if not answer:

@@ -88,3 +88,16 @@ def test_what_the_chat_template_changed_is_in_the_turn() -> None:
     assert Turn("prompt").merged_system_words == Turn("prompt").rewritten_words == ""
     other = Turn("prompt", rewritten=1, rewritten_cause="of a newer release")
     assert other.rewritten_words.startswith("the KV cache missed 1 token of earlier turns: ")
+
+
+def test_thought_and_answer_are_apart_and_the_tokens_of_the_thought_are_counted() -> None:
+    turn = Turn("prompt")
+    recorder = AnswerRecorder(turn)
+    recorder.take(protocol.Prompt(1, 3, "", 0))
+    recorder.take(protocol.Chunk(1, (1, 2), (1, 2), "Hm", thought=True))
+    assert (turn.thought, turn.answer, turn.thought_tokens) == ("Hm", "", 2)
+    recorder.take(protocol.Chunk(1, (3,), (3,), "Yes"))
+    recorder.take(protocol.Done(1, "stop", "Yes", (1, 2, 3), None, "Hm"))
+    assert (turn.thought, turn.answer, turn.thought_tokens) == ("Hm", "Yes", 2)
+    assert turn.stamps
+    assert turn.stamps.characters == (1, 1, 3)

@@ -1,4 +1,4 @@
-"""Streaming Markdown ends with the same lines as the complete text; reasoning is split off."""
+"""Streaming Markdown ends with the same lines as the complete text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from app import themes
 from app.widgets.chat.transcript.incremental_markdown import IncrementalMarkdown
 from app.widgets.chat.transcript.line_renderer import Line, LineRenderer
 from app.widgets.chat.transcript.markdown import Colours
-from app.widgets.chat.transcript.reasoning import ParsedAnswer, split_reasoning
 
 ANSWER = """\
 # Caches
@@ -104,17 +103,3 @@ def test_incomplete_markdown_does_not_fail(renderer: LineRenderer, text: str) ->
 def test_a_width_of_zero_does_not_fail(renderer: LineRenderer) -> None:
     narrow = LineRenderer(Console(), renderer.colours, 0)
     assert drawn(ANSWER, narrow)
-
-
-@pytest.mark.parametrize(
-    ("text", "parsed"),
-    [
-        ("Plain.", ParsedAnswer("", "Plain.", False)),
-        ("<think>\nHm", ParsedAnswer("Hm", "", True)),
-        ("<think>\nHm.\n</think>\n\nYes.", ParsedAnswer("Hm.", "Yes.", False)),
-        ("Hm.\n</think>\nYes.", ParsedAnswer("Hm.", "Yes.", False)),
-        ("<think></think>Yes.", ParsedAnswer("", "Yes.", False)),
-    ],
-)
-def test_reasoning_is_split_from_the_answer(text: str, parsed: ParsedAnswer) -> None:
-    assert split_reasoning(text) == parsed

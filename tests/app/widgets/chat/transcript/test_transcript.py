@@ -48,8 +48,9 @@ class TranscriptApp(App[None]):
         self.got.append(event)
 
 
-def rendered(prompt: str, answer: str = "One line.", versions: int = 1) -> RenderedTurn:
+def rendered(prompt: str, answer: str = "One line.", versions: int = 1, thought: str = "") -> RenderedTurn:
     turn = Turn(prompt, answer, timing=TIMING, reason="stop", mode="in turn")
+    turn.thought, turn.thought_tokens = thought, 1_234 if thought else 0
     return RenderedTurn(turn, 1, versions)
 
 
@@ -178,8 +179,8 @@ async def test_actions_of_a_marked_turn_are_clickable() -> None:
 
 
 async def test_reasoning_folds() -> None:
-    async with transcript(rendered("Why?", "<think>\nSecret words.\n</think>\n\nSo.")) as (pilot, _shown):
-        assert any("Reasoning: 2 words" in line for line in screen(pilot))
+    async with transcript(rendered("Why?", "So.", thought="Secret words.\n")) as (pilot, _shown):
+        assert any("Reasoning: 1,234 tokens" in line for line in screen(pilot))
         assert not any("Secret" in line for line in screen(pilot))
         await pilot.press("t")
         assert any("Secret" in line for line in screen(pilot))
