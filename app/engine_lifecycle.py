@@ -180,6 +180,7 @@ class EngineLifecycle:
         turn.parameters = side.checkpoint.parameters if side.checkpoint else None
         if side.ready:
             turn.context, turn.ignored_sampling = side.ready.context, side.ready.ignored_sampling
+            turn.template_arguments = turn.thinking.arguments(side.ready.template_variables)
         self._answer_id = identity = process.next_id()
         self._enter(Phase.PREFILL)
         side.clear_rate()
@@ -191,7 +192,9 @@ class EngineLifecycle:
             on_event(event)
 
         try:
-            take(await process.ask(protocol.Generate(identity, messages, None, sampling, trim), take))
+            arguments = turn.template_arguments
+            command = protocol.Generate(identity, messages, None, sampling, trim, arguments)
+            take(await process.ask(command, take))
         finally:
             recorder.complete()
             if process is self._process:

@@ -116,6 +116,7 @@ class GenerationRun:
         options = self._settings.chat(side.name)
         side.conversation.system_prompt = turn.system_prompt = options.system_prompt
         turn.sampling, turn.mode = options.for_attempt(turn.attempt), self._settings.timing.value
+        turn.thinking = options.thinking
         turn.checkpoint, turn.asked_at = side.checkpoint_name, time.time()
         self._guarded(self._view.begin_answer, side)
         self._engine(side).queue()

@@ -34,7 +34,7 @@ async def run_once(spec: EngineSpec, question: str, options: ChatOptions) -> int
             return 1
         side.conversation.system_prompt = options.system_prompt
         turn = side.conversation.begin(question, side.title)
-        turn.sampling = options.sampling
+        turn.sampling, turn.thinking = options.sampling, options.thinking
         await engine.answer(turn, side.conversation.messages(), options.sampling, on_event=_print)
         echo()
         if ignored := ignored_settings(turn):

@@ -33,8 +33,9 @@ class SamplingScreen(PlaygroundScreen):
     HELP = """\
 # Sampling
 
-System prompt and sampling of each side. A **preset** is both under a name; the built-in ones cannot be
-changed, yours can be renamed and deleted. Compare two engines with the same settings on both sides.
+System prompt and sampling of each side, and how it thinks where the chat template lets one choose. A
+**preset** is these under a name; the built-in ones cannot be changed, yours can be renamed and deleted.
+Compare two engines with the same settings on both sides.
 """
     BINDINGS = [  # noqa: RUF012
         Binding("escape,f4", "back", "Back", id="sampling.back"),
@@ -65,6 +66,7 @@ changed, yours can be renamed and deleted. Compare two engines with the same set
                 self.form(side.name).border_title = f"{side.name.capitalize()} · {side.title}"
             if side.ready:
                 self.form(side.name).show_ignored(side.ready.ignored_sampling, side.title)
+                self.form(side.name).offer_thinking(side.ready.template_variables)
         self._show_state()
 
     def form(self, side: str) -> OptionsForm:
@@ -170,13 +172,15 @@ changed, yours can be renamed and deleted. Compare two engines with the same set
 
 
 def effective(options: ChatOptions, side: Side) -> ChatOptions:
-    """Return the options of a side without those that its engine ignores."""
+    """Return the options of a side without those that its engine or its chat template ignores."""
     ignored = side.ready.ignored_sampling if side.ready else ()
-    return replace(options, sampling=options.sampling.without(ignored))
+    thinking = options.thinking.within(side.ready.template_variables) if side.ready else options.thinking
+    return replace(options, sampling=options.sampling.without(ignored), thinking=thinking)
 
 
 def differences(left: ChatOptions, right: ChatOptions) -> list[str]:
     """Return the names of the fields in which the sides differ."""
     names = [] if left.system_prompt == right.system_prompt else ["system prompt"]
+    names += [] if left.thinking == right.thinking else ["thinking"]
     mine, theirs = dataclasses.asdict(left.sampling), dataclasses.asdict(right.sampling)
     return names + [name.replace("_", " ") for name in mine if mine[name] != theirs[name]]

@@ -82,7 +82,7 @@ class AnswerRun:
         if not again and (kept := await asyncio.to_thread(self._kept_reference, key)):
             return kept
         async with self._open(self._reference) as engine:
-            tokens = await engine.tokenize("", prompt.messages)
+            tokens = await engine.tokenize_prompt(prompt)
             prompt.check(tokens.token_ids)
             ids, reason = await self._answer(engine, tokens.token_ids)
             file = self._rows_file(prompt_digest(tokens.token_ids), ids)
@@ -139,7 +139,9 @@ class AnswerRun:
         return None
 
     def _reference_key(self) -> str:
-        return _key(self._reference, self._prompt.messages, self._prompt.answer_ids)
+        prompt = self._prompt
+        arguments = (prompt.template_arguments,) if prompt.template_arguments else ()
+        return _key(self._reference, prompt.messages, prompt.answer_ids, *arguments)
 
     def _engine_key(self, spec: EngineSpec, answer: ComparedAnswer) -> str:
         return _key(spec, self._reference.to_json(), answer.prompt_digest, answer.answer.token_ids)
@@ -156,7 +158,7 @@ class AnswerRun:
             EngineError: the engine cannot be opened or asked.
         """
         async with self._open(spec) as engine:
-            tokens = await engine.tokenize("", self._prompt.messages)
+            tokens = await engine.tokenize_prompt(self._prompt)
             start = (*answer.answer.token_ids[:position], token.token_id)
             self._on_progress(title(spec), f"continuing from token {position + 1}")
             done = await engine.generate((*tokens.token_ids, *start), TOKENS)
@@ -187,7 +189,7 @@ class AnswerRun:
 
     async def _compare(self, spec: EngineSpec, answer: ComparedAnswer) -> EngineAnswer:
         async with self._open(spec) as engine:
-            prompt = (await engine.tokenize("", self._prompt.messages)).token_ids
+            prompt = (await engine.tokenize_prompt(self._prompt)).token_ids
             if prompt_digest(prompt) != answer.prompt_digest:
                 raise EngineError(
                     "other-prompt", "Its chat template or tokenizer gives other token ids for this prompt."

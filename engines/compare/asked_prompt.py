@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engines.errors import EngineError
 from engines.worker.context_window import prompt_digest
@@ -20,6 +20,8 @@ class AskedPrompt:
     """The reference's answer, if it was computed already; otherwise it answers greedily."""
     prompt_digest: str = ""
     """Of the prompt's token ids when that answer was computed; empty if unknown."""
+    template_arguments: dict[str, object] = field(default_factory=dict)
+    """What the chat template got with the conversation."""
 
     def check(self, token_ids: Sequence[int]) -> None:
         """Check that these are the token ids to which the answer was given.

@@ -9,6 +9,7 @@ from pathlib import Path
 from engines.build.prepare import OnStep, PreparedEngine, StartWorker, prepare
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
+from engines.compare.asked_prompt import AskedPrompt
 from engines.measure.timing import Timing, timing
 from engines.worker import protocol
 from engines.worker.process import EngineProcess
@@ -44,14 +45,26 @@ class ComparedEngine:
             self.ready = await request(self._process, command, protocol.Ready, self._on_step)
         return self.ready
 
-    async def tokenize(self, text: str, messages: tuple[dict[str, str], ...]) -> protocol.Tokenized:
+    async def tokenize_prompt(self, prompt: AskedPrompt) -> protocol.Tokenized:
+        """Return the token ids of a prompt; raises as `tokenize`."""
+        return await self.tokenize("", prompt.messages, prompt.template_arguments)
+
+    async def tokenize(
+        self,
+        text: str,
+        messages: tuple[dict[str, str], ...],
+        template_arguments: dict[str, object] | None = None,
+    ) -> protocol.Tokenized:
         """Return the token ids of a text or conversation.
 
         Raises:
             EngineError: the tokenizer cannot convert it.
         """
         folder = self.prepared.spec.checkpoint
-        command = protocol.Tokenize(self._process.next_id(), folder, text, messages)
+        arguments = template_arguments or {}
+        command = protocol.Tokenize(
+            self._process.next_id(), folder, text, messages, template_arguments=arguments
+        )
         return await request(self._process, command, protocol.Tokenized)
 
     async def texts_of(self, token_ids: Iterable[int]) -> dict[int, str]:

@@ -32,7 +32,7 @@ async def score_answer(engine: ComparedEngine, prompt: AskedPrompt) -> ScoredAns
     Raises:
         EngineError: the prompt has other token ids now, or the engine cannot score.
     """
-    tokens = await engine.tokenize("", prompt.messages)
+    tokens = await engine.tokenize_prompt(prompt)
     prompt.check(tokens.token_ids)
     ids = prompt.answer_ids
     scored = of_answer(await engine.score((*tokens.token_ids, *ids), TOP), len(ids))

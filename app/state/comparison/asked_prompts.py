@@ -43,6 +43,7 @@ def asked_prompt(conversation: Conversation, index: int, turn: Turn) -> AskedPro
         (*system, *sent),
         turn.token_ids,
         turn.prompt_digest,
+        turn.template_arguments,
     )
 
 

@@ -23,10 +23,13 @@ class ContextLevel(StrEnum):
 
 
 async def count_tokens(
-    process: EngineProcess, messages: tuple[dict[str, str], ...], texts: tuple[str, ...]
+    process: EngineProcess,
+    messages: tuple[dict[str, str], ...],
+    texts: tuple[str, ...],
+    template_arguments: dict[str, object],
 ) -> TokensCounted | None:
     """Count the tokens of a conversation, and of each text, with a loaded engine; None if it fails."""
-    event = await process.ask(CountTokens(process.next_id(), messages, texts))
+    event = await process.ask(CountTokens(process.next_id(), messages, texts, template_arguments))
     return event if isinstance(event, TokensCounted) else None
 
 

@@ -48,12 +48,14 @@ def _options(turn: Turn) -> ChatOptions | None:
     if turn.sampling is None:
         return None
     seed = (turn.sampling.seed - turn.attempt) % SEEDS
-    return ChatOptions(turn.system_prompt, replace(turn.sampling, seed=seed))
+    return ChatOptions(turn.system_prompt, replace(turn.sampling, seed=seed), turn.thinking)
 
 
 def _differences(before: ChatOptions, after: ChatOptions) -> Iterator[str]:
     if before.system_prompt != after.system_prompt:
         yield _prompt_words(after.system_prompt)
+    if before.thinking != after.thinking:
+        yield after.thinking.words or "thinking as the chat template has it"
     for field in FIELDS:
         old, new = field.text(before.sampling), field.text(after.sampling)
         if old != new:

@@ -9,6 +9,7 @@ from app.state.conversation.token_stamps import TokenStamps
 from app.units import count_text
 from engines.measure.timing import Timing
 from engines.worker.protocol import Error, Sampling
+from engines.worker.template_arguments import Thinking
 
 _OTHER = "this prompt does not repeat them"
 _CAUSES = {
@@ -47,6 +48,10 @@ class Turn:
     """Sampling parameters, with the seed of this version."""
     ignored_sampling: tuple[str, ...] = ()
     """Names of the parameters that the engine ignored."""
+    thinking: Thinking = field(default_factory=Thinking)
+    """As it was chosen for the side."""
+    template_arguments: dict[str, object] = field(default_factory=dict)
+    """What of it the chat template got, by the template's variable."""
     checkpoint: str = ""
     """Name of the checkpoint that answered."""
     system_prompt: str = ""

@@ -10,6 +10,7 @@ import msgspec
 from app.state.settings.settings import ChatOptions, Settings
 from app.terminal_text import displayable
 from engines.worker.protocol import Sampling
+from engines.worker.template_arguments import Thinking
 
 PRESETS: Final[Mapping[str, ChatOptions]] = {
     "Greedy": ChatOptions(),
@@ -29,8 +30,13 @@ def all_presets(settings: Settings) -> dict[str, ChatOptions]:
 
 
 def applied(preset: ChatOptions, to: ChatOptions) -> ChatOptions:
-    """Return the options of a side with the preset; one without a system prompt keeps the side's."""
-    return msgspec.structs.replace(preset, system_prompt=preset.system_prompt or to.system_prompt)
+    """Return the options of a side with the preset; what the preset does not set stays the side's.
+
+    That is a system prompt that is empty, and thinking that is left to the chat template.
+    """
+    thinking = to.thinking if preset.thinking == Thinking() else preset.thinking
+    system_prompt = preset.system_prompt or to.system_prompt
+    return msgspec.structs.replace(preset, system_prompt=system_prompt, thinking=thinking)
 
 
 def preset_of(options: ChatOptions, settings: Settings) -> str:
@@ -56,7 +62,7 @@ def _words(options: ChatOptions, settings: Settings) -> str:
     name = preset_of(options, settings)
     words = displayable(name) or (f"temperature {temperature:g}" if temperature else "greedy")
     own_prompt = all_presets(settings).get(name, ChatOptions()).system_prompt != options.system_prompt
-    return f"{words} + system prompt" if own_prompt else words
+    return " + ".join(filter(None, (words, "system prompt" if own_prompt else "", options.thinking.words)))
 
 
 def name_problem(name: str, settings: Settings, *, before: str = "") -> str:

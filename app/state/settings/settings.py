@@ -17,6 +17,7 @@ from app.state.settings.merge import merge
 from engines.build.options import options_of
 from engines.demo import CHECKPOINT
 from engines.worker.protocol import Sampling
+from engines.worker.template_arguments import Thinking
 
 DEMO = "demo"
 """How the settings name the checkpoint that ships with the project."""
@@ -63,10 +64,11 @@ class EngineChoice(msgspec.Struct, frozen=True):
 
 
 class ChatOptions(msgspec.Struct, frozen=True):
-    """System prompt and sampling of a side or a preset."""
+    """System prompt, sampling and thinking of a side or a preset."""
 
     system_prompt: str = ""
     sampling: Sampling = Sampling()
+    thinking: Thinking = Thinking()
 
     def for_attempt(self, attempt: int) -> Sampling:
         """Return the sampling of another version of an answer: with another seed, so that it can differ."""

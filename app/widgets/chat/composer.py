@@ -268,10 +268,12 @@ class Composer(Vertical):
     async def _count_tokens(
         self, side: Side, prompt: str, above: int | None, texts: tuple[str, ...]
     ) -> TokensCounted | None:
-        system_prompt = self.playground.settings.chat(side.name).system_prompt
-        messages = side.conversation.messages_with(system_prompt, prompt, above)
-        process = self.playground.engine(side).process
-        return await count_tokens(process, messages, texts) if process and side.ready else None
+        options, process = self.playground.settings.chat(side.name), self.playground.engine(side).process
+        if process is None or side.ready is None:
+            return None
+        messages = side.conversation.messages_with(options.system_prompt, prompt, above)
+        arguments = options.thinking.arguments(side.ready.template_variables)
+        return await count_tokens(process, messages, texts, arguments)
 
     def recount(self) -> None:
         """Schedule a token count, after a change of the draft, the conversation or an engine."""

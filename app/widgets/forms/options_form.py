@@ -1,4 +1,4 @@
-"""The form for one side's preset, system prompt and sampling parameters."""
+"""The form for one side's preset, system prompt, thinking and sampling parameters."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ from app.state.settings.settings import ChatOptions, Settings
 from app.terminal_text import displayable
 from app.widgets.forms.ascii_checkbox import AsciiCheckbox
 from app.widgets.forms.form_area import FormArea
+from app.widgets.forms.thinking_form import ThinkingForm
 
 MEANINGS: Final = {
     "preset": "Sets all fields, and the system prompt if the preset has one.",
     "system-prompt": "Instructions sent before the conversation. Empty: no system prompt.",
+    "thinking-switch": "Whether the model thinks before it answers.",
+    "thinking-effort": "How much it thinks.",
+    "thinking-budget": "How many tokens it is told to think at most; 0 is not at all.",
     "ignore-eos": "Generate up to max tokens even after an end-of-text token. For measurements.",
     "stop": "Texts that end the answer, one per line; \\n is a line break.",
     **{field.name: field.meaning for field in FIELDS},
@@ -87,6 +91,7 @@ class OptionsForm(Vertical):
             placeholder="No system prompt",
             classes="system-prompt",
         )
+        yield ThinkingForm(options.thinking)
         for field in FIELDS:
             with Horizontal(classes="form-row"):
                 yield Static(field.title, classes="form-label")
@@ -116,6 +121,7 @@ class OptionsForm(Vertical):
             _load(self.query_one(".system-prompt", TextArea), displayable(options.system_prompt))
             _load(self.query_one(".stop", TextArea), displayable(stop_lines(sampling.stop)))
             self.query_one(Checkbox).value = sampling.ignore_eos
+        self.query_one(ThinkingForm).show(options.thinking)
         self._show_presets()
         self._show_problems()
 
@@ -150,7 +156,17 @@ class OptionsForm(Vertical):
             stop=self._stop(),
             ignore_eos=self.query_one(Checkbox).value,
         )
-        self._apply(ChatOptions(self._system_prompt(), sampling))
+        self._apply(ChatOptions(self._system_prompt(), sampling, self.options.thinking))
+
+    @on(ThinkingForm.Changed)
+    def read_thinking(self, event: ThinkingForm.Changed) -> None:
+        """Apply another choice about thinking."""
+        event.stop()
+        self._apply(ChatOptions(self.options.system_prompt, self.options.sampling, event.thinking))
+
+    def offer_thinking(self, variables: Collection[str]) -> None:
+        """Show what a chat template that reads these variables lets one choose about thinking."""
+        self.query_one(ThinkingForm).offer(variables)
 
     # Control characters are shown replaced, so an unedited text area keeps the original value.
 
@@ -162,7 +178,7 @@ class OptionsForm(Vertical):
         lines, now = self.query_one(".stop", TextArea).text, self.options.sampling.stop
         return now if lines == displayable(stop_lines(now)) else stop_texts(lines)
 
-    @on(Select.Changed)
+    @on(Select.Changed, ".preset")
     def apply_preset(self, event: Select.Changed) -> None:
         """Apply the selected preset."""
         presets = all_presets(self._settings)
@@ -181,7 +197,7 @@ class OptionsForm(Vertical):
 
     def _show_presets(self) -> None:
         names, chosen = list(all_presets(self._settings)), self.preset
-        select: Select[str] = self.query_one(Select)
+        select: Select[str] = self.query_one(".preset", Select)
         with self.prevent(Select.Changed):
             select.set_options((Content(displayable(name)), name) for name in names)
             select.value = chosen or Select.NULL

@@ -16,7 +16,9 @@ from app.state.settings.presets import PRESETS
 from app.state.settings.sampling_fields import FIELDS
 from app.state.settings.settings import ChatOptions, Settings, load_settings
 from app.widgets.forms.ascii_checkbox import AsciiCheckbox
+from app.widgets.forms.thinking_form import TITLES, ThinkingForm
 from engines.worker.protocol import Ready, Sampling
+from engines.worker.template_arguments import Thinking
 from tests.app.driving import ask, playground, toasts, until_ready, until_screen, wait_until
 from tests.app.still import StillPlayground
 
@@ -45,7 +47,7 @@ def text_of(screen: SamplingScreen, name: str) -> str:
 
 
 def chosen(screen: SamplingScreen, side: str) -> Any:
-    return screen.form(side).query_one(Select).value
+    return screen.form(side).query_one(".preset", Select).value
 
 
 async def test_every_field_of_one_side_is_saved(own_folders: Path) -> None:
@@ -120,7 +122,7 @@ async def test_every_control_can_be_reached_and_seen_in_a_small_terminal() -> No
             seen.add(app.focused)
             await pilot.press("tab" if screen.focused_side != "right" or len(seen) < 24 else "shift+tab")
         kinds = (Input, TextArea, Select, AsciiCheckbox)
-        assert {one for kind in kinds for one in screen.query(kind)} <= seen
+        assert {one for kind in kinds for one in screen.query(kind) if one in screen.focus_chain} <= seen
 
 
 async def test_esc_goes_back_from_every_kind_of_control() -> None:
@@ -293,3 +295,29 @@ async def test_fields_that_an_engine_ignores_are_disabled() -> None:
         assert not any(entry(screen, "right", field.name).disabled for field in FIELDS)
         assert not screen.form("right").query_one(".form-ignored").display
         assert text_of(screen, "#sampling-state").startswith("The sides differ in seed.")
+
+
+async def test_thinking_is_offered_where_the_chat_template_reads_it(own_folders: Path) -> None:
+    path = own_folders / "settings.toml"
+    app = playground(Settings(chosen=True, welcomed=True), path)
+    app.open_engines = lambda names: None  # type: ignore[method-assign]
+    app.left.ready = Ready(0, template_variables=("enable_thinking", "reasoning_effort"))
+    app.right.ready = Ready(0)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot)
+        left, right = (screen.form(side).query_one(ThinkingForm) for side in ("left", "right"))
+        assert [left.query_one(f".row-{name}").display for name in TITLES] == [True, True, False]
+        assert left.display
+        assert not right.display
+        left.query_one(".thinking-switch", Select).value = "off"
+        await wait_until(pilot, lambda: app.settings.left_chat.thinking == Thinking("off"))
+        left.query_one(".thinking-effort", Select).value = "high"
+        await wait_until(pilot, lambda: app.settings.left_chat.thinking == Thinking("off", "high"))
+        assert chosen(screen, "left") == "Greedy"
+        assert text_of(screen, "#sampling-state").startswith("The sides differ in thinking.")
+        entry(screen, "left", "seed").value = "7"
+        await wait_until(pilot, lambda: app.settings.left_chat.sampling.seed == 7)
+        assert app.settings.left_chat.thinking == Thinking("off", "high")
+        await pilot.press("escape")
+        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+    assert load_settings(path).left_chat.thinking == Thinking("off", "high")

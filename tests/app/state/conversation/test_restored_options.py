@@ -11,6 +11,7 @@ from app.state.conversation.conversation_file import Record
 from app.state.conversation.restored_options import restored_options, restored_options_text
 from app.state.settings.settings import ChatOptions, Settings
 from engines.worker.protocol import Sampling
+from engines.worker.template_arguments import OFF, Thinking
 
 PIRATE = ChatOptions("Be a pirate.", Sampling(temperature=1.5, seed=7, stop=("Arr",)))
 
@@ -23,7 +24,13 @@ def record(left: ChatOptions | None, right: ChatOptions | None = None, attempt: 
         if options:
             sampling = options.for_attempt(attempt)
             conversation.add(
-                Turn("Hello", attempt=attempt, sampling=sampling, system_prompt=options.system_prompt)
+                Turn(
+                    "Hello",
+                    attempt=attempt,
+                    sampling=sampling,
+                    system_prompt=options.system_prompt,
+                    thinking=options.thinking,
+                )
             )
         found.sides[name] = conversation
     return found
@@ -75,3 +82,10 @@ def test_foreign_text_is_cut_and_harmless() -> None:
     words = restored_options_text(restored_options(record(ChatOptions(prompt)), settings), settings)
     assert "\x1b" not in words
     assert len(words) < 120
+
+
+def test_thinking_is_restored() -> None:
+    silent = ChatOptions(thinking=Thinking(OFF))
+    changes = restored_options(record(silent), Settings())
+    assert changes == {"left_chat": silent}
+    assert restored_options_text(changes, Settings()).endswith("Left: thinking off")
