@@ -42,8 +42,9 @@ async def run_once(spec: EngineSpec, question: str, options: ChatOptions) -> int
         if turn.error or turn.timing is None:
             return 1
         timing = turn.timing
+        ttfo = f"TTFO {seconds_text(timing.ttfo)}, " if turn.thought else ""
         echo(
-            f"{side.title}: TTFT {seconds_text(timing.ttft)}, {rate_text(timing.decode_rate)}, "
+            f"{side.title}: TTFT {seconds_text(timing.ttft)}, {ttfo}{rate_text(timing.decode_rate)}, "
             f"{timing.tokens} tokens, {turn.reason}",
             err=True,
         )

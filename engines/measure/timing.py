@@ -38,10 +38,16 @@ class Timing:
     """Prefill tok/s = (prompt − cached tokens) / TTFT. None if every token was cached."""
     total: float | None = None
     """Request latency: last chunk − request start."""
+    ttfo: float | None = None
+    """Time to first output token, AIPerf's name for the first one that is no thought − request start."""
 
 
 def timing(
-    start_ns: int, token_ns: Sequence[int], prompt_tokens: int = 0, cached_tokens: int | None = None
+    start_ns: int,
+    token_ns: Sequence[int],
+    prompt_tokens: int = 0,
+    cached_tokens: int | None = None,
+    first_output: int | None = None,
 ) -> Timing:
     """Return the metrics of one answer, which may still be running.
 
@@ -50,6 +56,7 @@ def timing(
         token_ns: when each output token was yielded; tokens of one chunk have the same stamp.
         prompt_tokens: tokens of the prompt.
         cached_tokens: prompt tokens found in the KV cache; None counts as 0.
+        first_output: place of the first token that is no thought, from 0; None while there is none.
 
     Returns:
         The metrics; only the number of tokens if the stamps are not in order.
@@ -61,6 +68,9 @@ def timing(
     later = len(token_ns) - bisect_right(token_ns, first)
     tpot = (last - first) / NANOSECONDS / later if later else None
     gaps = sorted((b - a) / NANOSECONDS for a, b in pairwise(token_ns) if b > a)
+    output = None
+    if first_output is not None and first_output < len(token_ns):
+        output = token_ns[first_output]
     computed = prompt_tokens - (cached_tokens or 0)
     return Timing(
         tokens=len(token_ns),
@@ -71,6 +81,7 @@ def timing(
         itl_p95=percentile(gaps, 95) if gaps else None,
         prefill_rate=computed / ttft if computed > 0 and ttft > 0 else None,
         total=(last - start_ns) / NANOSECONDS,
+        ttfo=None if output is None else (output - start_ns) / NANOSECONDS,
     )
 
 

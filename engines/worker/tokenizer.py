@@ -16,6 +16,7 @@ from engines.worker.control_tokens import ControlTokens
 from engines.worker.message_format import MessageFormat, Messages, find_format, probe_messages
 from engines.worker.stop_tokens import configured_stop_ids, valid_ids
 from engines.worker.template_arguments import variables_read
+from engines.worker.thought_history import with_thoughts
 from engines.worker.thought_tags import kept_tokens, open_tag, tags_of
 
 NO_ARGUMENTS: Mapping[str, object] = MappingProxyType({})
@@ -188,7 +189,8 @@ class Tokenizer:
         form = self._format(frozenset(message["role"] for message in messages))
         known = {name: value for name, value in arguments.items() if name in self.template_variables}
         try:
-            return self._render(form.apply(messages), known, generation_prompt=generation_prompt)
+            given = form.apply(with_thoughts(messages, self._template, self.thought_tags))
+            return self._render(given, known, generation_prompt=generation_prompt)
         except MemoryError:
             raise
         except Exception as error:  # templates can fail in any way: jinja2 errors and raise_exception

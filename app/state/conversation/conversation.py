@@ -6,6 +6,7 @@ from bisect import bisect_left
 
 from app.state.conversation.attachment import Attachment
 from app.state.conversation.turn import Turn as Turn
+from engines.worker.thought_history import THOUGHT
 
 ROOT = -1
 """Parent of the first turn and of its versions."""
@@ -147,8 +148,14 @@ def _said(system_prompt: str, turns: list[Turn]) -> list[dict[str, str]]:
     messages = [{"role": "system", "content": system_prompt}] if system_prompt else []
     for turn in turns:
         if turn.answered:
-            messages += [_user(turn.content), {"role": "assistant", "content": turn.answer}]
+            messages += [_user(turn.content), _assistant(turn)]
     return messages
+
+
+def _assistant(turn: Turn) -> dict[str, str]:
+    """Return the answer, and the thought apart: the chat template drops or keeps it."""
+    message = {"role": "assistant", "content": turn.answer}
+    return {**message, THOUGHT: turn.thought} if turn.thought else message
 
 
 def _user(text: str) -> dict[str, str]:

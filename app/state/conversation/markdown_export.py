@@ -15,8 +15,8 @@ from app.terminal_text import displayable
 from app.units import count_text, rate_text, seconds_text
 
 NAMES = ("Left", "Right")
-HEAD = "| side | engine | decode | TTFT | ITL p50 | ITL p95 | tokens | ended | timing mode |"
-RULE = "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |"
+HEAD = "| side | engine | decode | TTFT | TTFO | ITL p50 | ITL p95 | tokens | ended | timing mode |"
+RULE = "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- | --- |"
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})", re.MULTILINE)
 
 
@@ -81,6 +81,8 @@ def _score(votes: Votes) -> list[str]:
 
 def _answer(turn: Turn) -> str:
     text = _closed(displayable(turn.answer).rstrip()) if turn.answer else "*No answer.*"
+    if thought := displayable(turn.thought).strip():
+        text = f"<details><summary>Reasoning</summary>\n\n{_closed(thought)}\n\n</details>\n\n{text}"
     for words in filter(None, (turn.merged_system_words, turn.left_out_words)):
         text = f"*For this answer {words}.*\n\n{text}"
     return f"{text}\n\n*Failed: {_line(turn.error.message)}*" if turn.error else text
@@ -102,11 +104,11 @@ def _figures(name: str, turn: Turn) -> str:
     measured = (
         (
             rate_text(timing.decode_rate),
-            *(seconds_text(one) for one in (timing.ttft, timing.itl_p50, timing.itl_p95)),
+            *(seconds_text(one) for one in (timing.ttft, timing.ttfo, timing.itl_p50, timing.itl_p95)),
             count_text(timing.tokens),
         )
         if timing
-        else ("n/a",) * 5
+        else ("n/a",) * 6
     )
     cells = (name, _line(turn.engine), *measured, turn.reason or "failed", turn.mode)
     return f"| {' | '.join(cells)} |"

@@ -103,5 +103,7 @@ class AnswerRecorder:
         if self._start_ns is None:
             turn.timing = Timing(tokens=len(self._times))
         else:
-            turn.timing = timing(self._start_ns, self._times, turn.prompt_tokens, turn.cached)
+            turn.timing = timing(
+                self._start_ns, self._times, turn.prompt_tokens, turn.cached, self._first_output
+            )
             turn.stamps = token_stamps(self._start_ns, self._times, self._characters, self._waited_ns)

@@ -46,6 +46,7 @@ reference. The border says what the side is doing and for how long: *queued* beh
 
 * **tok/s**: decode speed, prefill left out.
 * **TTFT**: time from the prompt to the first token.
+* **TTFO**: time to the first token of the answer itself, where the model reasoned before it.
 * how many tokens it has, and why it ended.
 
 The title of the chat names the model and the timing mode. Where an answer has another model, engine or

@@ -21,6 +21,8 @@ PROMPT_LINES, PROMPT_CHARACTERS = 8, 800
 def figures(turn: Turn, width: int, origin: Sequence[str] = ()) -> str:
     """Return decode tok/s, TTFT, tokens and finish reason, then `origin`; or the error.
 
+    After a thought there is TTFO too, the time to the first token of the answer.
+
     The text wraps at `width` cells, between figures only. Cached prompt tokens are added if that takes no
     further line: the panel of the KV cache has them too.
     """
@@ -36,6 +38,7 @@ def figures(turn: Turn, width: int, origin: Sequence[str] = ()) -> str:
     parts = [
         rate_text(timing.decode_rate),
         f"TTFT {seconds_text(timing.ttft)}",
+        f"TTFO {seconds_text(timing.ttfo)}" if turn.thought and timing.ttfo is not None else "",
         f"{count_text(timing.tokens)} token{'' if timing.tokens == 1 else 's'}",
         REASONS.get(turn.reason, turn.reason),
     ]

@@ -100,3 +100,17 @@ def test_pairs_keep_the_order_of_both_sides() -> None:
         right.begin(prompt, "")
     asked = [tuple(turn and turn.prompt for turn in both) for both in pairs(left.turns, right.turns)]
     assert asked == [(None, "zero"), ("one", "one"), ("two", "two"), ("two", None), (None, "three")]
+
+
+def test_a_thought_is_sent_apart_from_the_answer() -> None:
+    conversation = Conversation()
+    conversation.begin("Why?", "E").answer = "So."
+    conversation.turns[0].thought = "Hm."
+    conversation.begin("And?", "E").answer = "Yes."
+    conversation.begin("Then?", "E")
+    assert conversation.messages()[1] == {
+        "role": "assistant",
+        "content": "So.",
+        "reasoning_content": "Hm.",
+    }
+    assert conversation.messages()[3] == {"role": "assistant", "content": "Yes."}

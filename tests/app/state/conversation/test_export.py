@@ -37,7 +37,7 @@ def test_markdown_has_both_sides_and_their_figures() -> None:
     assert "> What is a\n> KV cache?" in text
     assert "It keeps keys, says right." in text
     [row] = [line for line in lines if line.startswith("| Left | Engine \\| left")]
-    assert "| 172 tok/s | 20.0 ms | 10.0 ms | 12.0 ms | 2 | stop | in turn |" in row
+    assert "| 172 tok/s | 20.0 ms | n/a | 10.0 ms | 12.0 ms | 2 | stop | in turn |" in row
     assert "*Failed: The worker ended.*" in text
     assert [line for line in lines if line.startswith("## ")] == ["## Prompt 1", "## Prompt 2", "## Prompt 3"]
     assert "```python\nnever ends\n```" in text

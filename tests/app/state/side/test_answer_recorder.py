@@ -101,3 +101,16 @@ def test_thought_and_answer_are_apart_and_the_tokens_of_the_thought_are_counted(
     assert (turn.thought, turn.answer, turn.thought_tokens) == ("Hm", "Yes", 2)
     assert turn.stamps
     assert turn.stamps.characters == (1, 1, 3)
+    assert turn.timing
+    assert (turn.timing.ttft, turn.timing.ttfo) == (1 / 1e9, 3 / 1e9)
+
+
+def test_a_thought_without_an_answer_has_no_first_output_token() -> None:
+    turn = Turn("prompt")
+    recorder = AnswerRecorder(turn)
+    recorder.take(protocol.Prompt(1, 3, "", 0))
+    recorder.take(protocol.Chunk(1, (1, 2), (1, 2), "Hm", thought=True))
+    recorder.take(protocol.Done(1, "length", "", (1, 2), None, "Hm"))
+    assert turn.timing
+    assert turn.timing.ttfo is None
+    assert not turn.answered

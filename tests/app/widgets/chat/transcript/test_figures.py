@@ -46,3 +46,10 @@ def test_an_answer_of_another_model_says_so_in_any_width() -> None:
         assert "by SmolLM2-135M-Instruct" in figures(TURN, width, ("by SmolLM2-135M-Instruct",))
     interrupted = replace(TURN, timing=None, reason="")
     assert figures(interrupted, 200, ("by demo", "together")).endswith("R retries · by demo · together")
+
+
+def test_the_first_token_of_the_answer_is_timed_beside_that_of_the_thought() -> None:
+    thinking = replace(TURN, thought="Hm.", timing=replace(FAST, ttfo=3.25))
+    assert "TTFO 3.25 s" in figures(thinking, 160)
+    assert "TTFO" not in figures(replace(thinking, thought=""), 160)
+    assert "TTFO" not in figures(replace(thinking, timing=FAST), 160)

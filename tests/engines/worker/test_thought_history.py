@@ -1,0 +1,46 @@
+"""Earlier thoughts are given to the chat template as it reads them: it keeps or drops them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from transformers import PreTrainedTokenizerFast
+
+from engines.worker.tokenizer import Tokenizer
+from tests.engines.tiny import make_checkpoint
+
+MESSAGES = (
+    {"role": "user", "content": "Why?"},
+    {"role": "assistant", "content": "So.", "reasoning_content": "Hm.\n"},
+    {"role": "user", "content": "And?"},
+)
+EACH = "{% for message in messages %}"
+KEY = EACH + "{% if message.KEY %}({{ message.KEY }}){% endif %}{{ message.content }}|{% endfor %}"
+DROPS = EACH + "{{ message.content.split('</think>')[-1] | trim }}|{% endfor %}"
+KEEPS = EACH + "{% if '</think>' in message.content %}!{% endif %}{{ message.content }}|{% endfor %}"
+IGNORES = EACH + "{{ message.content }}|{% endfor %}{% if add_generation_prompt %}<think></think>{% endif %}"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_checkpoint(tmp_path_factory.mktemp("history"))
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        (KEY.replace("KEY", "reasoning_content"), "Why?|(Hm.)So.|And?|"),
+        (KEY.replace("KEY", "thinking"), "Why?|(Hm.)So.|And?|"),
+        (KEY.replace("KEY", "reasoning"), "Why?|(Hm.)So.|And?|"),
+        (DROPS, "Why?|So.|And?|"),
+        (KEEPS, "Why?|!<think>\nHm.\n</think>\n\nSo.|And?|"),
+        (IGNORES, "Why?|So.|And?|<think></think>"),
+    ],
+)
+def test_the_template_decides(folder: Path, template: str, text: str) -> None:
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    tokenizer.chat_template = template
+    tokenizer.save_pretrained(folder)
+    loaded = Tokenizer(folder)
+    assert loaded.decode(loaded.prompt_ids(MESSAGES)) == text
