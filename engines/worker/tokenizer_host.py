@@ -112,8 +112,8 @@ def _answer(connection: Connection, tokenizer: Tokenizer, operation: str, value:
         connection.send_bytes(TOKENIZING)
 
     operations: dict[str, Callable[..., str | list[int]]] = {
-        "prompt_ids": lambda rendered: tokenizer.prompt_ids(*rendered, tokenize),
-        "opened_thought": lambda rendered: tokenizer.opened_thought(*rendered),
+        "prompt_ids": lambda rendered: tokenizer.prompt_ids(rendered[0], rendered[1], tokenize),
+        "opened_thought": lambda rendered: tokenizer.opened_thought(rendered[0], rendered[1]),
         "text_ids": tokenizer.text_ids,
         "plain_ids": tokenizer.plain_ids,
         "template_facts": lambda _: json.dumps(tokenizer.template_facts),
