@@ -189,6 +189,20 @@ async def test_reasoning_folds() -> None:
         assert not any("Secret" in line for line in screen(pilot))
 
 
+async def test_of_a_thought_that_streams_the_newest_lines_are_shown() -> None:
+    live = rendered("Why?", "", thought="\n".join(f"Step {number}." for number in range(9)))
+    live.ended = False
+    async with transcript(live) as (pilot, shown):
+        assert any("Reasoning … 1,234 tokens" in line for line in screen(pilot))
+        assert [line.strip() for line in screen(pilot) if "Step" in line] == ["Step 6.", "Step 7.", "Step 8."]
+        live.turn.answer = "So."
+        shown.grow()
+        await pilot.pause()
+        assert any("So." in line for line in screen(pilot))
+        assert any("Reasoning: 1,234 tokens (show)" in line for line in screen(pilot))
+        assert not any("Step" in line for line in screen(pilot))
+
+
 async def test_text_can_be_selected() -> None:
     async with transcript(rendered("Question?", "An answer.")) as (pilot, shown):
         pilot.app.screen.selections = {shown: SELECT_ALL}
