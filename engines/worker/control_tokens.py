@@ -50,14 +50,20 @@ class ControlTokens:
         self._newline = self._plain_ids("\n")
 
     def mark(self, messages: Sequence[dict[str, str]]) -> tuple[list[dict[str, str]], Marks] | None:
-        """Return the messages with marked control tokens, and the marks; None where there are none."""
-        spans = [self._spans(one["content"], one["role"]) for one in messages]
-        if not any(spans):
+        """Return the messages with marked control tokens, and the marks; None where there are none.
+
+        All texts of a message are marked, as its content and its thought.
+        """
+        spans = [
+            {name: self._spans(text, one["role"]) for name, text in one.items() if name != "role"}
+            for one in messages
+        ]
+        if not any(found for places in spans for found in places.values()):
             return None
-        marks = _unused(one["content"] for one in messages)
+        marks = _unused(text for one in messages for text in one.values())
         marked = [
-            one | {"content": _enclose(one["content"], found, marks)}
-            for one, found in zip(messages, spans)  # noqa: B905 - Python 3.10
+            one | {name: _enclose(one[name], found, marks) for name, found in places.items()}
+            for one, places in zip(messages, spans)  # noqa: B905 - Python 3.10
         ]
         return marked, marks
 

@@ -114,7 +114,7 @@ class Tokenizer:
         Raises:
             EngineError: `chat-template`: the checkpoint's chat template rejects these messages.
         """
-        given = [one | {"content": encodable(one["content"])} for one in messages]
+        given = [{name: encodable(text) for name, text in one.items()} for one in messages]
         text = self._prompt_text(given, arguments)
         on_text(text)
         marks = None
@@ -189,6 +189,7 @@ class Tokenizer:
         form = self._format(frozenset(message["role"] for message in messages))
         known = {name: value for name, value in arguments.items() if name in self.template_variables}
         try:
+            # After the marking: the tags that are added here stay tokens.
             given = form.apply(with_thoughts(messages, self._template, self.thought_tags))
             return self._render(given, known, generation_prompt=generation_prompt)
         except MemoryError:

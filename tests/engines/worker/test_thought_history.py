@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tokenizers import AddedToken
 from transformers import PreTrainedTokenizerFast
 
 from engines.worker.tokenizer import Tokenizer
@@ -44,3 +45,25 @@ def test_the_template_decides(folder: Path, template: str, text: str) -> None:
     tokenizer.save_pretrained(folder)
     loaded = Tokenizer(folder)
     assert loaded.decode(loaded.prompt_ids(MESSAGES)) == text
+
+
+@pytest.mark.parametrize(
+    ("template", "tags"), [(KEEPS, 1), (DROPS, 0), (KEY.replace("KEY", "reasoning_content"), 0)]
+)
+def test_only_the_tags_of_a_thought_are_tokens(tmp_path: Path, template: str, tags: int) -> None:
+    """They are special tokens here; those in its text, in the answer and in prompts are plain text."""
+    fast = PreTrainedTokenizerFast.from_pretrained(make_checkpoint(tmp_path))
+    fast.add_tokens([AddedToken(tag, special=True) for tag in ("[THINK]", "[/THINK]")])
+    fast.chat_template = template.replace("</think>", "[/THINK]")
+    fast.save_pretrained(tmp_path)
+    tokenizer = Tokenizer(tmp_path)
+    opening, closing, end = map(fast.convert_tokens_to_ids, ("[THINK]", "[/THINK]", "<|end|>"))
+    said = "[THINK]<|end|> \ud83d"
+    ids = tokenizer.prompt_ids(
+        [
+            {"role": "user", "content": said + "[/THINK]"},
+            {"role": "assistant", "content": said, "reasoning_content": said},
+            {"role": "user", "content": "And?"},
+        ]
+    )
+    assert [ids.count(token) for token in (opening, closing, end)] == [tags, tags, 0]
