@@ -4,7 +4,8 @@ python -m tests.coverage [FAMILY ...] [--backends pytorch openvino onnxruntime]
 
 A family is covered if an fp32 engine gives the 72 greedy tokens of transformers without a cache, which is
 past every window of 32, and the mean KL divergence of int8 is below 0.01 nats. The checkpoints are tiny and
-random, with the config.json of the hub's, so this says nothing about quality. Takes about ten seconds a family.
+random, with the config.json of the hub's, so this says nothing about quality. Takes about ten seconds a
+family.
 """
 
 from __future__ import annotations
