@@ -122,6 +122,17 @@ def _default(_scaling: _Scaling, plain: list[float]) -> tuple[list[float], float
     return plain, 1.0
 
 
+def _dynamic(scaling: _Scaling, plain: list[float]) -> tuple[list[float], float]:
+    """Stretch by `alpha`, as Hunyuan does. Other dynamic scaling begins beyond the longest context."""
+    alpha = scaling.parameters.data.get("alpha")
+    if not alpha or scaling.config.model_type != "hunyuan_v1_dense":
+        return plain, 1.0
+    if scaling.width == 2:
+        raise broken("its RoPE rotates a single pair")
+    theta = scaling.theta * scaling.parameters.number("alpha") ** (scaling.width / (scaling.width - 2))
+    return [theta ** (-2 * pair / scaling.width) for pair in range(len(plain))], 1.0
+
+
 def _linear(scaling: _Scaling, plain: list[float]) -> tuple[list[float], float]:
     factor = scaling.parameters.number("factor")
     return [value / factor for value in plain], 1.0
@@ -212,7 +223,7 @@ def _longrope(scaling: _Scaling, plain: list[float]) -> tuple[list[float], float
 _KINDS: dict[str, _Kind] = {
     "default": _default,
     "linear": _linear,
-    "dynamic": _default,
+    "dynamic": _dynamic,
     "proportional": _proportional,
     "llama3": _llama3,
     "yarn": _yarn,

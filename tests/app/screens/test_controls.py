@@ -31,6 +31,7 @@ from app.widgets.prepare.engine_picker import EnginePicker
 from engines.worker.process import EngineProcess
 from engines.worker.protocol import Sampling
 from tests.app.driving import (
+    go_on,
     is_composed,
     playground,
     sampled,
@@ -98,15 +99,27 @@ async def test_cancel_with_the_mouse(settings: Settings) -> None:
         assert screen.query_one("#checkpoints").has_focus
 
 
+def held_while_loading(app: Playground) -> bool:
+    """Stop the left engine's process once it is loading, and return whether that is so.
+
+    On an idle machine it would be ready before the keys of the test.
+    """
+    if app.left.phase not in (Phase.PREPARING, Phase.LOADING) or not app.left.pid:
+        return False
+    os.kill(app.left.pid, signal.SIGSTOP)
+    return True
+
+
 async def test_prompts_are_kept_and_sides_not_swapped_while_engines_load(settings: Settings) -> None:
     app = playground(settings)
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
-        await wait_until(pilot, lambda: app.left.phase in (Phase.PREPARING, Phase.LOADING))
+        await wait_until(pilot, lambda: held_while_loading(app))
         left = app.left
         await pilot.press(*"Hi", "enter", "ctrl+x")
         assert app.left is left
         assert "Your prompt is kept" in toasts(app)
         assert app.screen.query_one(PromptInput).text == "Hi"
+        go_on(app)
         await until_ready(pilot)
         await pilot.press("enter")
         await wait_until(pilot, lambda: bool(app.right.conversation.turns))
