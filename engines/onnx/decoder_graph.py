@@ -21,6 +21,7 @@ from onnx import TensorProto
 
 from engines.onnx.model_file import HEAD, ModelFile, Shape
 from engines.onnx.weights import FLOAT_TYPES, WeightWriter
+from engines.plan.decoder.config_check import refuse_layer_inputs
 from engines.plan.decoder.decoder import Decoder, Layer, Linear, Norm, Rope
 from engines.weights.reader import WeightReader
 
@@ -52,9 +53,10 @@ def write_graph(decoder: Decoder, reader: WeightReader, folder: Path, form: Grap
     vocabulary], fp32) and `present.N.key` and `present.N.value`, for which the memory of the past is used.
 
     Raises:
-        EngineError: a weight is not finite, or too large for the format.
+        EngineError: a weight is not finite, or too large for the format; `unsupported-architecture`.
         OSError: the disk is full.
     """
+    refuse_layer_inputs(decoder.per_layer_inputs is not None)
     with ModelFile(folder) as file:
         floats = FLOAT_TYPES[form.floats]
         weights = WeightWriter(file, reader, floats, form.precision, int8_rows=form.int8_embedding)

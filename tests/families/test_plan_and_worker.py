@@ -11,7 +11,7 @@ from transformers import AutoConfig
 from engines.errors import EngineError
 from engines.plan.checkpoint.checkpoint import read_checkpoint
 from engines.plan.checkpoint.loadable import refuse_unloadable, support_of
-from engines.plan.decoder.config_check import refuse_soft_cap
+from engines.plan.decoder.config_check import refuse_layer_inputs, refuse_soft_cap
 from engines.plan.decoder.decoder import read_decoder
 from engines.plan.hardware.hardware import Device
 from engines.plan.precision import support
@@ -37,6 +37,8 @@ def refused_by_builder(backend: str, folder: Path) -> str:
         decoder = read_decoder(folder)
         if backend == "openvino":
             refuse_soft_cap(decoder.softcap)
+        else:
+            refuse_layer_inputs(decoder.per_layer_inputs is not None)
     except EngineError as error:
         return error.message
     return ""

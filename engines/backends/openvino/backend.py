@@ -92,12 +92,16 @@ class OpenVINOBackend(Backend):
         self, spec: EngineSpec, checkpoint: Path, decoder: Decoder, report: Report
     ) -> tuple[WeightReader, Int4Recipe]:
         """Return the weights and how they are quantised to int4, calibrated if the spec says so."""
-        from engines.weights.int4_recipe import PLAIN
+        from engines.weights.int4_recipe import PLAIN, Int4Recipe
         from engines.weights.reader import WeightReader
 
         entries = tensor_entries(checkpoint)
         if spec.recipe != CALIBRATED and spec.precision != ASYMMETRIC:
             return WeightReader(entries), PLAIN
+        zero_points = spec.precision == ASYMMETRIC
+        if decoder.per_layer_inputs is not None:
+            report.log("Layers with inputs of their own are quantised without calibration.")
+            return WeightReader(entries), Int4Recipe(zero_points=zero_points)
         report.stage("calibrate")
         rows = calibration_rows(checkpoint, spec.calibration, decoder.max_positions)
         report.log(f"calibrating with {sum(map(len, rows)):,} tokens")
@@ -109,7 +113,7 @@ class OpenVINOBackend(Backend):
             entries,
             rows,
             lambda done: report.progress(done, layers, "layers"),
-            zero_points=spec.precision == ASYMMETRIC,
+            zero_points=zero_points,
         )
 
     def load(self, spec: EngineSpec, checkpoint: Path, directory: Path | None, report: Report) -> None:

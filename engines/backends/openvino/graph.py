@@ -17,6 +17,7 @@ from openvino import opset15 as op
 
 from engines.plan.decoder.config_check import refuse_soft_cap
 from engines.plan.decoder.decoder import Decoder, Layer, Linear, Norm, Rope
+from engines.plan.decoder.decoder_parts import LayerInput
 from engines.weights.int4_recipe import PLAIN, Int4Recipe
 from engines.weights.quantise import Int4, int4_group, packed_nibbles, quantise_int4, quantise_int8
 from engines.weights.reader import WeightReader
@@ -94,6 +95,10 @@ class Graph:
     sinks: list[Node] = field(default_factory=list)
     angles: dict[Rope, tuple[Node, Node]] = field(default_factory=dict)
     masks: dict[int | None, Node] = field(default_factory=dict)
+    keys: dict[int, tuple[Node, Node]] = field(default_factory=dict)
+    """New keys and values of each layer, [B, K, T, D]."""
+    embedded: Node = None
+    """The embedding of the new tokens, scaled."""
 
     def __post_init__(self) -> None:
         self.ids = _input("input_ids", 2, ov.Type.i64)
@@ -106,7 +111,7 @@ class Graph:
             Linear(self.decoder.embedding, self.decoder.hidden, self.decoder.vocabulary), last=True
         )
         hidden = op.gather(table, op.convert(self.ids, "i32"), _integer(0))
-        hidden = _scaled(hidden, self.decoder.embedding_scale)
+        hidden = self.embedded = _scaled(hidden, self.decoder.embedding_scale)
         if self.decoder.positions is not None:
             learned = op.constant(self.reader.tensor(self.decoder.positions))
             hidden = op.add(hidden, op.gather(learned, op.convert(self.position_ids, "i32"), _integer(0)))
@@ -132,33 +137,59 @@ class Graph:
         attended = self._optional_norm(self._attention(start, layer, index), layer.attention_out_norm)
         middle = op.add(hidden, _scaled(attended, scale))
         start = start if self.decoder.parallel else self._optional_norm(middle, layer.mlp_norm)
-        return op.add(
-            middle, _scaled(self._optional_norm(self._mlp(start, layer), layer.mlp_out_norm), scale)
-        )
+        added = self._optional_norm(self._mlp(start, layer), layer.mlp_out_norm)
+        after = op.add(middle, _scaled(added, scale))
+        return after if layer.own_input is None else self._with_own_input(after, layer.own_input, index)
+
+    @cached_property
+    def _per_layer_inputs(self) -> Node:
+        """What the layers add to their own inputs, [B, T, layers, width]; see `PerLayerInputs`."""
+        own, count = self.decoder.per_layer_inputs, len(self.decoder.layers)
+        assert own is not None
+        shape = _integers(0, 0, count, own.width)
+        linear = Linear(own.table, count * own.width, self.decoder.vocabulary)
+        looked_up = op.gather(self._weight(linear, last=True), op.convert(self.ids, "i32"), _integer(0))
+        looked_up = _scaled(op.reshape(looked_up, shape, True), own.width**0.5)
+        projected = _scaled(self._linear(self.embedded, own.projection), self.decoder.hidden**-0.5)
+        normed = self._norm(op.reshape(projected, shape, True), own.norm)
+        return _scaled(op.add(normed, looked_up), 0.5**0.5)
+
+    def _with_own_input(self, hidden: Node, own: LayerInput, index: int) -> Node:
+        part = op.gather(self._per_layer_inputs, _integer(index), _integer(2))
+        gated = op.multiply(self._activation(self._linear(hidden, own.gate)), part)
+        added = self._norm(self._linear(gated, own.out), own.norm)
+        return op.multiply(op.add(hidden, added), op.constant(self.reader.tensor(own.scale)))
 
     # --- attention and MLP ------------------------------------------------------------------------------
 
     def _attention(self, hidden: Node, layer: Layer, index: int) -> Node:
         decoder = self.decoder
-        query, key, value = self._project_qkv(hidden, layer)
-        query = self._heads(query, decoder.heads, layer.query_norm, layer.rope)
-        key = self._heads(key, decoder.kv_heads, layer.key_norm, layer.rope)
-        value = self._split_heads(value, decoder.kv_heads)
+        query, *rest = self._project_qkv(hidden, layer)
+        query = self._heads(query, decoder.heads, layer.query_norm, layer)
+        if layer.shares_keys_of is not None:
+            key, value = self.keys[layer.shares_keys_of]
+        else:
+            key = self._heads(rest[0], layer.kv_heads, layer.key_norm, layer)
+            value = self._split_heads(rest[1], layer.kv_heads, layer.head_dim, layer.value_norm)
+            self.keys[index] = key, value
         if decoder.query_scale is not None:
             query = op.multiply(query, self._query_scales)
-        key, value = self._with_past(key, f"{index}.key"), self._with_past(value, f"{index}.value")
-        inputs = [query, self._repeat_kv(key), self._repeat_kv(value), self._mask(layer.window)]
+        key, value = (
+            self._repeat_kv(self._with_past(new, f"{index}.{name}", layer), layer)
+            for new, name in ((key, "key"), (value, "value"))
+        )
+        inputs = [query, key, value, self._mask(layer.window)]
         if decoder.attention_scale is not None:
             inputs.append(_float(decoder.attention_scale))
         mixed = op.scaled_dot_product_attention(*inputs)
         joined = op.transpose(mixed, _integers(0, 2, 1, 3))
-        joined = op.reshape(joined, _integers(0, 0, decoder.heads * decoder.head_dim), True)
+        joined = op.reshape(joined, _integers(0, 0, decoder.heads * layer.head_dim), True)
         return self._linear(joined, layer.attention_out)
 
     def _project_qkv(self, hidden: Node, layer: Layer) -> list[Node]:
-        if len(layer.attention_in) == 3:
+        if len(layer.attention_in) == 3 or layer.shares_keys_of is not None:
             return [self._linear(hidden, linear) for linear in layer.attention_in]
-        query, key = (heads * self.decoder.head_dim for heads in (self.decoder.heads, self.decoder.kv_heads))
+        query, key = (heads * layer.head_dim for heads in (self.decoder.heads, layer.kv_heads))
         sizes = _integers(query, key, key)
         fused = self._linear(hidden, layer.attention_in[0])
         return list(op.variadic_split(fused, _integer(-1), sizes).outputs())
@@ -191,11 +222,15 @@ class Graph:
             if norm.weight is not None:
                 scaled = op.multiply(scaled, self._norm_weight(norm))
             return scaled if norm.bias is None else op.add(scaled, op.constant(self.reader.tensor(norm.bias)))
-        weight = self._norm_weight(norm)
+        if norm.weight is None:
+            return self._scaled_to_one(values)
+        return op.multiply(self._norm_weight(norm), self._scaled_to_one(values))
+
+    def _scaled_to_one(self, values: Node) -> Node:
         # Exactly the pattern that OpenVINO fuses into one RMS node.
         square = op.reduce_mean(op.power(values, _float(2)), _integers(-1), True)
-        inverse = op.divide(_float(1), op.sqrt(op.add(square, _float(decoder.norm_epsilon))))
-        return op.multiply(weight, op.multiply(values, inverse))
+        inverse = op.divide(_float(1), op.sqrt(op.add(square, _float(self.decoder.norm_epsilon))))
+        return op.multiply(values, inverse)
 
     def _norm_weight(self, norm: Norm) -> Node:
         assert norm.weight is not None
@@ -203,19 +238,19 @@ class Graph:
 
     # --- parts of attention -----------------------------------------------------------------------------
 
-    def _heads(self, values: Node, heads: int, norm: Norm | None, rope: Rope | None) -> Node:
+    def _heads(self, values: Node, heads: int, norm: Norm | None, layer: Layer) -> Node:
         """Return [B, heads, T, D] from [B, T, heads * D], normalised and rotated."""
-        decoder = self.decoder
+        decoder, width = self.decoder, layer.head_dim
         if decoder.rope_before_norm:
-            rotated = self._apply_rope(self._split_heads(values, heads), rope)
+            rotated = self._apply_rope(self._split_heads(values, heads, width), layer)
             return self._optional_norm(rotated, norm)
         if decoder.norms_projections:
-            return self._apply_rope(self._split_heads(self._optional_norm(values, norm), heads), rope)
-        return self._apply_rope(self._split_heads(values, heads, norm), rope)
+            return self._apply_rope(self._split_heads(self._optional_norm(values, norm), heads, width), layer)
+        return self._apply_rope(self._split_heads(values, heads, width, norm), layer)
 
-    def _split_heads(self, values: Node, heads: int, norm: Norm | None = None) -> Node:
+    def _split_heads(self, values: Node, heads: int, width: int, norm: Norm | None = None) -> Node:
         """Reshape [B, T, heads * D] to [B, heads, T, D], with an optional norm of each head."""
-        split = op.reshape(values, _integers(0, 0, heads, self.decoder.head_dim), True)
+        split = op.reshape(values, _integers(0, 0, heads, width), True)
         return op.transpose(self._optional_norm(split, norm), _integers(0, 2, 1, 3))
 
     @cached_property
@@ -240,17 +275,18 @@ class Graph:
             self.angles[rope] = cosine, sine
         return self.angles[rope]
 
-    def _apply_rope(self, values: Node, rope: Rope | None) -> Node:
+    def _apply_rope(self, values: Node, layer: Layer) -> Node:
         """Rotate the first values of each head, [B, heads, T, D]."""
+        rope = layer.rope
         if rope is None:
             return values
         if rope.interleaved:
             # Neighbours are put half a head apart, in query and key alike, which leaves the scores as they
             # are: OpenVINO fuses this form of RoPE.
             pairs = [*range(0, rope.width, 2), *range(1, rope.width, 2)]
-            order = _integers(*pairs, *range(rope.width, self.decoder.head_dim))
+            order = _integers(*pairs, *range(rope.width, layer.head_dim))
             values = op.gather(values, order, _integer(3))
-        if rope.width == self.decoder.head_dim:
+        if rope.width == layer.head_dim:
             return self._rotate(values, rope)
         rotated = self._rotate(_slice(values, 0, rope.width), rope)
         return op.concat([rotated, _slice(values, rope.width, END)], -1)
@@ -268,9 +304,9 @@ class Graph:
     def _batch(self) -> Node:
         return op.gather(op.shape_of(self.ids, "i64"), _integers(0), _integer(0))
 
-    def _with_past(self, new: Node, name: str) -> Node:
+    def _with_past(self, new: Node, name: str, layer: Layer) -> Node:
         """Append new keys or values to those of a state variable; return all of them, [B, K, S, D]."""
-        kv_heads, head_dim = self.decoder.kv_heads, self.decoder.head_dim
+        kv_heads, head_dim = layer.kv_heads, layer.head_dim
         information = ov.op.util.VariableInfo()
         information.data_shape = ov.PartialShape([-1, kv_heads, -1, head_dim])
         information.data_type = ov.Type.f32
@@ -282,9 +318,9 @@ class Graph:
         self.sinks.append(op.assign(full, variable))
         return full
 
-    def _repeat_kv(self, values: Node) -> Node:
+    def _repeat_kv(self, values: Node, layer: Layer) -> Node:
         """Repeat [B, K, S, D] to [B, H, S, D]: each key/value head serves H / K query heads."""
-        heads, kv_heads = self.decoder.heads, self.decoder.kv_heads
+        heads, kv_heads = self.decoder.heads, layer.kv_heads
         if heads == kv_heads:
             return values
         shape = op.shape_of(values, "i64")
@@ -292,7 +328,7 @@ class Graph:
         back = op.gather(shape, _integers(2, 3), _integer(0))
         target = op.concat([front, _integers(heads // kv_heads), back], 0)
         copies = op.broadcast(op.unsqueeze(values, _integer(2)), target, "BIDIRECTIONAL")
-        return op.reshape(copies, _integers(0, heads, -1, self.decoder.head_dim), True)
+        return op.reshape(copies, _integers(0, heads, -1, layer.head_dim), True)
 
     def _mask(self, window: int | None) -> Node:
         if window not in self.masks:

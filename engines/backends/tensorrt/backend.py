@@ -18,6 +18,7 @@ from engines.backends.weight_progress import weight_progress
 from engines.build.spec import TARGET, EngineSpec
 from engines.errors import EngineError, first_line
 from engines.plan.checkpoint.tensors import tensor_entries
+from engines.plan.decoder.config_check import refuse_soft_cap
 from engines.plan.decoder.decoder import read_decoder
 from engines.plan.hardware.targets import target_of
 
@@ -130,6 +131,7 @@ class TensorRTBackend(GraphBackend):
         from engines.weights.reader import WeightReader
 
         decoder = read_decoder(checkpoint)
+        refuse_soft_cap(decoder.softcap)
         context = context_window(spec, decoder.max_positions, report.log)
         entries, scales = tensor_entries(checkpoint), dict[str, float]()
         if spec.calibration:

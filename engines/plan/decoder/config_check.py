@@ -33,7 +33,7 @@ def check_config(data: Mapping[str, object]) -> None:
     position_scale(config)
     types = layer_types(config, config.size("num_hidden_layers"))
     for kind in set(types):
-        read_rope(config, head_dim_of(config), kind)
+        read_rope(config, head_dim_of(config, kind), kind)
     read_windows(config, types)
     rotating_layers(config, len(types))
 
@@ -51,8 +51,33 @@ def refuse_soft_cap(softcap: float | None) -> None:
         )
 
 
-def check_uncapped_config(data: Mapping[str, object]) -> None:
-    """Check a config.json for an engine whose attention has no soft cap; see `check_config`."""
+def refuse_layer_inputs(has_inputs: bool) -> None:
+    """Refuse inputs of each layer and heads of two widths, as in Gemma 4.
+
+    Raises:
+        EngineError: `unsupported-architecture`.
+    """
+    if has_inputs:
+        raise unsupported(
+            "inputs for each layer and heads of two widths, which only the graph for OpenVINO has",
+            "Choose OpenVINO or PyTorch for this checkpoint.",
+        )
+
+
+def check_openvino_config(data: Mapping[str, object]) -> None:
+    """Check a config.json for a graph with OpenVINO's paged attention; see `check_config`."""
     check_config(data)
     config = parse_config(data)
     refuse_soft_cap(config.scale(config.family.softcap))
+
+
+def check_onnx_config(data: Mapping[str, object]) -> None:
+    """Check a config.json for an ONNX graph; see `check_config`."""
+    check_config(data)
+    refuse_layer_inputs(parse_config(data).family.per_layer_inputs)
+
+
+def check_tensorrt_config(data: Mapping[str, object]) -> None:
+    """Check a config.json for an ONNX graph that TensorRT builds, which is not known to cap scores."""
+    check_onnx_config(data)
+    check_openvino_config(data)

@@ -23,6 +23,7 @@ from engines.plan.decoder.decoder_config import (
 )
 from engines.plan.decoder.decoder_parts import Decoder, Layer, Linear, Norm
 from engines.plan.decoder.families import Family, Flag
+from engines.plan.decoder.per_layer_inputs import read_per_layer_inputs, unread_keys, with_layer_inputs
 from engines.plan.decoder.rope import Rope, longest_context, position_scale, read_rope
 from engines.plan.decoder.windows import layer_types, read_windows, rotating_layers
 
@@ -78,6 +79,7 @@ def _llama_like(config: Config, entries: Entries) -> Decoder:
         attention_scale=_attention_scale(config),
         query_scale=position_scale(config),
         softcap=config.scale(family.softcap),
+        per_layer_inputs=read_per_layer_inputs(config, root) if family.per_layer_inputs else None,
         embedding_scale=_embedding_scale(config, sizes.hidden),
         residual_scale=config.scale(family.residual_scale) or 1.0,
         logit_scale=(config.scale(family.logit_factor) or 1.0) / (config.scale(family.logit_divisor) or 1.0),
@@ -107,12 +109,14 @@ def _sizes(config: Config) -> _Sizes:
     return _Sizes(hidden, heads, kv_heads, head_dim, config.size(family.mlp_size))
 
 
-def head_dim_of(config: Config) -> int:
-    """Return the width of a head.
+def head_dim_of(config: Config, layer_type: str = "sliding_attention") -> int:
+    """Return the width of a head in layers of a type.
 
     Raises:
         EngineError: `broken-config`.
     """
+    if config.family.per_layer_inputs and layer_type == "full_attention":
+        return config.size("global_head_dim", 512)
     if config.data.get("head_dim") is None and config.family.head_dim is None:
         return _divide(config.size("hidden_size"), config.size("num_attention_heads"), "hidden_size")
     return config.size("head_dim", config.family.head_dim)
@@ -148,13 +152,15 @@ class _Norms:
 def _llama_layers(config: Config, entries: Entries, root: str, sizes: _Sizes) -> tuple[Layer, ...]:
     count = _layer_count(config, "num_hidden_layers", entries)
     types = layer_types(config, count)
-    ropes = {kind: read_rope(config, sizes.head_dim, kind) for kind in set(types)}
+    sized = {kind: replace(sizes, head_dim=head_dim_of(config, kind)) for kind in set(types)}
+    ropes = {kind: read_rope(config, sized[kind].head_dim, kind) for kind in sized}
     windows, rotates = read_windows(config, types), rotating_layers(config, count)
-    layers = (_llama_layer(config, f"{root}layers.{index}.", sizes) for index in range(count))
-    return tuple(
+    layers = (_llama_layer(config, f"{root}layers.{index}.", sized[kind]) for index, kind in enumerate(types))
+    found = tuple(
         replace(layer, rope=ropes[kind] if rotated else None, window=window)
         for layer, kind, rotated, window in zip(layers, types, rotates, windows, strict=True)
     )
+    return with_layer_inputs(config, root, types, found) if config.family.per_layer_inputs else found
 
 
 def _llama_layer(config: Config, name: str, sizes: _Sizes) -> Layer:
@@ -176,6 +182,9 @@ def _llama_layer(config: Config, name: str, sizes: _Sizes) -> Layer:
             linear(part, sizes.hidden, width, family.qkv_bias)
             for part, width in zip(names.attention_in, widths, strict=True)
         ),
+        head_dim=sizes.head_dim,
+        kv_heads=sizes.kv_heads,
+        value_norm=Norm(None) if family.value_norm else None,
         query_norm=norm(name + names.query_norm) if has_head_norms else None,
         key_norm=norm(name + names.key_norm) if has_head_norms else None,
         attention_out=linear(names.attention_out, query, sizes.hidden, family.output_bias),
@@ -211,13 +220,13 @@ def _gpt2(config: Config, entries: Entries) -> Decoder:
         max_positions=config.size("n_positions", 1024),
         embedding=root + "wte.weight",
         positions=root + "wpe.weight",
-        layers=tuple(_gpt2_layer(f"{root}h.{index}.", hidden, mlp) for index in layers),
+        layers=tuple(_gpt2_layer(f"{root}h.{index}.", hidden, mlp, head_dim) for index in layers),
         final_norm=Norm(root + "ln_f.weight", root + "ln_f.bias"),
         head=_head(config, entries, root + "wte.weight", hidden, vocabulary),
     )
 
 
-def _gpt2_layer(name: str, hidden: int, mlp: int) -> Layer:
+def _gpt2_layer(name: str, hidden: int, mlp: int, head_dim: int) -> Layer:
     def linear(part: str, inputs: int, outputs: int) -> Linear:
         return Linear(f"{name}{part}.weight", inputs, outputs, f"{name}{part}.bias", transposed=True)
 
@@ -225,6 +234,8 @@ def _gpt2_layer(name: str, hidden: int, mlp: int) -> Layer:
         attention_norm=Norm(name + "ln_1.weight", name + "ln_1.bias"),
         attention_in=(linear("attn.c_attn", hidden, 3 * hidden),),
         attention_out=linear("attn.c_proj", hidden, hidden),
+        head_dim=head_dim,
+        kv_heads=hidden // head_dim,
         mlp_norm=Norm(name + "ln_2.weight", name + "ln_2.bias"),
         mlp_in=(linear("mlp.c_fc", hidden, mlp),),
         mlp_out=linear("mlp.c_proj", mlp, hidden),
@@ -253,7 +264,7 @@ def _head(config: Config, entries: Entries, embedding: str, hidden: int, vocabul
 
 def _expected_shapes(decoder: Decoder) -> dict[str, tuple[int, ...]]:
     """Return the shape of every tensor of the decoder, by name."""
-    hidden, head_dim = decoder.hidden, decoder.head_dim
+    hidden = decoder.hidden
     shapes: dict[str, tuple[int, ...]] = {decoder.embedding: (decoder.vocabulary, hidden)}
     if decoder.positions is not None:
         shapes[decoder.positions] = (decoder.max_positions, hidden)
@@ -268,7 +279,12 @@ def _expected_shapes(decoder: Decoder) -> dict[str, tuple[int, ...]]:
         norms += [(norm, hidden) for norm in layer.norms]
         for name, norm in (("query", layer.query_norm), ("key", layer.key_norm)):
             if norm is not None:
-                norms.append((norm, head_dim * heads.get(name, 1)))
+                norms.append((norm, layer.head_dim * heads.get(name, 1)))
+        if layer.own_input is not None:
+            shapes[layer.own_input.scale] = (1,)
+    if (own := decoder.per_layer_inputs) is not None:
+        shapes[own.table] = (decoder.vocabulary, len(decoder.layers) * own.width)
+        norms.append((own.norm, own.width))
     for norm, size in norms:
         shapes |= {name: (size,) for name in (norm.weight, norm.bias) if name is not None}
     return shapes
@@ -290,6 +306,7 @@ def _check_tensors(decoder: Decoder, entries: Entries) -> None:
             raise unsupported(f"a weight of type {entry.dtype} ({name})", "Pick the unquantised checkpoint.")
     # An unused tensor in a layer means that the layer computes more than this description covers.
     inside = decoder.layers[0].attention_out.weight.partition("0.")[0]
+    ignored = (*_BUFFERS, *(f"{inside}{end}" for end in unread_keys(decoder)))
     for name in entries:
-        if name.startswith(inside) and name not in shapes and not name.endswith(_BUFFERS):
+        if name.startswith(inside) and name not in shapes and not name.endswith(ignored):
             raise unsupported(f"the tensor {name}, which {decoder.model_type} is not known to have")

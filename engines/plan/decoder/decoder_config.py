@@ -45,7 +45,9 @@ _NEUTRAL: dict[str, tuple[object, ...]] = {
     "add_cross_attention": (False,),
     "scale_attn_weights": (True,),
     "scale_attn_by_inverse_layer_idx": (False,),
-    "use_bidirectional_attention": (False,),
+    "use_bidirectional_attention": (False, "vision"),
+    "attention_k_eq_v": (False,),
+    "enable_moe_block": (False,),
     "clip_qkv": (),
     "qk_layernorm": (False,),
     "use_qk_norm": (False,),
@@ -111,10 +113,10 @@ class Config:
         """Return a boolean of the family, or of the field that it names."""
         return flag if isinstance(flag, bool) else self.flag(flag.name, flag.default)
 
-    def scale(self, number: Number | None) -> float | None:
+    def scale(self, number: Number | float | None) -> float | None:
         """Return the value of a field that the family names; None without one, or where it is 0 or null."""
-        if number is None:
-            return None
+        if number is None or isinstance(number, float):
+            return number
         value = self.data.get(number.name, number.default)
         return self.number(number.name, number.default) if value else None
 

@@ -36,6 +36,31 @@ class Linear:
 
 
 @dataclass(frozen=True)
+class LayerInput:
+    """What a layer adds from its part of the per-layer inputs: norm(out(activation(gate(x)) * input))."""
+
+    gate: Linear
+    out: Linear
+    norm: Norm
+    scale: str
+    """Tensor of [1]: the factor of what the layer returns."""
+
+
+@dataclass(frozen=True)
+class PerLayerInputs:
+    """A second embedding, with `width` values for each layer, as in Gemma 4.
+
+    Each layer gets (norm(projection(x) / sqrt(hidden)) + table[id] * sqrt(width)) / sqrt(2).
+    """
+
+    table: str
+    """Tensor of [vocabulary, layers * width]."""
+    width: int
+    projection: Linear
+    norm: Norm
+
+
+@dataclass(frozen=True)
 class Layer:
     """One block: norm, attention, norm, add; norm, MLP, norm, add. Few families have all four norms."""
 
@@ -56,11 +81,24 @@ class Layer:
     rope: Rope | None = None
     window: int | None = None
     """How many tokens attention sees, the token itself included; None: all."""
+    head_dim: int = 0
+    kv_heads: int = 0
+    value_norm: Norm | None = None
+    shares_keys_of: int | None = None
+    """The layer whose keys and values this one reads: `attention_in` is then the query projection only."""
+    own_input: LayerInput | None = None
+
+    @property
+    def linears(self) -> tuple[Linear, ...]:
+        """Every projection in execution order."""
+        own = (self.own_input.gate, self.own_input.out) if self.own_input else ()
+        return (*self.attention_in, self.attention_out, *self.mlp_in, self.mlp_out, *own)
 
     @property
     def norms(self) -> Iterator[Norm]:
         """Yield the norms over the hidden size."""
-        for norm in (self.attention_norm, self.attention_out_norm, self.mlp_norm, self.mlp_out_norm):
+        own = self.own_input.norm if self.own_input else None
+        for norm in (self.attention_norm, self.attention_out_norm, self.mlp_norm, self.mlp_out_norm, own):
             if norm is not None:
                 yield norm
 
@@ -104,6 +142,7 @@ class Decoder:
     embedding_scale: float = 1.0
     residual_scale: float = 1.0
     """Factor of what attention and MLP add."""
+    per_layer_inputs: PerLayerInputs | None = None
     logit_scale: float = 1.0
     logit_softcap: float | None = None
 
@@ -115,7 +154,6 @@ class Decoder:
     @property
     def linears(self) -> tuple[Linear, ...]:
         """Every projection in execution order, the head last."""
-        layers = [
-            (*layer.attention_in, layer.attention_out, *layer.mlp_in, layer.mlp_out) for layer in self.layers
-        ]
-        return (*(linear for layer in layers for linear in layer), self.head)
+        layers = [layer.linears for layer in self.layers]
+        first = (self.per_layer_inputs.projection,) if self.per_layer_inputs else ()
+        return (*first, *(linear for layer in layers for linear in layer), self.head)

@@ -75,6 +75,7 @@ class Family:
     """RoPE's theta in layers with a sliding window; None: one RoPE for all."""
     rotates: Literal["all", "sliding"] = "all"
     """Which layers have RoPE."""
+    rope_type: str = "default"
     partial_rotary: float = 1.0
     interleaved: bool = False
     """RoPE turns neighbours instead of the two halves of a head."""
@@ -97,7 +98,7 @@ class Family:
     parallel: bool = False
     """Attention and MLP both start from the same norm, and are added together."""
     windows: Windows | None = None
-    attention_scale: Number | None = None
+    attention_scale: Number | float | None = None
     """The factor of attention scores; None: 1 / sqrt(head width)."""
     query_scalar: Number | None = None
     """Its square root divides the attention scores."""
@@ -110,6 +111,10 @@ class Family:
     logit_factor: Number | None = None
     logit_divisor: Number | None = None
     mlp_size: str = "intermediate_size"
+    value_norm: bool = False
+    """Values are normalised by head, without weights."""
+    per_layer_inputs: bool = False
+    """As in Gemma 3n and 4: each layer has inputs of its own, and heads and keys differ by type of layer."""
 
 
 _ATTENTION_BIAS = Flag("attention_bias")
@@ -230,6 +235,27 @@ FAMILIES: dict[str, Family] = {
         query_scalar=Number("query_pre_attn_scalar", 256.0),
         softcap=Number("attn_logit_softcapping", 0.0),
         logit_softcap=Number("final_logit_softcapping", 0.0),
+    ),
+    "gemma4_text": Family(
+        names=_FOUR_NORMS,
+        positions=131_072,
+        head_dim=256,
+        kv_heads=4,
+        theta=1_000_000.0,
+        local_theta=Number("rope_local_base_freq", 10_000.0),
+        rope_type="proportional",
+        partial_rotary=0.25,
+        tied=True,
+        head_norm="head",
+        value_norm=True,
+        scales_by_width=True,
+        activation=_GEMMA_ACTIVATION,
+        qkv_bias=_ATTENTION_BIAS,
+        output_bias=_ATTENTION_BIAS,
+        windows=Windows(default=512, every=6),
+        attention_scale=1.0,
+        logit_softcap=Number("final_logit_softcapping", 0.0),
+        per_layer_inputs=True,
     ),
     "granite": Family(
         qkv_bias=_ATTENTION_BIAS,

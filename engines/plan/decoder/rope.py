@@ -59,8 +59,10 @@ def read_rope(config: Config, head_dim: int, layer_type: str = "full_attention")
     """
     parameters = _parameters(config, layer_type)
     theta = parameters.number("rope_theta", _default_theta(config, layer_type))
-    share = parameters.number("partial_rotary_factor", config.family.partial_rotary)
-    kind = parameters.data.get("rope_type") or parameters.data.get("type") or "default"
+    is_local = config.family.local_theta is not None and layer_type == "sliding_attention"
+    share = parameters.number("partial_rotary_factor", 1.0 if is_local else config.family.partial_rotary)
+    default = "default" if is_local or parameters.data.get("rope_theta") else config.family.rope_type
+    kind = parameters.data.get("rope_type") or parameters.data.get("type") or default
     if not isinstance(kind, str) or kind not in _KINDS:
         raise unsupported(f"RoPE scaling of type {str(kind)[:40]!r}")
     if config.model_type == "phi3" and kind in ("su", "yarn"):

@@ -20,13 +20,19 @@ def layer_types(config: Config, count: int) -> list[str]:
     listed = config.data.get("layer_types", config.data.get("layers_block_type"))
     if listed is None:
         window = _window(config)
-        return [SLIDING if window and _slides(config, index) else FULL[0] for index in range(count)]
+        types = [SLIDING if window and _slides(config, index) else FULL[0] for index in range(count)]
+        return _with_full_end(config, types)
     if not isinstance(listed, list) or len(listed) < count:
         raise broken(f"layer_types is not a list of at least {count} names")
     other = next((kind for kind in listed[:count] if kind not in (*FULL, SLIDING)), None)
     if other is not None:
         raise unsupported(f"a layer of type {shown(other)}")
-    return [SLIDING if kind == SLIDING else FULL[0] for kind in listed[:count]]
+    return _with_full_end(config, [SLIDING if kind == SLIDING else FULL[0] for kind in listed[:count]])
+
+
+def _with_full_end(config: Config, types: list[str]) -> list[str]:
+    """Return the types; the last layer of Gemma 4 has full attention, whatever is listed."""
+    return [*types[:-1], FULL[0]] if config.model_type == "gemma4_text" else types
 
 
 def read_windows(config: Config, types: list[str]) -> list[int | None]:

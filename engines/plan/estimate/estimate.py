@@ -155,7 +155,7 @@ def estimate(
     return Estimate(
         device=device.name,
         weights=weights,
-        kv=_kv_bytes(checkpoint, kv_name, blocks * runtime.block_tokens),
+        kv=_allocated_kv_bytes(checkpoint, kv_name, blocks * runtime.block_tokens, runtime),
         other=runtime.base + copies + _activations(checkpoint, runtime, precision, context),
         loading=_loading(checkpoint, precision, runtime),
         build_host=_build_bytes(checkpoint, precision, weights, runtime),
@@ -203,6 +203,13 @@ def _smaller_kv(backend: str, precision: str, name: str) -> str:
 
     smaller = [one for one in kv_choices(backend, precision) if size(one) < size(name)]
     return max(smaller, key=size, default="")
+
+
+def _allocated_kv_bytes(checkpoint: Checkpoint, name: str, tokens: int, runtime: Runtime) -> int:
+    if not runtime.keeps_all_tokens:
+        return _kv_bytes(checkpoint, name, tokens)
+    stored = KV_PRECISIONS[name]
+    return round(tokens * checkpoint.kv_bytes_per_token(stored.element_bytes, stored.head_overhead))
 
 
 def _kv_bytes(checkpoint: Checkpoint, name: str, tokens: int) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from engines.plan.support.graph import checkpoint_support as checkpoint_support
+from engines.plan.decoder.config_check import check_onnx_config
+from engines.plan.support.graph import graph_support
 from engines.plan.support.need import Need
 from engines.plan.support.row import Rule, Support
 from engines.plan.support.runtime import MB, Runtime
@@ -11,6 +12,7 @@ MEASURED = "measured on a 2-core Xeon with AMX, onnxruntime 1.32"
 NEEDS: dict[str, Need] = {
     "*": Need(("onnx", "onnxruntime"), "pip install onnx onnxruntime."),
 }
+checkpoint_support = graph_support(check_onnx_config)
 DEFAULTS = (("cpu", "int8"),)
 KV_CHOICES = dict.fromkeys(("fp32", "int8", "int4"), ("f32",))
 RUNTIMES: dict[str, Runtime] = {
@@ -25,6 +27,7 @@ RUNTIMES: dict[str, Runtime] = {
         prefill_tokens=512,
         build_base=290 * MB,
         block_tokens=1,
+        keeps_all_tokens=True,
     ),
 }
 RULES: tuple[Rule, ...] = (

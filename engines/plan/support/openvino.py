@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from engines.plan.decoder.config_check import check_openvino_config
 from engines.plan.support.floats import BF16_X86, MEASURED
-from engines.plan.support.graph import uncapped_checkpoint_support
+from engines.plan.support.graph import graph_support
 from engines.plan.support.need import Need
 from engines.plan.support.row import Rule, Support
 from engines.plan.support.runtime import MB, Runtime
@@ -14,7 +15,7 @@ WIDE_ACTIVATIONS = "an EPYC with AVX2: the same numbers with dynamic quantisatio
 NEEDS: dict[str, Need] = {
     "*": Need(("openvino", "openvino_genai"), "pip install openvino openvino-genai."),
 }
-checkpoint_support = uncapped_checkpoint_support
+checkpoint_support = graph_support(check_openvino_config)
 DEFAULTS = (("cpu", "int8"),)
 KV_CHOICES = {
     "fp32": ("f32", "f16", "u8"),
@@ -34,6 +35,7 @@ RUNTIMES: dict[str, Runtime] = {
         prefill_tokens=256,
         build_base=250 * MB,
         block_tokens=32,
+        keeps_all_tokens=True,
         spare_blocks=2,
     ),
 }

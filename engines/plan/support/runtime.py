@@ -23,5 +23,7 @@ class Runtime:
     """Tokens of a KV block: the cache grows in these steps."""
     spare_blocks: int = 0
     """Blocks allocated beyond those of the context."""
+    keeps_all_tokens: bool = False
+    """Whether layers with a sliding window keep the keys of the whole context too."""
     reads_checkpoint: bool = False
     """Whether plain precisions are loaded from the checkpoint, although the backend builds engines."""

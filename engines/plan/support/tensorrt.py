@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from engines.plan.support.graph import uncapped_checkpoint_support
+from engines.plan.decoder.config_check import check_tensorrt_config
+from engines.plan.support.graph import graph_support
 from engines.plan.support.need import Need
 from engines.plan.support.row import Rule, Support
 from engines.plan.support.runtime import MB, Runtime
@@ -17,7 +18,7 @@ LIBRARY = "tensorrt" if find_spec("tensorrt") and not find_spec("tensorrt_rtx") 
 NEEDS: dict[str, Need] = {
     "*": Need((LIBRARY, "onnx"), 'pip install "trt-playground[tensorrt-rtx]".'),
 }
-checkpoint_support = uncapped_checkpoint_support
+checkpoint_support = graph_support(check_tensorrt_config)
 DEFAULTS = (("cuda", "fp16"),)
 KV_CHOICES = {
     "fp32": ("f32",),
@@ -36,6 +37,7 @@ RUNTIMES: dict[str, Runtime] = {
         prefill_tokens=512,
         build_base=700 * MB,
         block_tokens=1,
+        keeps_all_tokens=True,
     ),
 }
 _DATA_CENTRE = Support(

@@ -10,7 +10,10 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
 from engines.errors import EngineError
+from engines.plan.checkpoint.checkpoint import read_checkpoint
 from engines.plan.decoder.decoder_config import parse_config, refuse_unsupported_fields
+from engines.plan.estimate.estimate import estimate
+from engines.plan.hardware.hardware import Device
 from tests.engines.backends.openvino.conftest import Build, Load
 from tests.engines.measures import answer, reference_answer, tokens
 from tests.families import CONFIGS, FAMILIES, WRAPPERS, make_checkpoint
@@ -22,7 +25,7 @@ REFUSED = {
     for reason, names in {
         "architecture": (
             "apertus", "bamba", "bloom", "deepseek-v2-lite", "deepseek-v3", "dots1", "ernie4.5-moe",
-            "falcon-40b", "falcon-7b", "falcon-h1", "gemma3n-text", "gemma4", "gemma4-text", "glm4.5-air",
+            "falcon-40b", "falcon-7b", "falcon-h1", "gemma3n-text", "glm4.5-air",
             "gpt-oss", "granite3-moe", "hunyuan-moe", "jamba", "lfm2", "lfm2-350m", "lfm2-moe", "llama4-text",
             "mamba", "minicpm3", "minimax-text", "mixtral", "mpt", "nemotron-h", "olmo-hybrid", "olmoe",
             "opt", "phi3.5-moe", "pythia", "qwen2-moe", "qwen3-moe", "qwen3-next", "qwen3.5", "qwen3.5-moe",
@@ -62,3 +65,13 @@ def test_others_are_refused_with_the_reason(family: str) -> None:
 def test_a_soft_cap_of_scores_is_refused(build: Build, tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="a soft cap of the attention scores"):
         build(make_checkpoint(SOFT_CAP, tmp_path / "checkpoint"))
+
+
+@pytest.mark.parametrize("family", ["gemma3-text", "phi3-mini-4k"])
+def test_the_kv_cache_has_the_estimated_size(family: str, load: Load, tmp_path: Path) -> None:
+    """The pool keeps the keys of the whole context in layers with a window too."""
+    folder = make_checkpoint(family, tmp_path / "checkpoint")
+    usage = load(folder, context=1024).kv_usage()
+    assert usage is not None
+    device = Device("cpu", "cpu", "CPU", None, None)
+    assert usage.bytes_total == estimate(read_checkpoint(folder), "openvino", "fp32", "auto", 1024, device).kv
