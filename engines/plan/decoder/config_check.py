@@ -9,13 +9,17 @@ from collections.abc import Mapping
 
 from engines.plan.decoder.decoder import head_dim_of
 from engines.plan.decoder.decoder_config import (
+    Config,
     activation_of,
+    broken,
     parse_config,
     refuse_unsupported_fields,
     unsupported,
 )
 from engines.plan.decoder.rope import longest_context, position_scale, read_rope
 from engines.plan.decoder.windows import layer_types, read_windows, rotating_layers
+
+MOST_LAYERS = 10_000
 
 
 def check_config(data: Mapping[str, object]) -> None:
@@ -31,11 +35,19 @@ def check_config(data: Mapping[str, object]) -> None:
         return
     longest_context(config)
     position_scale(config)
-    types = layer_types(config, config.size("num_hidden_layers"))
+    types = layer_types(config, _layer_count(config))
     for kind in set(types):
         read_rope(config, head_dim_of(config, kind), kind)
     read_windows(config, types)
     rotating_layers(config, len(types))
+
+
+def _layer_count(config: Config) -> int:
+    """Return the number of layers; a file without tensors may claim any."""
+    count = config.size("num_hidden_layers")
+    if count > MOST_LAYERS:
+        raise broken(f"num_hidden_layers is {count}")
+    return count
 
 
 def refuse_soft_cap(softcap: float | None) -> None:

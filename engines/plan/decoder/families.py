@@ -57,6 +57,8 @@ class Windows:
     """A field that overrides `every`."""
     switch: str | None = None
     """A boolean field that turns the window on."""
+    listed: bool = True
+    """Whether transformers reads `layer_types`; else all layers have the window, whatever is listed."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ _GEMMA_ACTIVATION = ("hidden_activation", "gelu_pytorch_tanh")
 _QWEN_WINDOWS = Windows(default=4096, switch="use_sliding_window")
 FAMILIES: dict[str, Family] = {
     "llama": Family(qkv_bias=_ATTENTION_BIAS, output_bias=_ATTENTION_BIAS, mlp_bias=Flag("mlp_bias")),
-    "mistral": Family(positions=131_072, windows=Windows(default=4096), kv_heads=8),
+    "mistral": Family(positions=131_072, windows=Windows(default=4096, listed=False), kv_heads=8),
     "ministral": Family(positions=131_072, windows=Windows(default=4096), kv_heads=8),
     "ministral3": Family(
         positions=262_144,
@@ -143,7 +145,7 @@ FAMILIES: dict[str, Family] = {
         head_dim=128,
         kv_heads=8,
         theta=1_000_000.0,
-        windows=Windows(),
+        windows=Windows(listed=False),
     ),
     "qwen2": Family(positions=32_768, qkv_bias=True, windows=_QWEN_WINDOWS, kv_heads=32),
     "qwen3": Family(
@@ -181,7 +183,7 @@ FAMILIES: dict[str, Family] = {
         names=Names(attention_in=("self_attn.qkv_proj",), mlp_in=_FUSED_MLP),
         positions=4096,
         epsilon=Number("rms_norm_eps", 1e-5),
-        windows=Windows(),
+        windows=Windows(listed=False),
     ),
     "gpt2": Family(
         positions=1024,
@@ -382,7 +384,7 @@ FAMILIES: dict[str, Family] = {
         mlp_bias=Flag("use_bias", True),
         gated=False,
         activation=("hidden_act", "gelu_pytorch_tanh"),
-        windows=Windows(),
+        windows=Windows(listed=False),
     ),
     "seed_oss": Family(
         positions=524_288,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from engines.plan.decoder.decoder_config import Config, broken, unsupported
 
-MOST_TURNS = 1 << 20
+MOST_TURNS = 1 << 14
 """The largest width of a head; a configuration is untrusted."""
 
 

@@ -18,7 +18,8 @@ def layer_types(config: Config, count: int) -> list[str]:
         EngineError: `unsupported-architecture`: a layer of another type; `broken-config`.
     """
     listed = config.data.get("layer_types", config.data.get("layers_block_type"))
-    if listed is None:
+    rule = config.family.windows
+    if listed is None or (rule is not None and not rule.listed):
         window = _window(config)
         types = [SLIDING if window and _slides(config, index) else FULL[0] for index in range(count)]
         return _with_full_end(config, types)
@@ -36,10 +37,14 @@ def _with_full_end(config: Config, types: list[str]) -> list[str]:
 
 
 def read_windows(config: Config, types: list[str]) -> list[int | None]:
-    """Return the window of each layer in tokens, which includes the token itself; None for full attention."""
+    """Return the window of each layer in tokens, which includes the token itself; None for full attention.
+
+    Raises:
+        EngineError: `unsupported-architecture`: a layer should have a window, and the family has none.
+    """
     window = _window(config)
     if window is None and SLIDING in types:
-        window = config.size("sliding_window")
+        raise unsupported(f"a layer of type {shown(SLIDING)} without a window")
     longest = config.size("max_position_embeddings", config.family.positions)
     reached = window if window is not None and window < longest else None
     return [reached if kind == SLIDING else None for kind in types]

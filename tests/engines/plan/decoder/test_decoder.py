@@ -15,6 +15,7 @@ from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from engines.errors import EngineError
 from engines.plan.checkpoint.tensors import tensor_entries
+from engines.plan.decoder.config_check import check_config
 from engines.plan.decoder.decoder import Decoder, read_decoder
 from engines.plan.decoder.decoder_config import parse_config
 from engines.plan.decoder.rope import read_rope
@@ -144,6 +145,8 @@ UNSUPPORTED: list[tuple[str, dict[str, Any], str]] = [
     ("llama", {"model_type": "qwen3_moe"}, "qwen3_moe"),
     ("qwen3", {"num_experts": 8}, "num_experts"),
     ("qwen2", {"layer_types": ["full_attention", "linear_attention"]}, "linear_attention"),
+    ("llama", {"layer_types": ["full_attention", "sliding_attention"]}, "sliding_attention"),
+    ("qwen2", {"layer_types": ["full_attention", "sliding_attention"]}, "sliding_attention"),
     ("llama", {"rope_parameters": {"rope_type": "spiral", "factor": 4.0}}, "spiral"),
     ("llama", {"attn_logit_softcapping": 50.0}, "attn_logit_softcapping"),
     ("llama", {"use_bidirectional_attention": True}, "use_bidirectional_attention"),
@@ -181,6 +184,20 @@ def test_unsupported_features_are_refused_by_name(
 )
 def test_fields_without_effect_are_accepted(family: str, change: dict[str, Any], edited: Edit) -> None:
     assert read_decoder(edited(family, **change)).layers
+
+
+def test_layer_types_are_read_where_transformers_reads_them(edited: Edit) -> None:
+    """Mistral's class gives every layer the window, whatever is listed."""
+    kinds = {"layer_types": ["full_attention", "full_attention"], "sliding_window": 64}
+    assert [layer.window for layer in read_decoder(edited("mistral", **kinds)).layers] == [64, 64]
+
+
+@pytest.mark.parametrize("value", [10**9, 10_001, 0, "4", None])
+def test_a_number_of_layers_without_tensors_is_bounded(value: object) -> None:
+    with pytest.raises(EngineError, match="num_hidden_layers") as caught:
+        check_config({"model_type": "llama", "hidden_size": 64, "num_attention_heads": 4,
+                      "num_hidden_layers": value})  # fmt: skip
+    assert caught.value.code == "broken-config"
 
 
 @pytest.mark.parametrize(
