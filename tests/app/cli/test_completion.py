@@ -64,7 +64,7 @@ def test_bash_completes_commands_and_names(conversation: None) -> None:
     assert tab("trt-playground conversations show ") == ["1"]
     assert tab("trt-playground -m d") == ["demo"]
     assert "openvino:int8" in tab("trt-playground --left ")
-    assert tab("trt-playground --left openvino:int4") == ["int4"]
+    assert tab("trt-playground --left openvino:int4") == ["int4", "int4-awq"]
     assert set(tab("trt-playground --left=openvino:b")) == {"bf16"}
     assert "pytorch:bf16" in tab('trt-playground ask "What is that?" --engine py')
 

@@ -107,7 +107,7 @@ async def test_every_state_has_a_sign_and_the_card_explains_it() -> None:
         }.items():
             await go_to(pilot, title)
             assert words in card(app)
-        assert "3 of 6 engines measured" in line(app)
+        assert "3 of 7 engines measured" in line(app)
 
 
 async def test_figures_below_the_noise_floor_and_speeds_of_a_busy_machine_are_marked() -> None:

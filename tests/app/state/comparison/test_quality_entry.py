@@ -66,7 +66,7 @@ def test_measured_failed_and_missing_engines() -> None:
     assert (found["OpenVINO bf16"].state, found["OpenVINO bf16"].why) == (EntryState.FAILED, "It broke.")
     assert found["OpenVINO int4"].state is EntryState.MISSING
     titles = [spec.precision for spec in wanted(list(found.values())) if spec.backend == "openvino"]
-    assert titles == ["fp32", "bf16", "int4"]
+    assert titles == ["fp32", "bf16", "int4", "int4-awq"]
 
 
 def test_other_texts_or_another_version_make_a_row_outdated() -> None:
