@@ -120,7 +120,7 @@ async def test_an_engine_that_dies_and_finds_no_memory(tiny: Path, monkeypatch: 
         turn = app.left.conversation.turns[-1]
         assert turn.error is not None
         assert turn.error.message == "The worker ended: exit code 134 (SIGABRT)."
-        assert len(turn.token_ids) <= 5  # those that were sent before it died
+        assert 0 < len(turn.token_ids) <= 5
         await wait_until(pilot, lambda: app.right.phase is Phase.READY)
         assert len(app.right.conversation.turns[-1].token_ids) == 40
         monkeypatch.setenv(FAILURE, "out-of-memory")

@@ -122,9 +122,11 @@ def sampling_failure(params: Any) -> str:
     return "RuntimeError: Could not find nvcc and default cuda_home='/usr/local/cuda' doesn't exist"
 
 
-def on_token(count: int) -> None:
-    """End the process as a failing MPI rank does."""
+def on_token(count: int, result: Any) -> None:
+    """End the process as a failing MPI rank does, once all tokens before were delivered."""
     if fails("die-mid-answer") and count == 5:
+        while not result.queue.empty():
+            time.sleep(0.001)
         print("MPI_ABORT was invoked on rank 0 in communicator MPI_COMM_WORLD", file=sys.stderr, flush=True)
         os._exit(134)
 

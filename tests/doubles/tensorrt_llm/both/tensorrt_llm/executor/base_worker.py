@@ -108,7 +108,7 @@ class BaseWorker:
             elif new >= params.max_tokens:
                 reason = "length"
             result.put(([token], reason))
-            _double.on_token(new)
+            _double.on_token(new, result)
             inputs = torch.tensor([[token]])
         self._cached_ids = tokens
         self._count([])
