@@ -47,7 +47,8 @@ def test_head_sizes_are_those_of_transformers(model_type: str) -> None:
 
 @pytest.mark.parametrize("model_type", _WINDOWS)
 def test_windows_are_those_of_transformers(model_type: str) -> None:
-    assert AutoConfig.for_model(model_type).sliding_window == _WINDOWS[model_type]
+    config = AutoConfig.for_model(model_type, use_sliding_window=True)
+    assert config.sliding_window == _WINDOWS[model_type]
 
 
 @pytest.mark.parametrize("model_type", [*_EVERY, *_LINEAR, "llama4_text", "jamba", "minimax"])

@@ -1,4 +1,4 @@
-"""What each layer of a decoder keeps of earlier tokens: everything, a window, a state, or nothing.
+"""What each layer of a decoder sees and keeps of earlier tokens: everything, a window, a state, or nothing.
 
 Many configs say it in `layer_types`; the first ones of a family leave it to a rule of transformers, which is
 repeated here. Standard library only, Python 3.10 and newer.
@@ -24,7 +24,8 @@ _KINDS: dict[str, Kind] = {
 }
 _STATES_ONLY = ("mamba", "mamba2", "falcon_mamba", "rwkv", "xlstm")
 _WINDOWS = {
-    "mistral": 4096, "gemma2": 4096, "gemma3_text": 4096, "gemma3n_text": 512, "gemma4_text": 512,
+    "mistral": 4096, "ministral": 4096, "qwen2": 4096, "qwen3": 4096, "qwen2_moe": 4096, "qwen3_moe": 4096,
+    "gemma2": 4096, "gemma3_text": 4096, "gemma3n_text": 512, "gemma4_text": 512,
     "gpt_oss": 128, "cohere2": 4096, "olmo3": 4096, "exaone4": 4096, "recurrent_gemma": 2048,
 }  # fmt: skip
 """Windows of configs without the field."""
@@ -35,18 +36,30 @@ _EVERY = {
 """Families of which each n-th layer has full attention, and the layers between them a window."""
 _LINEAR = {"qwen3_next": 4, "qwen3_5_text": 4, "qwen3_5_moe_text": 4, "olmo_hybrid": 4}
 """Families of which each n-th layer has full attention, and the layers between them a state."""
+_UNLISTED = ("mistral", "ministral3", "phi3", "starcoder2")
+"""Families of which all layers have the window, whatever is listed in `layer_types`."""
 _SWITCHED = ("qwen2", "qwen3", "qwen2_moe", "qwen3_moe", "smollm3")
 """Families whose window is in use only with `use_sliding_window`."""
 
 
 def layer_kinds(config: Config, layers: int) -> list[Kind]:
-    """Return the kind of each layer of a text decoder; layers that share the cache of another have none."""
-    kinds = _kinds(config, layers)
-    if config.get("model_type") == "gemma4_text":
-        kinds[-1] = "full"
+    """Return what each layer of a text decoder keeps; layers that share the cache of another keep nothing."""
+    kinds = attention_kinds(config, layers)
     default = 15 if config.get("model_type") == "gemma3n_text" else 0
     shared = min(layers, _whole(config, "num_kv_shared_layers", default))
     return kinds[: layers - shared] + ["none"] * shared
+
+
+def attention_kinds(config: Config, layers: int) -> list[Kind]:
+    """Return what each layer of a text decoder sees, in its own cache or in that of another layer."""
+    kinds = _kinds(config, layers)
+    return [*kinds[:-1], "full"] if config.get("model_type") == "gemma4_text" else kinds
+
+
+def is_switched_off(config: Config) -> bool:
+    """Return whether a family that has a switch for its windows has them switched off."""
+    has_switch = config.get("model_type") in _SWITCHED or "use_sliding_window" in config
+    return has_switch and config.get("use_sliding_window") is not True
 
 
 def is_without_attention(config: Config) -> bool:
@@ -72,11 +85,11 @@ def window_of(config: Config, kind: Kind) -> int | None:
 
 
 def _kinds(config: Config, layers: int) -> list[Kind]:
+    model_type = str(config.get("model_type"))
     for name in ("layer_types", "layers_block_type"):
         named = config.get(name)
-        if isinstance(named, list) and len(named) == layers:
+        if isinstance(named, list) and len(named) == layers and model_type not in _UNLISTED:
             return [_KINDS.get(str(kind), "none") for kind in named]
-    model_type = str(config.get("model_type"))
     if rule := _RULES.get(model_type):
         return [rule(config, layer) for layer in range(layers)]
     if is_without_attention(config):
@@ -91,9 +104,12 @@ def _windows(config: Config, model_type: str, layers: int) -> list[Kind]:
     window = window_of(config, "sliding")
     if "sliding_window" in config and config["sliding_window"] is None:
         window = None
-    switched_off = model_type in _SWITCHED or "use_sliding_window" in config
-    if window is None or (switched_off and config.get("use_sliding_window") is not True):
+    if window is None or is_switched_off(config):
         return ["full"] * layers
+    if model_type == "smollm3":
+        every = max(1, _whole(config, "no_rope_layer_interval", 4))
+        rotated = [_at(config, "no_rope_layers", layer, (layer + 1) % every) for layer in range(layers)]
+        return ["full" if rotates else "sliding" for rotates in rotated]
     if model_type in _SWITCHED:
         first = _whole(config, "max_window_layers", 28)
         return ["sliding" if layer >= first else "full" for layer in range(layers)]
@@ -160,10 +176,8 @@ _RULES: dict[str, Callable[[Config, int], Kind]] = {
     "lfm2": _lfm2,
     "lfm2_moe": _lfm2,
     "jamba": _jamba,
-    "bamba": lambda config, layer: "full" if _listed(config, "attn_layer_indices", layer) else "none",
-    "nemotron_h": lambda config, layer: (
-        "full" if _at(config, "hybrid_override_pattern", layer) == "*" else "none"
-    ),
+    "bamba": _bamba,
+    "nemotron_h": _nemotron_h,
     "granitemoehybrid": lambda config, layer: "none",
     "llama4_text": _llama4,
     "recurrent_gemma": _recurrent_gemma,

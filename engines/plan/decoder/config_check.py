@@ -22,8 +22,8 @@ from engines.plan.decoder.windows import layer_types, read_windows, rotating_lay
 MOST_LAYERS = 10_000
 
 
-def check_config(data: Mapping[str, object]) -> None:
-    """Check that the graph builder takes a config.json.
+def check_config(data: Mapping[str, object]) -> Config:
+    """Check that the graph builder takes a config.json, and return the configuration of its decoder.
 
     Raises:
         EngineError: `unsupported-architecture` or `broken-config`, as when the graph is built.
@@ -32,7 +32,7 @@ def check_config(data: Mapping[str, object]) -> None:
     refuse_unsupported_fields(config)
     activation_of(config)
     if config.model_type == "gpt2":
-        return
+        return config
     longest_context(config)
     position_scale(config)
     types = layer_types(config, _layer_count(config))
@@ -40,6 +40,7 @@ def check_config(data: Mapping[str, object]) -> None:
         read_rope(config, head_dim_of(config, kind), kind)
     read_windows(config, types)
     rotating_layers(config, len(types))
+    return config
 
 
 def _layer_count(config: Config) -> int:
@@ -78,18 +79,17 @@ def refuse_layer_inputs(has_inputs: bool) -> None:
 
 def check_openvino_config(data: Mapping[str, object]) -> None:
     """Check a config.json for a graph with OpenVINO's paged attention; see `check_config`."""
-    check_config(data)
-    config = parse_config(data)
+    config = check_config(data)
     refuse_soft_cap(config.scale(config.family.softcap))
 
 
 def check_onnx_config(data: Mapping[str, object]) -> None:
     """Check a config.json for an ONNX graph; see `check_config`."""
-    check_config(data)
-    refuse_layer_inputs(parse_config(data).family.per_layer_inputs)
+    refuse_layer_inputs(check_config(data).family.per_layer_inputs)
 
 
 def check_tensorrt_config(data: Mapping[str, object]) -> None:
     """Check a config.json for an ONNX graph that TensorRT builds, which is not known to cap scores."""
-    check_onnx_config(data)
-    check_openvino_config(data)
+    config = check_config(data)
+    refuse_layer_inputs(config.family.per_layer_inputs)
+    refuse_soft_cap(config.scale(config.family.softcap))

@@ -66,6 +66,8 @@ class Layer:
 
     attention_in: tuple[Linear, ...]
     """Query, key and value projections, or one fused projection in that order."""
+    head_dim: int
+    kv_heads: int
     attention_out: Linear
     mlp_in: tuple[Linear, ...]
     """Gate and up projections, or one fused projection in that order, or only up without a gate."""
@@ -81,8 +83,6 @@ class Layer:
     rope: Rope | None = None
     window: int | None = None
     """How many tokens attention sees, the token itself included; None: all."""
-    head_dim: int = 0
-    kv_heads: int = 0
     value_norm: Norm | None = None
     shares_keys_of: int | None = None
     """The layer whose keys and values this one reads: `attention_in` is then the query projection only."""
@@ -111,8 +111,6 @@ class Decoder:
     vocabulary: int
     hidden: int
     heads: int
-    kv_heads: int
-    head_dim: int
     mlp: int
     """Intermediate size of the MLP."""
     norm: Literal["rms", "layer"]
@@ -145,6 +143,16 @@ class Decoder:
     per_layer_inputs: PerLayerInputs | None = None
     logit_scale: float = 1.0
     logit_softcap: float | None = None
+
+    @property
+    def head_dim(self) -> int:
+        """Width of a head, where all layers have the same; see `per_layer_inputs`."""
+        return self.layers[0].head_dim
+
+    @property
+    def kv_heads(self) -> int:
+        """Number of key/value heads, where all layers have the same."""
+        return self.layers[0].kv_heads
 
     @property
     def tied(self) -> bool:

@@ -8,7 +8,7 @@ Standard library only, Python 3.10 and newer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 
@@ -43,22 +43,6 @@ class Names:
     mlp_out: str = "mlp.down_proj"
     mlp_out_norm: str | None = None
     final_norm: str = "norm"
-
-
-@dataclass(frozen=True)
-class Windows:
-    """Which layers have sliding-window attention."""
-
-    default: int | None = None
-    """The window if `sliding_window` is missing."""
-    every: int | None = None
-    """Every so many layers one has full attention, the last of them. None: all layers have the window."""
-    pattern_field: str = "sliding_window_pattern"
-    """A field that overrides `every`."""
-    switch: str | None = None
-    """A boolean field that turns the window on."""
-    listed: bool = True
-    """Whether transformers reads `layer_types`; else all layers have the window, whatever is listed."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +83,8 @@ class Family:
     """Name of the field, and its default."""
     parallel: bool = False
     """Attention and MLP both start from the same norm, and are added together."""
-    windows: Windows | None = None
+    windows: bool = False
+    """Whether layers may have a sliding window; which ones, `layer_kinds` says."""
     attention_scale: Number | float | None = None
     """The factor of attention scores; None: 1 / sqrt(head width)."""
     query_scalar: Number | None = None
@@ -119,7 +104,6 @@ class Family:
     """As in Gemma 3n and 4: each layer has inputs of its own, and heads and keys differ by type of layer."""
 
 
-_ATTENTION_BIAS = Flag("attention_bias")
 _FOUR_NORMS = Names(
     attention_out_norm="post_attention_layernorm",
     mlp_norm="pre_feedforward_layernorm",
@@ -133,57 +117,96 @@ _NORMS_AFTER = Names(
 )
 _FUSED_MLP = ("mlp.gate_up_proj",)
 _LAYER_EPSILON = Number("layer_norm_eps", 1e-5)
-_GEMMA_ACTIVATION = ("hidden_activation", "gelu_pytorch_tanh")
-_QWEN_WINDOWS = Windows(default=4096, switch="use_sliding_window")
+_RMS_EPSILON_5 = Number("rms_norm_eps", 1e-5)
+_BIASED = Family(qkv_bias=Flag("attention_bias"), output_bias=Flag("attention_bias"))
+_MISTRAL = Family(positions=131_072, kv_heads=8, windows=True)
+_QWEN2 = Family(positions=32_768, kv_heads=32, qkv_bias=True)
+_QWEN3 = replace(_BIASED, head_dim=128, kv_heads=32, head_norm="head")
+_GEMMA = replace(
+    _BIASED,
+    positions=8192,
+    head_dim=256,
+    kv_heads=16,
+    tied=True,
+    norm_offset=1.0,
+    scales_by_width=True,
+    activation=("hidden_act", "gelu_pytorch_tanh"),
+)
+_GEMMA2 = replace(
+    _GEMMA,
+    names=_FOUR_NORMS,
+    kv_heads=4,
+    activation=("hidden_activation", "gelu_pytorch_tanh"),
+    windows=True,
+    query_scalar=Number("query_pre_attn_scalar", 256.0),
+    softcap=Number("attn_logit_softcapping", 50.0),
+    logit_softcap=Number("final_logit_softcapping", 30.0),
+)
+_GEMMA3 = replace(
+    _GEMMA2,
+    positions=131_072,
+    theta=1_000_000.0,
+    local_theta=Number("rope_local_base_freq", 10_000.0),
+    head_norm="head",
+    softcap=Number("attn_logit_softcapping", 0.0),
+    logit_softcap=Number("final_logit_softcapping", 0.0),
+)
+_GRANITE = replace(
+    _BIASED,
+    attention_scale=Number("attention_multiplier", 1.0),
+    embedding_scale=Number("embedding_multiplier", 1.0),
+    residual_scale=Number("residual_multiplier", 1.0),
+    logit_divisor=Number("logits_scaling", 1.0),
+)
+_OLMO2 = replace(_BIASED, names=_NORMS_AFTER, epsilon=_RMS_EPSILON_5, head_norm="projection")
+_COHERE = replace(
+    _BIASED,
+    positions=8192,
+    epsilon=_LAYER_EPSILON,
+    interleaved=True,
+    tied=True,
+    norm="layer-without-bias",
+    parallel=True,
+    logit_factor=Number("logit_scale", 0.0625),
+)
+_GLM = Family(
+    names=Names(mlp_in=_FUSED_MLP),
+    positions=131_072,
+    epsilon=Number("rms_norm_eps", 1.5625e-7),
+    head_dim=128,
+    kv_heads=2,
+    partial_rotary=0.5,
+    interleaved=True,
+    qkv_bias=Flag("attention_bias", True),
+)
+
 FAMILIES: dict[str, Family] = {
-    "llama": Family(qkv_bias=_ATTENTION_BIAS, output_bias=_ATTENTION_BIAS, mlp_bias=Flag("mlp_bias")),
-    "mistral": Family(positions=131_072, windows=Windows(default=4096, listed=False), kv_heads=8),
-    "ministral": Family(positions=131_072, windows=Windows(default=4096), kv_heads=8),
-    "ministral3": Family(
-        positions=262_144,
-        epsilon=Number("rms_norm_eps", 1e-5),
-        head_dim=128,
-        kv_heads=8,
-        theta=1_000_000.0,
-        windows=Windows(listed=False),
+    "llama": replace(_BIASED, mlp_bias=Flag("mlp_bias")),
+    "mistral": _MISTRAL,
+    "ministral": _MISTRAL,
+    "ministral3": replace(
+        _MISTRAL, positions=262_144, epsilon=_RMS_EPSILON_5, head_dim=128, theta=1_000_000.0
     ),
-    "qwen2": Family(positions=32_768, qkv_bias=True, windows=_QWEN_WINDOWS, kv_heads=32),
-    "qwen3": Family(
-        positions=32_768,
-        head_dim=128,
-        kv_heads=32,
-        head_norm="head",
-        qkv_bias=_ATTENTION_BIAS,
-        output_bias=_ATTENTION_BIAS,
-        windows=_QWEN_WINDOWS,
-    ),
+    "qwen2": replace(_QWEN2, windows=True),
+    "qwen3": replace(_QWEN3, positions=32_768, windows=True),
     # The text part of models that read images too. Three positions a token, which are equal in a text.
-    "qwen2_vl_text": Family(positions=32_768, theta=1_000_000.0, qkv_bias=True, kv_heads=32),
-    "qwen2_5_vl_text": Family(positions=32_768, theta=1_000_000.0, qkv_bias=True, kv_heads=32),
-    "qwen3_vl_text": Family(
-        positions=128_000,
-        head_dim=128,
-        kv_heads=32,
-        theta=500_000.0,
-        head_norm="head",
-        qkv_bias=_ATTENTION_BIAS,
-        output_bias=_ATTENTION_BIAS,
-    ),
-    "smollm3": Family(
+    "qwen2_vl_text": replace(_QWEN2, theta=1_000_000.0),
+    "qwen2_5_vl_text": replace(_QWEN2, theta=1_000_000.0),
+    "qwen3_vl_text": replace(_QWEN3, positions=128_000, theta=500_000.0),
+    "smollm3": replace(
+        _BIASED,
         positions=32_768,
         theta=2_000_000.0,
         tied=True,
         kv_heads=4,
-        qkv_bias=_ATTENTION_BIAS,
-        output_bias=_ATTENTION_BIAS,
         mlp_bias=Flag("mlp_bias"),
-        windows=Windows(switch="use_sliding_window"),
+        windows=True,
     ),
     "phi3": Family(
         names=Names(attention_in=("self_attn.qkv_proj",), mlp_in=_FUSED_MLP),
         positions=4096,
-        epsilon=Number("rms_norm_eps", 1e-5),
-        windows=Windows(listed=False),
+        epsilon=_RMS_EPSILON_5,
+        windows=True,
     ),
     "gpt2": Family(
         positions=1024,
@@ -192,166 +215,47 @@ FAMILIES: dict[str, Family] = {
         norm="layer",
         activation=("activation_function", "gelu_new"),
     ),
-    "gemma": Family(
-        positions=8192,
-        head_dim=256,
-        kv_heads=16,
-        tied=True,
-        norm_offset=1.0,
-        scales_by_width=True,
-        activation=("hidden_act", "gelu_pytorch_tanh"),
-        qkv_bias=_ATTENTION_BIAS,
-        output_bias=_ATTENTION_BIAS,
-    ),
-    "gemma2": Family(
-        names=_FOUR_NORMS,
-        positions=8192,
-        head_dim=256,
-        kv_heads=4,
-        tied=True,
-        norm_offset=1.0,
-        scales_by_width=True,
-        activation=_GEMMA_ACTIVATION,
-        qkv_bias=_ATTENTION_BIAS,
-        output_bias=_ATTENTION_BIAS,
-        windows=Windows(default=4096, every=2),
-        query_scalar=Number("query_pre_attn_scalar", 256.0),
-        softcap=Number("attn_logit_softcapping", 50.0),
-        logit_softcap=Number("final_logit_softcapping", 30.0),
-    ),
-    "gemma3_text": Family(
-        names=_FOUR_NORMS,
-        positions=131_072,
-        head_dim=256,
-        kv_heads=4,
-        theta=1_000_000.0,
-        local_theta=Number("rope_local_base_freq", 10_000.0),
-        tied=True,
-        norm_offset=1.0,
-        head_norm="head",
-        scales_by_width=True,
-        activation=_GEMMA_ACTIVATION,
-        qkv_bias=_ATTENTION_BIAS,
-        output_bias=_ATTENTION_BIAS,
-        windows=Windows(default=4096, every=6),
-        query_scalar=Number("query_pre_attn_scalar", 256.0),
-        softcap=Number("attn_logit_softcapping", 0.0),
-        logit_softcap=Number("final_logit_softcapping", 0.0),
-    ),
-    "gemma4_text": Family(
-        names=_FOUR_NORMS,
-        positions=131_072,
-        head_dim=256,
-        kv_heads=4,
-        theta=1_000_000.0,
-        local_theta=Number("rope_local_base_freq", 10_000.0),
+    "gemma": _GEMMA,
+    "gemma2": _GEMMA2,
+    "gemma3_text": _GEMMA3,
+    "gemma4_text": replace(
+        _GEMMA3,
+        norm_offset=0.0,
         rope_type="proportional",
         partial_rotary=0.25,
-        tied=True,
-        head_norm="head",
         value_norm=True,
-        scales_by_width=True,
-        activation=_GEMMA_ACTIVATION,
-        qkv_bias=_ATTENTION_BIAS,
-        output_bias=_ATTENTION_BIAS,
-        windows=Windows(default=512, every=6),
+        query_scalar=None,
         attention_scale=1.0,
-        logit_softcap=Number("final_logit_softcapping", 0.0),
+        softcap=None,
         per_layer_inputs=True,
     ),
-    "granite": Family(
-        qkv_bias=_ATTENTION_BIAS,
-        output_bias=_ATTENTION_BIAS,
-        mlp_bias=Flag("mlp_bias"),
-        attention_scale=Number("attention_multiplier", 1.0),
-        embedding_scale=Number("embedding_multiplier", 1.0),
-        residual_scale=Number("residual_multiplier", 1.0),
-        logit_divisor=Number("logits_scaling", 1.0),
-    ),
-    "granitemoehybrid": Family(
+    "granite": replace(_GRANITE, mlp_bias=Flag("mlp_bias")),
+    "granitemoehybrid": replace(
+        _GRANITE,
         names=Names(mlp_in=("shared_mlp.input_linear",), mlp_out="shared_mlp.output_linear"),
         mlp_size="shared_intermediate_size",
-        qkv_bias=_ATTENTION_BIAS,
-        output_bias=_ATTENTION_BIAS,
-        attention_scale=Number("attention_multiplier", 1.0),
-        embedding_scale=Number("embedding_multiplier", 1.0),
-        residual_scale=Number("residual_multiplier", 1.0),
-        logit_divisor=Number("logits_scaling", 1.0),
     ),
     "olmo": Family(norm="plain", epsilon=Number("layer_norm_eps", 1e-5)),
-    "olmo2": Family(
-        names=_NORMS_AFTER,
-        epsilon=Number("rms_norm_eps", 1e-5),
-        head_norm="projection",
-        qkv_bias=_ATTENTION_BIAS,
-        output_bias=_ATTENTION_BIAS,
-    ),
-    "olmo3": Family(
-        names=_NORMS_AFTER,
-        epsilon=Number("rms_norm_eps", 1e-5),
-        theta=500_000.0,
-        local_theta=Number("rope_theta", 500_000.0),
-        head_norm="projection",
-        qkv_bias=_ATTENTION_BIAS,
-        output_bias=_ATTENTION_BIAS,
-        windows=Windows(default=4096, every=4),
-    ),
+    "olmo2": _OLMO2,
+    "olmo3": replace(_OLMO2, theta=500_000.0, local_theta=Number("rope_theta", 500_000.0), windows=True),
     "exaone4": Family(
         names=_NORMS_AFTER,
-        epsilon=Number("rms_norm_eps", 1e-5),
+        epsilon=_RMS_EPSILON_5,
         head_norm="head",
         rotates="sliding",
-        windows=Windows(default=4096, every=4),
+        windows=True,
         kv_heads=32,
     ),
-    "cohere": Family(
-        positions=8192,
-        epsilon=_LAYER_EPSILON,
-        theta=500_000.0,
-        interleaved=True,
-        tied=True,
-        norm="layer-without-bias",
-        qkv_bias=_ATTENTION_BIAS,
-        output_bias=_ATTENTION_BIAS,
-        parallel=True,
-        logit_factor=Number("logit_scale", 0.0625),
-    ),
-    "cohere2": Family(
-        positions=8192,
-        epsilon=_LAYER_EPSILON,
-        interleaved=True,
-        tied=True,
-        norm="layer-without-bias",
-        qkv_bias=_ATTENTION_BIAS,
-        output_bias=_ATTENTION_BIAS,
-        parallel=True,
-        rotates="sliding",
-        windows=Windows(default=4096, every=4),
-        logit_factor=Number("logit_scale", 0.0625),
-    ),
-    "glm": Family(
-        names=Names(mlp_in=_FUSED_MLP),
-        positions=131_072,
-        epsilon=Number("rms_norm_eps", 1.5625e-7),
-        head_dim=128,
-        kv_heads=2,
-        partial_rotary=0.5,
-        interleaved=True,
-        qkv_bias=Flag("attention_bias", True),
-    ),
-    "glm4": Family(
+    "cohere": replace(_COHERE, theta=500_000.0),
+    "cohere2": replace(_COHERE, rotates="sliding", windows=True),
+    "glm": _GLM,
+    "glm4": replace(
+        _GLM,
         names=Names(
             mlp_in=_FUSED_MLP,
             attention_out_norm="post_self_attn_layernorm",
             mlp_out_norm="post_mlp_layernorm",
         ),
-        positions=131_072,
-        epsilon=Number("rms_norm_eps", 1.5625e-7),
-        head_dim=128,
-        kv_heads=2,
-        partial_rotary=0.5,
-        interleaved=True,
-        qkv_bias=Flag("attention_bias", True),
     ),
     "phi": Family(
         names=Names(
@@ -384,7 +288,7 @@ FAMILIES: dict[str, Family] = {
         mlp_bias=Flag("use_bias", True),
         gated=False,
         activation=("hidden_act", "gelu_pytorch_tanh"),
-        windows=Windows(listed=False),
+        windows=True,
     ),
     "seed_oss": Family(
         positions=524_288,
@@ -401,12 +305,12 @@ FAMILIES: dict[str, Family] = {
         kv_heads=20,
         theta=100_000.0,
         interleaved=True,
-        qkv_bias=_ATTENTION_BIAS,
+        qkv_bias=Flag("attention_bias"),
         mlp_bias=Flag("mlp_bias"),
     ),
     "ernie4_5": Family(
         positions=131_072,
-        epsilon=Number("rms_norm_eps", 1e-5),
+        epsilon=_RMS_EPSILON_5,
         head_dim=128,
         kv_heads=2,
         theta=500_000.0,
@@ -416,32 +320,30 @@ FAMILIES: dict[str, Family] = {
         output_bias=Flag("use_bias"),
         mlp_bias=Flag("use_bias"),
     ),
-    "hunyuan_v1_dense": Family(
+    "hunyuan_v1_dense": replace(
+        _BIASED,
         names=Names(query_norm="self_attn.query_layernorm", key_norm="self_attn.key_layernorm"),
-        epsilon=Number("rms_norm_eps", 1e-5),
+        epsilon=_RMS_EPSILON_5,
         head_norm="head",
         rope_first=True,
-        qkv_bias=_ATTENTION_BIAS,
-        output_bias=_ATTENTION_BIAS,
     ),
     "internlm3": Family(
         positions=32_768,
-        epsilon=Number("rms_norm_eps", 1e-5),
+        epsilon=_RMS_EPSILON_5,
         head_dim=128,
         kv_heads=2,
         qkv_bias=Flag("qkv_bias"),
         output_bias=Flag("bias"),
         mlp_bias=Flag("bias"),
     ),
-    "nemotron": Family(
+    "nemotron": replace(
+        _BIASED,
         names=Names(mlp_in=("mlp.up_proj",)),
         positions=4096,
         epsilon=Number("norm_eps", 1e-5),
         partial_rotary=0.5,
         norm="layer",
         norm_offset=1.0,
-        qkv_bias=_ATTENTION_BIAS,
-        output_bias=_ATTENTION_BIAS,
         mlp_bias=Flag("mlp_bias"),
         gated=False,
         activation=("hidden_act", "relu2"),
@@ -454,12 +356,11 @@ FAMILIES: dict[str, Family] = {
         norm="layer",
         qkv_bias=Flag("use_qkv_bias"),
     ),
-    "arcee": Family(
+    "arcee": replace(
+        _BIASED,
         names=Names(mlp_in=("mlp.up_proj",)),
         positions=4096,
-        epsilon=Number("rms_norm_eps", 1e-5),
-        qkv_bias=_ATTENTION_BIAS,
-        output_bias=_ATTENTION_BIAS,
+        epsilon=_RMS_EPSILON_5,
         mlp_bias=Flag("mlp_bias"),
         gated=False,
         activation=("hidden_act", "relu2"),

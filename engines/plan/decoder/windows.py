@@ -1,88 +1,65 @@
-"""Which layers of a decoder have sliding-window attention.
+"""Which layers of a decoder have sliding-window attention, and which have RoPE.
 
 Standard library only, Python 3.10 and newer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from engines.plan.checkpoint.layer_kinds import Kind, attention_kinds, is_switched_off, window_of
 from engines.plan.decoder.decoder_config import Config, broken, shown, unsupported
 
-FULL = ("full_attention", "attention")
-SLIDING = "sliding_attention"
+FULL, SLIDING = "full_attention", "sliding_attention"
+_TYPES: dict[Kind, str] = {"full": FULL, "sliding": SLIDING}
 
 
 def layer_types(config: Config, count: int) -> list[str]:
-    """Return `full_attention` or `sliding_attention` for each of `count` layers.
+    """Return FULL or SLIDING for each of `count` layers.
 
     Raises:
-        EngineError: `unsupported-architecture`: a layer of another type; `broken-config`.
+        EngineError: `unsupported-architecture`: a layer of another type, or a window in a family without;
+            `broken-config`.
     """
-    listed = config.data.get("layer_types", config.data.get("layers_block_type"))
-    rule = config.family.windows
-    if listed is None or (rule is not None and not rule.listed):
-        window = _window(config)
-        types = [SLIDING if window and _slides(config, index) else FULL[0] for index in range(count)]
-        return _with_full_end(config, types)
-    if not isinstance(listed, list) or len(listed) < count:
-        raise broken(f"layer_types is not a list of at least {count} names")
-    other = next((kind for kind in listed[:count] if kind not in (*FULL, SLIDING)), None)
-    if other is not None:
-        raise unsupported(f"a layer of type {shown(other)}")
-    return _with_full_end(config, [SLIDING if kind == SLIDING else FULL[0] for kind in listed[:count]])
+    data = {**config.data, "model_type": config.model_type}
+    listed = data.pop("layer_types", data.pop("layers_block_type", None))
+    if listed is not None:
+        if not isinstance(listed, list) or len(listed) < count:
+            raise broken(f"layer_types is not a list of at least {count} names")
+        data["layer_types"] = listed[:count]
+    if not config.family.windows:
+        data.pop("sliding_window", None)
+    _check_numbers(config, data)
+    types = []
+    for index, kind in enumerate(attention_kinds(data, count)):
+        if kind not in _TYPES:
+            raise unsupported(f"a layer of type {shown(listed[index] if listed else kind)}")
+        types.append(_TYPES[kind])
+    if SLIDING in types and (not config.family.windows or is_switched_off(data)):
+        raise unsupported(f"a layer of type {shown(SLIDING)} without a window")
+    return types
 
 
-def _with_full_end(config: Config, types: list[str]) -> list[str]:
-    """Return the types; the last layer of Gemma 4 has full attention, whatever is listed."""
-    return [*types[:-1], FULL[0]] if config.model_type == "gemma4_text" else types
+def _check_numbers(config: Config, data: Mapping[str, object]) -> None:
+    """Check the numbers that `layer_kinds`, which also estimates, replaces by defaults."""
+    if data.get("sliding_window") is not None and not is_switched_off(data):
+        config.size("sliding_window")
+    pattern = data.get("sliding_window_pattern")
+    if "layer_types" not in data and pattern is not None and not isinstance(pattern, str):
+        config.size("sliding_window_pattern")
 
 
 def read_windows(config: Config, types: list[str]) -> list[int | None]:
     """Return the window of each layer in tokens, which includes the token itself; None for full attention.
 
     Raises:
-        EngineError: `unsupported-architecture`: a layer should have a window, and the family has none.
+        EngineError: `broken-config`.
     """
-    window = _window(config)
-    if window is None and SLIDING in types:
-        raise unsupported(f"a layer of type {shown(SLIDING)} without a window")
+    if SLIDING not in types:
+        return [None] * len(types)
+    window = config.size("sliding_window", window_of({"model_type": config.model_type}, "sliding"))
     longest = config.size("max_position_embeddings", config.family.positions)
-    reached = window if window is not None and window < longest else None
-    return [reached if kind == SLIDING else None for kind in types]
-
-
-def _window(config: Config) -> int | None:
-    rule = config.family.windows
-    if rule is None or (rule.switch and not config.flag(rule.switch)):
-        return None
-    if "sliding_window" in config.data and config.data["sliding_window"] is None:
-        return None
-    if "sliding_window" not in config.data and rule.default is None:
-        return None
-    return config.size("sliding_window", rule.default)
-
-
-def _slides(config: Config, index: int) -> bool:
-    """Return whether a layer has the window, by the rule of its family."""
-    rule = config.family.windows
-    assert rule is not None
-    if config.model_type in ("qwen2", "qwen3"):
-        return index >= _first_window_layer(config)
-    if config.model_type == "smollm3":
-        return not rotating_layers(config, index + 1)[index]
-    if rule.every is None:
-        return True
-    every = config.data.get(rule.pattern_field)
-    if isinstance(every, str):  # EXAONE 4 writes LLLG for 4
-        every = len(every)
-    every = rule.every if every is None else every
-    if not isinstance(every, int) or isinstance(every, bool) or every < 1:
-        raise broken(f"{rule.pattern_field} is {shown(every)}")
-    return (index + 1) % every != 0
-
-
-def _first_window_layer(config: Config) -> int:
-    value = config.data.get("max_window_layers")
-    return 28 if not isinstance(value, int) else max(value, 0)
+    return [window if kind == SLIDING and window < longest else None for kind in types]
 
 
 def rotating_layers(config: Config, count: int) -> list[bool]:
@@ -97,7 +74,7 @@ def rotating_layers(config: Config, count: int) -> list[bool]:
         return [False] * count
     if config.family.rotates == "sliding":
         types = layer_types(config, count)
-        everywhere = config.model_type == "exaone4" and _window(config) is None
+        everywhere = config.model_type == "exaone4" and config.data.get("sliding_window", 0) is None
         return [everywhere or kind == SLIDING for kind in types]
     if config.model_type != "smollm3":
         return [True] * count
