@@ -8,6 +8,8 @@ from textual.widget import Widget
 from textual.widgets import Button, Static
 
 from app.widgets.forms.ascii_checkbox import AsciiCheckbox
+from app.widgets.forms.options_form import OptionsForm
+from engines.worker.template_arguments import BUDGETS, EFFORTS, SWITCHES
 from tests.app.driving import wait_until
 from tests.app.rendered import cells
 from tests.app.still import StillPlayground, chat_answered, settle
@@ -37,3 +39,18 @@ async def test_labels_are_shown_whole(key: str, width: int) -> None:
             shown = "".join(cell.character for cell in cells(app, box.region))
             assert str(box.label) in shown
             assert shown.strip().startswith("[")
+
+
+@pytest.mark.parametrize("width", [80, 200])
+async def test_fields_about_thinking_are_one_line_each(width: int) -> None:
+    app = StillPlayground("playground-dark", chosen=True)
+    async with app.run_test(size=(width, 60)) as pilot:
+        await chat_answered(pilot)
+        before = app.screen
+        await pilot.press("f4")
+        await wait_until(pilot, lambda: app.screen is not before)
+        for form in app.screen.query(OptionsForm):
+            form.offer_thinking((*SWITCHES, *EFFORTS, *BUDGETS))
+        await settle(pilot)
+        rows = [one.parent for one in app.screen.query(".thinking-form .form-label")]
+        assert [row.size.height for row in rows if isinstance(row, Widget)] == [1] * 6

@@ -24,7 +24,7 @@ from app.widgets.forms.thinking_form import ThinkingForm
 MEANINGS: Final = {
     "preset": "Sets all fields, and the system prompt if the preset has one.",
     "system-prompt": "Instructions sent before the conversation. Empty: no system prompt.",
-    "thinking-switch": "Whether the model thinks before it answers.",
+    "thinking-switch": "Whether the model thinks first; by default its chat template decides.",
     "thinking-effort": "How much it thinks.",
     "thinking-budget": "How many tokens it is told to think at most; 0 is not at all.",
     "ignore-eos": "Generate up to max tokens even after an end-of-text token. For measurements.",

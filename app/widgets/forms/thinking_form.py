@@ -22,7 +22,8 @@ from engines.worker.template_arguments import (
     Thinking,
 )
 
-BY_TEMPLATE = "as the template has it"
+BY_TEMPLATE = "default"
+"""What the chat template does by itself; longer texts break in 80 columns."""
 TITLES: Final = {"switch": "Thinking", "effort": "Thinking effort", "budget": "Thinking budget"}
 VARIABLES: Final = {"switch": SWITCHES, "effort": EFFORTS, "budget": BUDGETS}
 CHOICES: Final[dict[str, tuple[tuple[str, str | int], ...]]] = {
