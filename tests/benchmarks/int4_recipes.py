@@ -1,4 +1,6 @@
-"""What each recipe of OpenVINO int4 costs in quality: `python -m tests.benchmarks.int4_recipes [FOLDER]`.
+"""What each recipe of OpenVINO int4 costs in quality and speed.
+
+    python -m tests.benchmarks.int4_recipes [FOLDER]
 
 `python -m tests.benchmarks` does not run it. FOLDER is a checkpoint, such as the one that
 `python -m tests.benchmarks.smollm2` makes; without it the demo is measured.
@@ -17,6 +19,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from math import exp
 from pathlib import Path
+from random import Random
+from statistics import median
 from typing import TypeVar
 
 from engines.backends.base import Backend, Scores
@@ -28,10 +32,11 @@ from engines.compare.text import shipped_texts
 from engines.demo import CHECKPOINT
 from engines.plan.decoder.decoder import read_decoder
 from engines.worker.logprob_rows import RowReader, RowWriter
+from engines.worker.protocol import Sampling
 from engines.worker.report import StageReport
 from engines.worker.tokenizer import Tokenizer
 from tests.benchmarks.machine import load_average, machine
-from tests.benchmarks.table import Budget, Result, number
+from tests.benchmarks.table import Budget, Result, number, ratios, spread
 
 T = TypeVar("T")
 
@@ -40,8 +45,13 @@ Each engine is built in a process of its own and scores {texts} texts of {tokens
 cache in f32: the mean KL divergence of the whole vocabulary from transformers fp32, how often the most likely
 token is the same, and the PPL. Calibration uses the project's other texts. Bits per weight are of the layers,
 scales and norms included. Seconds are of the build, imports and calibration included; memory is its largest
-resident size."""
-COLUMNS = ("recipe", "bits/weight", "MB", "PPL", "KLD", "same top", "build s", "peak MB")
+resident size. Speed: all engines are open in one process and generate {new} tokens after a prompt of {prompt}
+in rotating order; medians of {rounds} rounds after one warm-up round, and of the ratios within each round to
+int4 without calibration, with the range."""
+COLUMNS = (
+    *("recipe", "bits/weight", "MB", "PPL", "KLD", "same top", "build s", "peak MB"),
+    *("decode tok/s", "× not calibrated [range]"),
+)
 REFERENCE, PLAIN, DEFAULT = "transformers fp32", "int4, not calibrated", "int4"
 RECIPES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "int8": ("int8", {}),
@@ -49,6 +59,7 @@ RECIPES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     DEFAULT: ("int4", {RECIPE: CALIBRATED}),
     "int4-awq": ("int4-awq", {}),
 }
+PROMPT_TOKENS, NEW_TOKENS, ROUNDS = 128, 64, 9
 LONGEST = 512
 """Tokens of a text that are scored."""
 
@@ -65,14 +76,25 @@ class Measured:
     bits: float = 0.0
     seconds: float = 0.0
     peak_bytes: int = 0
+    rates: tuple[float, ...] = ()
+    """Decode tok/s of each round."""
+    plain_rates: tuple[float, ...] = ()
+    """Those of the engine that is not calibrated."""
 
     def cells(self) -> tuple[str, ...]:
         """Return the cells of COLUMNS."""
         quality = (f"{self.ppl:.3f}", f"{self.divergence:.4f}", f"{self.same_top:.1%}")
         if not self.bytes:
-            return (self.recipe, "32", "", *quality, "", "")
+            return (self.recipe, "32", "", *quality, "", "", "", "")
         size = (f"{self.bits:.2f}", f"{self.bytes / 1e6:.1f}")
-        return (self.recipe, *size, *quality, number(self.seconds), f"{self.peak_bytes / 1e6:,.0f}")
+        cost = (number(self.seconds), f"{self.peak_bytes / 1e6:,.0f}")
+        speed = (number(median(self.rates)), spread(self.ratios, "{:.2f}".format))
+        return (self.recipe, *size, *quality, *cost, *speed)
+
+    @property
+    def ratios(self) -> list[float]:
+        """Return the speed against the engine that is not calibrated, by round."""
+        return ratios(list(self.rates), list(self.plain_rates))
 
 
 def texts_of(checkpoint: Path) -> list[list[int]]:
@@ -140,15 +162,41 @@ def measured(checkpoint: Path, folder: Path) -> list[Measured]:
     """Measure the reference and each recipe, each in processes of its own."""
     base = alone(reference, checkpoint, folder)
     rows = [row(REFERENCE, base, base)]
-    for recipe, (precision, options) in RECIPES.items():
-        spec = EngineSpec(str(checkpoint), "openvino", precision, kv_precision="f32", options=dict(options))
+    specs = {
+        recipe: EngineSpec(str(checkpoint), "openvino", precision, kv_precision="f32", options=dict(options))
+        for recipe, (precision, options) in RECIPES.items()
+    }
+    for recipe, spec in specs.items():
         engine = folder / recipe
         engine.mkdir()
         seconds, peak = alone(build, spec, engine)
         size = (engine / MODEL).with_suffix(".bin").stat().st_size
         found = row(recipe, base, alone(compare, spec, engine, folder), size)
         rows.append(replace(found, seconds=seconds, peak_bytes=peak, bits=layer_bits(checkpoint, size)))
-    return rows
+    rates = alone(speeds, specs, folder)
+    plain = rates[PLAIN]
+    return [rows[0], *(replace(one, rates=rates[one.recipe], plain_rates=plain) for one in rows[1:])]
+
+
+def speeds(specs: Mapping[str, EngineSpec], folder: Path) -> dict[str, tuple[float, ...]]:
+    """Return the decode tok/s of each engine and round."""
+    engines = {}
+    for recipe, spec in specs.items():
+        engines[recipe] = OpenVINOBackend()
+        engines[recipe].load(spec, Path(spec.checkpoint), folder / recipe, report())
+    names, rates = list(engines), {recipe: list[float]() for recipe in engines}
+    for turn in range(ROUNDS + 1):
+        for recipe in names[turn % len(names) :] + names[: turn % len(names)]:
+            rates[recipe].append(decode_rate(engines[recipe], turn))
+    return {recipe: tuple(each[1:]) for recipe, each in rates.items()}
+
+
+def decode_rate(engine: Backend, seed: int) -> float:
+    """Return the tok/s of an answer to random tokens, after its first token."""
+    prompt, times = Random(seed).choices(range(100, 4000), k=PROMPT_TOKENS), list[float]()
+    wanted = Sampling(max_tokens=NEW_TOKENS, temperature=0, ignore_eos=True)
+    engine.generate(prompt, wanted, frozenset(), lambda _: times.append(time.perf_counter()), lambda: False)
+    return (len(times) - 1) / (times[-1] - times[0])
 
 
 def alone(function: Callable[..., T], *arguments: object) -> T:
@@ -175,12 +223,19 @@ def main() -> None:
     texts = texts_of(checkpoint)
     with tempfile.TemporaryDirectory(prefix="trt-playground-bench-") as folder:
         rows = measured(checkpoint, Path(folder))
-    method = METHOD.format(texts=len(texts), tokens=sum(map(len, texts)))
+    method = METHOD.format(
+        texts=len(texts),
+        tokens=sum(map(len, texts)),
+        new=NEW_TOKENS,
+        prompt=PROMPT_TOKENS,
+        rounds=ROUNDS,
+    )
     result = Result("int4_recipes", method, COLUMNS, [one.cells() for one in rows])
     plain, default = (next(one for one in rows if one.recipe == name) for name in (PLAIN, DEFAULT))
     result.budgets = [
         Budget("KLD, calibrated / not calibrated", default.divergence / plain.divergence, 0.7),
         Budget("size, calibrated / not calibrated", default.bytes / plain.bytes, 1.06),
+        Budget("speed, calibrated / not calibrated", median(default.ratios), 0.95, at_least=True),
     ]
     print("\n".join(machine().lines()))
     print(f"load      {load_average()}\n")
