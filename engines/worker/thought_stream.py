@@ -9,12 +9,14 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from engines.code_fence import open_fence
 from engines.worker.thought_tags import ThoughtTags
 
 QUOTES = "`'\""
 BEFORE_A_WORD = QUOTES + "(“‘«[ \t"
 """A tag of which the answer speaks has one of these before it: the <think> tag."""
 _FENCE = re.compile(r"^ *(`{3,}|~{3,})", re.MULTILINE)
+"""However far it is indented: code in a list is code too."""
 
 
 class Part(NamedTuple):
@@ -118,7 +120,7 @@ class ThoughtStream:
         line = said.rpartition("\n")[2].rstrip("\r")
         is_word = bool(line.strip()) and line[-1] in BEFORE_A_WORD
         is_opening = any(tag in one.openings for one in self._families)
-        return is_opening and not (is_word or line.count("`") % 2 or _in_code_block(said))
+        return is_opening and not (is_word or line.count("`") % 2 or open_fence(_FENCE.findall(said)))
 
     def _uncertain(self) -> int:
         """Return how many characters at the end may be the beginning of a tag, or a tag in quotes."""
@@ -183,14 +185,3 @@ def _first(text: str, tags: Sequence[str], start: int) -> tuple[int, str] | None
     """Return the first of the tags, the longest where several begin, and where it is."""
     found = [(at, -len(tag), tag) for tag in tags if (at := text.find(tag, start)) >= 0]
     return (min(found)[0], min(found)[2]) if found else None
-
-
-def _in_code_block(text: str) -> bool:
-    """Return whether a fenced code block is open at the end of a text."""
-    fence = ""
-    for found in _FENCE.findall(text):
-        if not fence:
-            fence = found
-        elif found.startswith(fence):
-            fence = ""
-    return bool(fence)

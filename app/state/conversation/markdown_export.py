@@ -13,6 +13,7 @@ from app.state.conversation.vote_score import score_lines
 from app.state.conversation.votes import Choice, Vote, Votes
 from app.terminal_text import displayable
 from app.units import count_text, rate_text, seconds_text
+from engines.code_fence import open_fence
 
 NAMES = ("Left", "Right")
 HEAD = "| side | engine | decode | TTFT | TTFO | ITL p50 | ITL p95 | tokens | ended | timing mode |"
@@ -90,12 +91,7 @@ def _answer(turn: Turn) -> str:
 
 def _closed(text: str) -> str:
     """Close the code block in which an answer was cut off, which would contain everything after it."""
-    fence = ""
-    for found in _FENCE.findall(text):
-        if not fence:
-            fence = found
-        elif found.startswith(fence):
-            fence = ""
+    fence = open_fence(_FENCE.findall(text))
     return f"{text}\n{fence}" if fence else text
 
 
