@@ -58,3 +58,19 @@ def test_rules_are_those_of_transformers(model_type: str) -> None:
     config = AutoConfig.for_model(model_type, num_hidden_layers=layers, **_NOTHING_SHARED)
     kinds = layer_kinds({"model_type": model_type, **_NOTHING_SHARED}, layers)
     assert kinds == [_KINDS.get(kind, "none") for kind in config.layer_types]
+
+
+def test_a_window_that_is_switched_on_is_where_transformers_has_it() -> None:
+    """SmolLM3 has it in the layers without RoPE, Qwen2 in the last ones."""
+    for model_type, more in (("smollm3", {}), ("qwen2", {"max_window_layers": 7})):
+        fields = {"use_sliding_window": True, "sliding_window": 64, "num_hidden_layers": 12, **more}
+        config = AutoConfig.for_model(model_type, **fields)
+        found = layer_kinds({"model_type": model_type, **fields}, 12)
+        assert found == [_KINDS[kind] for kind in config.layer_types]
+
+
+def test_listed_layer_types_are_those_that_transformers_reads() -> None:
+    """Mistral's class gives every layer the window, whatever is listed."""
+    fields = {"sliding_window": 64, "layer_types": ["full_attention"] * 2}
+    assert layer_kinds({"model_type": "mistral", **fields}, 2) == ["sliding"] * 2
+    assert layer_kinds({"model_type": "ministral", **fields}, 2) == ["full"] * 2

@@ -15,6 +15,7 @@ from engines.errors import EngineError
 from engines.onnx.folder import DATA, GRAPH
 from tests.doubles.recording_report import RecordingReport
 from tests.engines.backends.tensorrt.conftest import BuildPlan, spec_of
+from tests.families import make_checkpoint
 
 TARGETS = ("sm86", "sm89", "sm120")
 
@@ -42,6 +43,26 @@ def test_every_precision_builds(
 def test_the_demo_checkpoint_builds_in_every_precision(precision: str, target: str, build: BuildPlan) -> None:
     folder, _, _ = build(CHECKPOINT, precision, target)
     assert (folder / plan_file.PLAN).stat().st_size > 10_000_000
+
+
+@pytest.mark.parametrize(
+    "family", ["command-r", "gemma3-text", "glm4", "ministral3-text", "nemotron-mini", "phi4-mini"]
+)
+def test_families_that_differ_most_from_llama_build(family: str, build: BuildPlan, tmp_path: Path) -> None:
+    """Windows, RoPE of a part of a head or of neighbours, parallel blocks, scales, norms with an offset."""
+    folder, _, _ = build(make_checkpoint(family, tmp_path / "checkpoint"), "fp16")
+    assert (folder / plan_file.PLAN).stat().st_size > 100_000
+
+
+@pytest.mark.parametrize(
+    ("family", "lack"),
+    [("gemma2", "a soft cap of the attention scores"), ("gemma4-text", "inputs for each layer")],
+)
+def test_families_that_no_plan_is_built_for_are_refused(
+    family: str, lack: str, build: BuildPlan, tmp_path: Path
+) -> None:
+    with pytest.raises(EngineError, match=lack):
+        build(make_checkpoint(family, tmp_path / "checkpoint"), "fp16")
 
 
 def test_the_demo_checkpoint_builds(build: BuildPlan) -> None:
