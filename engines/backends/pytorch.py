@@ -7,7 +7,8 @@ the next prompt: a recurrent state cannot be cut back to an earlier token.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +114,7 @@ class PyTorchBackend(Backend):
         torch.manual_seed(sampling.seed)
         self._cache = None  # the last one's memory is free for this one
         inputs = torch.tensor([list(token_ids)], device=self._model.device)
-        with torch.inference_mode():
+        with torch.inference_mode(), self._watched_cache():
             output = self._model.generate(
                 inputs,
                 attention_mask=torch.ones_like(inputs),
@@ -144,6 +145,19 @@ class PyTorchBackend(Backend):
         with torch.inference_mode():
             logits = self._model(inputs, use_cache=False).logits[0, :-1]
             return scores_from_logits([logits], token_ids, top_k, reference, keep)
+
+    @contextmanager
+    def _watched_cache(self) -> Iterator[None]:
+        """Keep the cache that `generate` makes while it runs: the panels show it as it grows."""
+
+        def keep(_model: Any, _inputs: tuple[Any, ...], fields: dict[str, Any]) -> None:
+            self._cache = fields.get("past_key_values", fields.get("cache_params"))
+
+        hook = self._model.register_forward_pre_hook(keep, with_kwargs=True)
+        try:
+            yield
+        finally:
+            hook.remove()
 
     @property
     def _vocabulary(self) -> int:

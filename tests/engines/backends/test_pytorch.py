@@ -108,6 +108,15 @@ def test_stopped_within_a_step(backend: PyTorchBackend) -> None:
     assert len(seen) <= 4
 
 
+def test_the_cache_is_counted_while_it_grows(backend: PyTorchBackend) -> None:
+    tokens: list[int] = []
+    sampling = Sampling(max_tokens=6, ignore_eos=True)
+    backend.generate(
+        PROMPT, sampling, frozenset(), lambda _: tokens.append(backend.kv_usage().tokens), lambda: False
+    )
+    assert tokens == list(range(len(PROMPT), len(PROMPT) + 6))
+
+
 @pytest.mark.parametrize(("precision", "size"), [("fp32", 4), ("bf16", 2), ("fp16", 2)])
 def test_bytes_of_weights_and_cache(tiny_llama: Path, precision: str, size: int) -> None:
     backend = loaded(tiny_llama, precision)
