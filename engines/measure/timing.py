@@ -39,7 +39,7 @@ class Timing:
     total: float | None = None
     """Request latency: last chunk − request start."""
     ttfo: float | None = None
-    """Time to first output token, AIPerf's name for the first one that is no thought − request start."""
+    """AIPerf's TTFO: time of the first token of the answer, after any thought − request start."""
 
 
 def timing(
