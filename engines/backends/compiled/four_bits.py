@@ -1,9 +1,8 @@
 """Linear layers with 4-bit weights: torchao's scales, in one layout for the CPU and one for CUDA.
 
-On the CPU torchao 0.18 has no kernel for 4-bit weights. On CUDA PyTorch's tinygemm kernel is the fastest one
-found for decode but slow for prefill: on one H200 a prompt of 2048 tokens took 925 ms with it and 56 ms with
-unpacked weights. So both layouts are unpacked for prefill, and only the CUDA layout uses a kernel, for
-decode.
+On the CPU torchao 0.18 has no kernel for 4-bit weights. On CUDA its kernels (PyTorch's tinygemm) are slow: for
+a prompt, and for one token, where they reach a third of the memory bandwidth. So both layouts are unpacked for
+prefill, and the CUDA layout has a kernel of its own for decode.
 """
 
 from __future__ import annotations
@@ -98,80 +97,68 @@ class CpuFourBitLinear(torch.nn.Module):  # type: ignore[misc]
         return (grouped * scale[..., None] + offset[..., None]).flatten(1)
 
 
-TILES = 8
-"""Tiles of 16 inputs that a thread of PyTorch's kernel reads together (its `innerKTiles`)."""
-
-
 class CudaFourBitLinear(torch.nn.Module):  # type: ignore[misc]
-    """The same product, stored in the layout of `_weight_int4pack_mm`, PyTorch's kernel for a few tokens.
+    """The same product, stored for `four_bit_product`, our kernel for one token.
 
-    `tiles` is int32 [outputs / 8, inputs / 128, 32 threads, 4]; `scales` is [groups, outputs, 2], with scale
-    and zero.
+    `words` is int32 [outputs, inputs / 8]; `scales` is [outputs, groups, 2], with scale and zero.
     """
 
-    tiles: Any
+    words: Any
     scales: Any
 
     def __init__(self, module: torch.nn.Linear, device: Any) -> None:
         super().__init__()
         inputs, outputs = module.in_features, module.out_features
-        shape = (outputs // 8, inputs // (16 * TILES), 32, TILES // 2)
-        self.register_buffer("tiles", torch.empty(shape, dtype=torch.int32, device=device))
-        scales = torch.empty(inputs // GROUP, outputs, 2, dtype=torch.bfloat16, device=device)
+        words = torch.empty(outputs, inputs // 8, dtype=torch.int32, device=device)
+        scales = torch.empty(outputs, inputs // GROUP, 2, dtype=torch.bfloat16, device=device)
+        self.register_buffer("words", words)
         self.register_buffer("scales", scales)
         self.bias = module.bias
 
     @staticmethod
     def fits(module: torch.nn.Linear) -> bool:
-        """Return whether inputs and outputs are multiples of the tile size."""
-        return bool(module.in_features % GROUP == 0 and module.out_features % 8 == 0)
+        """Return whether the inputs are a multiple of the group size."""
+        return bool(module.in_features % GROUP == 0)
 
     def fill(self, weight: Any) -> None:
-        """Quantise `weight` [outputs, inputs] and store it.
-
-        Raises:
-            EngineError: `unsupported-precision`: this PyTorch packs in another layout than `values` unpacks.
-        """
+        """Quantise `weight` [outputs, inputs] and store it."""
         values, scale, zero = quantise(weight, GROUP)
-        pairs = values[:, ::2] << 4 | values[:, 1::2]
-        self.tiles.copy_(torch.ops.aten._convert_weight_to_int4pack(pairs.contiguous(), TILES))
-        self.scales.copy_(torch.stack((scale, zero), -1).transpose(0, 1))
-        if not torch.equal(self.values(), values):
-            raise EngineError(
-                "unsupported-precision",
-                f"PyTorch {torch.__version__} packs 4-bit weights in an unknown layout.",
-                "Choose INT8 or FP8, or another version of PyTorch.",
-            )
+        self.words.copy_(pack(values))
+        self.scales.copy_(torch.stack((scale, zero), -1))
 
     def forward(self, x: Any) -> Any:
         """Return x · Wᵀ + bias, with the kernel for one token and unpacked weights for more."""
         if x.shape[-2] == 1:
-            rows = x.reshape(-1, x.shape[-1])
-            y = torch.ops.aten._weight_int4pack_mm(rows, self.tiles, GROUP, self.scales)
-            y = y.view(*x.shape[:-1], -1)
+            from engines.backends.compiled.four_bit_product import four_bit_product
+
+            y = four_bit_product(x.reshape(1, -1), self.words, self.scales).view(*x.shape[:-1], -1)
         else:
             y = linear(x, self._weight())
         return y if self.bias is None else y + self.bias
 
-    def values(self) -> Any:
-        """Unpack the quantised values, uint8 [outputs, inputs].
-
-        A tile is 8 outputs by 16 inputs. Thread t of 32 stores, for output t / 4 and two tiles, the inputs
-        2 (t % 4), the next one, and both plus 8. The three bits of a nibble's index in its word mean: second
-        of the pair, second tile, plus 8.
-        """
-        shifts = torch.arange(0, 32, 4, dtype=torch.int32, device=self.tiles.device)
-        nibbles = (self.tiles[..., None] >> shifts) & 15
-        output_tiles, input_blocks = nibbles.shape[:2]
-        # output tile, input block, output, column pair, tile pair | second of pair, second tile, plus 8
-        parts = nibbles.view(output_tiles, input_blocks, 8, 4, TILES // 2, 2, 2, 2)
-        values = parts.permute(0, 2, 1, 4, 6, 7, 3, 5).reshape(output_tiles * 8, input_blocks * 16 * TILES)
-        return values.to(torch.uint8)
-
     def _weight(self) -> Any:
-        scale, zero = self.scales.transpose(0, 1).unbind(-1)
-        grouped = self.values().unflatten(1, (-1, GROUP)).to(scale.dtype) - 8
+        scale, zero = self.scales.unbind(-1)
+        grouped = unpack(self.words).unflatten(1, (-1, GROUP)).to(scale.dtype) - 8
         return (grouped * scale[..., None] + zero[..., None]).flatten(1)
+
+
+def pack(values: Any) -> Any:
+    """Pack 4-bit values [outputs, inputs] into int32 words [outputs, inputs / 8].
+
+    A group of 128 inputs is 16 words, so that a thread can read 32 weights of one group in 16 bytes. Nibble i
+    of word j is the value of input 16 i + j of the group.
+    """
+    nibbles = values.to(torch.int32).unflatten(1, (-1, 8, GROUP // 8))
+    words = nibbles[:, :, 0].clone()
+    for place in range(1, 8):
+        words |= nibbles[:, :, place] << (4 * place)
+    return words.flatten(1)
+
+
+def unpack(words: Any) -> Any:
+    """Return the 4-bit values of `pack`, int32 [outputs, inputs]."""
+    shifts = torch.arange(0, 32, 4, dtype=torch.int32, device=words.device)[:, None]
+    return ((words.unflatten(1, (-1, 1, GROUP // 8)) >> shifts) & 15).flatten(1)
 
 
 def replace_linear(model: torch.nn.Module, keep: Any, device: str, fill: bool = True) -> None:
