@@ -51,7 +51,7 @@ class CompiledBackend(Backend):
     title = "PyTorch compiled"
     prepare_stages = ("import", "weights", "compile", "capture", "save")
     load_stages = ("import", "weights", "compile", "capture")
-    engine_format = 3  # since 3 graphs are of single layers, kept in another file, and projections are fused
+    engine_format = 4  # since 4 the 4-bit weights of a GPU are in the layout of our own kernel
 
     @classmethod
     def start_process(cls) -> None:

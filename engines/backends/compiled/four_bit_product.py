@@ -1,69 +1,108 @@
 """The product of one token with 4-bit weights on CUDA, as a Triton kernel.
 
-Each thread reads 16 bytes of weights at once, all from one group, so that the scale of a group is applied once
-for its 32 weights. A 4-bit value becomes a float without a conversion: its bits are put behind the exponent of
-128, which gives 128 + value. What that adds is subtracted with the sum of the inputs.
+A program computes four outputs. Each of its threads keeps 64 inputs in registers for all of them, and reads
+their weights in two times 16 bytes, each from one group, so that a scale is applied once for 32 weights. A
+4-bit value becomes a float without a conversion: its bits are put behind the exponent of 2048 or 128, where
+they stand in a shifted word, which gives 2048 + value or 128 + value. What that adds is subtracted with the
+sum of the inputs.
+
+`python -m tests.benchmarks.four_bit_products` compares it with PyTorch's `_weight_int4pack_mm`.
 """
 
-from __future__ import annotations
+# ruff: noqa: N803 - constants of a kernel are written as Triton's own
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
 
-from typing import Any
+from __future__ import annotations
 
 import torch
 import triton
 import triton.language as tl
 
-GROUP = 128
-"""Inputs that share a scale and a zero."""
-WORDS = GROUP // 8
-"""32-bit words of a group. Nibble i of word j is the weight of input 16 i + j of the group."""
 ROWS = 4
 """Outputs that a program computes."""
-GROUPS = 32
-"""Groups of each output that a program reads at once."""
+QUADS = 64
+"""Reads of 16 bytes that a program makes at once for each output, two by each thread."""
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _kernel(
-    x: Any,
-    words: Any,
-    scales: Any,
-    y: Any,
-    inputs: Any,
-    outputs: Any,
-    ROWS: tl.constexpr,
-    GROUPS: tl.constexpr,
-) -> None:
+@triton.jit
+def _inputs(x, start, nibble: tl.constexpr, stored):
+    """Return the inputs that belong to one nibble of the words that a thread reads, [QUADS, 4]."""
+    return tl.load(x + start + 16 * nibble, mask=stored, other=0.0).to(tl.float32)
+
+
+@triton.jit
+def _lower(bits):
+    """Return 2048 + the value in bits 12 to 15 of each word."""
+    return ((bits & 0x0000F000) | 0x45000000).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def _upper(bits):
+    """Return 128 + the value in bits 16 to 19 of each word."""
+    return ((bits & 0x000F0000) | 0x43000000).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def _row(words, scales, word, group, stored, x0, x1, x2, x3, x4, x5, x6, x7, total, excess):
+    """Return what each thread adds to one output, [QUADS]."""
+    packed = tl.load(words + word, mask=stored, other=0, eviction_policy="evict_first")
+    sums = _lower(packed << 12) * x0
+    sums += _upper(packed << 12) * x1
+    sums += _lower(packed << 4) * x2
+    sums += _upper(packed << 4) * x3
+    sums += _lower(packed >> 4) * x4
+    sums += _upper(packed >> 4) * x5
+    sums += _lower(packed >> 12) * x6
+    sums += _upper(packed >> 12) * x7
+    pair = tl.load(scales + group)
+    scale = (pair << 16).to(tl.float32, bitcast=True)  # bf16 is the upper half of a float
+    zero = (pair & -65536).to(tl.float32, bitcast=True)
+    return scale * (tl.sum(sums, 1) - excess) + zero * total
+
+
+@triton.jit
+def _kernel(x, words, scales, y, inputs, ROWS: tl.constexpr, QUADS: tl.constexpr):
     first = tl.program_id(0) * ROWS
-    output = (first + tl.arange(0, ROWS))[:, None, None, None]
-    column = tl.arange(0, 4)[None, None, :, None] * 4 + tl.arange(0, 4)[None, None, None, :]
     groups = inputs // 128
-    sums = tl.zeros((ROWS, GROUPS, 4), tl.float32)
-    for start in range(0, groups, GROUPS):
-        group = start + tl.arange(0, GROUPS)[None, :, None, None]
-        stored = (group < groups) & (output < outputs)
-        packed = tl.load(words + (output * groups + group) * 16 + column, mask=stored, other=0)
-        products = tl.zeros((ROWS, GROUPS, 4, 4), tl.float32)
-        total = tl.zeros((1, GROUPS, 4, 4), tl.float32)
-        for nibble in tl.static_range(8):
-            if nibble < 4:
-                bits = packed << (16 - 4 * nibble)
-            else:
-                bits = packed >> (4 * nibble - 16)
-            value = ((bits & 0x000F0000) | 0x43000000).to(tl.float32, bitcast=True)  # 128 + the stored value
-            place = group * 128 + nibble * 16 + column
-            part = tl.load(x + place, mask=group < groups, other=0.0).to(tl.float32)
-            products += value * part
-            total += part
-        pairs = tl.load(scales + output * groups + group, mask=stored, other=0)
-        scale = (pairs << 16).to(tl.float32, bitcast=True)
-        zero = (pairs & -65536).to(tl.float32, bitcast=True)
-        scale = tl.reshape(scale, (ROWS, GROUPS, 1))
-        zero = tl.reshape(zero, (ROWS, GROUPS, 1))
-        sums += scale * tl.sum(products, 3) + (zero - 136.0 * scale) * tl.sum(total, 3)
-    result = tl.sum(tl.sum(sums, 2), 1)
-    place = first + tl.arange(0, ROWS)
-    tl.store(y + place, result.to(y.dtype.element_ty), mask=place < outputs)
+    stride = inputs // 8
+    words += first * stride
+    scales += first * groups
+    row0 = tl.zeros((QUADS,), tl.float32)
+    row1 = tl.zeros((QUADS,), tl.float32)
+    row2 = tl.zeros((QUADS,), tl.float32)
+    row3 = tl.zeros((QUADS,), tl.float32)
+    for begin in range(0, groups * 4, QUADS):
+        quad = begin + tl.arange(0, QUADS)
+        inside = quad < groups * 4
+        quad = tl.where(inside, quad, 0)
+        stored = inside[:, None]
+        g = quad // 4
+        column = tl.arange(0, 4)[None, :]
+        start = (g * 128 + quad % 4 * 4)[:, None] + column
+        x0 = _inputs(x, start, 0, stored)
+        x1 = _inputs(x, start, 1, stored)
+        x2 = _inputs(x, start, 2, stored)
+        x3 = _inputs(x, start, 3, stored)
+        x4 = _inputs(x, start, 4, stored)
+        x5 = _inputs(x, start, 5, stored)
+        x6 = _inputs(x, start, 6, stored)
+        x7 = _inputs(x, start, 7, stored)
+        lower = tl.sum(x0 + x2 + x4 + x6, 1)
+        upper = tl.sum(x1 + x3 + x5 + x7, 1)
+        sum_ = lower + upper
+        over = 2048.0 * lower + 128.0 * upper + 8.0 * sum_
+        w0 = (quad * 4)[:, None] + column
+        w1, w2, w3 = w0 + stride, w0 + 2 * stride, w0 + 3 * stride
+        g1, g2, g3 = g + groups, g + 2 * groups, g + 3 * groups
+        row0 += _row(words, scales, w0, g, stored, x0, x1, x2, x3, x4, x5, x6, x7, sum_, over)
+        row1 += _row(words, scales, w1, g1, stored, x0, x1, x2, x3, x4, x5, x6, x7, sum_, over)
+        row2 += _row(words, scales, w2, g2, stored, x0, x1, x2, x3, x4, x5, x6, x7, sum_, over)
+        row3 += _row(words, scales, w3, g3, stored, x0, x1, x2, x3, x4, x5, x6, x7, sum_, over)
+    kind = y.dtype.element_ty
+    tl.store(y + first, tl.sum(row0, 0).to(kind))
+    tl.store(y + first + 1, tl.sum(row1, 0).to(kind))
+    tl.store(y + first + 2, tl.sum(row2, 0).to(kind))
+    tl.store(y + first + 3, tl.sum(row3, 0).to(kind))
 
 
 @torch.library.triton_op("trt_playground::four_bit_product", mutates_args={})
@@ -72,16 +111,15 @@ def four_bit_product(x: torch.Tensor, words: torch.Tensor, scales: torch.Tensor)
 
     Args:
         x: [1, inputs], bf16.
-        words: [outputs, inputs / 8], int32.
-        scales: [outputs, inputs / GROUP, 2], bf16: scale and zero of a weight (value - 8) * scale + zero.
+        words: [outputs, inputs / 8], int32, as `four_bits.pack` returns them; a multiple of ROWS outputs.
+        scales: [outputs, groups, 2], bf16: scale and zero of a weight (value - 8) * scale + zero.
 
     Returns:
-        [1, outputs], the type of `x`.
+        [1, outputs], bf16.
     """
     outputs, inputs = words.shape[0], x.shape[1]
     y = torch.empty((1, outputs), dtype=x.dtype, device=x.device)
-    pairs = scales.view(torch.int32)
-    torch.library.wrap_triton(_kernel)[(triton.cdiv(outputs, ROWS),)](
-        x, words, pairs, y, inputs, outputs, ROWS=ROWS, GROUPS=GROUPS, num_warps=4
+    torch.library.wrap_triton(_kernel)[(outputs // ROWS,)](
+        x, words, scales.view(torch.int32), y, inputs, ROWS=ROWS, QUADS=QUADS, num_warps=1
     )
     return y

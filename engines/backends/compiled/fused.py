@@ -18,8 +18,10 @@ GROUPS = {"qkv_proj": ("q_proj", "k_proj", "v_proj"), "gate_up_proj": ("gate_pro
 class SharedProduct:
     """The fused product of one input: computed for the first of its projections, kept for the others."""
 
-    def __init__(self, linear: torch.nn.Linear, sizes: list[int]) -> None:
-        self.linear = linear
+    def __init__(self, parent: torch.nn.Module, name: str, sizes: list[int]) -> None:
+        """Create it for the module `name` of `parent`, which quantising may replace later."""
+        self._parent = parent
+        self._name = name
         self._sizes = sizes
         self._pending: dict[int, Any] = {}
         self._input: Any = None
@@ -28,7 +30,8 @@ class SharedProduct:
         """Return the outputs of one projection of `x`; each can be taken once."""
         if self._input is not x or index not in self._pending:
             self._input = x
-            self._pending = dict(enumerate(self.linear(x).split(self._sizes, -1)))
+            product = getattr(self._parent, self._name)(x)
+            self._pending = dict(enumerate(product.split(self._sizes, -1)))
         part = self._pending.pop(index)
         if not self._pending:
             self._input = None
@@ -57,8 +60,8 @@ def fuse_projections(model: torch.nn.Module) -> int:
             if not _can_fuse(modules):
                 continue
             linear = _concatenate(modules)
-            shared = SharedProduct(linear, [module.out_features for module in modules])
             parent.add_module(name, linear)
+            shared = SharedProduct(parent, name, [module.out_features for module in modules])
             for index, part in enumerate(parts):
                 setattr(parent, part, Projection(shared, index))
             fused += 1

@@ -13,7 +13,14 @@ from transformers import LlamaConfig
 from engines.backends.compiled.answer_loop import _PendingToken
 from engines.backends.compiled.attention import decode_attention
 from engines.backends.compiled.cache import BucketedCache, StaticSplitLayer, WritePositions
-from engines.backends.compiled.four_bits import CpuFourBitLinear, CudaFourBitLinear, quantise
+from engines.backends.compiled.four_bits import (
+    GROUP,
+    CpuFourBitLinear,
+    CudaFourBitLinear,
+    pack,
+    quantise,
+    unpack,
+)
 from engines.backends.compiled.regional import mask_values, step_inputs
 from engines.errors import EngineError
 
@@ -96,17 +103,30 @@ def test_four_bits_on_the_cpu_equal_torchao(inputs: int) -> None:
     assert (weight - module.weight).abs().max() <= scale.max()
 
 
-def test_the_layout_of_the_cuda_kernel_is_unpacked() -> None:
-    """A warp's words hold 8 outputs by two tiles of 16 inputs, in the order of its threads."""
+def test_four_bits_of_the_cuda_layout_are_what_was_packed() -> None:
+    """Nibble i of word j of a group is the value of its input 16 i + j; prompts use the same weights."""
     torch.manual_seed(0)
-    outputs, inputs = 16, 256
-    values = torch.randint(0, 16, (outputs, inputs), dtype=torch.uint8)
-    layer = CudaFourBitLinear(torch.nn.Linear(inputs, outputs), "cpu")
-    order = (0, 2, 4, 6, 1, 3, 5, 7)
-    for tile, block, thread, pair in product(*map(range, layer.tiles.shape)):
-        first = block * 128 + pair * 32 + thread % 4 * 2
-        offsets = (0, 1, 8, 9, 16, 17, 24, 25)
-        row = values[tile * 8 + thread // 4]
-        word = sum(int(row[first + offsets[which]]) << 4 * place for place, which in enumerate(order))
-        layer.tiles[tile, block, thread, pair] = word - (1 << 32) * (word >> 31)
-    assert torch.equal(layer.values(), values)
+    module = torch.nn.Linear(256, 16, dtype=torch.bfloat16)
+    values, scale, zero = quantise(module.weight.detach(), GROUP)
+    words = pack(values)
+    for output, group, word, nibble in product(range(16), range(2), range(16), range(8)):
+        stored = int(words[output, group * 16 + word]) >> 4 * nibble & 15
+        assert stored == values[output, group * 128 + nibble * 16 + word]
+    assert torch.equal(unpack(words), values.int())
+
+    layer = CudaFourBitLinear(module, "cpu")
+    layer.fill(module.weight.detach())
+    weight = (values.unflatten(1, (-1, GROUP)).bfloat16() - 8) * scale[..., None] + zero[..., None]
+    x = torch.randn(3, 256, dtype=torch.bfloat16)
+    torch.testing.assert_close(layer(x), x @ weight.flatten(1).T + module.bias)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+@pytest.mark.parametrize(("inputs", "outputs"), [(128, 4), (1408, 20), (4096, 1024)])
+def test_the_kernel_for_one_token_equals_the_unpacked_product(inputs: int, outputs: int) -> None:
+    torch.manual_seed(0)
+    module = torch.nn.Linear(inputs, outputs, dtype=torch.bfloat16, device="cuda")
+    layer = CudaFourBitLinear(module, "cuda")
+    layer.fill(module.weight.detach())
+    x = torch.randn(2, inputs, dtype=torch.bfloat16, device="cuda")
+    torch.testing.assert_close(layer(x[:1]), layer(x)[:1], rtol=2e-2, atol=2e-2)
