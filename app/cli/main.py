@@ -43,7 +43,9 @@ _CALIBRATION = typer.Option(
     help="Text to calibrate quantised engines with: UTF-8, or JSONL with a `text` field; default: built-in "
     "texts. `none` rounds OpenVINO int4 without calibration.",
 )
-_GPUS = typer.Option("--gpus", help="Number of GPUs to split a TensorRT-LLM engine over, such as 2.", min=1)
+_GPUS = typer.Option(
+    "--gpus", help="Number of GPUs to split the weights of one engine over, such as 2.", min=1
+)
 cli.add_typer(engines, name="engines")
 cli.add_typer(conversations, name="conversations")
 cli.add_typer(environment_commands, name="env")

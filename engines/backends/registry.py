@@ -50,6 +50,7 @@ BACKENDS: dict[str, BackendEntry] = {
         "engines.backends.compiled.backend:CompiledBackend",
         builds=True,
         runs_shapes=True,
+        splits=True,
     ),
     "openvino": BackendEntry(
         "OpenVINO",

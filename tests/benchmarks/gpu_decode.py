@@ -26,6 +26,7 @@ from engines.plan.checkpoint.checkpoint import read_checkpoint
 from engines.plan.estimate.estimate import bytes_read_per_token
 from engines.plan.hardware.nvml import Nvml
 from engines.plan.random_shape import PREFIX, shape_folder
+from tests.benchmarks.gpu_engine import parse
 from tests.benchmarks.gpu_process import EngineBehindPipe
 
 ENGINES = ("pytorch:bf16", "compiled:bf16", "compiled:int8", "compiled:fp8", "compiled:int4")
@@ -122,7 +123,8 @@ def figures(engine: Engine, prompt: int, folder: Path, copy: float) -> dict[str,
     row["peak_gb"] = max(answer["peak"] for answer in counted) / 1e9
     middle = prompt + len(next(a for a in counted if a["length"] == "short")["gaps"]) // 2
     checkpoint = read_checkpoint(folder)
-    read = bytes_read_per_token(checkpoint, engine.name.partition(":")[2], "bf16", middle)
+    _, precision, parts, _ = parse(engine.name)
+    read = bytes_read_per_token(checkpoint, precision, "bf16", middle) / parts
     row["bytes_per_token"] = read
     row["mbu"] = read * row["decode_short"] / copy if copy else 0.0
     return row

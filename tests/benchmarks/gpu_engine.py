@@ -14,7 +14,7 @@ from typing import Any
 
 from engines.backends.base import Backend
 from engines.backends.registry import BACKENDS, backend_class
-from engines.build.spec import EngineSpec
+from engines.build.spec import GPUS, EngineSpec
 from engines.worker.protocol import Sampling
 from tests.doubles.log_report import LogReport
 
@@ -61,13 +61,27 @@ def copy_bandwidth() -> float:
     return 2 * 2**32 / median(seconds[2:])
 
 
+def parse(name: str) -> tuple[str, str, int, int]:
+    """Return backend, precision, number of GPUs and the first GPU of an engine's name."""
+    backend, _, rest = name.partition(":")
+    rest, _, gpu = rest.partition("@")
+    precision, _, parts = rest.partition("*")
+    return backend, precision, int(parts or "1"), int(gpu or "0")
+
+
 def load(name: str, folder: Path, context: int, warm: bool) -> tuple[Backend, dict[str, Any]]:
-    """Load the engine; return it with its load times: the first, and with `warm` a second one."""
+    """Load the engine; return it with its load times: the first, and with `warm` a second one.
+
+    Args:
+        name: `backend:precision`, `backend:precision*2` for its weights split over two GPUs, or
+            `backend:precision@1` for the second GPU.
+    """
     import torch
 
-    backend_name, _, precision = name.partition(":")
-    device = "cuda:0" if torch.cuda.is_available() else "cpu"
-    spec = EngineSpec(str(folder), backend_name, precision, device=device, context=context)
+    backend_name, precision, parts, gpu = parse(name)
+    device = f"cuda:{gpu}" if torch.cuda.is_available() else "cpu"
+    options = {GPUS: str(parts)} if parts > 1 else {}
+    spec = EngineSpec(str(folder), backend_name, precision, device=device, context=context, options=options)
     facts: dict[str, Any] = {}
     directory: Path | None = None
     begun = time.monotonic()

@@ -38,8 +38,11 @@ from engines.worker.protocol import KVUsage, MemoryUsage, Sampling
 
 if TYPE_CHECKING:
     from engines.backends.compiled.artefacts import CompilerCache
+    from engines.backends.compiled.cache import BucketedCache
     from engines.backends.compiled.early_imports import CompilerImports
     from engines.backends.compiled.runner import Runner
+    from engines.backends.compiled.split.ranks import Ranks
+    from engines.backends.compiled.split.shards import Rank
     from engines.backends.compiled.work import CompilerWork
     from engines.worker.logprob_rows import RowReader, RowWriter
 
@@ -63,6 +66,9 @@ class CompiledBackend(Backend):
         self._runner: Runner | None = None
         self._compiler: CompilerCache | None = None
         self._weight_bytes = 0
+        self._parts = 1
+        """Number of GPUs that have an equal part of the weights and the KV cache."""
+        self._ranks: Ranks | None = None
         self._prepared: tuple[EngineSpec, Path] | None = None
         """The engine that `prepare` left loaded, and the folder of its files."""
 
@@ -104,18 +110,21 @@ class CompiledBackend(Backend):
         compiler = self._import(spec, report)
         from engines.backends.compiled.model import QUANTISED, make_model, save_weights
 
+        rank = self._join_ranks(spec, checkpoint, None)
         imports = self._import_compiler(spec, workers=spec.device.startswith("cuda"))
 
         report.stage("weights")
-        model = make_model(spec, checkpoint)
+        model = make_model(spec, checkpoint, rank)
         stored = spec.precision in QUANTISED and not is_random(checkpoint)
         if stored:
-            save_weights(model, directory)
+            if self._ranks:
+                self._ranks.send("save", directory=str(directory))
+            save_weights(model, directory, rank)
         work = self._start(spec, model, "the engine is new", imports, report)
         report.stage("save")
         cache_bytes = compiler.save(directory)
         return {
-            "weight_bytes": self._weight_bytes,
+            "weight_bytes": self._weight_bytes * self._parts,
             "weights_stored": stored,
             "compiler_cache_bytes": cache_bytes,
             "graphs_compiled": work.compiled,
@@ -138,25 +147,28 @@ class CompiledBackend(Backend):
 
     def _load(self, spec: EngineSpec, checkpoint: Path, directory: Path | None, report: Report) -> None:
         compiler = self._import(spec, report)
-        from engines.backends.compiled.model import WEIGHTS, load_weights, make_model
+        from engines.backends.compiled.model import load_weights, make_model, weights_file
 
+        rank = self._join_ranks(spec, checkpoint, directory)
         imports = self._import_compiler(spec, workers=False)
 
         report.stage("weights")
-        if directory is not None and (directory / WEIGHTS).is_file():
-            model = load_weights(spec, checkpoint, directory)
+        if directory is not None and (directory / weights_file(rank)).is_file():
+            model = load_weights(spec, checkpoint, directory, rank)
         else:
-            model = make_model(spec, checkpoint)
+            model = make_model(spec, checkpoint, rank)
         restored = directory is not None and compiler.restore(directory)
         why = "the engine's compile cache does not match" if restored else "there is no compile cache"
         self._start(spec, model, why, imports, report)
 
     def _check_files(self, directory: Path, report: Report) -> None:
-        from engines.backends.compiled.model import WEIGHTS, check_weights
+        from engines.backends.compiled.model import check_weights, weights_file
+        from engines.backends.compiled.split.shards import Rank
 
-        if (directory / WEIGHTS).is_file():
+        rank = Rank(0, self._parts)
+        if (directory / weights_file(rank)).is_file():
             report.stage("weights")
-            check_weights(self.runner.model, directory)
+            check_weights(self.runner.model, directory, rank)
 
     def _import(self, spec: EngineSpec, report: Report) -> CompilerCache:
         """Import torch, check device and precision, and return a new, empty compile cache."""
@@ -180,6 +192,18 @@ class CompiledBackend(Backend):
         self.close()
         self._compiler = CompilerCache()
         return self._compiler
+
+    def _join_ranks(self, spec: EngineSpec, checkpoint: Path, directory: Path | None) -> Rank:
+        """Start the processes of the other GPUs, if any, and return the rank of this one."""
+        from engines.backends.compiled.split.shards import Rank
+
+        self._parts = spec.gpus
+        if spec.gpus == 1:
+            return Rank()
+        from engines.backends.compiled.split.ranks import Ranks
+
+        self._ranks = Ranks(spec, checkpoint, directory)
+        return self._ranks.join(spec)
 
     def _import_compiler(self, spec: EngineSpec, workers: bool) -> CompilerImports:
         """Begin to import the compiler; wait for it where reading the weights may import parts of torch too.
@@ -215,7 +239,6 @@ class CompiledBackend(Backend):
         imports.wait()
         report.log(f"imported the compiler: waited {time.monotonic() - begun:.1f} s for it")
         from engines.backends.compiled.cache import BucketedCache
-        from engines.backends.compiled.runner import Runner
 
         report.stage("compile")
         begun = time.monotonic()
@@ -223,7 +246,7 @@ class CompiledBackend(Backend):
         positions = getattr(model.config, "max_position_embeddings", None)
         self.context_tokens = context_window(spec, positions)
         with torch.no_grad():
-            self._runner = Runner(model, BucketedCache(model.config, self.context_tokens))
+            self._runner = self._make_runner(model, BucketedCache(model.config, self.context_tokens))
             self._runner.allocate()
             report.log(f"ran the model once, uncompiled, in {time.monotonic() - begun:.1f} s")
             begun = time.monotonic()
@@ -234,6 +257,16 @@ class CompiledBackend(Backend):
             report.stage("capture")
             self._capture(self._runner, report)
         return work
+
+    def _make_runner(self, model: Any, kv_cache: BucketedCache) -> Runner:
+        from engines.backends.compiled.runner import Runner
+
+        if self._ranks is None:
+            return Runner(model, kv_cache)
+        from engines.backends.compiled.split.mirrored_runner import MirroredRunner
+        from engines.backends.compiled.split.shards import Rank
+
+        return MirroredRunner(model, kv_cache, Rank(0, self._parts), self._ranks)
 
     def _capture(self, runner: Runner, report: Report) -> None:
         begun = time.monotonic()
@@ -298,30 +331,33 @@ class CompiledBackend(Backend):
         if self._runner is None:
             return None
         kv_cache = self._runner.kv_cache
-        used = len(kv_cache.cached_ids)
+        used, token_bytes = len(kv_cache.cached_ids), kv_cache.bytes_per_token * self._parts
         return KVUsage(
             tokens=used,
             capacity_tokens=self.context_tokens,
-            bytes_used=used * kv_cache.bytes_per_token,
-            bytes_total=kv_cache.capacity * kv_cache.bytes_per_token,
+            bytes_used=used * token_bytes,
+            bytes_total=kv_cache.capacity * token_bytes,
         )
 
     def memory_usage(self) -> MemoryUsage | None:
-        """Return bytes of the weights and the KV cache; on CUDA also the allocator's rest and peak."""
+        """Return bytes of the weights and the KV cache; on CUDA also the allocator's rest and peak.
+
+        Of a split engine this process has one of equal parts: the total is counted from it.
+        """
         if self._runner is None:
             return None
         import torch
 
         kv = self._runner.kv_cache.capacity * self._runner.kv_cache.bytes_per_token
         if not self._runner.on_gpu:
-            return MemoryUsage(weights=self._weight_bytes, kv=kv)
+            return MemoryUsage(weights=self._weight_bytes * self._parts, kv=kv * self._parts)
         device = self._runner.device
         reserved = torch.cuda.memory_reserved(device)
         return MemoryUsage(
-            weights=self._weight_bytes,
-            kv=kv,
-            other=max(0, reserved - self._weight_bytes - kv),
-            peak=torch.cuda.max_memory_allocated(device),
+            weights=self._weight_bytes * self._parts,
+            kv=kv * self._parts,
+            other=max(0, reserved - self._weight_bytes - kv) * self._parts,
+            peak=torch.cuda.max_memory_allocated(device) * self._parts,
         )
 
     def close(self) -> None:
@@ -337,6 +373,9 @@ class CompiledBackend(Backend):
             self._compiler = None
         torch.compiler.reset()  # compiled code keeps references to the model
         gc.collect()
+        if self._ranks is not None:
+            self._ranks.close()
+            self._ranks = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 

@@ -12,6 +12,7 @@ from engines.backends.compiled.attention import register
 from engines.backends.compiled.four_bits import CpuFourBitLinear, replace_linear
 from engines.backends.compiled.fused import fuse_projections
 from engines.backends.compiled.regional import materialised
+from engines.backends.compiled.split.shards import Rank, join_parts, split_model
 from engines.backends.random_weights import is_random, random_model
 from engines.backends.transformers_model import decoder_config, read_model
 from engines.build.spec import EngineSpec
@@ -24,7 +25,7 @@ QUANTISED = ("int8", "fp8", "int4")
 Their q/k/v and gate/up products are fused: on one H100, an 8B shape at int8 decoded 15 % faster. BF16, whose
 products are larger, did not gain.
 """
-WEIGHTS = "weights.safetensors"
+WHOLE = Rank()
 
 
 def check_precision(spec: EngineSpec) -> None:
@@ -56,33 +57,47 @@ def check_precision(spec: EngineSpec) -> None:
             ) from error
 
 
-def make_model(spec: EngineSpec, checkpoint: Path) -> Any:
-    """Return the model with its weights read, or created at random, and quantised on the device."""
+def weights_file(rank: Rank = WHOLE) -> str:
+    """Return the name of the file of quantised weights in an engine's folder."""
+    return f"weights-{rank.index + 1}-of-{rank.count}.safetensors" if rank.is_split else "weights.safetensors"
+
+
+def make_model(spec: EngineSpec, checkpoint: Path, rank: Rank = WHOLE) -> Any:
+    """Return the model with its weights read, or created at random, and quantised on the device.
+
+    Args:
+        rank: whose part of the model.
+    """
     dtype = PLAIN.get(spec.precision, torch.bfloat16)
     name = register()
     if is_random(checkpoint):
         model = random_model(checkpoint, dtype, spec.device, attn_implementation=name)
     else:
         model = read_model(spec, checkpoint, dtype, attn_implementation=name)
+    if rank.is_split:
+        split_model(model, rank)
     if spec.precision in QUANTISED:
         fuse_projections(model)
     if spec.precision in QUANTISED:
         _quantise(model, spec)
+    if rank.is_split:
+        join_parts(model)
     return _for_inference(model.to(spec.device))
 
 
-def save_weights(model: Any, directory: Path) -> int:
+def save_weights(model: Any, directory: Path, rank: Rank = WHOLE) -> int:
     """Write the quantised weights as safetensors; return the size of the file in bytes."""
     from safetensors.torch import save_file
     from torchao.prototype.safetensors.safetensors_support import flatten_tensor_state_dict
 
     tensors, metadata = flatten_tensor_state_dict(model.state_dict())
     tensors = {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}
-    save_file(tensors, directory / WEIGHTS, metadata=metadata)
-    return (directory / WEIGHTS).stat().st_size
+    file = directory / weights_file(rank)
+    save_file(tensors, file, metadata=metadata)
+    return file.stat().st_size
 
 
-def check_weights(model: Any, directory: Path) -> None:
+def check_weights(model: Any, directory: Path, rank: Rank = WHOLE) -> None:
     """Compare the file that `save_weights` wrote with the weights of the model.
 
     Raises:
@@ -92,7 +107,7 @@ def check_weights(model: Any, directory: Path) -> None:
     from torchao.prototype.safetensors.safetensors_support import flatten_tensor_state_dict
 
     tensors, _ = flatten_tensor_state_dict(model.state_dict())
-    with safe_open(directory / WEIGHTS, framework="pt") as file:
+    with safe_open(directory / weights_file(rank), framework="pt") as file:
         same = set(file.keys()) == set(tensors) and all(
             torch.equal(_as_bytes(file.get_tensor(name)), _as_bytes(tensor.cpu()))
             for name, tensor in tensors.items()
@@ -108,7 +123,7 @@ def _as_bytes(tensor: Any) -> Any:
     return tensor.reshape(-1).view(torch.uint8)
 
 
-def load_weights(spec: EngineSpec, checkpoint: Path, directory: Path) -> Any:
+def load_weights(spec: EngineSpec, checkpoint: Path, directory: Path, rank: Rank = WHOLE) -> Any:
     """Return the model with the weights that `save_weights` wrote; those of the checkpoint are not read.
 
     Raises:
@@ -120,9 +135,11 @@ def load_weights(spec: EngineSpec, checkpoint: Path, directory: Path) -> Any:
     config = decoder_config(spec, checkpoint)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16, attn_implementation=register())
-    with safe_open(directory / WEIGHTS, framework="pt", device=spec.device) as file:
+    with safe_open(directory / weights_file(rank), framework="pt", device=spec.device) as file:
         metadata = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not a dict
+    if rank.is_split:
+        split_model(model, rank)
     if spec.precision in QUANTISED:
         fuse_projections(model)
     if spec.precision == "int4":
@@ -140,6 +157,8 @@ def load_weights(spec: EngineSpec, checkpoint: Path, directory: Path) -> Any:
             f"The engine lacks {len(missing)} tensors, such as {missing[0]}.",
             "Prepare it again.",
         )
+    if rank.is_split:
+        join_parts(model)
     return _for_inference(model)
 
 

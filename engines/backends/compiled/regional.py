@@ -17,6 +17,7 @@ import torch
 
 from engines.backends.compiled.attention import SPLIT_TOKENS
 from engines.backends.compiled.cache import BucketedCache
+from engines.backends.compiled.split.shards import gather_outputs
 
 DECODE_OPTIONS = {
     # With this option Inductor compiles matrix-vector products to fused reductions, which unpack quantised
@@ -38,7 +39,13 @@ class Regions:
     and compiling a small part takes longer than it can save.
     """
 
-    def __init__(self, model: Any, kv_cache: BucketedCache, on_gpu: bool) -> None:
+    def __init__(self, model: Any, kv_cache: BucketedCache, on_gpu: bool, joined: bool = False) -> None:
+        """Replace the `forward` of each part.
+
+        Args:
+            joined: whether the model is one of several parts, whose LM heads have a part of the vocabulary.
+        """
+        self._joined = joined
         self._kv_cache = kv_cache
         self._on_gpu = on_gpu
         self._mode: Mode = "eager"
@@ -120,6 +127,10 @@ class Regions:
         return self._prefill_layer if self._mode == "prefill" and self._on_gpu else _plain
 
     def _run_head(self, head: Any, hidden: Any) -> Any:
+        logits = self._run_own_head(head, hidden)
+        return gather_outputs(logits) if self._joined else logits
+
+    def _run_own_head(self, head: Any, hidden: Any) -> Any:
         """Run the LM head, and the final norm with it; the head of a prompt reads one token too."""
         if self._mode != "eager":
             return self._decode_head(self._final_norm, head, hidden)

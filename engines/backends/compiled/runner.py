@@ -10,6 +10,7 @@ import torch
 from engines.backends.compiled.attention import SPLIT_TOKENS
 from engines.backends.compiled.cache import SHORTEST, BucketedCache
 from engines.backends.compiled.regional import Mode, Regions
+from engines.backends.compiled.split.shards import Rank
 
 SMALLEST_CHUNK = 16
 LARGEST_CHUNK = {"cuda": 2048, "cpu": 512}
@@ -20,13 +21,14 @@ TRACED_CHUNK = 64
 class Runner:
     """Runs a model with its KV cache: prompts in chunks, then one token at a time."""
 
-    def __init__(self, model: Any, kv_cache: BucketedCache) -> None:
+    def __init__(self, model: Any, kv_cache: BucketedCache, rank: Rank | None = None) -> None:
+        """Create it for a model, or for the part of a model that `rank` has."""
         self.model = model
         self.kv_cache = kv_cache
         self.device = model.device
         self.on_gpu = self.device.type == "cuda"
         self._largest = LARGEST_CHUNK[self.device.type]
-        self._regions = Regions(model, kv_cache, self.on_gpu)
+        self._regions = Regions(model, kv_cache, self.on_gpu, joined=rank is not None and rank.is_split)
         self._columns = {length: self._make_columns(length) for length in kv_cache.lengths}
         self._graphs: dict[int, Any] = {}
         self._token = torch.zeros((1, 1), dtype=torch.long, device=self.device)
@@ -50,7 +52,7 @@ class Runner:
             self._run_step(SHORTEST)
             self._static = torch.empty_like(self._logits)
             progress(1, 2)
-            self._run_chunk([0] * TRACED_CHUNK, 0)
+            self.run_chunk([0] * TRACED_CHUNK, 0)
             progress(2, 2)
 
     def capture(self, progress: Callable[[int, int], None]) -> int:
@@ -78,9 +80,9 @@ class Runner:
             self._position.fill_(TRACED_CHUNK)
             graph.replay()
         for size in reversed(self._chunk_sizes()) if self.on_gpu else ():
-            self._run_chunk([0] * size, self.kv_cache.capacity - size)
+            self.run_chunk([0] * size, self.kv_cache.capacity - size)
         for length in self._columns if self.on_gpu else ():
-            self._run_chunk([0] * SMALLEST_CHUNK, length - SMALLEST_CHUNK)
+            self.run_chunk([0] * SMALLEST_CHUNK, length - SMALLEST_CHUNK)
         if self.on_gpu:
             torch.cuda.synchronize(self.device)
 
@@ -94,7 +96,7 @@ class Runner:
         del self.kv_cache.cached_ids[start:]
         while start < len(prompt):
             chunk = list(prompt[start : start + self._largest])
-            logits = self._run_chunk(chunk, start)
+            logits = self.run_chunk(chunk, start)
             self.kv_cache.cached_ids += chunk
             start += len(chunk)
             yield logits
@@ -127,10 +129,14 @@ class Runner:
         self.kv_cache.cached_ids.clear()
         for start in range(0, len(token_ids), self._largest):
             chunk = token_ids[start : start + self._largest]
-            columns = self._select_columns(start + len(chunk))
-            logits = self.forward(self._tokens(chunk), self._range(start, len(chunk)), columns)[0]
+            logits = self.score_chunk(chunk, start)
             self.kv_cache.cached_ids.extend(chunk)
             yield logits
+
+    def score_chunk(self, chunk: Sequence[int], start: int) -> Any:
+        """Return the logits after each token of `chunk`, uncompiled, [tokens, vocabulary]."""
+        columns = self._select_columns(start + len(chunk))
+        return self.forward(self._tokens(chunk), self._range(start, len(chunk)), columns)[0]
 
     def forward(self, tokens: Any, positions: Any, columns: Any, keep: Any = 0, mode: Mode = "eager") -> Any:
         """Run the model with a causal mask over the cache.
@@ -154,7 +160,7 @@ class Runner:
             logits_to_keep=keep,
         ).logits
 
-    def _run_chunk(self, chunk: Sequence[int], start: int) -> Any:
+    def run_chunk(self, chunk: Sequence[int], start: int) -> Any:
         """Return the logits after the last token of `chunk`, which is padded to a size that is warmed up.
 
         The padding is written to the cache after the chunk, where the next tokens overwrite it.
@@ -183,7 +189,8 @@ class Runner:
         torch.cuda.current_stream(self.device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         pool = next(iter(self._graphs.values())).pool() if self._graphs else None
-        with torch.cuda.graph(graph, pool=pool):
+        # Another thread may use CUDA meanwhile: NCCL has one.
+        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
             self._run_step(length)
             self._static.copy_(self._logits)  # a common output buffer: the graphs share their memory pool
         self._logits = self._static
