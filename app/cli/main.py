@@ -18,6 +18,7 @@ from app.cli.common_options import CHECKPOINT, CONTEXT
 from app.cli.conversations import conversations
 from app.cli.engines import engines
 from app.cli.environments import environment_commands
+from app.cli.export import export
 from app.cli.output import SafeGroup, echo, print_exception
 
 cli = typer.Typer(
@@ -47,6 +48,7 @@ _GPUS = typer.Option("--gpus", help="Number of GPUs to split a TensorRT-LLM engi
 cli.add_typer(engines, name="engines")
 cli.add_typer(conversations, name="conversations")
 cli.add_typer(environment_commands, name="env")
+cli.add_typer(export, name="export")
 
 
 def main() -> None:

@@ -37,6 +37,8 @@ class BackendEntry:
     """Whether the weights of one engine can be split over several GPUs (tensor parallelism)."""
     batches: bool = False
     """Whether it batches requests in flight: several users share one engine."""
+    servers: str = ""
+    """`module:function` that returns the files with which servers run its engines; see `engines.deploy`."""
     needs_gpu: bool = False
     """Whether it runs on GPUs only."""
     fixed_shape: bool = False
@@ -45,7 +47,11 @@ class BackendEntry:
 
 BACKENDS: dict[str, BackendEntry] = {
     "pytorch": BackendEntry(
-        "PyTorch", "engines.backends.pytorch:PyTorchBackend", builds=False, runs_shapes=True
+        "PyTorch",
+        "engines.backends.pytorch:PyTorchBackend",
+        builds=False,
+        runs_shapes=True,
+        servers="engines.deploy.checkpoint_servers:server_files",
     ),
     "compiled": BackendEntry(
         "PyTorch compiled",
@@ -81,6 +87,7 @@ BACKENDS: dict[str, BackendEntry] = {
         needs_gpu=True,
         calibrates=frozenset({"fp8", "int4-awq", "int8-sq", "w4a8-awq", "nvfp4"}),
         batches=True,
+        servers="engines.backends.tensorrt_llm.serve:server_files",
         splits=True,
     ),
 }
