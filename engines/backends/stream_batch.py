@@ -9,18 +9,31 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from engines.backends.base import Emit, Generated, Stopped
+from engines.backends.base import Emit
 from engines.backends.batch import Batch, BatchCounts, BatchOutput, BatchRequest
 from engines.errors import EngineError
 from engines.worker.protocol import KVUsage
 
-Answer = Callable[[BatchRequest, Emit, Stopped], Generated]
-"""Runs one request as `Backend.generate` does; called from several threads at once."""
 WAIT_SECONDS = 0.1
 """How long `step` waits for a token."""
 CANCEL_SECONDS = 5.0
 """How long cancelled streams may take to end."""
+
+
+class Stream(Protocol):
+    """One request that the library or server has accepted."""
+
+    def read(self, emit: Emit) -> str:
+        """Call `emit` for new tokens until the request ends, and return its finish reason. In its own thread.
+
+        Raises:
+            Exception: it failed; an EngineError is shown as it is.
+        """
+
+    def cancel(self) -> None:
+        """Ask the library to end it: `read` then returns. In the worker's main thread."""
 
 
 class StreamBatch(Batch):
@@ -28,7 +41,7 @@ class StreamBatch(Batch):
 
     def __init__(
         self,
-        answer: Answer,
+        begin: Callable[[BatchRequest], Stream],
         counts: Callable[[], BatchCounts | None] = lambda: None,
         kv_usage: Callable[[], KVUsage | None] = lambda: None,
         reopen: Callable[[], None] = lambda: None,
@@ -36,33 +49,34 @@ class StreamBatch(Batch):
         """Create it.
 
         Args:
-            answer: runs one request.
+            begin: gives a request to the library or server; called in the worker's main thread.
             counts: returns what the library or server reports; see `Batch.counts`.
             kv_usage: as `Batch.kv_usage`.
             reopen: loads the engine for single prompts again; called by `close`.
         """
-        self._answer, self._counts, self._kv_usage, self._reopen = answer, counts, kv_usage, reopen
+        self._begin, self._counts, self._kv_usage, self._reopen = begin, counts, kv_usage, reopen
         self._outputs: queue.SimpleQueue[BatchOutput | BaseException] = queue.SimpleQueue()
-        self._cancelled = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._streams: dict[threading.Thread, Stream] = {}
+        """Those that are read, by the thread that does it."""
 
     def add(self, request: BatchRequest) -> None:
-        """See `Batch.add`. A refusal is raised by the next `step`."""
-        thread = threading.Thread(
-            target=self._run, args=(request,), daemon=True, name=f"request {request.number}"
-        )
-        self._threads = [one for one in self._threads if one.is_alive()] + [thread]
+        """See `Batch.add`."""
+        stream, name = self._begin(request), f"request {request.number}"
+        thread = threading.Thread(target=self._read, args=(request.number, stream), daemon=True, name=name)
+        self._streams = {one: kept for one, kept in self._streams.items() if one.is_alive()}
+        self._streams[thread] = stream
         thread.start()
 
-    def _run(self, request: BatchRequest) -> None:
+    def _read(self, number: int, stream: Stream) -> None:
+        outputs = self._outputs
+
         def emit(token_ids: Sequence[int]) -> None:
-            self._outputs.put(BatchOutput(request.number, len(token_ids), time.monotonic_ns()))
+            outputs.put(BatchOutput(number, len(token_ids), time.monotonic_ns()))
 
         try:
-            generated = self._answer(request, emit, self._cancelled.is_set)
-            self._outputs.put(BatchOutput(request.number, 0, time.monotonic_ns(), generated.reason))
+            outputs.put(BatchOutput(number, 0, time.monotonic_ns(), stream.read(emit)))
         except BaseException as error:
-            self._outputs.put(error)
+            outputs.put(error)
 
     def step(self) -> list[BatchOutput]:
         """See `Batch.step`."""
@@ -83,9 +97,11 @@ class StreamBatch(Batch):
 
     def cancel(self) -> None:
         """See `Batch.cancel`. Waits until the streams have ended, for at most CANCEL_SECONDS."""
-        self._cancelled.set()
+        for thread, stream in self._streams.items():
+            if thread.is_alive():
+                stream.cancel()
         deadline = time.monotonic() + CANCEL_SECONDS
-        for thread in self._threads:
+        for thread in self._streams:
             thread.join(max(0.0, deadline - time.monotonic()))
         self._outputs = queue.SimpleQueue()
 

@@ -28,7 +28,7 @@ from engines.worker.context_window import FittedPrompt, count_tokens, fit_prompt
 from engines.worker.error_mapping import to_error_event
 from engines.worker.fetch import fetch
 from engines.worker.load_test import LoadRun, check_load_test, load_prompts, tokens_needed
-from engines.worker.report import StageReport
+from engines.worker.report import NestedReport, StageReport
 from engines.worker.rewritten_turns import Rewritten, RewrittenTurns
 from engines.worker.scoring import score, tokenize
 from engines.worker.thought_stream import ThoughtStream
@@ -322,7 +322,8 @@ class Service:
         except Stopped:
             return protocol.LoadTested(command.id, stopped=True)
         report.stage("load for users")
-        batch = backend.open_batch(command.users, tokens_needed(command, prompts), report)
+        nested = NestedReport(report, "engine")
+        batch = backend.open_batch(command.users, tokens_needed(command, prompts), nested)
         try:
             report.stage("users")
             run = LoadRun(command, prompts, batch, tokenizer.eos_token_ids, self.send, stop.is_set)

@@ -75,7 +75,12 @@ def shared_arguments(spec: EngineSpec, folder: Path, context: int, requests: int
 
 
 def torch_arguments(
-    spec: EngineSpec, context: int, llmapi: Any, fraction: float | None = None, requests: int = 1
+    spec: EngineSpec,
+    context: int,
+    llmapi: Any,
+    fraction: float | None = None,
+    requests: int = 1,
+    kv_tokens: int | None = None,
 ) -> dict[str, Any]:
     """Return the additional arguments of the PyTorch-based class.
 
@@ -83,9 +88,10 @@ def torch_arguments(
         llmapi: The library's module of that name, or an object with its names of configurations.
         fraction: See `pool_fraction`; None to bound the pool by its tokens only.
         requests: Most requests in the batch.
+        kv_tokens: Tokens of the KV pool; None for a full context of each request.
     """
     kv_dtype = "fp8" if spec.kv_precision == "fp8" else "auto"
-    pool: dict[str, Any] = {"max_tokens": pool_tokens(context, requests), "dtype": kv_dtype}
+    pool: dict[str, Any] = {"max_tokens": kv_tokens or pool_tokens(context, requests), "dtype": kv_dtype}
     if fraction is not None:
         pool["free_gpu_memory_fraction"] = fraction
     padding = {"enable_padding": True} if requests > 1 else {}
