@@ -144,7 +144,7 @@ def service(
 def weight_folders(model: Path) -> dict[str, str]:
     """Return the folders with the files of a checkpoint, each at its own path in a container.
 
-    The links in the export are absolute; in a hub cache the files lie in another folder than their names.
+    The links in the export are absolute; in a hub cache the files are in another folder than their names.
     """
     parents = sorted({file.resolve().parent for file in model.iterdir() if file.is_file()})
     return {str(parent): str(parent) for parent in parents}

@@ -37,7 +37,7 @@ FIGURES = {
     "TTFT p95 s": "ttft_p95",
     "TPOT p50 s": "tpot_p50",
 }
-"""The client's name of a figure, and the field of ours."""
+"""The client's name of a figure, and our field."""
 TOLERANCE = 0.02
 Round = dict[tuple[int, str], tuple[float, float]]
 """Ours and the client's figure by users and name."""

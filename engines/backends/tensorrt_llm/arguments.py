@@ -40,7 +40,7 @@ def wants_engine(spec: EngineSpec) -> bool:
 
 
 def pool_tokens(context: int, requests: int = 1) -> int:
-    """Return the tokens of a KV pool for so many full contexts. The default would take 90 % of the GPU."""
+    """Return the tokens of a KV pool for full contexts of the requests. The default is 90 % of the GPU."""
     return (-(-context // BLOCK_TOKENS) + SPARE_BLOCKS) * BLOCK_TOKENS * requests
 
 

@@ -128,7 +128,7 @@ class TensorRTLLMBackend(Backend):
         requests: int = 1,
         kv_tokens: int | None = None,
     ) -> None:
-        """Start the engine for so many requests at once."""
+        """Start the engine for a batch of `requests`."""
         free = available_memory(spec)
         pin_gpus(spec)
         model = model_folder(spec, checkpoint, directory)

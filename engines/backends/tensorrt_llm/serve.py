@@ -32,7 +32,7 @@ TRITON_IMAGE = "${TRITON_IMAGE:-nvcr.io/nvidia/tritonserver:26.09-trtllm-python-
 PORT, TRITON_PORT = 8000, 8000
 OPTIONS = "trtllm-serve.yaml"
 SERVER_FRACTION = 0.9
-"""Of the free GPU memory for the KV cache, if its tokens need more: a server shares its GPUs with nobody."""
+"""Of the free GPU memory for the KV cache, if its tokens need more: a server has its GPUs to itself."""
 ON_COMMAND_LINE = {
     "tensor_parallel_size": "--tp_size",
     "pipeline_parallel_size": "--pp_size",
