@@ -72,6 +72,7 @@ COMMANDS = (
     _opens("go to: Compare", "Token by token, on the reference's answer", "compare"),
     Command("compare: Shade answers", "By the probability of each token", "screen.shade"),
     _opens("compare: Blind vote", "Which answer is better, without the names", "blind"),
+    _opens("engine: Load test", "Simulated users share one engine", "load"),
     _opens("chat: Sampling", "System prompt, sampling and presets of each side", "sampling"),
     _opens("view: Settings", "Theme, timing, panels, context window", "settings"),
     Command("view: Draw again", "Write the whole screen to the terminal again", "app.redraw"),

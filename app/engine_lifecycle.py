@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.engine_swap import Candidate, EngineSwap, NotReplacedError
@@ -29,6 +29,7 @@ from engines.worker import protocol
 from engines.worker.error_mapping import to_error_event
 from engines.worker.log_files import append_log, log_file
 from engines.worker.process import EngineProcess
+from engines.worker.values import Sampling
 
 OnBuild = Callable[[Side, Step | None], None]
 """Called with each step of an opening, and with None when it begins and when it has ended."""
@@ -200,6 +201,35 @@ class EngineLifecycle:
             if process is self._process:
                 self._answer_id = None
                 if side.phase in ANSWERING:
+                    self._enter(Phase.READY)
+
+    async def run_load(
+        self, users: int, requests: int, prompts: Sequence[str], sampling: Sampling, on_event: OnEvent
+    ) -> protocol.Event:
+        """Run a load test, until it ends or `stop`; return its last event, an Error if it failed."""
+        await self.scored()
+        loaded, process = self._loaded, self._process
+        if loaded is None or process is None or not self.side.can_answer:
+            return self.side.error or NO_ENGINE
+        command = loaded.load_test(users, requests, prompts, sampling)
+        self._answer_id = command.id
+        self._enter(Phase.PREFILL)
+        event: protocol.Event = NO_ENGINE
+        try:
+
+            def take(event: protocol.Event) -> None:
+                if isinstance(event, protocol.Stage):  # it responds, and then loads the engine again
+                    self.side.stop_sent = None
+                on_event(event)
+
+            event = await process.ask(command, take)
+            return event
+        finally:
+            if process is self._process:
+                self._answer_id = None
+                if isinstance(event, protocol.Error) and event.code.startswith("worker-"):
+                    self._fail(event)
+                elif self.side.phase in ANSWERING:
                     self._enter(Phase.READY)
 
     async def score(self, prompt: AskedPrompt) -> ScoredAnswer:

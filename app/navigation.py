@@ -92,6 +92,12 @@ def _blind(_: App[None]) -> Screen[Any]:
     return BlindScreen()
 
 
+def _load(app: App[None]) -> Screen[Any]:
+    from app.screens.load import LoadScreen
+
+    return LoadScreen(playground(app))
+
+
 def _conversations(_: App[None]) -> Screen[Any]:
     from app.screens.conversations import ConversationsScreen
 
@@ -145,6 +151,7 @@ SCREENS: dict[str, Callable[[App[None]], Screen[Any]]] = {
     "models": _models,
     "compare": _compare,
     "blind": _blind,
+    "load": _load,
     "conversations": _conversations,
     "support": _support,
     "sampling": _sampling,

@@ -85,6 +85,7 @@ class Playground(GuardedApp):
         Binding("f8", "open('store')", "Engine store", id="app.store"),
         Binding("f12", "open('support')", "Backend support", id="app.support"),
         Binding("alt+a", "open('blind')", "Blind vote", id="app.blind"),
+        Binding("alt+l", "open('load')", "Load test", id="app.load"),
         Binding("ctrl+l", "redraw", "Redraw", id="app.redraw", show=False, priority=True),
     ]
 

@@ -10,7 +10,7 @@ import typer
 from msgspec.structs import replace
 
 from app.state.settings.settings import EngineChoice
-from engines.backends.registry import BACKENDS
+from engines.backends.registry import titles_with
 from engines.build.options import builds_uncalibrated, calibrates, refuse_split, splits
 from engines.errors import EngineError
 from engines.plan.calibration import WITHOUT, read_calibration
@@ -34,7 +34,7 @@ def with_options(
 
 def _calibrated(choices: tuple[EngineChoice, ...], file: Path) -> tuple[EngineChoice, ...]:
     if not any(calibrates(choice.backend, choice.precision) for choice in choices):
-        supported = _backends_with("calibrates")
+        supported = titles_with("calibrates")
         message = f"{_names(choices)} cannot be calibrated. Only quantised precisions of {supported} can."
         raise typer.BadParameter(message, param_hint=CALIBRATION)
     if str(file) == WITHOUT:
@@ -62,7 +62,7 @@ def _uncalibrated(choices: tuple[EngineChoice, ...]) -> tuple[EngineChoice, ...]
 
 def _split(choices: tuple[EngineChoice, ...], count: int) -> tuple[EngineChoice, ...]:
     if count > 1 and not any(splits(choice.backend) for choice in choices):
-        message = f"{_names(choices)} can use one GPU at most. Only {_backends_with('splits')} can be split."
+        message = f"{_names(choices)} can use one GPU at most. Only {titles_with('splits')} can be split."
         raise typer.BadParameter(message, param_hint=GPUS)
     with _as_bad_parameter(GPUS):
         for choice in choices:
@@ -73,11 +73,6 @@ def _split(choices: tuple[EngineChoice, ...], count: int) -> tuple[EngineChoice,
 
 def _names(choices: tuple[EngineChoice, ...]) -> str:
     return " and ".join(dict.fromkeys(f"{choice.backend}:{choice.precision}" for choice in choices))
-
-
-def _backends_with(capability: str) -> str:
-    *some, last = (entry.title for entry in BACKENDS.values() if getattr(entry, capability))
-    return f"{', '.join(some)} and {last}" if some else last
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from app.cli.common_options import CHECKPOINT, CONTEXT
 from app.cli.conversations import conversations
 from app.cli.engines import engines
 from app.cli.environments import environment_commands
+from app.cli.export import export
 from app.cli.output import SafeGroup, echo, print_exception
 
 cli = typer.Typer(
@@ -49,6 +50,7 @@ _GPUS = typer.Option(
 cli.add_typer(engines, name="engines")
 cli.add_typer(conversations, name="conversations")
 cli.add_typer(environment_commands, name="env")
+cli.add_typer(export, name="export")
 
 
 def main() -> None:
@@ -246,6 +248,64 @@ def compare(
         command.write_report(comparison, out.expanduser())
         echo(f"Wrote {out}/comparison.json, .csv, .md and .html.", err=True)
     raise typer.Exit(1 if all(row.error for row in comparison.rows) else 0)
+
+
+@cli.command()
+def load(
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="Engine as BACKEND:PRECISION, of a backend that batches requests in flight.",
+            autocompletion=completion.engines,
+        ),
+    ] = "openvino:int8",
+    checkpoint: Annotated[str, CHECKPOINT] = "demo",
+    users: Annotated[
+        str, typer.Option(help="Simulated users, 1 to 32; several numbers are measured one after the other.")
+    ] = "1,4,16",
+    requests: Annotated[int, typer.Option(help="Prompts that each user sends.", min=1, max=300)] = 3,
+    max_tokens: Annotated[int, typer.Option(help="Maximum length of an answer in tokens.", min=1)] = 128,
+    ignore_eos: Annotated[
+        bool, typer.Option("--ignore-eos", help="Every answer has the maximum length.")
+    ] = False,
+    prompts: Annotated[
+        Path | None, typer.Option(help="Text file with a prompt a line (default: the suggested ones).")
+    ] = None,
+    context: Annotated[int, CONTEXT] = 2048,
+    kv_tokens: Annotated[
+        int,
+        typer.Option(
+            help="Tokens of the KV cache that all users share; 0 for as many as they can fill. With fewer, "
+            "requests wait.",
+            min=0,
+        ),
+    ] = 0,
+    gpus: Annotated[int | None, _GPUS] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Let simulated users ask one engine at once: throughput, time to first token, and who waits.
+
+    Each user sends its next prompt as soon as its answer is complete. The prompts share no prefix cache.
+
+    Examples:
+      trt-playground load --users 1,4,16
+      trt-playground load -m ~/models/qwen --engine tensorrt-llm:fp8 --users 32 --requests 10
+      trt-playground load --users 16 --kv-tokens 1024
+    """
+    import asyncio
+
+    from app.cli import load as command
+
+    options = command.LoadOptions(
+        users=command.user_counts(users),
+        requests=requests,
+        prompts=command.prompts_of(prompts, checkpoint),
+        max_tokens=max_tokens,
+        ignore_eos=ignore_eos,
+        kv_tokens=kv_tokens,
+    )
+    spec = command.batching_spec(checkpoint, engine, context, gpus)
+    raise typer.Exit(asyncio.run(command.run(spec, options, as_json=as_json)))
 
 
 @cli.command()

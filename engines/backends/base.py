@@ -16,6 +16,7 @@ from engines.errors import EngineError
 from engines.worker.protocol import KVUsage, MemoryUsage, Sampling
 
 if TYPE_CHECKING:
+    from engines.backends.batch import Batch
     from engines.worker.logprob_rows import RowReader, RowWriter
 
 
@@ -187,6 +188,21 @@ class Backend(ABC):
                 does not return the whole vocabulary.
         """
         raise EngineError("unsupported", f"{self.title} cannot return log-probabilities of a given text.")
+
+    def open_batch(self, users: int, kv_tokens: int, report: Report) -> Batch:
+        """Load the engine again so that it runs `users` requests at once; `Batch.close` undoes it.
+
+        Args:
+            kv_tokens: tokens of prompts and answers that the KV cache should hold.
+
+        Raises:
+            EngineError: `unsupported`: the library runs one request at a time, or this engine does.
+        """
+        del users, kv_tokens, report
+        raise EngineError(
+            "unsupported",
+            f"{self.title} runs one request at a time: users would wait for each other.",
+        )
 
     def check_engine(self, spec: EngineSpec, directory: Path, report: Report) -> None:  # noqa: B027
         """Compare the loaded engine with the reference that `prepare` wrote to `directory`, if there is one.

@@ -35,6 +35,10 @@ class BackendEntry:
     """Those of `calibrates` that can be built without calibration too, if the user chooses so."""
     splits: bool = False
     """Whether the weights of one engine can be split over several GPUs (tensor parallelism)."""
+    batches: bool = False
+    """Whether it batches requests in flight: several users share one engine."""
+    servers: str = ""
+    """`module:function` that returns the files with which servers run its engines; see `engines.deploy`."""
     needs_gpu: bool = False
     """Whether it runs on GPUs only."""
     fixed_shape: bool = False
@@ -43,7 +47,11 @@ class BackendEntry:
 
 BACKENDS: dict[str, BackendEntry] = {
     "pytorch": BackendEntry(
-        "PyTorch", "engines.backends.pytorch:PyTorchBackend", builds=False, runs_shapes=True
+        "PyTorch",
+        "engines.backends.pytorch:PyTorchBackend",
+        builds=False,
+        runs_shapes=True,
+        servers="engines.deploy.checkpoint_servers:server_files",
     ),
     "compiled": BackendEntry(
         "PyTorch compiled",
@@ -56,6 +64,7 @@ BACKENDS: dict[str, BackendEntry] = {
         "OpenVINO",
         "engines.backends.openvino.backend:OpenVINOBackend",
         builds=True,
+        batches=True,
         calibrates=frozenset({"int4", "int4-awq"}),
         uncalibrated=frozenset({"int4"}),
     ),
@@ -78,6 +87,8 @@ BACKENDS: dict[str, BackendEntry] = {
         own_environment=True,
         needs_gpu=True,
         calibrates=frozenset({"fp8", "int4-awq", "int8-sq", "w4a8-awq", "nvfp4"}),
+        batches=True,
+        servers="engines.backends.tensorrt_llm.serve:server_files",
         splits=True,
     ),
 }
@@ -104,6 +115,12 @@ def backend_class(name: str) -> type[Backend]:
             f"{BACKENDS[name].title} cannot be imported: {error}.",
             "Install it into this environment, then try again.",
         ) from error
+
+
+def titles_with(capability: str) -> str:
+    """Return the titles of the backends for which a property of their entry is true, as `A, B and C`."""
+    *some, last = (entry.title for entry in BACKENDS.values() if getattr(entry, capability))
+    return f"{', '.join(some)} and {last}" if some else last
 
 
 def engine_title(spec: EngineSpec) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engines.backends.registry import BACKENDS
+from engines.backends.registry import BACKENDS, titles_with
 from engines.build.spec import CALIBRATED, CALIBRATION, CONTEXT, GPUS, RECIPE, TARGET, EngineSpec
 from engines.errors import EngineError
 from engines.plan.calibration import WITHOUT, read_calibration
@@ -29,6 +29,18 @@ def builds_uncalibrated(backend: str, precision: str) -> bool:
 def splits(backend: str) -> bool:
     """Return whether the weights can be split over several GPUs."""
     return backend in BACKENDS and BACKENDS[backend].splits
+
+
+def refuse_single_requests(backend: str) -> None:
+    """Refuse a load test of an engine that runs one request at a time.
+
+    Raises:
+        EngineError: `unsupported`.
+    """
+    if not BACKENDS[backend].batches:
+        words = f"{BACKENDS[backend].title} runs one request at a time: users would wait for each other."
+        hint = f"{titles_with('batches')} batch requests in flight."
+        raise EngineError("unsupported", words, hint)
 
 
 def options_of(backend: str, precision: str, calibration: str = "", gpu_count: int = 1) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -113,6 +113,30 @@ class ComparedEngine:
         sampling = protocol.Sampling(max_tokens=tokens)
         command = protocol.Generate(self._process.next_id(), (), tuple(token_ids), sampling)
         return await request(self._process, command, protocol.Done)
+
+    def load_test(
+        self,
+        users: int,
+        requests: int,
+        prompts: Sequence[str],
+        sampling: protocol.Sampling,
+        kv_tokens: int = 0,
+    ) -> protocol.LoadTest:
+        """Return the command for a load test of this engine, with an id of its worker."""
+        return protocol.LoadTest(
+            self._process.next_id(), users, requests, tuple(prompts), sampling, kv_tokens
+        )
+
+    async def run_load(
+        self, command: protocol.LoadTest, on_event: Callable[[protocol.Event], None]
+    ) -> protocol.LoadTested:
+        """Run a load test; closing it stops it.
+
+        Raises:
+            EngineError: the engine runs one request at a time, or failed.
+        """
+        await self.load()
+        return await request(self._process, command, protocol.LoadTested, on_event)
 
     async def answer(self, prompt: Sequence[int], tokens: int) -> Timing:
         """Answer greedily with exactly `tokens` tokens, and return the timing.

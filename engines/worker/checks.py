@@ -11,7 +11,7 @@ from engines.backends.base import Backend
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 from engines.worker.protocol import Sampling
-from engines.worker.report import SmokeTestReport, StageReport
+from engines.worker.report import NestedReport, StageReport
 from engines.worker.tokenizer import Tokenizer
 from engines.worker.tokenizer_process import TokenizerProcess
 from engines.worker.values import SAMPLING_LIMITS
@@ -100,7 +100,7 @@ def smoke_test(
         EngineError: `smoke-test`: the output is invalid, or too far from the checkpoint's
             (see `Backend.check_engine`).
     """
-    backend.load(spec, Path(spec.checkpoint), directory, SmokeTestReport(report))
+    backend.load(spec, Path(spec.checkpoint), directory, NestedReport(report, "smoke test"))
     generated: list[int] = []
     prompt = tokenizer.plain_ids("Hello")
     expected = min(SMOKE_TOKENS, backend.context_tokens - len(prompt))

@@ -103,6 +103,25 @@ class Score:
 
 
 @dataclass(frozen=True)
+class LoadTest:
+    """Let simulated users ask at once: each sends its next prompt as soon as its answer is complete.
+
+    Reply: Stage while the engine is loaded for them, then InFlight, then LoadTested. Stop ends it.
+    """
+
+    TYPE: ClassVar[str] = "load-test"
+    id: int
+    users: int
+    requests: int
+    """Of all users together; as many prompts are answered, unless it is stopped."""
+    prompts: tuple[str, ...]
+    """The requests take them in turn."""
+    sampling: Sampling = field(default_factory=Sampling)
+    kv_tokens: int = 0
+    """Tokens of the KV cache; 0 for as many as all users can fill."""
+
+
+@dataclass(frozen=True)
 class Tokenize:
     """Convert a text, or a conversation by the chat template, to token ids. Reply: Tokenized.
 
@@ -131,4 +150,6 @@ class Shutdown:
     id: int = 0
 
 
-Command = Describe | Fetch | Prepare | Load | Generate | CountTokens | Stop | Score | Tokenize | Shutdown
+Command = (
+    Describe | Fetch | Prepare | Load | Generate | CountTokens | Stop | Score | LoadTest | Tokenize | Shutdown
+)

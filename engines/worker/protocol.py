@@ -21,6 +21,7 @@ from engines.worker.commands import Describe as Describe
 from engines.worker.commands import Fetch as Fetch
 from engines.worker.commands import Generate as Generate
 from engines.worker.commands import Load as Load
+from engines.worker.commands import LoadTest as LoadTest
 from engines.worker.commands import Prepare as Prepare
 from engines.worker.commands import Score as Score
 from engines.worker.commands import Shutdown as Shutdown
@@ -28,6 +29,7 @@ from engines.worker.commands import Stop as Stop
 from engines.worker.commands import Tokenize as Tokenize
 from engines.worker.values import KVUsage as KVUsage
 from engines.worker.values import MemoryUsage as MemoryUsage
+from engines.worker.values import RequestState as RequestState
 from engines.worker.values import Sampling as Sampling
 
 PROTOCOL = 2
@@ -241,6 +243,32 @@ class Scored:
 
 
 @dataclass(frozen=True)
+class InFlight:
+    """The requests of a load test that have changed, and what the library says about its batch."""
+
+    TYPE: ClassVar[str] = "in-flight"
+    id: int
+    t_ns: int
+    """When it was sent: the worker's monotonic clock, nanoseconds."""
+    requests: tuple[RequestState, ...]
+    running: int | None = None
+    """Requests in the batch of the last step; None if the library does not report it."""
+    waiting: int | None = None
+    """Requests that it has and that were not in it."""
+    kv: KVUsage | None = None
+
+
+@dataclass(frozen=True)
+class LoadTested:
+    """The load test has ended, and the engine answers single prompts again."""
+
+    TYPE: ClassVar[str] = "load-tested"
+    id: int
+    stopped: bool = False
+    """Whether the user ended it."""
+
+
+@dataclass(frozen=True)
 class Tokenized:
     """The token ids of a text, and the text of each token by itself."""
 
@@ -291,11 +319,13 @@ Event = (
     | Memory
     | Done
     | Scored
+    | InFlight
+    | LoadTested
     | Tokenized
     | Heartbeat
     | Error
 )
-TERMINAL = (Described, Fetched, Prepared, Ready, TokensCounted, Done, Scored, Tokenized, Error)
+TERMINAL = (Described, Fetched, Prepared, Ready, TokensCounted, Done, Scored, LoadTested, Tokenized, Error)
 """Events that complete the command with the same id."""
 
 

@@ -12,6 +12,7 @@ from zlib import crc32
 
 from engines.worker import protocol
 from engines.worker.codec import ProtocolError
+from engines.worker.load_reply_check import LoadReplyCheck
 
 LINE_LIMIT = 32 * 1024 * 1024
 """Bytes of the longest message. The scores of a long text are the largest, about 20 bytes a number."""
@@ -37,6 +38,7 @@ _ENDS: dict[type, type] = {
     protocol.Generate: protocol.Done,
     protocol.CountTokens: protocol.TokensCounted,
     protocol.Score: protocol.Scored,
+    protocol.LoadTest: protocol.LoadTested,
     protocol.Tokenize: protocol.Tokenized,
 }
 _STAGES = (protocol.Stage, protocol.Progress)
@@ -45,6 +47,7 @@ _BEFORE: dict[type, tuple[type, ...]] = {
     protocol.Prepare: _STAGES,
     protocol.Load: _STAGES,
     protocol.Generate: (protocol.Prompt, protocol.Chunk),
+    protocol.LoadTest: (*_STAGES, protocol.InFlight),
 }
 """Events that may precede the last one, in addition to _ALWAYS."""
 _ALWAYS = (protocol.Log, protocol.KV, protocol.Memory, protocol.Heartbeat)
@@ -70,6 +73,7 @@ class ReplyCheck:
         self._max_tokens = command.sampling.max_tokens if isinstance(command, protocol.Generate) else 0
         self._newest_ns = time.monotonic_ns() - CLOCK_NS
         self._prompt: protocol.Prompt | None = None
+        self._load = LoadReplyCheck(command) if isinstance(command, protocol.LoadTest) else None
         self._tokens = self._characters = self._stages = 0
         self._texts = {False: _Text(), True: _Text()}
         """Of the answer, and of its thoughts."""
@@ -100,6 +104,8 @@ class ReplyCheck:
             self._check_chunk(event)
         elif isinstance(event, protocol.Done):
             self._check_done(event)
+        elif isinstance(event, protocol.InFlight) and self._load:
+            self._load.check(event)
         elif isinstance(event, protocol.Scored):
             self._check_scored(event)
         elif isinstance(event, protocol.Tokenized):

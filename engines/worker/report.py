@@ -56,13 +56,13 @@ class StageReport:
         os._exit(ABORT_STATUS)
 
 
-class SmokeTestReport:
-    """The report of a load inside the smoke test: its stages are only logged, not counted as stages."""
+class NestedReport:
+    """The report of a load inside of another stage: its stages are only logged, not counted as stages."""
 
-    def __init__(self, report: StageReport) -> None:
-        self._report = report
+    def __init__(self, report: StageReport, within: str) -> None:
+        self._report, self._within = report, within
         self.progress, self.log, self.abort = report.progress, report.log, report.abort
 
     def stage(self, name: str) -> None:
         """Log the name of the stage."""
-        self._report.log(f"smoke test: {name}")
+        self._report.log(f"{self._within}: {name}")

@@ -27,7 +27,8 @@ from engines.worker.checks import fit_sampling, smoke_test, warm_up
 from engines.worker.context_window import FittedPrompt, count_tokens, fit_prompt, prompt_digest
 from engines.worker.error_mapping import to_error_event
 from engines.worker.fetch import fetch
-from engines.worker.report import StageReport
+from engines.worker.load_test import LoadRun, check_load_test, load_prompts, tokens_needed
+from engines.worker.report import NestedReport, StageReport
 from engines.worker.rewritten_turns import Rewritten, RewrittenTurns
 from engines.worker.scoring import score, tokenize
 from engines.worker.thought_stream import ThoughtStream
@@ -110,7 +111,7 @@ class Service:
             # In its own thread: the main thread may be generating, and a long text would delay `stop` here.
             threading.Thread(target=self._serve, args=(command, received_ns), daemon=True).start()
             return
-        if isinstance(command, protocol.Generate):
+        if isinstance(command, (protocol.Generate, protocol.LoadTest)):
             self._stops[command.id] = threading.Event()
         elif isinstance(command, protocol.Shutdown):
             self._closing.set()  # an answer ends within a step; other commands are not waited for
@@ -140,6 +141,7 @@ class Service:
             protocol.Load: self._load,
             protocol.Generate: lambda generate: self._generate(generate, received_ns),
             protocol.Score: self._score,
+            protocol.LoadTest: self._load_test,
             protocol.Tokenize: lambda command: tokenize(command, self.tokenizer),
             protocol.CountTokens: self._count,
         }
@@ -306,6 +308,30 @@ class Service:
             tuple(scores.ranks),
             tuple(scores.kl),
         )
+
+    def _load_test(self, command: protocol.LoadTest) -> protocol.LoadTested:
+        backend, tokenizer = self._loaded()
+        check_load_test(command)
+        stop = self._stops[command.id]
+        tokenizer.stopped = stop.is_set
+        report = StageReport(self.send, command.id, ("load for users", "users", "load"))
+        try:
+            prompts = load_prompts(
+                command, lambda messages: tokenizer.prompt_ids(messages, {}), backend.context_tokens
+            )
+        except Stopped:
+            return protocol.LoadTested(command.id, stopped=True)
+        report.stage("load for users")
+        nested = NestedReport(report, "engine")
+        batch = backend.open_batch(command.users, tokens_needed(command, prompts), nested)
+        try:
+            report.stage("users")
+            run = LoadRun(command, prompts, batch, tokenizer.eos_token_ids, self.send, stop.is_set)
+            stopped = run.run()
+        finally:
+            report.stage("load")
+            batch.close()
+        return protocol.LoadTested(command.id, stopped)
 
     def _loaded(self) -> tuple[Backend, Tokenizer | TokenizerProcess]:
         if self.backend is None or self.tokenizer is None:

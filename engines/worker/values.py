@@ -73,6 +73,23 @@ class KVUsage:
 
 
 @dataclass(frozen=True)
+class RequestState:
+    """What is new of one request of a load test."""
+
+    number: int
+    """From 0, in the order of arrival."""
+    user: int
+    """From 0: who sent it."""
+    prompt_tokens: int
+    arrived_ns: int
+    """When it was given to the library: the worker's monotonic clock, nanoseconds."""
+    token_ns: tuple[int, ...] = ()
+    """When the library yielded each token since the last event, before anything is drawn."""
+    reason: str = ""
+    """Finish reason, as in Done; empty while the request waits or runs."""
+
+
+@dataclass(frozen=True)
 class MemoryUsage:
     """Memory in bytes, by part; None for a part that the library does not report."""
 

@@ -29,6 +29,7 @@ from app.screens.file import FileInput, FileScreen
 from app.screens.go_to import GoToScreen
 from app.screens.help import HelpScreen
 from app.screens.inspect import InspectScreen
+from app.screens.load import LoadScreen
 from app.screens.log import LogScreen
 from app.screens.make_room import MakeRoomScreen
 from app.screens.models import ModelsScreen
@@ -185,6 +186,7 @@ PLACES = (
     Place(MakeRoomScreen, prepare=ask_for_room),
     Place(LogScreen, prepare=open_log),
     Place(BlindScreen, ("alt+a",), prepare=differ),
+    Place(LoadScreen, ("alt+l",)),
     Place(ConversationsScreen, ("f3",), prepare=save_conversation, but=("down",)),
     Place(ConversationsScreen, ("f3",), "Input", save_conversation, only=("down",)),
     Place(ConversationList, ("f3",), prepare=save_conversation),

@@ -16,6 +16,7 @@ from tests.benchmarks import (
     event_loop,
     imports,
     in_app,
+    load,
     long_session,
     memory,
     onnx_runtime,
@@ -45,6 +46,7 @@ BENCHMARKS: dict[str, Callable[[BenchmarkEnvironment], Result]] = {
     "prefix": prefix.run,
     "scoring": scoring.run,
     "compare_open": compare_open.run,
+    "load": load.run,
 }
 
 

@@ -31,6 +31,7 @@ from engines.plan.kv_precision import kv_choices, resolved_kv
 from engines.worker.protocol import KVUsage, MemoryUsage, Sampling
 
 if TYPE_CHECKING:
+    from engines.backends.openvino.batch import OpenVINOBatch
     from engines.backends.openvino.pipeline import Pipeline
     from engines.backends.openvino.scorer import Scorer
     from engines.weights.int4_recipe import Int4Recipe
@@ -43,6 +44,10 @@ ASYMMETRIC = "int4-awq"
 PACKAGES = ("openvino", "openvino-genai")
 SPARE_BYTES = 4 << 30
 """The graph for scoring is closed before an answer if less memory than this is available."""
+
+
+BATCH_SHARE = 0.5
+"""Largest part of the available memory that the KV cache of a load test takes."""
 
 
 class OpenVINOBackend(Backend):
@@ -179,6 +184,27 @@ class OpenVINOBackend(Backend):
 
             self._scorer = Scorer(settings)
         return self._scorer.score(token_ids, top_k, reference, keep)
+
+    def open_batch(self, users: int, kv_tokens: int, report: Report) -> OpenVINOBatch:
+        """See `Backend.open_batch`. A cache that memory does not allow is made smaller: users then wait."""
+        from engines.backends.openvino.batch import OpenVINOBatch
+        from engines.backends.openvino.pipeline import Pipeline
+
+        usage, settings = self.pipeline.kv_usage(), self.pipeline.settings
+        token_bytes = (usage.bytes_total or 0) / (usage.capacity_tokens or 1)
+        self.close()
+        allowed = int(psutil.virtual_memory().available * BATCH_SHARE / max(1.0, token_bytes))
+        if allowed < kv_tokens:
+            report.log(f"The KV cache holds {allowed:,} tokens, as memory allows, instead of {kv_tokens:,}.")
+
+        def reopen() -> None:
+            self._pipeline = Pipeline(settings)
+
+        try:
+            return OpenVINOBatch(settings, min(kv_tokens, allowed), reopen)
+        except Exception:
+            reopen()
+            raise
 
     @property
     def pipeline(self) -> Pipeline:

@@ -193,11 +193,21 @@ class Pipeline:
         """Whether a request has not been completed or cancelled."""
         return bool(self._pipeline.has_non_finished_requests())
 
-    def kv_usage(self) -> KVUsage:
-        """Return the blocks of the last request at its last step, without blocks kept by the prefix cache."""
+    def request_counts(self) -> tuple[int, int]:
+        """Return the requests in the batch of the last step, and all that the library had then."""
+        metrics = self._pipeline.get_metrics()
+        return metrics.scheduled_requests, metrics.requests
+
+    def kv_usage(self, tokens: int | None = None) -> KVUsage:
+        """Return the blocks in use after the last step, without blocks kept by the prefix cache.
+
+        Args:
+            tokens: those in the cache; None for those of the last single request.
+        """
+        tokens = self._tokens if tokens is None else tokens
         used, total_bytes = self._used_blocks(), self._pipeline.get_metrics().kv_cache_size_in_bytes
         return KVUsage(
-            tokens=min(self._tokens, used * self.block_tokens),
+            tokens=min(tokens, used * self.block_tokens),
             capacity_tokens=self.total_blocks * self.block_tokens,
             bytes_used=total_bytes * used // self.total_blocks,
             bytes_total=total_bytes,

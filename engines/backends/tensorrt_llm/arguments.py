@@ -39,16 +39,26 @@ def wants_engine(spec: EngineSpec) -> bool:
     return spec.precision in ENGINE_PRECISIONS or spec.options.get("runtime") == "engine"
 
 
-def pool_tokens(context: int) -> int:
-    """Return the tokens of a KV pool for one conversation. The default would take 90 % of the GPU."""
-    return (-(-context // BLOCK_TOKENS) + SPARE_BLOCKS) * BLOCK_TOKENS
+def pool_tokens(context: int, requests: int = 1) -> int:
+    """Return the tokens of a KV pool for full contexts of the requests. The default is 90 % of the GPU."""
+    return (-(-context // BLOCK_TOKENS) + SPARE_BLOCKS) * BLOCK_TOKENS * requests
 
 
-def shared_arguments(spec: EngineSpec, folder: Path, context: int) -> dict[str, Any]:
+def graph_batches(requests: int) -> list[int]:
+    """Return the batch sizes for which CUDA graphs are captured: powers of two, and the largest one.
+
+    Other sizes are padded to the next one.
+    """
+    powers = [1 << power for power in range(requests.bit_length()) if 1 << power < requests]
+    return [*powers, requests]
+
+
+def shared_arguments(spec: EngineSpec, folder: Path, context: int, requests: int = 1) -> dict[str, Any]:
     """Return the arguments that both classes take.
 
     Args:
         folder: A checkpoint with its tokenizer.
+        requests: Most requests in the batch.
     """
     return {
         "model": str(folder),
@@ -57,7 +67,7 @@ def shared_arguments(spec: EngineSpec, folder: Path, context: int) -> dict[str, 
         # Only the TensorRT engine class reads it; the other one reads the configuration: `checkpoint_view`.
         "dtype": DTYPES.get(spec.precision, "auto"),
         "trust_remote_code": spec.trust_remote_code,
-        "max_batch_size": 1,
+        "max_batch_size": requests,
         "max_seq_len": context,
         "max_num_tokens": PREFILL_TOKENS,
         "enable_chunked_prefill": True,
@@ -65,21 +75,30 @@ def shared_arguments(spec: EngineSpec, folder: Path, context: int) -> dict[str, 
 
 
 def torch_arguments(
-    spec: EngineSpec, context: int, llmapi: Any, fraction: float | None = None
+    spec: EngineSpec,
+    context: int,
+    llmapi: Any,
+    fraction: float | None = None,
+    requests: int = 1,
+    kv_tokens: int | None = None,
 ) -> dict[str, Any]:
     """Return the additional arguments of the PyTorch-based class.
 
     Args:
+        llmapi: The library's module of that name, or an object with its names of configurations.
         fraction: See `pool_fraction`; None to bound the pool by its tokens only.
+        requests: Most requests in the batch.
+        kv_tokens: Tokens of the KV pool; None for a full context of each request.
     """
     kv_dtype = "fp8" if spec.kv_precision == "fp8" else "auto"
-    pool: dict[str, Any] = {"max_tokens": pool_tokens(context), "dtype": kv_dtype}
+    pool: dict[str, Any] = {"max_tokens": kv_tokens or pool_tokens(context, requests), "dtype": kv_dtype}
     if fraction is not None:
         pool["free_gpu_memory_fraction"] = fraction
+    padding = {"enable_padding": True} if requests > 1 else {}
     return {
         "kv_cache_config": llmapi.KvCacheConfig(**pool),
         # The library would capture about thirty batch sizes; a chat needs only one.
-        "cuda_graph_config": llmapi.CudaGraphConfig(batch_sizes=[1]),
+        "cuda_graph_config": llmapi.CudaGraphConfig(batch_sizes=graph_batches(requests), **padding),
         "enable_iter_perf_stats": True,
     }
 

@@ -22,11 +22,14 @@ from engines.backends.base import (
 )
 from engines.backends.calibration_texts import calibration_texts
 from engines.backends.scores import ROWS, scores_from_logits
+from engines.backends.stream_batch import StreamBatch
 from engines.backends.tensorrt_llm import arguments, capability, engine, reference
+from engines.backends.tensorrt_llm.batch import REASONS, open_streams
 from engines.backends.tensorrt_llm.checkpoint_view import CheckpointView, check_dtype
 from engines.backends.tensorrt_llm.deadline import deadline
 from engines.backends.tensorrt_llm.devices import available_memory, free_memory, pin_gpus, torch_device
 from engines.backends.tensorrt_llm.failures import translate_errors
+from engines.backends.tensorrt_llm.kv_usage import kv_usage
 from engines.backends.tensorrt_llm.library import import_llmapi
 from engines.backends.tensorrt_llm.model_folder import (
     CHECKPOINT,
@@ -52,7 +55,6 @@ if TYPE_CHECKING:
 START_SECONDS = 1800.0
 SHUTDOWN_SECONDS = 4.0
 """Less than the app waits before it kills the process tree."""
-REASONS = {"stop": "stop", "length": "length", "cancelled": "stopped", "timeout": "stopped"}
 
 
 class TensorRTLLMBackend(Backend):
@@ -71,6 +73,8 @@ class TensorRTLLMBackend(Backend):
         self._tokens = 0
         self._weight_bytes: int | None = None
         self._view: CheckpointView | None = None
+        self._opened: tuple[EngineSpec, Path, Path | None] | None = None
+        """What was loaded: spec, checkpoint, and the engine's folder."""
         self._cached: int | None = None
         """Tokens of the last prompt that were in the KV cache; None if the library does not report it."""
 
@@ -112,6 +116,19 @@ class TensorRTLLMBackend(Backend):
         Raises:
             EngineError: The start failed; errors of the library are translated by `failures`.
         """
+        self._start(spec, checkpoint, directory, report)
+        self._opened = spec, checkpoint, directory
+
+    def _start(
+        self,
+        spec: EngineSpec,
+        checkpoint: Path,
+        directory: Path | None,
+        report: Report,
+        requests: int = 1,
+        kv_tokens: int | None = None,
+    ) -> None:
+        """Start the engine for a batch of `requests`."""
         free = available_memory(spec)
         pin_gpus(spec)
         model = model_folder(spec, checkpoint, directory)
@@ -125,7 +142,7 @@ class TensorRTLLMBackend(Backend):
         dtype = arguments.DTYPES.get(spec.precision, "")
         folder = checkpoint if is_engine else model
         self._view = view = CheckpointView(folder, dtype, trust_remote_code=spec.trust_remote_code)
-        options = arguments.shared_arguments(spec, view.folder, self.context_tokens)
+        options = arguments.shared_arguments(spec, view.folder, self.context_tokens, requests)
         # A TensorRT engine has the sampler of the C++ runtime, which reads all of them.
         self.ignored_sampling = () if is_engine else capability.ignored_sampling()
         if is_engine:
@@ -135,7 +152,9 @@ class TensorRTLLMBackend(Backend):
         else:
             llm_class = llmapi.LLM
             fraction = self._pool_fraction(found, free)
-            options |= arguments.torch_arguments(spec, self.context_tokens, llmapi, fraction)
+            options |= arguments.torch_arguments(
+                spec, self.context_tokens, llmapi, fraction, requests, kv_tokens
+            )
         try:
             self._llm = self._started(llm_class, options, report)
         except Exception:
@@ -246,6 +265,28 @@ class TensorRTLLMBackend(Backend):
         self.generate(token_ids, sampling, frozenset(), generated.extend, lambda: False)
         return generated[0]
 
+    def open_batch(self, users: int, kv_tokens: int, report: Report) -> StreamBatch:
+        """See `Backend.open_batch`. Starts the engine again, with graphs for the batch."""
+        if self._opened is None or self._checkpoint is None:
+            raise EngineError("not-loaded", "No TensorRT-LLM engine is loaded.", "Load one first.")
+        spec, checkpoint, directory = self._opened
+        if model_folder(spec, checkpoint, directory).name == ENGINE:
+            raise EngineError("unsupported", "A TensorRT engine is built for one request at a time.")
+        token_bytes = self._token_bytes(self._checkpoint)
+
+        def reopen() -> None:
+            self._start(spec, checkpoint, directory, report)
+
+        try:
+            self._start(spec, checkpoint, directory, report, users, kv_tokens)
+        except EngineError:
+            reopen()
+            raise
+        llm, statistics = self._loaded()
+        return open_streams(
+            llm, statistics, lambda: kv_usage(statistics.latest, kv_tokens, token_bytes), reopen
+        )
+
     def _loaded(self) -> tuple[Any, Statistics]:
         if self._llm is None or self._statistics is None:
             raise EngineError("not-loaded", "No TensorRT-LLM engine is loaded.", "Load one first.")
@@ -255,26 +296,13 @@ class TensorRTLLMBackend(Backend):
         """Return the blocks of `kvCacheStats`, or computed ones if there are no statistics."""
         if self._statistics is None or self._checkpoint is None:
             return None
+        pool = arguments.pool_tokens(self.context_tokens)
         stats = self._statistics.fullest
-        block_tokens = stats["tokensPerBlock"] if stats else arguments.BLOCK_TOKENS
-        pool_blocks = arguments.pool_tokens(self.context_tokens) // block_tokens
-        total = stats["maxNumBlocks"] if stats else pool_blocks
-        used = min(total, max(stats["usedNumBlocks"] if stats else 0, -(-self._tokens // block_tokens)))
+        return kv_usage(stats, pool, self._token_bytes(self._checkpoint), self._tokens, self._cached)
+
+    def _token_bytes(self, checkpoint: Checkpoint) -> float:
         kv = KV_PRECISIONS[self._kv_precision]
-        token_bytes = self._checkpoint.kv_bytes_per_token(kv.element_bytes, kv.head_overhead)
-        block_bytes = round(token_bytes * block_tokens)
-        return KVUsage(
-            tokens=self._tokens,
-            capacity_tokens=total * block_tokens,
-            bytes_used=used * block_bytes,
-            bytes_total=total * block_bytes,
-            block_tokens=block_tokens,
-            used_blocks=used,
-            free_blocks=total - used,
-            total_blocks=total,
-            # The library's own count, reusedBlocks, grows from its start.
-            reused_blocks=None if self._cached is None else self._cached // block_tokens,
-        )
+        return checkpoint.kv_bytes_per_token(kv.element_bytes, kv.head_overhead)
 
     def memory_usage(self) -> MemoryUsage | None:
         """Return the size of the weight files and KV pool; the library reports only the whole GPU."""

@@ -8,7 +8,6 @@ names of Python code are left out. Source: NVIDIA/TensorRT-LLM, `model_loader.py
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -17,12 +16,8 @@ from pathlib import Path
 from engines.backends.base import Report
 from engines.errors import EngineError
 from engines.plan.checkpoint.json_file import read_json_object
+from engines.plan.checkpoint.view import CONFIG, DTYPE_KEYS, write_view
 
-CONFIG = "config.json"
-CODE_KEYS = ("auto_map", "custom_pipelines")
-"""Keys of JSON files that name Python code of the checkpoint."""
-DTYPE_KEYS = ("dtype", "torch_dtype")
-"""What transformers 5 writes, and what earlier releases and TensorRT-LLM 1.2 read."""
 _PREFIX = "trt-playground-model-"
 
 
@@ -37,22 +32,11 @@ class CheckpointView:
     def __init__(self, checkpoint: Path, dtype: str, *, trust_remote_code: bool) -> None:
         _delete_left_over()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
-        for file in sorted(checkpoint.iterdir()):
-            if file.name == CONFIG or (file.suffix == ".json" and "config" in file.name):
-                self._write(file, dtype if file.name == CONFIG else "", trust_remote_code)
-            elif trust_remote_code or (file.is_file() and file.suffix not in (".py", ".pyc")):
-                (self.folder / file.name).symlink_to(file.absolute())
+        write_view(checkpoint, self.folder, dtype, trust_remote_code=trust_remote_code)
 
     def close(self) -> None:
         """Delete the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _write(self, file: Path, dtype: str, trust_remote_code: bool) -> None:
-        settings = read_json_object(file)
-        if dtype:
-            settings = _with_dtype(settings, dtype)
-        shown = settings if trust_remote_code else _without_code(settings)
-        (self.folder / file.name).write_text(json.dumps(shown, indent=2), "utf-8")
 
 
 def check_dtype(llm: object, folder: Path, wanted: str, report: Report) -> None:
@@ -83,22 +67,9 @@ def dtype_of(folder: Path) -> str:
     return str(next(filter(None, named), "")).removeprefix("torch.")
 
 
-def _with_dtype(settings: dict[str, object], dtype: str) -> dict[str, object]:
-    both = dict.fromkeys(DTYPE_KEYS, dtype)
-    text = settings.get("text_config")
-    inner = {"text_config": text | both} if isinstance(text, dict) else {}
-    return settings | both | inner
-
-
 def _text_settings(settings: dict[str, object]) -> dict[str, object]:
     text = settings.get("text_config")
     return text if isinstance(text, dict) else settings
-
-
-def _without_code(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _without_code(inner) for key, inner in value.items() if key not in CODE_KEYS}
-    return [_without_code(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _delete_left_over() -> None:

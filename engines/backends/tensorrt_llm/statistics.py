@@ -10,6 +10,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
+from engines.backends.batch import BatchCounts
+
 READ_SECONDS = 0.25
 WAIT_SECONDS = 0.05
 """How long a read waits for another record."""
@@ -20,6 +22,8 @@ class Statistics:
 
     Attributes:
         fullest: Of the current or last answer, the record with the most used blocks; None if there is none.
+        latest: Of the last step that was read, its `kvCacheStats`; None if there is none.
+        counts: Of the last step that was read, the requests in the batch and in the queue; None if unknown.
     """
 
     def __init__(self, llm: Any) -> None:
@@ -28,12 +32,14 @@ class Statistics:
         self._answering = threading.Event()
         self._closed = threading.Event()
         self.fullest: Mapping[str, Any] | None = None
+        self.latest: Mapping[str, Any] | None = None
+        self.counts: BatchCounts | None = None
         self._thread = threading.Thread(target=self._run, daemon=True, name="statistics")
         self._thread.start()
 
     def begin(self) -> None:
         """Start reading for a new answer."""
-        self.fullest = None
+        self.fullest = self.latest = self.counts = None
         self._answering.set()
 
     def end(self) -> None:
@@ -58,7 +64,9 @@ class Statistics:
             except Exception as error:  # this API is a prototype: its failure must not end the answer
                 print(f"cannot read statistics: {type(error).__name__}: {error}")
                 return
+        self.counts = request_counts(records or ()) or self.counts
         for stats in cache_stats(records or ()):
+            self.latest = stats
             if self.fullest is None or stats["usedNumBlocks"] >= self.fullest["usedNumBlocks"]:
                 self.fullest = stats
 
@@ -67,6 +75,16 @@ def cache_stats(records: Sequence[Any]) -> list[Mapping[str, Any]]:
     """Return the valid `kvCacheStats` of records; all other content is ignored."""
     found = [record.get("kvCacheStats") for record in records if isinstance(record, Mapping)]
     return [stats for stats in found if _is_valid(stats)]
+
+
+def request_counts(records: Sequence[Any]) -> BatchCounts | None:
+    """Return the requests in the batch and in the queue, of the last record that has both numbers."""
+    for record in reversed(records):
+        if isinstance(record, Mapping):
+            running, queued = record.get("numActiveRequests"), record.get("numQueuedRequests")
+            if type(running) is int and type(queued) is int and min(running, queued) >= 0:
+                return BatchCounts(running, queued)
+    return None
 
 
 def _is_valid(stats: Any) -> TypeGuard[Mapping[str, Any]]:

@@ -68,6 +68,18 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
         '"template_arguments":{}}',
     ),
     (p.Tokenized(1, (5,), ("Hi",)), '{"type":"tokenized","id":1,"token_ids":[5],"pieces":["Hi"],"rows":[]}'),
+    (
+        p.LoadTest(1, 2, 6, ("Hi",), p.Sampling(5, 0.5, 0.9, 40, 0.1, 1.1, 7, ("END",), True), 9),
+        '{"type":"load-test","id":1,"users":2,"requests":6,"prompts":["Hi"],"sampling":'
+        + SAMPLING
+        + ',"kv_tokens":9}',
+    ),
+    (
+        p.InFlight(1, 9, (p.RequestState(3, 1, 5, 6, (7, 8), "stop"),), 2, 1, KV_USAGE),
+        '{"type":"in-flight","id":1,"t_ns":9,"requests":[{"number":3,"user":1,"prompt_tokens":5,'
+        '"arrived_ns":6,"token_ns":[7,8],"reason":"stop"}],"running":2,"waiting":1,"kv":' + USAGE + "}",
+    ),
+    (p.LoadTested(1, True), '{"type":"load-tested","id":1,"stopped":true}'),
     (p.Shutdown(), '{"type":"shutdown","id":0}'),
     (
         p.Hello(1, 2, "3.11", "x"),

@@ -16,6 +16,7 @@ import pytest
 
 from engines.build.spec import EngineSpec
 from engines.demo import CHECKPOINT
+from engines.measure.load import LoadRecord
 from engines.worker import protocol
 from engines.worker.process import EngineProcess
 from tests.doubles.fork_server import fork_worker
@@ -289,3 +290,33 @@ async def test_the_worker_sends_no_usage_statistics(with_engines: str, log: Path
     async with worker(with_engines, log) as process:
         assert isinstance(await load(process, spec()), protocol.Ready)
         assert "without usage statistics: 1" in await asyncio.to_thread(log.read_text)
+
+
+async def test_users_share_an_engine_that_is_started_for_their_batch(python: str, log: Path) -> None:
+    """Every request is answered, the library's counts are shown, and single answers are as before.
+
+    The double runs one request at a time, so requests wait; the real library batches them.
+    """
+    async with worker(python, log) as process:
+        assert isinstance(await load(process, spec()), protocol.Ready)
+        before = (await answer(process, IDS, SHORT))[-1]
+        command = protocol.LoadTest(process.next_id(), 3, 6, ("Hello", "What is a KV cache?"), SHORT)
+        events = [event async for event in process.run(command)]
+        assert events[-1] == protocol.LoadTested(command.id), events[-1]
+        record = LoadRecord(3)
+        for event in of_type(events, protocol.InFlight):
+            record.take(event, 0)
+        figures = record.figures()
+        assert (figures.completed, len(record.requests)) == (6, 6)
+        assert figures.total_blocks
+        text = await asyncio.to_thread(log.read_text)
+        assert "batch size=3" in text or "batch_size=3" in text or "[1, 2, 3]" in text, text[-2000:]
+        stopped = protocol.LoadTest(process.next_id(), 2, 40, ("Hello",), LONG)
+        async for event in process.run(stopped):
+            if isinstance(event, protocol.InFlight) and any(one.token_ns for one in event.requests):
+                await process.stop(stopped.id)
+        assert event == protocol.LoadTested(stopped.id, stopped=True)
+        after = (await answer(process, IDS, SHORT))[-1]
+        assert isinstance(before, protocol.Done)
+        assert isinstance(after, protocol.Done)
+        assert after.token_ids == before.token_ids

@@ -131,6 +131,8 @@ class BaseWorker:
             "cacheHitRate": 0.0,
         }
         record = {"timestamp": "", "iter": self._iteration, "iterLatencyMS": 1.0, "kvCacheStats": cache}
+        # This executor runs one request at a time.
+        record |= {"numActiveRequests": int(bool(tokens)), "numQueuedRequests": self._requests.qsize()}
         self.records.append(IterationStats({**record, "staticBatchingStats": None, "gpuMemUsage": 10**9}))
 
 

@@ -1,0 +1,126 @@
+"""Throughput with 1, 4 and 16 users of OpenVINO int8, compared with an independent client of the library."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import math
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+
+from app.cli.load import LoadOptions, measure
+from engines.backends.openvino.pipeline import BLOCK_TOKENS, SPARE_BLOCKS
+from engines.build.spec import EngineSpec
+from engines.compare.engine import ComparedEngine, opened
+from engines.environments.start import start_worker
+from engines.worker.load_test import SPARE_TOKENS
+from tests.benchmarks.environment import PROJECT, BenchmarkEnvironment
+from tests.benchmarks.quiet import QuietRounds
+from tests.benchmarks.table import Budget, Result, number, ratios, spread
+
+METHOD = """\
+{requests} prompts a user, each sent as soon as the answer before is complete, and exactly {tokens} tokens an
+answer. Ours: the worker's load test, figures of the time stamps that it sends. The client: a script over
+openvino_genai alone, with the same pipeline settings, that computes its own figures. Both load the pipeline
+before each run. Alternately, {rounds} rounds after one warm-up round; medians of the ratios of the rounds."""
+USERS = (1, 4, 16)
+REQUESTS = 3
+PROMPTS = ("What can I do with this app?", "Explain the KV cache in detail.", "Tell me a story about a fox.")
+PROPERTIES = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "u8"}
+FIGURES = {
+    "total tok/s": "total_rate",
+    "TTFT p50 s": "ttft_p50",
+    "TTFT p95 s": "ttft_p95",
+    "TPOT p50 s": "tpot_p50",
+}
+"""The client's name of a figure, and our field."""
+TOLERANCE = 0.02
+Round = dict[tuple[int, str], tuple[float, float]]
+"""Ours and the client's figure by users and name."""
+
+
+def run(bench: BenchmarkEnvironment) -> Result:
+    """Measure with the demo, or with a random checkpoint where there is none."""
+    sizes = bench.sizes
+    method = METHOD.format(requests=REQUESTS, tokens=sizes.new_tokens, rounds=sizes.rounds)
+    result = Result(
+        "load", method, ("users, figure", "ours [range]", "client [range]", "ours / client [range]")
+    )
+    quiet = asyncio.run(_rounds(bench))
+    result.notes.append(quiet.summary())
+    rates = []
+    for key in quiet.best[0]:
+        users, name = key
+        ours, client = ([one[key][side] for one in quiet.best] for side in (0, 1))
+        ratio = ratios(ours, client)
+        result.rows.append((f"{users} {name}", spread(ours), spread(client), spread(ratio)))
+        result.figures[f"{users} {name}"] = {"ours": ours, "client": client}
+        if name == "total tok/s":
+            rates.append(statistics.median(ours))
+            off = abs(statistics.median(ratio) - 1)
+            result.budgets.append(Budget(f"difference of total tok/s, {users} users", off, TOLERANCE))
+    rises = all(fewer < more for fewer, more in pairwise(rates))
+    result.notes.append(
+        f"total tok/s {'rises' if rises else 'DOES NOT RISE'}: {', '.join(map(number, rates))}"
+    )
+    return result
+
+
+async def _rounds(bench: BenchmarkEnvironment) -> QuietRounds[Round]:
+    _, checkpoint = bench.smallest
+    spec = EngineSpec(str(checkpoint), "openvino", "int8")
+    rounds = QuietRounds[Round](bench.sizes)
+    log = bench.logs / "load.log"
+    async with opened(spec, bench.store, start_worker, log, lambda _: None) as engine:
+        prompts = [
+            list((await engine.tokenize("", ({"role": "user", "content": one},))).token_ids)
+            for one in PROMPTS
+        ]
+        with _client(engine.prepared.directory) as client:
+            for _ in rounds:
+                seen: Round = {}
+                for users in USERS:
+                    seen |= await _both(engine, client, users, prompts, bench.sizes.new_tokens)
+                rounds.keep(seen)
+    return rounds
+
+
+async def _both(
+    engine: ComparedEngine, client: subprocess.Popen[str], users: int, prompts: list[list[int]], tokens: int
+) -> Round:
+    options = LoadOptions((users,), REQUESTS, PROMPTS, tokens, ignore_eos=True)
+    ours = await measure(engine, users, options)
+    cache = users * (max(map(len, prompts)) + tokens + SPARE_TOKENS)
+    request = {
+        "users": users,
+        "requests": users * REQUESTS,
+        "prompts": prompts,
+        "max_tokens": tokens,
+        "blocks": math.ceil(cache / BLOCK_TOKENS) + SPARE_BLOCKS,
+        "properties": PROPERTIES,
+    }
+    theirs = await asyncio.to_thread(_ask, client, request)
+    assert ours.tokens == theirs["tokens"]
+    return {(users, name): (getattr(ours, field), theirs[name]) for name, field in FIGURES.items()}
+
+
+def _ask(client: subprocess.Popen[str], request: dict[str, object]) -> dict[str, float]:
+    assert client.stdin
+    assert client.stdout
+    print(json.dumps(request), file=client.stdin, flush=True)
+    found: dict[str, float] = json.loads(client.stdout.readline())
+    return found
+
+
+@contextlib.contextmanager
+def _client(directory: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "tests.benchmarks.load_client", directory]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, cwd=PROJECT
+    ) as process:
+        yield process
