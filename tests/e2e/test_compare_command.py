@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -17,23 +16,21 @@ from app.state.settings.paths import NAME
 from engines.compare.comparison import Comparison, load_comparison
 from tests.e2e.terminal import playground
 from tests.e2e.test_first_run import gone
+from tests.runner.__main__ import THREADS
 from tests.runner.mark import MARK
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
-ENGINES = ("openvino:int8", "openvino:bf16")
-TEXT = "A KV cache keeps the keys and values of earlier tokens. " * 4
+ENGINES = ("openvino:int8", "openvino:int4", "openvino:bf16")
 
 
 def start(home: Path) -> subprocess.Popen[str]:
-    """Compare two engines with OpenVINO fp32 over a short text."""
+    """Compare three engines with OpenVINO fp32."""
     environment = {
         "HOME": str(home), "HF_HUB_OFFLINE": "1", "PATH": os.environ["PATH"], MARK: os.environ[MARK],
     }  # fmt: skip
+    environment |= {name: os.environ[name] for name in THREADS if name in os.environ}
+    command = playground("compare", *ENGINES, "--reference", "openvino:fp32", "--out", str(home / "report"))
     home.mkdir(exist_ok=True)
-    text, report = home / "text.txt", home / "report"
-    text.write_text(TEXT, "utf-8")
-    arguments = ("--reference", "openvino:fp32", "--text", str(text), "--out", str(report))
-    command = playground("compare", *ENGINES, *arguments)
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -65,16 +62,14 @@ def test_killed_and_interrupted(tmp_path: Path) -> None:
     """SIGKILL costs the row in progress at most and leaves no worker; Ctrl+C says how to go on."""
     undisturbed = finish(start(tmp_path / "one"), tmp_path / "one")
     home = tmp_path / "two"
-    store = Path(".cache", NAME, "engines")
-    shutil.copytree(tmp_path / "one" / store, home / store)  # builds are not what is interrupted here
     killed = start(home)
-    wait_for_rows(killed, home, 1)
+    wait_for_rows(killed, home, 2)
     workers = psutil.Process(killed.pid).children(recursive=True)
     killed.kill()
     killed.communicate()
     assert gone(workers)
     interrupted = start(home)
-    wait_for_rows(interrupted, home, 2)
+    wait_for_rows(interrupted, home, 3)
     workers = psutil.Process(interrupted.pid).children(recursive=True)
     interrupted.send_signal(signal.SIGINT)
     output, _ = interrupted.communicate(timeout=100)
