@@ -15,6 +15,7 @@ from signal import SIGCHLD
 import psutil
 import pytest
 
+from tests.runner.__main__ import THREADS
 from tests.runner.mark import MARK
 
 
@@ -32,6 +33,7 @@ class Terminal:
             "HOME": str(folder), "TERM": "xterm-256color", "COLORTERM": "truecolor", "HF_HUB_OFFLINE": "1",
             "LANG": "C.UTF-8", "PATH": os.environ["PATH"], MARK: os.environ[MARK],
         }  # fmt: skip
+        environment |= {name: os.environ[name] for name in THREADS if name in os.environ}
         self._environment = ["env", "-i", *(f"{name}={value}" for name, value in environment.items())]
         size = ["-x", str(width), "-y", str(height)]
         argv = shlex.join([*self._environment, *command])

@@ -16,6 +16,7 @@ from app.state.settings.paths import NAME
 from engines.compare.comparison import Comparison, load_comparison
 from tests.e2e.terminal import playground
 from tests.e2e.test_first_run import gone
+from tests.runner.__main__ import THREADS
 from tests.runner.mark import MARK
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -27,6 +28,7 @@ def start(home: Path) -> subprocess.Popen[str]:
     environment = {
         "HOME": str(home), "HF_HUB_OFFLINE": "1", "PATH": os.environ["PATH"], MARK: os.environ[MARK],
     }  # fmt: skip
+    environment |= {name: os.environ[name] for name in THREADS if name in os.environ}
     command = playground("compare", *ENGINES, "--reference", "openvino:fp32", "--out", str(home / "report"))
     home.mkdir(exist_ok=True)
     return subprocess.Popen(

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from app.state.settings.paths import NAME
 from app.state.settings.settings import save_settings
-from tests.e2e.conftest import StartApp
 from tests.e2e.terminal import Terminal, playground
 from tests.e2e.test_first_run import LIGHT, both_ready, gone
 
@@ -31,28 +30,20 @@ main()
 """
 
 
-def test_a_paste_in_latin_1(start: StartApp, tmp_path: Path) -> None:
-    """The byte is replaced, and the app takes the next key."""
-    terminal = start(settings=SETTINGS)
-    terminal.wait_for(READY)
-    (tmp_path / "clipboard").write_bytes(b"caf\xe9 au lait")
-    terminal.paste(tmp_path / "clipboard")
-    terminal.wait_for("caf\ufffd au lait")
-    terminal.type(" typed")
-    terminal.wait_for("caf\ufffd au lait typed")
-    terminal.keys("C-q")
-    terminal.wait_for_exit()
-    assert terminal.exit_status == 0
-
-
 def test_an_exception_ends_the_app(tmp_path: Path) -> None:
-    """A message instead of a traceback, exit status 1, a usable terminal, no workers, the draft kept."""
+    """A message instead of a traceback, exit status 1, a usable terminal, no workers, the draft kept.
+
+    The draft has a byte that is not UTF-8: it is replaced, and the app takes the next key.
+    """
     save_settings(tmp_path / ".config" / NAME / "settings.toml", SETTINGS)
     terminal = Terminal(tmp_path, [sys.executable, "-c", BROKEN])
     try:
         terminal.wait_for(READY)
-        terminal.type("half a prompt")
-        terminal.wait_for("half a prompt")
+        (tmp_path / "clipboard").write_bytes(b"caf\xe9 au lait")
+        terminal.paste(tmp_path / "clipboard")
+        terminal.wait_for("caf\ufffd au lait")
+        terminal.type(" half a prompt")
+        terminal.wait_for("caf\ufffd au lait half a prompt")
         running = terminal.processes()
         assert len(terminal.workers()) == 2
         terminal.keys("C-t")
@@ -75,7 +66,7 @@ def _check_continues(home: Path) -> None:
     (home / "tmux").unlink(missing_ok=True)
     terminal = Terminal(home, playground("--continue"))
     try:
-        terminal.wait_for("half a prompt")
+        terminal.wait_for("caf\ufffd au lait half a prompt")
     finally:
         terminal.close()
 

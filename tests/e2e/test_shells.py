@@ -42,16 +42,18 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Terminal]:
     opened.close()
 
 
-@pytest.mark.parametrize(
-    ("typed", "completed"),
-    [
-        ("trt-playground con", "trt-playground conversations"),
-        ("trt-playground --left openvino:b", "--left openvino:bf16"),
-        ("trt-playground env create ", "env create tensorrt-llm"),
-    ],
-)
-def test_tab(shell: Terminal, typed: str, completed: str) -> None:
+COMPLETED = {
+    "trt-playground con": "trt-playground conversations",
+    "trt-playground --left openvino:b": "--left openvino:bf16",
+    "trt-playground env create ": "env create tensorrt-llm",
+}
+
+
+def test_tab(shell: Terminal) -> None:
     """Also after a colon, and for values that the program provides."""
-    shell.type(typed)
-    shell.keys("Tab")
-    shell.wait_for(f"ready> .*{completed}")
+    for typed, completed in COMPLETED.items():
+        shell.type(typed)
+        shell.keys("Tab")
+        shell.wait_for(f"ready> .*{completed}")
+        shell.keys("C-c")
+        shell.wait_for(r"ready>\s*\Z")

@@ -34,6 +34,16 @@ def reference_logits(model: Any, ids: Sequence[int]) -> torch.Tensor:
 
 
 @torch.no_grad()
+def reference_choices(model: Any, prompt: Sequence[int], given: Sequence[int]) -> list[int]:
+    """Return transformers' most likely token after the prompt and after each token of `given` but the last.
+
+    They are the tokens of `given` exactly if it is transformers' greedy answer: one forward pass tells.
+    """
+    ids = [*prompt, *given[:-1]]
+    return [int(token) for token in reference_logits(model, ids)[len(prompt) - 1 :].argmax(-1)]
+
+
+@torch.no_grad()
 def reference_answer(model: Any, prompt: Sequence[int], max_tokens: int = 24) -> list[int]:
     """Return exactly `max_tokens` greedy tokens of transformers."""
     ids = list(prompt)

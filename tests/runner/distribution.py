@@ -9,10 +9,11 @@ from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
 LONG = (
+    "tests/e2e/",
     "tests/app/cli/test_serve.py",
     "tests/app/cli/web/",
-    "tests/e2e/",
     "tests/app/screens/",
+    "tests/app/test_",
     "tests/engines/backends/",
     "tests/engines/worker/",
     "tests/app/",

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -52,6 +53,20 @@ async def opened(checkpoint: Path, root: Path, precision: str = "int8") -> Async
         yield process
 
 
+@pytest.fixture(scope="module")
+def stored(tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> EngineStore:
+    """A store with one engine, of the tiny checkpoint."""
+    folder = tmp_path_factory.mktemp("stored")
+    store = EngineStore(folder / "store")
+
+    async def build() -> None:
+        async with worker(folder / "log") as builder:
+            await prepare(spec(tiny_llama), store, builder, lambda _: None)
+
+    asyncio.run(build())
+    return store
+
+
 def done(events: list[protocol.Event]) -> protocol.Done:
     assert isinstance(events[-1], protocol.Done), events[-1]
     return events[-1]
@@ -91,19 +106,16 @@ async def test_an_engine_answers_reuses_the_prefix_stops_and_scores(tmp_path: Pa
         assert done(await answer(process, PROMPT, SAMPLING)).token_ids == first.token_ids
 
 
-async def test_an_answer_that_fills_the_context_says_so(tiny_llama: Path, tmp_path: Path) -> None:
-    async with opened(tiny_llama, tmp_path, "fp32") as process:
+async def test_a_second_worker_reuses_the_engine_and_says_that_the_context_is_full(
+    stored: EngineStore, tiny_llama: Path, tmp_path: Path
+) -> None:
+    async with worker(tmp_path / "log") as process:
+        engine = await prepare(spec(tiny_llama), stored, process, lambda _: None)
+        assert engine.reused
+        await load(process, engine.spec, engine.directory)
         prompt = tuple(range(5, 255)) * 2
         ended = done(await answer(process, prompt, LONG))
         assert (ended.reason, len(ended.token_ids)) == ("context", 12)
-
-
-async def test_a_second_worker_reuses_the_engine_in_the_store(tiny_llama: Path, tmp_path: Path) -> None:
-    async with opened(tiny_llama, tmp_path):
-        pass
-    async with worker(tmp_path / "log") as process:
-        engine = await prepare(spec(tiny_llama), EngineStore(tmp_path / "store"), process, lambda _: None)
-        assert engine.reused
 
 
 @pytest.mark.parametrize("limit", [100_000, 300_000])
@@ -116,25 +128,27 @@ async def test_a_full_disk_is_an_error(limit: int, tiny_llama: Path, tmp_path: P
     assert not EngineStore(tmp_path / "store").engines()
 
 
-@pytest.mark.parametrize("part", ["model.onnx", "model.onnx.data"])
-async def test_a_damaged_engine_is_an_error_of_the_load(part: str, tiny_llama: Path, tmp_path: Path) -> None:
-    store = EngineStore(tmp_path / "store")
-    async with worker(tmp_path / "log") as builder:
-        engine = await prepare(spec(tiny_llama), store, builder, lambda _: None)
-    file = Path(engine.directory) / part
-    os.truncate(file, file.stat().st_size // 2)
+async def test_a_damaged_engine_is_an_error_of_the_load(
+    stored: EngineStore, tiny_llama: Path, tmp_path: Path
+) -> None:
+    """Files cut short, and named pipes in their places; the worker takes the next command."""
+    [built] = stored.engines()
     async with worker(tmp_path / "log") as process:
-        command = protocol.Load(process.next_id(), engine.spec.to_json(), engine.directory)
-        error = await process.ask(command)
-        assert isinstance(error, protocol.Error)
-        assert error.code == "load-failed"
-        assert error.hint == "Build the engine again."
+        for part in ("model.onnx", "model.onnx.data"):
+            folder = Path(shutil.copytree(built.directory, tmp_path / part))
+            file = folder / part
+            os.truncate(file, file.stat().st_size // 2)
+            command = protocol.Load(process.next_id(), spec(tiny_llama).to_json(), str(folder))
+            error = await process.ask(command)
+            assert isinstance(error, protocol.Error)
+            assert error.code == "load-failed"
+            assert error.hint == "Build the engine again."
+            file.unlink()
+            os.mkfifo(file)  # opening it would wait for ever
+            refused = await asyncio.wait_for(process.ask(replace(command, id=process.next_id())), 100)
+            assert isinstance(refused, protocol.Error)
+            assert "named pipe" in refused.message
         assert process.alive
-        file.unlink()
-        os.mkfifo(file)  # opening it would wait for ever
-        refused = await asyncio.wait_for(process.ask(replace(command, id=process.next_id())), 100)
-        assert isinstance(refused, protocol.Error)
-        assert "named pipe" in refused.message
 
 
 def test_probe_imports_no_libraries() -> None:

@@ -32,11 +32,12 @@ def pipeline_logprob(backend: OpenVINOBackend, prompt: list[int]) -> tuple[int, 
 @pytest.mark.parametrize("precision", ["fp32", "int4"])
 @pytest.mark.parametrize("kv_precision", ["f32", "f16", "u8"])
 def test_scores_are_those_of_the_pipeline(load: Load, precision: str, kv_precision: str) -> None:
+    backend = load(CHECKPOINT, precision, context=1024, kv_precision=kv_precision)
     for length in (17, 255, 300):
-        # Loaded each time: with a prefix from its cache the pipeline computes a prompt in other parts.
-        backend = load(CHECKPOINT, precision, context=512, kv_precision=kv_precision)
-        token, logprob = pipeline_logprob(backend, PROMPT[:length])
-        scores = backend.score([*PROMPT[:length], token], 3)
+        # Other first tokens each time: with a prefix from its cache the pipeline computes it in other parts.
+        prompt = [length, *PROMPT[1:length]]
+        token, logprob = pipeline_logprob(backend, prompt)
+        scores = backend.score([*prompt, token], 3)
         assert scores.top_ids[-1][0] == token
         assert scores.logprobs[-1] == pytest.approx(logprob, abs=1e-4)
         assert scores.ranks[-1] == 0

@@ -111,9 +111,16 @@ async def test_build_load_and_chat(
     assert all(time > 0 for time in json.loads((folder / plan_file.LAYER_TIMES).read_text()).values())
 
 
-async def test_scores_and_a_long_prompt(engine: Path, worker: EngineProcess, llama: Path) -> None:
-    """More tokens than are scored at once."""
+async def test_scores_a_stop_and_sampling(engine: Path, worker: EngineProcess, llama: Path) -> None:
+    """By one worker, one after the other."""
     await loaded(worker, llama, engine)
+    await _check_scores(worker, llama)
+    await _check_stop(worker)
+    await _check_sampling(worker)
+
+
+async def _check_scores(worker: EngineProcess, llama: Path) -> None:
+    """More tokens than are scored at once."""
     ids = tuple(3 + place % 300 for place in range(200))
     scored = await worker.ask(protocol.Score(worker.next_id(), ids))
     assert isinstance(scored, protocol.Scored), scored
@@ -124,17 +131,8 @@ async def test_scores_and_a_long_prompt(engine: Path, worker: EngineProcess, lla
     assert scored.logprobs == pytest.approx(expected, abs=0.05)
 
 
-async def test_the_kernel_cache_is_kept_with_the_engine(tmp_path: Path, engine: Path, llama: Path) -> None:
-    """The smoke test has written it first; the double counts how often it was written."""
-    assert (engine / plan_file.RUNTIME_CACHE).read_bytes() == b"1"
-    process = await start_worker("tensorrt", tmp_path / "log")
-    assert isinstance(await loaded(process, llama, engine), protocol.Ready)
-    await process.close()
-    assert (engine / plan_file.RUNTIME_CACHE).read_bytes() == b"2"
-
-
-async def test_a_stop_takes_effect_within_a_step(engine: Path, worker: EngineProcess, llama: Path) -> None:
-    await loaded(worker, llama, engine)
+async def _check_stop(worker: EngineProcess) -> None:
+    """A stop takes effect within a step."""
     command = protocol.Generate(worker.next_id(), (), PROMPT, Sampling(max_tokens=200, ignore_eos=True))
     tokens = 0
     async for event in worker.run(command):
@@ -144,6 +142,26 @@ async def test_a_stop_takes_effect_within_a_step(engine: Path, worker: EnginePro
     assert isinstance(event, protocol.Done)
     assert event.reason == "stopped"
     assert tokens < 200
+
+
+async def _check_sampling(worker: EngineProcess) -> None:
+    """It is reproducible."""
+    sampling = Sampling(max_tokens=16, temperature=1.0, top_p=0.9, seed=3, ignore_eos=True)
+    texts = []
+    for _ in range(2):
+        done = (await answer(worker, PROMPT, sampling))[-1]
+        assert isinstance(done, protocol.Done), last_error([done])
+        texts.append(done.text)
+    assert texts[0] == texts[1] != ""
+
+
+async def test_the_kernel_cache_is_kept_with_the_engine(tmp_path: Path, engine: Path, llama: Path) -> None:
+    """The smoke test has written it first; the double counts how often it was written."""
+    assert (engine / plan_file.RUNTIME_CACHE).read_bytes() == b"1"
+    process = await start_worker("tensorrt", tmp_path / "log")
+    assert isinstance(await loaded(process, llama, engine), protocol.Ready)
+    await process.close()
+    assert (engine / plan_file.RUNTIME_CACHE).read_bytes() == b"2"
 
 
 @pytest.mark.parametrize(
@@ -173,15 +191,17 @@ async def test_a_step_that_fails_is_reported(
     assert "illegal memory access" in error.message
 
 
-@pytest.mark.parametrize(("damage", "size"), [("model.plan", 50), ("model.plan", 9999), ("plan.json", 50)])
 async def test_damaged_files_are_refused(
-    damage: str, size: int, engine: Path, worker: EngineProcess, llama: Path
+    engine: Path, worker: EngineProcess, llama: Path, tmp_path: Path
 ) -> None:
-    (engine / damage).write_bytes((engine / damage).read_bytes()[:size])
-    error = await loaded(worker, llama, engine)
-    assert isinstance(error, protocol.Error)
-    assert error.code == "load-failed"
-    assert "damaged" in error.message
+    """The worker takes the next command."""
+    for damage, size in (("model.plan", 50), ("model.plan", 9999), ("plan.json", 50)):
+        folder = Path(shutil.copytree(engine, tmp_path / f"{damage}-{size}"))
+        (folder / damage).write_bytes((folder / damage).read_bytes()[:size])
+        error = await loaded(worker, llama, folder)
+        assert isinstance(error, protocol.Error)
+        assert error.code == "load-failed"
+        assert "damaged" in error.message
 
 
 async def test_an_engine_for_another_gpu_is_stored_and_not_loaded(
@@ -196,14 +216,3 @@ async def test_an_engine_for_another_gpu_is_stored_and_not_loaded(
     assert error.message == (
         "This engine cannot run here: it was built for sm89, and this machine's GPU is sm86."
     )
-
-
-async def test_sampling_is_reproducible(engine: Path, worker: EngineProcess, llama: Path) -> None:
-    await loaded(worker, llama, engine)
-    sampling = Sampling(max_tokens=16, temperature=1.0, top_p=0.9, seed=3, ignore_eos=True)
-    texts = []
-    for _ in range(2):
-        done = (await answer(worker, PROMPT, sampling))[-1]
-        assert isinstance(done, protocol.Done), last_error([done])
-        texts.append(done.text)
-    assert texts[0] == texts[1] != ""

@@ -12,7 +12,7 @@ from engines.backends.tensorrt_llm.reference import BOUNDS, read_reference
 from engines.build.spec import EngineSpec
 from engines.demo import CHECKPOINT
 from engines.worker import protocol
-from engines.worker.process import EngineProcess
+from tests.doubles.fork_server import fork_worker
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ async def prepared(
     """Prepare the demo checkpoint and return all events."""
     options = {"calibration": calibration}
     wanted = EngineSpec(str(CHECKPOINT), "tensorrt-llm", precision, "cuda:0", context=64, options=options)
-    process = await EngineProcess.start("tensorrt-llm", folder.with_suffix(".log"), python=python)
+    process = await fork_worker("tensorrt-llm", folder.with_suffix(".log"), python)
     try:
         command = protocol.Prepare(process.next_id(), wanted.to_json(), str(folder))
         return [event async for event in process.run(command)]
