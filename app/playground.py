@@ -354,7 +354,8 @@ class Playground(GuardedApp):
         self.build_changed.publish(side.name)
         if isinstance(step, Ready):
             side.machine = machine_name(side.spec.device if side.spec else "cpu", self.devices)
-            self.run_worker(self._save_load_time(side, step.load_seconds), exit_on_error=False)
+            if not step.handed_over:
+                self.run_worker(self._save_load_time(side, step.load_seconds), exit_on_error=False)
         if side.build and not side.build.running:
             self._keep_running_choices()
             self._notifications_of_engines.opened(side)

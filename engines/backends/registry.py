@@ -37,6 +37,9 @@ class BackendEntry:
     """Whether the weights of one engine can be split over several GPUs (tensor parallelism)."""
     needs_gpu: bool = False
     """Whether it runs on GPUs only."""
+    hands_over: bool = True
+    """Whether the process that built and checked an engine goes on as its worker. Not where building leaves
+    memory behind that a process of its own would not have."""
     fixed_shape: bool = False
     """Whether an engine is built for one GPU architecture and one context window."""
 
@@ -74,6 +77,7 @@ BACKENDS: dict[str, BackendEntry] = {
         "TensorRT-LLM",
         "engines.backends.tensorrt_llm.backend:TensorRTLLMBackend",
         builds=True,
+        hands_over=False,  # ModelOpt's CUDA context and modules stay in the process that quantised
         own_environment=True,
         needs_gpu=True,
         calibrates=frozenset({"fp8", "int4-awq", "int8-sq", "w4a8-awq", "nvfp4"}),

@@ -96,7 +96,10 @@ class BuildState:
                 self.prepared = step
             case protocol.Ready():
                 self.ready = step
-                self.lines.append(f"ready: loaded in {step.load_seconds:.1f} s")
+                loaded = "the process that built it keeps it loaded"
+                self.lines.append(
+                    f"ready: {loaded if step.handed_over else f'loaded in {step.load_seconds:.1f} s'}"
+                )
                 self.end()
             case protocol.Error():
                 self.error = step
