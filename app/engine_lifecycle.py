@@ -305,7 +305,7 @@ class EngineLifecycle:
                 assert self.side.ready
                 take(self.side.ready)
                 return
-            # What was just built is in memory already, beside the running engines.
+            # What was just built is in memory already, together with the running engines.
             peak = 0 if prepared.loaded else estimate_of(prepared.spec, prepared.checkpoint).peak
             need = MemoryNeed(prepared.spec.devices, peak)
             unloaded = await swap.prepared(self, Candidate(need, self.side.title, self._unload))

@@ -38,8 +38,8 @@ class BackendEntry:
     needs_gpu: bool = False
     """Whether it runs on GPUs only."""
     hands_over: bool = True
-    """Whether the process that built and checked an engine goes on as its worker. Not where building leaves
-    memory behind that a process of its own would not have."""
+    """Whether the process that built and checked an engine becomes its worker. Not where building leaves
+    memory behind that a new process would not have."""
     fixed_shape: bool = False
     """Whether an engine is built for one GPU architecture and one context window."""
 

@@ -35,6 +35,7 @@ from engines.worker.thought_stream import ThoughtStream
 from engines.worker.tokenizer import Tokenizer
 from engines.worker.tokenizer_process import Stopped, TokenizerProcess, open_tokenizer
 from engines.worker.untrusted import check_checkpoint, check_engine, explained
+from engines.worker.visible_gpus import only_own_gpus
 
 HEARTBEAT_SECONDS = 1.0
 USAGE_SECONDS = 0.25
@@ -177,7 +178,7 @@ class Service:
         return protocol.Fetched(command.id, str(folder))
 
     def _prepare(self, command: protocol.Prepare) -> protocol.Prepared:
-        spec, directory = EngineSpec.from_json(command.spec), Path(command.directory)
+        spec, directory = only_own_gpus(EngineSpec.from_json(command.spec)), Path(command.directory)
         checkpoint = Path(spec.checkpoint)
         self._release_built()
         backend = backend_class(self.backend_name)()
@@ -213,7 +214,7 @@ class Service:
             self.tokenizer.close()
             self.tokenizer = None
         self._rewritten_turns = RewrittenTurns()
-        spec = EngineSpec.from_json(command.spec)
+        spec = only_own_gpus(EngineSpec.from_json(command.spec))
         directory = Path(command.directory) if command.directory else None
         started = time.monotonic()
         built = self._take_built(spec, directory)

@@ -110,7 +110,7 @@ async def test_one_worker_builds_and_answers(opened: Opened, spec: EngineSpec) -
 async def test_an_engine_that_was_just_built_needs_no_room(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was checked beside the running engine; one from the store is yet to be loaded."""
+    """It was checked while the running engine was loaded; one from the store is yet to be loaded."""
     nothing_free = Device("cpu", "cpu", "", 8 << 30, 0)
     monkeypatch.setattr(app.engine_swap, "devices", lambda: [nothing_free])
     asked: list[tuple[str, ...]] = []
