@@ -321,7 +321,7 @@ class EngineLifecycle:
         self._hold(await self._start_worker(spec.backend, self._logs[0]))
         assert self._process
         prepared = await prepare(spec, self._store, self._process, take)
-        if not self._process.alive:  # a build ends its worker; otherwise it loads the engine
+        if not self._process.alive:  # a builder that leaves memory behind has ended
             self._hold(await self._start_worker(spec.backend, self._logs[0]))
         await self._load_held(prepared, take)
 
@@ -335,7 +335,9 @@ class EngineLifecycle:
                 assert self.side.ready
                 take(self.side.ready)
                 return
-            need = MemoryNeed(prepared.spec.devices, estimate_of(prepared.spec, prepared.checkpoint).peak)
+            # What was just built is in memory already, together with the running engines.
+            peak = 0 if prepared.loaded else estimate_of(prepared.spec, prepared.checkpoint).peak
+            need = MemoryNeed(prepared.spec.devices, peak)
             unloaded = await swap.prepared(self, Candidate(need, self.side.title, self._unload))
             if not process.alive:
                 process = await self._start_worker(spec.backend, self._logs[1])

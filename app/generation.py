@@ -10,6 +10,7 @@ from typing import Protocol
 from app.engine_lifecycle import EngineLifecycle
 from app.state.conversation.conversation_file import ConversationFile
 from app.state.conversation.turn import Turn
+from app.state.prepare.side_gpu import on_own_gpus
 from app.state.settings.settings import ContextFull, Settings, TimingMode
 from app.state.side.cost_counter import count_cost
 from app.state.side.pacing import CALM_SECONDS
@@ -99,7 +100,7 @@ class GenerationRun:
         try:
             for side in self._turns:
                 await self._engine(side).scored()
-            if self._settings.timing is TimingMode.TOGETHER:
+            if self._is_together:
                 async with asyncio.TaskGroup() as group:
                     for side, turn in self._turns.items():
                         group.create_task(self._answer(side, turn))
@@ -111,6 +112,10 @@ class GenerationRun:
             await asyncio.gather(drawing, return_exceptions=True)
             for side in self._turns:
                 self._engine(side).unqueue()
+
+    @property
+    def _is_together(self) -> bool:
+        return self._settings.timing is TimingMode.TOGETHER and len(self._turns) > 1
 
     def _begin(self, side: Side, turn: Turn) -> None:
         options = self._settings.chat(side.name)
@@ -128,6 +133,7 @@ class GenerationRun:
             if engine.unqueue():
                 assert turn.sampling
                 trim, began = self._settings.context_full is ContextFull.TRIM, time.monotonic()
+                turn.own_gpu = self._is_together and on_own_gpus(*(one.spec for one in self._turns))
                 async with count_cost(side, turn, self._energy):
                     await engine.answer(turn, side.conversation.messages(), turn.sampling, trim=trim)
                 turn.busy_percent = self._busy_percent(side.spec.device if side.spec else "", began)

@@ -31,8 +31,9 @@ from app.state.conversation.restored_options import restored_options, restored_o
 from app.state.conversation.votes import Votes
 from app.state.prepare.build_state import BuildState
 from app.state.prepare.engine_spec import choices_of, engine_spec
-from app.state.prepare.load_times import save_load_time
+from app.state.prepare.load_times import load_key, read_load_times, save_load_time
 from app.state.prepare.machine_name import machine_name
+from app.state.prepare.side_gpu import gpu_of, with_gpus
 from app.state.settings import paths
 from app.state.settings.last_write import SaveFailures
 from app.state.settings.settings import EngineChoice, Settings, SettingsFile, swapped
@@ -40,7 +41,7 @@ from app.state.side.phase import Phase
 from app.state.side.side import Side
 from app.state.side.snapshot import Snapshot
 from app.state.side.telemetry_sampler import TelemetrySampler
-from engines.build.prepare import StartWorker, Step
+from engines.build.prepare import PreparedEngine, StartWorker, Step
 from engines.build.store import EngineStore
 from engines.environments.environment import environments, register_all
 from engines.environments.start import start_worker
@@ -160,8 +161,8 @@ class Playground(GuardedApp):
 
     @property
     def devices(self) -> tuple[Device, ...]:
-        """The CPU, and the GPU that engines use, if there is one."""
-        return (self.device, self.gpu) if self.gpu else (self.device,)
+        """The CPU and the GPUs."""
+        return (self.device, *self.gpus)
 
     @property
     def start_worker(self) -> StartWorker:
@@ -310,7 +311,8 @@ class Playground(GuardedApp):
         swap = EngineSwap(engines, self._make_room)
         for engine in engines:
             choice = self.settings.left if engine.side.name == "left" else self.settings.right
-            engine.open(engine_spec(self.settings, choice, self.device, self.gpu), swap)
+            gpu = gpu_of(engine.side.name, choice.device, self.gpus, choice.gpus)
+            engine.open(engine_spec(self.settings, choice, self.device, gpu), swap)
 
     async def _make_room(self, titles: tuple[str, ...], missing: int) -> bool:
         """Ask whether running engines may be unloaded."""
@@ -349,13 +351,21 @@ class Playground(GuardedApp):
         if spec := side.spec:
             await asyncio.to_thread(save_load_time, spec.checkpoint, spec.backend, spec.precision, seconds)
 
+    async def _show_load_time(self, build: BuildState, prepared: PreparedEngine) -> None:
+        """Let a build show what loading its engine took the last time."""
+        spec, times = prepared.spec, await asyncio.to_thread(read_load_times)
+        build.load_seconds = times.get(load_key(spec.checkpoint, spec.backend, spec.precision))
+
     def _build_changed(self, side: Side, step: Step | None) -> None:
         if not self.is_running or isinstance(step, (Progress, Log)):  # polled: a worker may send thousands
             return
         self.build_changed.publish(side.name)
+        if isinstance(step, PreparedEngine) and side.build:
+            self.run_worker(self._show_load_time(side.build, step), exit_on_error=False)
         if isinstance(step, Ready):
             side.machine = machine_name(side.spec.device if side.spec else "cpu", self.devices)
-            self.run_worker(self._save_load_time(side, step.load_seconds), exit_on_error=False)
+            if not step.handed_over:
+                self.run_worker(self._save_load_time(side, step.load_seconds), exit_on_error=False)
         if side.build and not side.build.running:
             self._keep_running_choices()
             self._notifications_of_engines.opened(side)
@@ -379,7 +389,7 @@ class Playground(GuardedApp):
         """Exchange left and right: the names stay in place, engines and conversations move."""
         self.left, self.right = self.right, self.left
         self.left.name, self.right.name = "left", "right"
-        self.change_settings(**swapped(self.settings))
+        self.change_settings(**swapped(with_gpus(self.settings, self.gpus)))
 
     def open_conversation(self, record: Record, path: Path | None) -> None:
         """Show a conversation on both sides, with its system prompts and sampling.

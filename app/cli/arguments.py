@@ -10,6 +10,7 @@ import typer
 from app.cli.engine_options import with_options
 from app.cli.output import echo
 from app.state.prepare.engine_spec import engine_spec as spec_of
+from app.state.prepare.side_gpu import gpu_of
 from app.state.settings.interpreters import named_in_settings, register_known
 from app.state.settings.paths import settings_file
 from app.state.settings.presets import PRESETS, all_presets
@@ -18,6 +19,7 @@ from engines.backends.registry import BACKENDS
 from engines.build.spec import TARGET, EngineSpec
 from engines.errors import EngineError, error_text
 from engines.plan.hardware.hardware import devices
+from engines.plan.hardware.placement import device_of
 from engines.plan.hardware.targets import capability_of, target_name
 from engines.plan.precision import PRECISIONS
 
@@ -67,7 +69,7 @@ def engine_spec(
     if BACKENDS[choice.backend].own_environment:
         register_known(named_in_settings())
     settings = Settings(checkpoint=checkpoint, context=context)
-    return spec_of(settings, choice, cpu, others[0] if others else None)
+    return spec_of(settings, choice, cpu, gpu_of("left", choice.device, others, choice.gpus))
 
 
 def for_target(spec: EngineSpec, target: str | None) -> EngineSpec:
@@ -90,16 +92,37 @@ def for_target(spec: EngineSpec, target: str | None) -> EngineSpec:
 
 
 def parse_engine(text: str) -> EngineChoice:
-    """Parse `openvino:int8`, or `openvino:int8:u8` with the precision of the KV cache.
+    """Parse `openvino:int8`, `openvino:int8:u8` with the precision of the KV cache, or `compiled:int8@cuda:1`
+    with the GPU.
 
     Raises:
-        typer.BadParameter: the text has another form, or names an unknown backend or precision.
+        typer.BadParameter: the text has another form, or names an unknown backend, precision or GPU.
     """
-    backend, _, rest = text.partition(":")
+    engine, at, device = text.partition("@")
+    backend, _, rest = engine.partition(":")
     precision, _, kv_precision = rest.partition(":")
     if backend not in BACKENDS or precision not in PRECISIONS:
         raise typer.BadParameter(
             f"{text!r} is not BACKEND:PRECISION, such as openvino:int8. Backends: {', '.join(BACKENDS)}. "
             f"Precisions: {', '.join(PRECISIONS)}."
         )
-    return EngineChoice(backend, precision, kv_precision or "auto")
+    choice = EngineChoice(backend, precision, kv_precision or "auto", device=device)
+    if at:
+        _check_gpu(choice, text)
+    return choice
+
+
+def _check_gpu(choice: EngineChoice, text: str) -> None:
+    """Check that this machine has the chosen GPU, and that the backend runs on it.
+
+    Raises:
+        typer.BadParameter: it has not.
+    """
+    cpu, *gpus = devices()
+    found = next((gpu for gpu in gpus if gpu.name == choice.device), None)
+    if found is None:
+        names = ", ".join(gpu.name for gpu in gpus) or "none"
+        message = f"{text!r}: this machine lacks GPU {choice.device!r}. GPUs: {names}."
+        raise typer.BadParameter(message)
+    if device_of(choice.backend, cpu, found) is cpu:
+        raise typer.BadParameter(f"{text!r}: {BACKENDS[choice.backend].title} runs on the CPU here.")

@@ -72,7 +72,7 @@ def open_playground(
         str | None,
         typer.Option(
             help="Engine on the left, as BACKEND:PRECISION or BACKEND:PRECISION:KV_PRECISION, "
-            "such as openvino:int8.",
+            "such as openvino:int8; with several GPUs also its GPU: compiled:int8@cuda:1.",
             autocompletion=completion.engines,
         ),
     ] = None,

@@ -16,6 +16,7 @@ from app.generation import GenerationRun
 from app.screens.playground_screen import PlaygroundScreen
 from app.state.conversation.conversation_file import Record
 from app.state.conversation.turn import Turn
+from app.state.prepare.side_gpu import on_own_gpus
 from app.state.settings.presets import sampling_words
 from app.state.settings.settings import ContextFull, Settings, TimingMode
 from app.state.side import turns
@@ -45,6 +46,7 @@ TIMING_TEXTS = {
     TimingMode.TOGETHER: "both engines at the same time, sharing the machine.",
     TimingMode.IN_TURN: "one engine after the other, each at its full speed.",
 }
+OWN_GPUS = "both engines at the same time, each at its full speed on its own GPU."
 
 
 class ChatScreen(PlaygroundScreen):
@@ -361,7 +363,8 @@ class ChatScreen(PlaygroundScreen):
         together = self.playground.settings.timing is TimingMode.IN_TURN
         mode = TimingMode.TOGETHER if together else TimingMode.IN_TURN
         self.playground.change_settings(timing=mode)
-        self.notify(f"Timing {mode.value}: {TIMING_TEXTS[mode]}")
+        apart = mode is TimingMode.TOGETHER and on_own_gpus(*(side.spec for side in self.sides))
+        self.notify(f"Timing {mode.value}: {OWN_GPUS if apart else TIMING_TEXTS[mode]}")
 
     def action_lock_scroll(self) -> None:
         """Let both sides scroll to the same place of the same turn, or each on its own."""

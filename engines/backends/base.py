@@ -121,7 +121,7 @@ class Backend(ABC):
     ) -> dict[str, object]:
         """Build the engine into `directory`, an existing empty folder.
 
-        The engine may stay loaded, for a `load` of the same engine; `close` releases it.
+        The engine may stay loaded, for the `load` of the smoke test; `close` releases it.
 
         Args:
             checkpoint: Local folder of the model.
@@ -209,6 +209,12 @@ class Backend(ABC):
 
         Raises:
             EngineError: `smoke-test`: the difference is larger than the precision explains.
+        """
+
+    def moved(self, directory: Path) -> None:  # noqa: B027
+        """Continue with the loaded engine, whose folder was renamed to `directory` after its smoke test.
+
+        Releases what only the build and the smoke test needed. Called instead of `load`.
         """
 
     def kv_usage(self) -> KVUsage | None:

@@ -80,6 +80,8 @@ class PyTorchBackend(Backend):
         from transformers import GenerationConfig
 
         check_device(spec.device)
+        if spec.device.startswith("cuda"):
+            torch.cuda.set_device(spec.device)
         # PyTorch 2.11 prefers cuDNN's attention on Hopper, which builds a new plan for each sequence length.
         # On one H200 an answer took 40 ms per token at new lengths and 5 ms when it was repeated. In a chat
         # every length is new, so cuDNN would be an unfair baseline.

@@ -41,6 +41,9 @@ class BackendEntry:
     """`module:function` that returns the files with which servers run its engines; see `engines.deploy`."""
     needs_gpu: bool = False
     """Whether it runs on GPUs only."""
+    hands_over: bool = True
+    """Whether the process that built and checked an engine becomes its worker. Not where building leaves
+    memory behind that a new process would not have."""
     fixed_shape: bool = False
     """Whether an engine is built for one GPU architecture and one context window."""
 
@@ -84,6 +87,7 @@ BACKENDS: dict[str, BackendEntry] = {
         "TensorRT-LLM",
         "engines.backends.tensorrt_llm.backend:TensorRTLLMBackend",
         builds=True,
+        hands_over=False,  # ModelOpt's CUDA context and modules stay in the process that quantised
         own_environment=True,
         needs_gpu=True,
         calibrates=frozenset({"fp8", "int4-awq", "int8-sq", "w4a8-awq", "nvfp4"}),

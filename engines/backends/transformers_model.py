@@ -34,7 +34,7 @@ def check_device(device: str) -> None:
     """Check that PyTorch can use the device.
 
     Raises:
-        EngineError: `no-device`: a GPU was requested and PyTorch finds none.
+        EngineError: `no-device`: a GPU was requested that PyTorch does not find.
     """
     import torch
 
@@ -44,6 +44,10 @@ def check_device(device: str) -> None:
             f"This PyTorch ({torch.__version__}) finds no NVIDIA GPU.",
             "Choose the CPU, or install a build of PyTorch for CUDA.",
         )
+    count = torch.cuda.device_count()
+    if device.startswith("cuda") and (torch.device(device).index or 0) >= count:
+        words = f"PyTorch finds {count} GPU{'s' if count > 1 else ''}, and no {device}."
+        raise EngineError("no-device", words, "Choose another GPU (F2).")
 
 
 def read_model(spec: EngineSpec, checkpoint: Path, dtype: Any, **options: Any) -> Any:

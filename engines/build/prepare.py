@@ -46,6 +46,8 @@ class PreparedEngine:
     reused: bool
     seconds: float
     """From the request to here."""
+    loaded: bool = False
+    """Whether the worker has built it and kept it loaded."""
 
     @property
     def fingerprint(self) -> str:
@@ -79,8 +81,8 @@ async def prepare(
     """Fetch, find or build the engine of `spec`. Cancelling leaves nothing in the store.
 
     Args:
-        process: a worker of the spec's backend. A build ends it, because its results are files; otherwise
-            it is still running afterwards and can load the engine.
+        process: a worker of the spec's backend. Afterwards it can load the engine; if it built the engine, it
+            has it loaded (`PreparedEngine.loaded`) or has ended, see `BackendEntry.hands_over`.
         on_step: called with each step, the PreparedEngine last.
 
     Raises:
@@ -133,10 +135,16 @@ class _Preparation:
         return Path((await self._ask(command, protocol.Fetched)).folder)
 
     def _prepared(
-        self, checkpoint: Checkpoint, stored: StoredEngine | None, inputs: dict[str, str], *, reused: bool
+        self,
+        checkpoint: Checkpoint,
+        stored: StoredEngine | None,
+        inputs: dict[str, str],
+        *,
+        reused: bool,
+        loaded: bool = False,
     ) -> PreparedEngine:
         seconds = time.monotonic() - self._started
-        return PreparedEngine(self._spec, checkpoint, stored, inputs, reused, seconds)
+        return PreparedEngine(self._spec, checkpoint, stored, inputs, reused, seconds, loaded)
 
     async def _find_or_build(self, checkpoint: Checkpoint, inputs: dict[str, str]) -> PreparedEngine:
         waiting = False
@@ -164,15 +172,20 @@ class _Preparation:
             seconds = time.monotonic() - begun
             stored = await in_thread(self._store.commit, folder, self._spec, inputs, prepared.facts, seconds)
         self._log(f"built in {seconds:.1f} s, {stored.size / 1e6:,.1f} MB: {stored.fingerprint}")
-        return self._prepared(checkpoint, stored, inputs, reused=False)
+        return self._prepared(checkpoint, stored, inputs, reused=False, loaded=prepared.loaded)
 
     async def _run_build(self, folder: Path) -> protocol.Prepared:
         command = protocol.Prepare(self._process.next_id(), self._spec.to_json(), str(folder))
+        keeps = False
         try:
-            return await self._ask(command, protocol.Prepared)
+            prepared = await self._ask(command, protocol.Prepared)
+            keeps = prepared.loaded
+            return prepared
         finally:
-            # It must not write into its folder while that is being moved or removed.
-            await asyncio.shield(self._process.kill())
+            # It must not write into its folder while that is being removed. One that has loaded the engine
+            # writes no more, and what it has mapped into memory stays valid when the folder is renamed.
+            if not keeps:
+                await asyncio.shield(self._process.kill())
 
     def _log(self, line: str) -> None:
         self._on_step(protocol.Log(0, line))

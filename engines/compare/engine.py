@@ -172,7 +172,7 @@ async def opened(
     process = await start_worker(spec.backend, log)
     try:
         prepared = await prepare(spec, store, process, on_step)
-        if not process.alive:  # a build ends its worker
+        if not process.alive:  # a builder that leaves memory behind has ended
             process = await start_worker(spec.backend, log)
         yield ComparedEngine(process, prepared, on_step)
     finally:

@@ -103,6 +103,10 @@ def _in_order(start_ns: int, token_ns: Sequence[int]) -> bool:
     return start_ns <= token_ns[0] and all(a <= b for a, b in pairwise(token_ns))
 
 
+BATCH_NS = 100_000_000
+"""Tokens of a fast engine arrive in batches: a pause of this length between them is no stall."""
+
+
 class RateWindow:
     """Live tok/s over the newest tokens: those of one second, and at least some.
 
@@ -140,7 +144,8 @@ class RateWindow:
         """Return the tokens per second between the oldest and the newest stamp.
 
         The tokens of the oldest stamp do not count: before them there may be the prefill. If no token was
-        received for twice the mean gap, the rate is that of a window which ends now, and falls to 0.
+        received for twice the mean gap, and for longer than BATCH_NS, the rate is that of a window which ends
+        now, and falls to 0.
         """
         if not self._stamps:
             return 0.0
@@ -149,11 +154,16 @@ class RateWindow:
         if not later:
             return 0.0
         gap, silent = (last - first) / later, now_ns - self._received
-        if silent <= 2 * gap:
+        if silent <= max(2 * gap, BATCH_NS):
             return NANOSECONDS / gap
-        window = max(self._window, self._least * gap)
+        # Not longer than the answer: it would divide the tokens of a short one by a whole second.
+        window = max(min(self._window, last - first + silent), self._least * gap)
         recent = sum(stamp > last + silent - window for stamp in self._stamps)
         return min(recent / window, 1 / gap) * NANOSECONDS
+
+    def newest(self) -> float:
+        """Return the rate when the newest tokens were received."""
+        return self.rate(self._received)
 
     def clear(self) -> None:
         """Start a new answer."""

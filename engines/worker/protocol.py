@@ -111,6 +111,8 @@ class Prepared:
     TYPE: ClassVar[str] = "prepared"
     id: int
     facts: dict[str, object] = field(default_factory=dict)
+    loaded: bool = False
+    """Whether the worker keeps the engine loaded, for a Load of the same engine."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,8 @@ class Ready:
     warm_up_tokens: int = 0
     """Tokens generated during warm-up; not part of any measurement."""
     load_seconds: float = 0.0
+    handed_over: bool = False
+    """Whether this worker built the engine and still had it loaded, so that nothing was loaded."""
     ignored_sampling: tuple[str, ...] = ()
     """Names of fields of Sampling that the engine accepts and ignores."""
     template_variables: tuple[str, ...] = ()

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from engines.backends.base import Backend, Generated
-from engines.backends.registry import backend_class
+from engines.backends.registry import BACKENDS, backend_class
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 from engines.worker import protocol
 from engines.worker.answer import Answer
+from engines.worker.built_engine import BuiltEngine, identity, return_freed_memory
 from engines.worker.checks import fit_sampling, smoke_test, warm_up
 from engines.worker.context_window import FittedPrompt, count_tokens, fit_prompt, prompt_digest
 from engines.worker.error_mapping import to_error_event
@@ -35,6 +36,7 @@ from engines.worker.thought_stream import ThoughtStream
 from engines.worker.tokenizer import Tokenizer
 from engines.worker.tokenizer_process import Stopped, TokenizerProcess, open_tokenizer
 from engines.worker.untrusted import check_checkpoint, check_engine, explained
+from engines.worker.visible_gpus import only_own_gpus
 
 HEARTBEAT_SECONDS = 1.0
 USAGE_SECONDS = 0.25
@@ -50,6 +52,8 @@ class Service:
         self.backend_name = backend
         self.backend: Backend | None = None
         self.tokenizer: Tokenizer | TokenizerProcess | None = None
+        self._built: BuiltEngine | None = None
+        """The engine of the last `prepare`, until `load` takes it over."""
         self._commands = commands
         self._events = events
         self._writing = threading.Lock()
@@ -70,8 +74,9 @@ class Service:
         while True:
             command, received_ns = self._inbox.get()
             if isinstance(command, protocol.Shutdown):
-                if self.backend is not None:
-                    self.backend.close()
+                for one in (self.backend, self._built):
+                    if one is not None:
+                        one.close()
                 return
             self._busy = command
             self._serve(command, received_ns)
@@ -175,8 +180,9 @@ class Service:
         return protocol.Fetched(command.id, str(folder))
 
     def _prepare(self, command: protocol.Prepare) -> protocol.Prepared:
-        spec, directory = EngineSpec.from_json(command.spec), Path(command.directory)
+        spec, directory = only_own_gpus(EngineSpec.from_json(command.spec)), Path(command.directory)
         checkpoint = Path(spec.checkpoint)
+        self._release_built()
         backend = backend_class(self.backend_name)()
         report = StageReport(self.send, command.id, (*backend.prepare_stages, "smoke test"))
         with explained("The engine cannot be built", directory):
@@ -189,9 +195,17 @@ class Service:
                 report.log(f"no smoke test: {why}")
             else:
                 smoke_test(backend, tokenizer, spec, directory, report)
-        tokenizer.close()
-        backend.close()
-        return protocol.Prepared(command.id, facts)
+        built = BuiltEngine(spec, identity(directory), backend, tokenizer)
+        if not why and BACKENDS[self.backend_name].hands_over:
+            self._built = built
+        else:
+            built.close()
+        return protocol.Prepared(command.id, facts, loaded=self._built is not None)
+
+    def _release_built(self) -> None:
+        if self._built is not None:
+            self._built.close()
+            self._built = None
 
     def _load(self, command: protocol.Load) -> protocol.Ready:
         gc.unfreeze()
@@ -202,20 +216,20 @@ class Service:
             self.tokenizer.close()
             self.tokenizer = None
         self._rewritten_turns = RewrittenTurns()
-        spec = EngineSpec.from_json(command.spec)
-        checkpoint = Path(spec.checkpoint)
-        backend = backend_class(self.backend_name)()
-        report = StageReport(self.send, command.id, (*backend.load_stages, "warm up"))
-        started = time.monotonic()
+        spec = only_own_gpus(EngineSpec.from_json(command.spec))
         directory = Path(command.directory) if command.directory else None
+        started = time.monotonic()
+        built = self._take_built(spec, directory)
+        backend = built.backend if built else backend_class(self.backend_name)()
+        report = StageReport(self.send, command.id, (*backend.load_stages, "warm up"))
         with explained("The engine cannot be loaded"):
-            if directory is None:
-                check_checkpoint(checkpoint)
-            else:  # the weights were checked when it was built
-                check_engine(checkpoint, directory)
-            self.tokenizer = open_tokenizer(checkpoint)
-            backend.start_process()
-            backend.load(spec, checkpoint, directory, report)
+            self.tokenizer = built.tokenizer if built else _open_checked(spec, directory)
+            if built and directory:
+                backend.moved(directory)
+                return_freed_memory()
+            else:
+                backend.start_process()
+                backend.load(spec, Path(spec.checkpoint), directory, report)
             report.stage("warm up")
             warm_up_tokens = warm_up(backend, self.tokenizer)
         self.backend = backend
@@ -230,9 +244,19 @@ class Service:
             chat_template=self.tokenizer.has_chat_template,
             warm_up_tokens=warm_up_tokens,
             load_seconds=time.monotonic() - started,
+            handed_over=built is not None,
             ignored_sampling=backend.ignored_sampling,
             template_variables=self.tokenizer.template_variables,
         )
+
+    def _take_built(self, spec: EngineSpec, directory: Path | None) -> BuiltEngine | None:
+        """Return what `prepare` left loaded, if that is the engine in `directory`; release any other."""
+        built = self._built
+        if built is None or directory is None or not built.is_engine(spec, directory):
+            self._release_built()
+            return None
+        self._built = None
+        return built
 
     def _generate(self, command: protocol.Generate, received_ns: int) -> protocol.Done:
         backend, tokenizer = self._loaded()
@@ -353,3 +377,17 @@ def _thoughts(command: protocol.Generate, tokenizer: Tokenizer | TokenizerProces
     tags = tokenizer.thought_tags
     opened = tokenizer.opened_thought(command.messages, command.template_arguments)
     return ThoughtStream(tags, next((one for one in tags if opened in one.openings), None))
+
+
+def _open_checked(spec: EngineSpec, directory: Path | None) -> Tokenizer | TokenizerProcess:
+    """Check the files of an engine and of its checkpoint, and return its tokenizer.
+
+    Raises:
+        EngineError: what is wrong with them.
+    """
+    checkpoint = Path(spec.checkpoint)
+    if directory is None:
+        check_checkpoint(checkpoint)
+    else:  # the weights were checked when it was built
+        check_engine(checkpoint, directory)
+    return open_tokenizer(checkpoint)

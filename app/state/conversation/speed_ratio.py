@@ -15,6 +15,8 @@ SHORT_TOKENS = 64
 """The rate of a shorter answer is mostly that of its first tokens."""
 SMALL_PARAMETERS = 100_000_000
 """Of a smaller model the decode rate is mostly that of Python and of starting kernels."""
+LAUNCH_BOUND = 20
+"""Memory bandwidth does not explain a larger ratio: eager PyTorch starts hundreds of kernels per token."""
 Pair = tuple[Turn, Turn]
 """The answers of the engine and of the reference to one prompt."""
 
@@ -58,10 +60,11 @@ def speed_ratio(
         return None
     counted = [(b, a) if swap else (a, b) for a, b in found]
     fair = [pair for pair in counted if not doubt_of(pair)]
+    ratios = tuple(_ratio(pair) for pair in fair or counted)
     return SpeedRatio(
-        ratios=tuple(_ratio(pair) for pair in fair or counted),
+        ratios=ratios,
         last=counted[-1],
-        doubt=_small(parameters) if fair else doubt_of(counted[-1]),
+        doubt=_small(parameters, ratios, counted[-1][1]) if fair else doubt_of(counted[-1]),
     )
 
 
@@ -75,10 +78,13 @@ def doubt_of(pair: Pair) -> str:
     return ""
 
 
-def _small(parameters: int | None) -> str:
+def _small(parameters: int | None, ratios: Sequence[float], reference: Turn) -> str:
     if parameters is None or parameters >= SMALL_PARAMETERS:
         return ""
-    return f"{parameters / 1e6:.0f}M parameters are so few that it mostly measures overhead"
+    few = f"{parameters / 1e6:.0f}M parameters are so few that"
+    if median(ratios) > LAUNCH_BOUND and _is_reference(reference):
+        return f"{few} {REFERENCE} is launch-bound: it waits for kernels to start, not for memory"
+    return f"{few} it mostly measures overhead"
 
 
 def _complete(found: Iterable[tuple[Turn | None, Turn | None]]) -> list[Pair]:
@@ -92,7 +98,8 @@ def _complete(found: Iterable[tuple[Turn | None, Turn | None]]) -> list[Pair]:
 
 def _same_engines(pair: Pair, last: Pair) -> bool:
     return all(
-        (one.engine, one.checkpoint, one.mode) == (other.engine, other.checkpoint, other.mode)
+        (one.engine, one.checkpoint, one.mode, one.own_gpu)
+        == (other.engine, other.checkpoint, other.mode, other.own_gpu)
         for one, other in zip(pair, last, strict=True)
     )
 

@@ -44,6 +44,9 @@ class Turn:
     """Its fingerprint and KV precision: equal for two answers of the same engine."""
     mode: str = ""
     """Timing mode of the answer, without which its figures cannot be compared."""
+    own_gpu: bool = False
+    """Whether the engine that answered at the same time ran on another GPU, so that neither slowed down the
+    other."""
     sampling: Sampling | None = None
     """Sampling parameters, with the seed of this version."""
     ignored_sampling: tuple[str, ...] = ()

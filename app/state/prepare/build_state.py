@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.units import bytes_of_text
+from app.units import bytes_of_text, seconds_text
 from engines.build.prepare import PreparedEngine, Step
 from engines.worker import protocol
 
@@ -34,6 +34,8 @@ class BuildState:
     ready: protocol.Ready | None = None
     prepared: PreparedEngine | None = None
     cancelled: bool = False
+    load_seconds: float | None = None
+    """What loading this engine took the last time on this machine; None if it was never timed."""
     log: Path | None = None
     """Log of its worker."""
     _progress_began: tuple[float, float] | None = None
@@ -69,6 +71,13 @@ class BuildState:
         return f"{self.lines[-1].capitalize()}."
 
     @property
+    def earlier_text(self) -> str:
+        """`loaded in 12 s the last time`, while the engine is loaded; empty where that is unknown."""
+        if self.prepared is None or self.prepared.loaded or self.load_seconds is None:
+            return ""
+        return f"loaded in {seconds_text(self.load_seconds)} the last time"
+
+    @property
     def elapsed(self) -> float:
         """Seconds since the start, or until the end."""
         return (self.ended or time.monotonic()) - self.started
@@ -96,7 +105,10 @@ class BuildState:
                 self.prepared = step
             case protocol.Ready():
                 self.ready = step
-                self.lines.append(f"ready: loaded in {step.load_seconds:.1f} s")
+                loaded = "the process that built it keeps it loaded"
+                self.lines.append(
+                    f"ready: {loaded if step.handed_over else f'loaded in {step.load_seconds:.1f} s'}"
+                )
                 self.end()
             case protocol.Error():
                 self.error = step

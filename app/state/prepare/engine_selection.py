@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from app.state.prepare.side_gpu import gpu_of
 from app.state.settings.settings import EngineChoice
 from engines.backends.registry import BACKENDS
 from engines.build.options import builds_uncalibrated, calibrates
@@ -21,41 +22,61 @@ from engines.plan.precision import PRECISIONS, Support, default_precision
 class EngineSelection:
     """A selection in progress. Options that the current backend does not take are kept for the next one."""
 
-    def __init__(self, choice: EngineChoice, device: Device, gpus: Sequence[Device]) -> None:
+    def __init__(
+        self, choice: EngineChoice, device: Device, gpus: Sequence[Device], side: str = "left"
+    ) -> None:
         """Start from the settings; an unknown backend or precision is replaced by the default.
 
         Args:
             choice: may name a backend or precision of another release.
             device: The CPU.
             gpus: In the driver's order.
+            side: `left` or `right`, which have different GPUs by default.
         """
-        self._cpu, self._gpus = device, gpus
+        self._cpu, self._gpus, self._side = device, gpus, side
+        self.wanted_device, self.wanted_gpus = choice.device, choice.gpus
+        self.checkpoint: Checkpoint | None = None
+        self.context: int | None = None
+        """Tokens of the context window; None if it is not known."""
         self.backend = choice.backend if choice.backend in BACKENDS else next(iter(BACKENDS))
         known = choice.precision in PRECISIONS
         self.precision = choice.precision if known else default_precision(self.backend, self.device)
         self.wanted_kv = choice.kv_precision
         self.wanted_calibration = choice.calibration
-        self.wanted_gpus = choice.gpus
-        self.checkpoint: Checkpoint | None = None
-        self.context: int | None = None
-        """Tokens of the context window; None if it is not known."""
 
     @property
     def choice(self) -> EngineChoice:
         """The current choice."""
         possible = self.calibrates and (self.wanted_calibration != WITHOUT or self.builds_uncalibrated)
         calibration = self.wanted_calibration if possible else ""
-        return EngineChoice(self.backend, self.precision, self.kv_precision, calibration, self.gpus)
+        named = self.wanted_device in (gpu.name for gpu in self.offered_gpus)
+        device = self.wanted_device if named else ""
+        return EngineChoice(self.backend, self.precision, self.kv_precision, calibration, self.gpus, device)
 
     @property
     def device(self) -> Device:
-        """The device that the chosen backend runs on."""
-        return device_of(self.backend, self._cpu, self._gpus[0] if self._gpus else None)
+        """The device that the chosen backend runs on, the wanted one of several GPUs."""
+        return self._on(self._first(1))
+
+    @property
+    def offered_gpus(self) -> tuple[Device, ...]:
+        """The GPUs that can be chosen from; empty if the backend runs on none, or there are not several."""
+        return tuple(self._gpus) if len(self._gpus) > 1 and self.device.kind == "cuda" else ()
+
+    def _first(self, count: int) -> Device | None:
+        return gpu_of(self._side, self.wanted_device, self._gpus, count)
+
+    def _on(self, gpu: Device | None) -> Device:
+        return device_of(self.backend, self._cpu, gpu)
 
     @property
     def devices(self) -> tuple[Device, ...]:
         """The devices that hold a part of the weights, `device` first."""
-        return tuple(self._gpus[: self.gpus]) if self.gpus > 1 else (self.device,)
+        count, first = self.gpus, self._first(self.gpus)
+        if count == 1 or first is None:
+            return (self.device,)
+        begin = self._gpus.index(first)
+        return tuple(self._gpus[begin : begin + count])
 
     @property
     def kv_precision(self) -> str:

@@ -12,10 +12,10 @@ from engines.plan.hardware.placement import device_of
 
 
 def engine_spec(settings: Settings, choice: EngineChoice, cpu: Device, gpu: Device | None) -> EngineSpec:
-    """Return the spec of `choice` for the checkpoint and context of the settings, on its default device.
+    """Return the spec of `choice` for the checkpoint and context of the settings, on `gpu` or the CPU.
 
     Args:
-        gpu: the first GPU, if there is one.
+        gpu: the one that it is to run on if its backend uses GPUs; None where there is none.
     """
     return EngineSpec(
         checkpoint=settings.checkpoint_path,
@@ -31,7 +31,9 @@ def engine_spec(settings: Settings, choice: EngineChoice, cpu: Device, gpu: Devi
 def choices_of(specs: Mapping[str, EngineSpec]) -> dict[str, object]:
     """Return the settings that name these engines, by side; checkpoint and context only if all agree."""
     changes: dict[str, object] = {
-        name: EngineChoice(spec.backend, spec.precision, spec.kv_precision, spec.calibration, spec.gpus)
+        name: EngineChoice(
+            spec.backend, spec.precision, spec.kv_precision, spec.calibration, spec.gpus, _device(name, spec)
+        )
         for name, spec in specs.items()
     }
     checkpoints = {spec.checkpoint for spec in specs.values()}
@@ -42,3 +44,9 @@ def choices_of(specs: Mapping[str, EngineSpec]) -> dict[str, object]:
     if len(contexts) == 1:
         [changes["context"]] = contexts
     return changes
+
+
+def _device(side: str, spec: EngineSpec) -> str:
+    """Return the GPU to name in the settings; empty where it is the default on every machine."""
+    default = not spec.device.startswith("cuda") or (side, spec.device) == ("left", "cuda:0")
+    return "" if default else spec.device

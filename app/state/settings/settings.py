@@ -56,6 +56,8 @@ class EngineChoice(msgspec.Struct, frozen=True):
     without calibration."""
     gpus: int = 1
     """Number of GPUs that the weights are split over."""
+    device: str = ""
+    """The GPU, `cuda:1`, the first of several; empty for that of the side, see `gpu_of`."""
 
     @property
     def options(self) -> dict[str, str]:

@@ -24,9 +24,9 @@ async def count_cost(side: Side, turn: Turn, counter: EnergyCounter) -> AsyncGen
     """Set `side.record.cost` to the cost of the answer that the body computes, unless it raises."""
     side.record.cost = None
     devices = side.spec.devices if side.spec else ()
-    alone = turn.mode == TimingMode.IN_TURN.value
+    alone = turn.own_gpu or turn.mode == TimingMode.IN_TURN.value
     on_gpu = bool(devices) and devices[0].startswith("cuda")
-    # Together, two engines share a GPU and its counter: the energy of each is unknown.
+    # Together on one GPU, two engines share its counter: the energy of each is unknown.
     before = await asyncio.to_thread(_joules, counter, devices) if alone and on_gpu else None
     yield
     after = None if before is None else await asyncio.to_thread(_joules, counter, devices)

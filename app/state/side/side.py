@@ -65,6 +65,8 @@ class Side:
         self.reuse = PrefixReuse()
         self.record = AnswerRecord()
         self._rate = RateWindow()
+        self._last_rate: float | None = None
+        """Decode tok/s at the end of the last answer, until it was sampled."""
         self._token_at = 0.0
         self._on_change = on_change
 
@@ -94,6 +96,15 @@ class Side:
         """Return the decode tok/s of the last second, or of the last tokens if they took longer."""
         return self._rate.rate(time.monotonic_ns())
 
+    def sample_rate(self) -> float:
+        """Return the decode tok/s for a plot over time: 0 between answers.
+
+        The first sample after an answer is its rate: the answer may have been shorter than the time between
+        samples.
+        """
+        last, self._last_rate = self._last_rate, None
+        return self.rate() if self.phase is Phase.DECODE else last or 0.0
+
     @property
     def stalled_seconds(self) -> float:
         """Seconds without a token while decoding; 0 while that is the answer's usual pace."""
@@ -107,6 +118,8 @@ class Side:
 
     def enter(self, phase: Phase) -> None:
         """Change the phase and publish it."""
+        if self.phase is Phase.DECODE:
+            self._last_rate = self._rate.newest()
         self.phase, self.phase_since, self.stop_sent = phase, time.monotonic(), None
         self.record.enter(phase, phase in ANSWERING)
         self._on_change(self)

@@ -77,7 +77,7 @@ class TelemetrySampler:
         """Return everything that panels show, now."""
         now = time.monotonic() - self._started
         for side in self._sides():
-            side.rates.add(now, side.rate())
+            side.rates.add(now, side.sample_rate())
         left, right = (side_snapshot(side, now, self._measures(side)) for side in self._sides())
         sample = self._sample
         return Snapshot(

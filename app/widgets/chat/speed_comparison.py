@@ -29,7 +29,7 @@ The median of the decode rate of one engine divided by the other's, without pref
 this conversation by the same two engines, with its range. It is grey, with the reason, where it should not be
 quoted: other programs were busy, the answers have fewer than {SHORT_TOKENS} tokens, or the model is so small
 that overhead decides. If only some answers are short or disturbed, they do not count. In mode *together* both
-engines share the machine; only *in turn* measures each engine alone.
+engines share the machine, and only *in turn* measures each engine alone; on two GPUs both modes do.
 
 # Agreement
 
@@ -73,9 +73,15 @@ def speed_text(ratio: SpeedRatio, *, brief: bool = False) -> Content:
     if ratio.doubt:
         found = f"{headline}{_range(ratio)} · {engine.mode} · not to be quoted: {ratio.doubt}"
         return Content.styled(found, "$foreground-muted")
-    shared = ": both engines shared the machine" if engine.mode == TimingMode.TOGETHER else ""
     rates = "" if brief else f" · {_rates(engine, reference)}"
-    return Content.assemble((headline, "bold"), f"{_range(ratio)}{rates} · {engine.mode}{shared}")
+    return Content.assemble((headline, "bold"), f"{_range(ratio)}{rates} · {engine.mode}{_sharing(engine)}")
+
+
+def _sharing(engine: Turn) -> str:
+    """Return what the engines shared that answered at the same time."""
+    if engine.mode != TimingMode.TOGETHER:
+        return ""
+    return ": each engine had its own GPU" if engine.own_gpu else ": both engines shared the machine"
 
 
 def agreement_text(left: Turn, right: Turn) -> Content:

@@ -48,7 +48,7 @@ weights without the input embedding, plus the KV cache at half of the answer. Th
 A small model that stays in the processor's cache can exceed it.
 
 **J/token** = change of the GPU's energy counter from prompt to last token / tokens. Prefill and idle power
-are included. Only *in turn*: two engines running together share one counter. CPUs are not measured.
+are included. Only *in turn*, or on two GPUs: engines on one share its counter. CPUs are not measured.
 """
 
     def legend(self, snapshot: Snapshot) -> str:

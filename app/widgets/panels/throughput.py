@@ -52,7 +52,7 @@ Tokens per second while a side **decodes**: 1 / TPOT. Prefill is excluded; TTFT 
 Both answers begin at the left and share the axes: to the right tokens, upwards the rate, from 0. So a short
 answer and a long one can be compared token by token. In full screen (**F7**) the horizontal axis is the last
 minute. Sides that run *together* on one device share its bandwidth: only *in turn* measures the speed of each
-side alone.
+side alone, or *together* on two GPUs.
 """
     _plot: RatePlot | None = None
 

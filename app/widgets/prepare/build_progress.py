@@ -86,7 +86,9 @@ def _stages(state: BuildState) -> Content:
     if state.is_fetching and state.total:
         parts.append((_download_text(state), "$text-muted"))
     elif state.running:
-        parts.append((f"(stage {index} of {of})" if of else "reading the checkpoint", "$text-muted"))
+        where = f"stage {index} of {of}" if of else "reading the checkpoint"
+        words = f"{where}, {state.earlier_text}" if state.earlier_text else where
+        parts.append((f"({words})" if of else words, "$text-muted"))
     elif state.prepared and state.prepared.reused:
         parts.append(("reused from the store", "$text-muted"))
     return Content.assemble(*parts)

@@ -101,7 +101,7 @@ class EnginePair(Horizontal):
         Refused while something else uses the memory; asked again within AGAIN_SECONDS, it is measured anyway.
         """
         selections = [picker.selection for picker in self.query(EnginePicker)]
-        devices = {selection.device.name: selection.device for selection in selections}
+        devices = {one.name: one for selection in selections for one in selection.devices}
         if (why := self._use_of(devices)) and time.monotonic() - self._refused > AGAIN_SECONDS:
             self._refused = time.monotonic()
             self.app.notify(f"{why} A measurement now would be too low. F5 again measures anyway.")
@@ -157,7 +157,7 @@ class EnginePair(Horizontal):
             selection, forecast = self._picker(name).selection, self._forecasts.get(name)
             if self._checkpoint is None or forecast is None:
                 continue
-            builds = self._machine_state(selection.device).builds
+            builds = self._machine_state(selection.devices[0]).builds
             history = History(builds, self._load_times, self._free_disk)
             loaded = self._loaded(name, selection.choice) is not None
             plans.append(
@@ -171,7 +171,7 @@ class EnginePair(Horizontal):
                     is_loaded=loaded,
                 )
             )
-            held += self._held(name, selection.device)
+            held += sum(self._held(name, device) for device in selection.devices)
         return plans, held
 
     def _forecast(self, name: str, other_side_bytes: int = 0) -> Forecast | None:
@@ -180,7 +180,7 @@ class EnginePair(Horizontal):
         if self._checkpoint is None or self._context_tokens is None or selection.problem:
             return None
         free = machine_state.tightest([self._with_free(device) for device in selection.devices])
-        machine = replace(self._machine_state(selection.device), device=free)
+        machine = replace(self._machine_state(selection.devices[0]), device=free)
         loaded = self._loaded(name, selection.choice)
         return forecast(
             selection.choice, self._checkpoint, self._context_tokens, machine, loaded, other_side_bytes
@@ -189,7 +189,7 @@ class EnginePair(Horizontal):
     def _built(self, name: str) -> set[str]:
         """Return the precisions of which the store has an engine of the chosen checkpoint and backend."""
         selection, checkpoint = self._picker(name).selection, self._checkpoint
-        builds = self._machine_state(selection.device).builds
+        builds = self._machine_state(selection.devices[0]).builds
         wanted = (str(checkpoint.folder) if checkpoint else "", selection.backend)
         return {one.spec.precision for one in builds if (one.spec.checkpoint, one.spec.backend) == wanted}
 
@@ -203,12 +203,13 @@ class EnginePair(Horizontal):
 
     def _other_side_bytes(self, other: str, expected: Forecast | None) -> int:
         """Return the bytes of the side `other`: expected if it is prepared too, else of its loaded engine."""
-        device = self._picker(other).selection.device
-        if any(picker.selection.device.name != device.name for picker in self.query(EnginePicker)):
+        mine, theirs = (self._picker(one).selection.devices for one in ("left", "right"))
+        shared = [device for device in mine if device in theirs]
+        if not shared:
             return 0
         if self._sides == "both":
             return expected.estimate.peak if expected else 0
-        return self._held(other, device) if self._sides != other else 0
+        return max(self._held(other, device) for device in shared) if self._sides != other else 0
 
     def _loaded(self, name: str, choice: EngineChoice) -> Loaded | None:
         """Return a side's loaded engine if it is exactly the chosen one, else None."""
@@ -218,8 +219,16 @@ class EnginePair(Horizontal):
             return None
         if choice.gpus > 1:  # its memory is the sum over GPUs, the estimate is for each
             return None
-        loaded = (spec.backend, spec.precision, spec.kv_precision, spec.options, spec.context)
-        chosen = (choice.backend, choice.precision, choice.kv_precision, choice.options, self._context_tokens)
+        loaded = (spec.backend, spec.precision, spec.kv_precision, spec.options, spec.context, spec.device)
+        device = self._picker(name).selection.devices[0].name
+        chosen = (
+            choice.backend,
+            choice.precision,
+            choice.kv_precision,
+            choice.options,
+            self._context_tokens,
+            device,
+        )
         if loaded != chosen:
             return None
         snapshot = self._side_snapshot(name)

@@ -40,8 +40,9 @@ with sources.
 **KV** is the precision of the KV cache; *auto* is the backend's default.
 
 **Calibration**, for TensorRT-LLM's quantised precisions: the text that is run through the model to find the
-range of its activations. **C** chooses a file, which should resemble the prompts you will send. **GPUs**: the
-number of GPUs over which the weights are split (tensor parallel); the figures below are then per GPU.
+range of its activations. **C** chooses a file, which should resemble the prompts you will send. **GPU**:
+where there are several, each side has its own, so that timing *together* is fair too. **GPUs**: the number of
+GPUs over which the weights are split (tensor parallel); the figures below are then per GPU.
 
 The estimate, before anything is built: the **peak** of the process against free memory, with both sides
 counted; its **weights**, its **KV cache** at the chosen context and **other** memory. *Tight* means that less
@@ -73,7 +74,7 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
             gpus: In the driver's order.
         """
         super().__init__(id=f"engine-{name}", classes="engine-picker")
-        self.selection = EngineSelection(choice, device, gpus)
+        self.selection = EngineSelection(choice, device, gpus, name)
         self.border_title = name.capitalize()
         self._built: Collection[str] = ()
 
@@ -149,6 +150,14 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
             self.selection.wanted_gpus = event.count
             self._changed()
 
+    @on(OptionRow.DeviceChosen)
+    def device_chosen(self, event: OptionRow.DeviceChosen) -> None:
+        """Select the GPU."""
+        event.stop()
+        if event.device != self.selection.devices[0].name:
+            self.selection.wanted_device = event.device
+            self._changed()
+
     @on(PrecisionList.CalibrationRequested)
     def request_calibration(self, event: PrecisionList.CalibrationRequested) -> None:
         """Post `CalibrationRequested`, if the precision is calibrated."""
@@ -171,6 +180,8 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
 
     def _show_options(self) -> None:
         selection = self.selection
+        offered = [gpu.name for gpu in selection.offered_gpus]
+        self.query_one(OptionRow).show_devices(offered, selection.devices[0].name)
         self.query_one(OptionRow).show(
             selection.calibrates, _calibration(selection), selection.gpu_counts, selection.gpus
         )

@@ -326,6 +326,16 @@ class CompiledBackend(Backend):
     def _vocabulary(self) -> int:
         return int(self.runner.model.get_input_embeddings().weight.shape[0])
 
+    def moved(self, directory: Path) -> None:
+        """See `Backend.moved`. The peak of the build is not counted as that of the engine."""
+        del directory  # all of it is in memory
+        import torch
+
+        if torch.cuda.is_available():
+            gc.collect()
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(self.runner.device)
+
     def kv_usage(self) -> KVUsage | None:
         """Return the cached tokens of the context window; the cache is allocated in full from the start."""
         if self._runner is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -216,6 +217,11 @@ class OpenVINOBackend(Backend):
         if self._pipeline is None:
             raise EngineError("not-loaded", "No OpenVINO engine is loaded.", "Load one first.")
         return self._pipeline
+
+    def moved(self, directory: Path) -> None:
+        """See `Backend.moved`. The graph for scoring, which the smoke test opened, is closed."""
+        self._close_scorer()
+        self.pipeline.settings = replace(self.pipeline.settings, directory=directory)
 
     def kv_usage(self) -> KVUsage | None:
         """See `Pipeline.kv_usage`."""

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import typer
 
-from app.cli.arguments import parse_engine
+from app.cli.arguments import engine_spec, parse_engine
 from app.state.settings.paths import engine_store
 from app.state.settings.settings import ChatOptions, EngineChoice, Settings, save_settings
 from engines.worker.protocol import Sampling
+from tests.doubles.nvml import Gpu, Nvml
 
 COMMAND = str(Path(sys.executable).with_name("trt-playground"))
 
@@ -155,3 +156,15 @@ def test_engines_are_parsed_from_backend_and_precision() -> None:
     for text in ("openvino", "openvino:int3", "nothing:int8"):
         with pytest.raises(typer.BadParameter):
             parse_engine(text)
+
+
+def test_an_engine_may_name_its_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setitem(sys.modules, "pynvml", Nvml((Gpu(uuid="GPU-0"), Gpu(uuid="GPU-1"))))
+    found = parse_engine("tensorrt-llm:fp8:fp8@cuda:1")
+    assert found == EngineChoice("tensorrt-llm", "fp8", "fp8", device="cuda:1")
+    assert engine_spec("demo", "tensorrt-llm:fp8@cuda:1", 512).device == "cuda:1"
+    with pytest.raises(typer.BadParameter, match=r"lacks GPU 'cuda:2'\. GPUs: cuda:0, cuda:1"):
+        parse_engine("tensorrt-llm:fp8@cuda:2")
+    with pytest.raises(typer.BadParameter, match="OpenVINO runs on the CPU here"):
+        parse_engine("openvino:int8@cuda:1")

@@ -100,13 +100,6 @@ async def test_a_worker_that_built_nothing_can_load(tiny_llama: Path, tmp_path: 
         await process.close()
 
 
-async def test_a_build_ends_its_worker(tiny_llama: Path, tmp_path: Path) -> None:
-    process = await EngineProcess.start("openvino", tmp_path / "log")
-    await prepare(openvino(tiny_llama), EngineStore(tmp_path / "store"), process, lambda _: None)
-    assert not process.alive
-    assert is_gone(process.pid)
-
-
 async def test_cancelling_a_build_leaves_nothing(tiny_llama: Path, tmp_path: Path) -> None:
     store, building = EngineStore(tmp_path / "store"), asyncio.Event()
     process = await EngineProcess.start("openvino", tmp_path / "log")

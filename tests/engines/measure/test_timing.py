@@ -138,6 +138,13 @@ def test_an_answer_of_four_milliseconds() -> None:
     assert window.rate(at(4)[0]) == pytest.approx(5000)
 
 
+def test_a_fast_engine_s_pauses_between_batches_are_no_stall() -> None:
+    window = RateWindow()
+    window.add(at(*(0.2 * n for n in range(1000))), at(200)[0])
+    assert window.rate(at(260)[0]) == pytest.approx(5000)
+    assert window.rate(at(400)[0]) == pytest.approx(2500, rel=0.01), "over its own time, not over a second"
+
+
 def test_the_live_rate_falls_to_zero_without_tokens() -> None:
     window = received(*range(0, 2000, 10))
     rates = [window.rate(at(1990 + later)[0]) for later in (0, 250, 500, 750, 1000, 5000)]

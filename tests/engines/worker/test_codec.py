@@ -93,7 +93,10 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
     (p.Stage(1, "load", 1, 2), '{"type":"stage","id":1,"name":"load","index":1,"of":2}'),
     (p.Progress(1, 1.0, 2.0, "B"), '{"type":"progress","id":1,"done":1.0,"total":2.0,"unit":"B"}'),
     (p.Log(1, "x"), '{"type":"log","id":1,"line":"x"}'),
-    (p.Prepared(1, {"weight_bytes": 5}), '{"type":"prepared","id":1,"facts":{"weight_bytes":5}}'),
+    (
+        p.Prepared(1, {"weight_bytes": 5}, loaded=True),
+        '{"type":"prepared","id":1,"facts":{"weight_bytes":5},"loaded":true}',
+    ),
     (
         p.Ready(
             id=1,
@@ -103,12 +106,13 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
             chat_template=False,
             warm_up_tokens=4,
             load_seconds=1.5,
+            handed_over=True,
             ignored_sampling=("seed",),
             template_variables=("enable_thinking",),
         ),
         '{"type":"ready","id":1,"memory":{"weights":1,"kv":2,"other":3,"peak":4},"kv":'
         + USAGE
-        + ',"context":10,"chat_template":false,"warm_up_tokens":4,"load_seconds":1.5'
+        + ',"context":10,"chat_template":false,"warm_up_tokens":4,"load_seconds":1.5,"handed_over":true'
         + ',"ignored_sampling":["seed"],"template_variables":["enable_thinking"]}',
     ),
     (

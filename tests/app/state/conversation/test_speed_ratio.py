@@ -80,7 +80,10 @@ def test_short_answers_are_marked() -> None:
 
 def test_a_model_of_few_parameters_is_marked() -> None:
     left, right = answers(ENGINE, 15), answers(REFERENCE, 1)
-    assert "7M parameters are so few" in shown(left, right, 7_000_000)
+    assert "7M parameters are so few that it mostly measures overhead" in shown(left, right, 7_000_000)
+    large = shown(answers(ENGINE, 193), right, 7_000_000)
+    assert "launch-bound: it waits for kernels to start, not for memory" in large
+    assert "launch-bound" not in shown(answers(ENGINE, 193), right, 135_000_000)
     assert "not to be quoted" not in shown(left, right, 135_000_000)
 
 

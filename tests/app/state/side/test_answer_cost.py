@@ -96,6 +96,18 @@ async def test_an_engine_on_two_gpus_spends_on_both_and_each_reads_its_half(
     assert side.record.cost.no_joules == NO_COUNTER
 
 
+async def test_together_on_its_own_gpu_an_answer_has_its_energy(
+    side: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu = use(monkeypatch, 1_000)
+    answer = turn(TimingMode.TOGETHER)
+    answer.own_gpu = True
+    async with count_cost(side, answer, EnergyCounter()):
+        gpu.millijoules = 26_000
+    assert side.record.cost
+    assert side.record.cost.joules == pytest.approx(0.5)
+
+
 @pytest.mark.parametrize(
     ("mode", "counter", "why"),
     [

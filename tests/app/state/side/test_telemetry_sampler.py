@@ -62,3 +62,16 @@ async def test_a_gpu_is_busy_for_others_if_it_is_while_our_engines_are_idle(
     sides[0].enter(Phase.READY)
     assert await eventually(lambda: (sampler.busy_percent("cuda:0", time.monotonic()) or 0) < 100)
     task.cancel()
+
+
+def test_an_answer_between_two_samples_is_drawn_at_its_true_height() -> None:
+    """A thousand tokens in 0.2 s: not a thousand in the second before the sample, and not nothing."""
+    sides = left, _ = Side("left"), Side("right")
+    sampler = TelemetrySampler(lambda: sides, lambda: (cpu(),))
+    assert sampler.snapshot().left.rates[-1][1] == 0
+    left.enter(Phase.DECODE)
+    begun = time.monotonic_ns() - 200_000_000
+    left.add_tokens([begun + 200_000 * number for number in range(1000)])
+    left.enter(Phase.READY)
+    assert sampler.snapshot().left.rates[-1][1] == pytest.approx(5000)
+    assert sampler.snapshot().left.rates[-1][1] == 0
