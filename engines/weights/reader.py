@@ -47,7 +47,7 @@ class WeightReader:
         if bfloat16 and self.entries[linear.weight].dtype != "BF16":
             bits = np.empty((linear.outputs, linear.inputs), np.uint16)
             for begin, rows in self.chunks(linear):
-                bits[begin : begin + len(rows)] = _bfloat16(rows)
+                bits[begin : begin + len(rows)] = to_bfloat16(rows)
             return bits
         for _ in self.chunks(linear):  # only to check the values and report progress
             pass
@@ -93,7 +93,7 @@ class WeightReader:
         return values
 
 
-def _bfloat16(values: Floats) -> npt.NDArray[np.uint16]:
+def to_bfloat16(values: Floats) -> npt.NDArray[np.uint16]:
     """Return the upper 16 bits of each fp32 value, rounded to nearest, ties to even."""
     bits = values.view(np.uint32)
     return ((bits + (0x7FFF + ((bits >> 16) & 1))) >> 16).astype(np.uint16)

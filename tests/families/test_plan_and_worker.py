@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 from transformers import AutoConfig
 
+from engines.backends.openvino.building import described
 from engines.errors import EngineError
 from engines.plan.checkpoint.checkpoint import read_checkpoint
 from engines.plan.checkpoint.loadable import refuse_unloadable, support_of
-from engines.plan.decoder.config_check import refuse_layer_inputs, refuse_soft_cap
-from engines.plan.decoder.decoder import read_decoder
+from engines.plan.decoder.config_check import refuse_layer_inputs
+from engines.plan.decoder.converted import ConvertedDecoder
+from engines.plan.decoder.decoder import Decoder, read_decoder
 from engines.plan.hardware.hardware import Device
 from engines.plan.precision import support
 from engines.plan.support import CHECKPOINT_SUPPORT
+from engines.plan.support.openvino import CONVERTED
 from tests.families import CONFIGS, FAMILIES, make_checkpoint
 
 CPU = Device("cpu", "cpu", "CPU", None, None)
@@ -31,30 +34,33 @@ def refused(backend: str, folder: Path) -> str:
     return ""
 
 
-def refused_by_builder(backend: str, folder: Path) -> str:
-    """Return the message with which the graph of a checkpoint is refused; empty if it is built."""
+def taken_by_worker(backend: str, folder: Path) -> Decoder | ConvertedDecoder | str:
+    """Return from what the graph of a checkpoint is made, or the message with which it is refused."""
     try:
-        decoder = read_decoder(folder)
         if backend == "openvino":
-            refuse_soft_cap(decoder.softcap)
-        else:
-            refuse_layer_inputs(decoder.per_layer_inputs is not None)
+            return described(folder)
+        decoder = read_decoder(folder)
+        refuse_layer_inputs(decoder.per_layer_inputs is not None)
+        return decoder
     except EngineError as error:
         return error.message
-    return ""
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_graphs_that_are_planned_are_built(name: str, tmp_path: Path) -> None:
-    """The plan refuses exactly what the graph builder refuses, with its words."""
+    """The plan refuses exactly what the worker refuses, with its words, and names what is converted."""
     folder = make_checkpoint(name, tmp_path)
     checkpoint = read_checkpoint(folder)
     for backend in GRAPHS:
-        message = refused_by_builder(backend, folder)
-        table = support(backend, "int8", CPU)
+        taken = taken_by_worker(backend, folder)
         found = support_of(backend, "int8", CPU, checkpoint)
-        assert refused(backend, folder) == message
-        assert found == table if not message else (found.state, found.reason) == ("unavailable", message)
+        assert refused(backend, folder) == (taken if isinstance(taken, str) else "")
+        if isinstance(taken, str):
+            assert (found.state, found.reason) == ("unavailable", taken)
+        elif isinstance(taken, ConvertedDecoder):
+            assert found == CONVERTED
+        else:
+            assert found == support(backend, "int8", CPU)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

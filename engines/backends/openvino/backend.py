@@ -21,13 +21,11 @@ from engines.backends.base import (
     Stopped,
     context_window,
 )
-from engines.backends.openvino.calibration_rows import calibration_rows
+from engines.backends.openvino import building
 from engines.backends.probe import probe_packages
-from engines.backends.weight_progress import weight_progress
-from engines.build.spec import CALIBRATED, EngineSpec
+from engines.build.spec import EngineSpec
 from engines.errors import EngineError
-from engines.plan.checkpoint.tensors import tensor_entries
-from engines.plan.decoder.decoder import Decoder, read_decoder
+from engines.plan.decoder.converted import ConvertedDecoder
 from engines.plan.kv_precision import kv_choices, resolved_kv
 from engines.worker.protocol import KVUsage, MemoryUsage, Sampling
 
@@ -35,13 +33,9 @@ if TYPE_CHECKING:
     from engines.backends.openvino.batch import OpenVINOBatch
     from engines.backends.openvino.pipeline import Pipeline
     from engines.backends.openvino.scorer import Scorer
-    from engines.weights.int4_recipe import Int4Recipe
-    from engines.weights.reader import WeightReader
     from engines.worker.logprob_rows import RowReader, RowWriter
 
 PRECISIONS = ("fp32", "bf16", "int8", "int4", "int4-awq")
-ASYMMETRIC = "int4-awq"
-"""The precision whose groups have zero points: more accurate than int4, and slower."""
 PACKAGES = ("openvino", "openvino-genai")
 SPARE_BYTES = 4 << 30
 """The graph for scoring is closed before an answer if less memory than this is available."""
@@ -76,14 +70,10 @@ class OpenVINOBackend(Backend):
         """See `Backend.prepare`. The facts: weight_bytes, precision, seconds, version of OpenVINO."""
         _check(spec)
         started = time.monotonic()
-        decoder = read_decoder(checkpoint)
-        reader, recipe = self._calibrated(spec, checkpoint, decoder, report)
-        from engines.backends.openvino import graph, saving
+        decoder = building.described(checkpoint)
+        model, shared = building.model_of(spec, checkpoint, decoder, directory, report)
+        from engines.backends.openvino import saving
 
-        report.stage("convert")
-        reader.on_read = weight_progress(decoder, report)
-        stored = "int4" if spec.precision == ASYMMETRIC else spec.precision
-        model, shared = graph.build(decoder, reader, stored, recipe)
         report.stage("save")
         weight_bytes = saving.save(model, directory)
         del model, shared
@@ -94,34 +84,6 @@ class OpenVINOBackend(Backend):
             "openvino": metadata.version("openvino"),
         }
 
-    def _calibrated(
-        self, spec: EngineSpec, checkpoint: Path, decoder: Decoder, report: Report
-    ) -> tuple[WeightReader, Int4Recipe]:
-        """Return the weights and how they are quantised to int4, calibrated if the spec says so."""
-        from engines.weights.int4_recipe import PLAIN, Int4Recipe
-        from engines.weights.reader import WeightReader
-
-        entries = tensor_entries(checkpoint)
-        if spec.recipe != CALIBRATED and spec.precision != ASYMMETRIC:
-            return WeightReader(entries), PLAIN
-        zero_points = spec.precision == ASYMMETRIC
-        if decoder.per_layer_inputs is not None:
-            report.log("Layers with inputs of their own are quantised without calibration.")
-            return WeightReader(entries), Int4Recipe(zero_points=zero_points)
-        report.stage("calibrate")
-        rows = calibration_rows(checkpoint, spec.calibration, decoder.max_positions)
-        report.log(f"calibrating with {sum(map(len, rows)):,} tokens")
-        from engines.backends.openvino.calibration import calibrate
-
-        layers = len(decoder.layers)
-        return calibrate(
-            decoder,
-            entries,
-            rows,
-            lambda done: report.progress(done, layers, "layers"),
-            zero_points=zero_points,
-        )
-
     def load(self, spec: EngineSpec, checkpoint: Path, directory: Path | None, report: Report) -> None:
         """See `Backend.load`.
 
@@ -129,7 +91,7 @@ class OpenVINOBackend(Backend):
             EngineError: `load-failed`, `not-built`, or an unsupported option.
         """
         _check(spec)
-        decoder = read_decoder(checkpoint)
+        decoder = building.described(checkpoint)
         report.stage("load")
         if directory is None:
             raise EngineError("not-built", "The OpenVINO engine has not been prepared.", "Prepare it.")
@@ -146,6 +108,7 @@ class OpenVINOBackend(Backend):
             context=self.context_tokens,
             vocabulary=decoder.vocabulary,
             log=report.log,
+            keeps_state=isinstance(decoder, ConvertedDecoder) and decoder.keeps_state,
         )
         self._pipeline = Pipeline(settings)
 
@@ -179,12 +142,24 @@ class OpenVINOBackend(Backend):
         compiled once more, and the engine needs twice the memory. It is kept: opening it again takes as long
         as loading the engine.
         """
+        return self._opened_scorer().score(token_ids, top_k, reference, keep)
+
+    def _opened_scorer(self) -> Scorer:
         settings = self.pipeline.settings
         if self._scorer is None:
             from engines.backends.openvino.scorer import Scorer
 
             self._scorer = Scorer(settings)
-        return self._scorer.score(token_ids, top_k, reference, keep)
+        return self._scorer
+
+    def check_engine(self, spec: EngineSpec, directory: Path, report: Report) -> None:
+        """Compare a converted engine with transformers; see `Backend.check_engine`."""
+        from engines.backends.openvino import reference
+
+        if (directory / reference.FILE).is_file():
+            vocabulary = self.pipeline.settings.vocabulary
+            scorer = self._opened_scorer()
+            reference.check_reference(scorer, vocabulary, spec.precision, directory, report)
 
     def open_batch(self, users: int, kv_tokens: int, report: Report) -> OpenVINOBatch:
         """See `Backend.open_batch`. A cache that memory does not allow is made smaller: users then wait."""
@@ -192,6 +167,12 @@ class OpenVINOBackend(Backend):
         from engines.backends.openvino.pipeline import Pipeline
 
         usage, settings = self.pipeline.kv_usage(), self.pipeline.settings
+        if settings.keeps_state:
+            raise EngineError(
+                "unsupported",
+                "This model keeps a state beside keys and values, of which the engine holds one request's.",
+                "Choose another model for a load test.",
+            )
         token_bytes = (usage.bytes_total or 0) / (usage.capacity_tokens or 1)
         self.close()
         allowed = int(psutil.virtual_memory().available * BATCH_SHARE / max(1.0, token_bytes))

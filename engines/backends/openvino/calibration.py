@@ -14,7 +14,9 @@ import numpy.typing as npt
 import openvino as ov
 from openvino import opset15 as op
 
-from engines.backends.openvino.graph import Graph, Node
+from engines.backends.openvino.graph import Graph
+from engines.backends.openvino.nodes import Node
+from engines.backends.openvino.weight_nodes import WeightNodes
 from engines.plan.checkpoint.tensors import TensorEntry
 from engines.plan.decoder.decoder import Decoder, Layer, Linear
 from engines.weights.folded_reader import FoldedReader
@@ -49,10 +51,10 @@ def calibrate(
     """
     reader, folded = WeightReader(entries), FoldedReader(entries)
     power, gains = dict[str, Floats](), dict[Linear, float]()
-    hidden = _Embedding(decoder, reader, "int8").run(samples)
+    hidden = _Embedding(decoder, WeightNodes(reader, "int8")).run(samples)
     folds = _folds_exactly(decoder, reader, hidden)
     for index, layer in enumerate(decoder.layers):
-        hidden, found = _OneLayer(decoder, reader, "fp32").run(layer, index, hidden)
+        hidden, found = _OneLayer(decoder, WeightNodes(reader, "fp32")).run(layer, index, hidden)
         found = {name: floored(values) for name, values in found.items()}
         if folds:
             fold_scales(folded, layer, found, gated=decoder.gated)
@@ -68,11 +70,11 @@ def _folds_exactly(decoder: Decoder, reader: WeightReader, hidden: Floats) -> bo
     A family whose layers compute more than folding covers is quantised without.
     """
     layer, few = decoder.layers[0], hidden[:1, :16]
-    exact, power = _OneLayer(decoder, reader, "fp32").run(layer, 0, few)
+    exact, power = _OneLayer(decoder, WeightNodes(reader, "fp32")).run(layer, 0, few)
     folded = FoldedReader(reader.entries)
     power = {name: floored(values) for name, values in power.items()}
     fold_scales(folded, layer, power, gated=decoder.gated)
-    same, _ = _OneLayer(decoder, folded, "fp32").run(layer, 0, few)
+    same, _ = _OneLayer(decoder, WeightNodes(folded, "fp32")).run(layer, 0, few)
     return bool(np.abs(same - exact).max() < CLOSE * np.abs(exact).max())
 
 
@@ -125,11 +127,11 @@ def _inferred(graph: Graph, outputs: Sequence[Node], feeds: dict[Node, npt.NDArr
     """Return the values of nodes for [samples, tokens] that all start a text."""
     samples, tokens = feeds[graph.ids].shape
     feeds |= {
-        graph.attention_mask: np.ones((samples, tokens), np.int64),
+        graph.state.attention_mask: np.ones((samples, tokens), np.int64),
         graph.position_ids: np.tile(np.arange(tokens), (samples, 1)),
-        graph.beam: np.arange(samples, dtype=np.int32),
+        graph.state.beam: np.arange(samples, dtype=np.int32),
     }
-    model = ov.Model([op.result(node) for node in outputs], graph.sinks, list(feeds))
+    model = ov.Model([op.result(node) for node in outputs], graph.state.sinks, list(feeds))
     compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     found = compiled.create_infer_request().infer(list(feeds.values()))
     return [np.array(found[place]) for place in range(len(outputs))]

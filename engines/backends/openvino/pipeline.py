@@ -18,7 +18,7 @@ from engines.backends.base import Emit, Generated, Stopped
 from engines.backends.distribution import no_distribution
 from engines.backends.openvino.prefix import PrefixLedger
 from engines.backends.openvino.request import GenerationRequest, generation_config, read_outputs
-from engines.backends.openvino.saving import complete_bytes
+from engines.backends.openvino.saving import complete_bytes, state_bytes
 from engines.errors import EngineError
 from engines.worker.checks import check_ids
 from engines.worker.protocol import KVUsage, Sampling
@@ -26,6 +26,8 @@ from engines.worker.protocol import KVUsage, Sampling
 BLOCK_TOKENS = 32
 """Expected tokens per KV block on CPUs. The library has no attribute for it, so `Pipeline` measures it."""
 SPARE_BLOCKS = 2
+STATE_SLOTS = 2
+"""Copies of the states: one is read and one is written. By default there are 256."""
 PREFILL_TOKENS = 256
 """Tokens of a prompt computed per step (the library's default). A stop request is checked after each step."""
 
@@ -45,6 +47,8 @@ class PipelineSettings:
     """Rows of the embedding table."""
     log: Callable[[str], None]
     """Adds a line to the log shown to the user."""
+    keeps_state: bool = False
+    """Whether layers keep a state beside keys and values: no prefix is reused then."""
     quantise_activations: bool = True
     """OpenVINO's default for int8 and int4 weights: at int4 175 tok/s with it and 139 without."""
 
@@ -61,20 +65,18 @@ class PipelineSettings:
 class Pipeline:
     """Runs one request at a time."""
 
-    def __init__(self, settings: PipelineSettings, prefix_caching: bool = True) -> None:
+    def __init__(self, settings: PipelineSettings) -> None:
         """Load the engine and run one short request, to measure the block size.
-
-        Args:
-            prefix_caching: Whether KV blocks of earlier prompts are reused for prompts with the same prefix.
 
         Raises:
             EngineError: `load-failed`.
         """
         self.settings = settings
-        self._prefix_caching = prefix_caching
+        self._prefix_caching = not settings.keeps_state
         self._ids = count()
         self.total_blocks = math.ceil(settings.context / BLOCK_TOKENS) + SPARE_BLOCKS
         self.weight_bytes = _weight_bytes(settings.directory)
+        self._state_bytes = STATE_SLOTS * state_bytes(settings.directory) if settings.keeps_state else 0
         self._open()
 
     def _open(self) -> None:
@@ -102,6 +104,8 @@ class Pipeline:
         scheduler.num_kv_blocks = self.total_blocks
         scheduler.max_num_batched_tokens = PREFILL_TOKENS
         scheduler.enable_prefix_caching = self._prefix_caching
+        if self.settings.keeps_state:
+            scheduler.num_linear_attention_blocks = STATE_SLOTS
         self._pipeline: Any = None  # free the old pipeline before creating the new one
         self._pipeline = genai.ContinuousBatchingPipeline(
             str(self.settings.directory), scheduler, "CPU", self.settings.properties
@@ -127,7 +131,9 @@ class Pipeline:
             self._pipeline.step()
         if not all(map(math.isfinite, _logprobs(handle))):
             raise no_distribution()
-        used = self._used_blocks()
+        if self.settings.keeps_state:
+            return BLOCK_TOKENS
+        used = self._used_blocks(self._tokens)
         measured = length // used if used else 0
         return measured if measured * used == length else BLOCK_TOKENS
 
@@ -141,7 +147,7 @@ class Pipeline:
     ) -> Generated:
         """See `Backend.generate`."""
         config = generation_config(sampling, eos_token_ids)
-        cached = self.ledger.cached(token_ids)
+        cached = self.ledger.cached(token_ids) if self._prefix_caching else 0
         handle = self.add_request(token_ids, config)
         self._tokens, self._reused = len(token_ids), cached // self.block_tokens
         answer, started, steps = GenerationRequest(), time.monotonic(), 0
@@ -205,7 +211,8 @@ class Pipeline:
             tokens: those in the cache; None for those of the last single request.
         """
         tokens = self._tokens if tokens is None else tokens
-        used, total_bytes = self._used_blocks(), self._pipeline.get_metrics().kv_cache_size_in_bytes
+        used = self._used_blocks(tokens)
+        total_bytes = self._pipeline.get_metrics().kv_cache_size_in_bytes - self._state_bytes
         return KVUsage(
             tokens=min(tokens, used * self.block_tokens),
             capacity_tokens=self.total_blocks * self.block_tokens,
@@ -216,13 +223,16 @@ class Pipeline:
             free_blocks=self.total_blocks - used,
             total_blocks=self.total_blocks,
             reused_blocks=self._reused,
+            state_bytes=self._state_bytes,
         )
 
     def close(self) -> None:
         """Release the pipeline and its memory."""
         self._pipeline = None
 
-    def _used_blocks(self) -> int:
+    def _used_blocks(self, tokens: int) -> int:
+        if self.settings.keeps_state:  # the library's share is that of the states' slots
+            return -(-tokens // self.block_tokens)
         share: float = self._pipeline.get_metrics().cache_usage / 100
         return round(share * self.total_blocks)
 

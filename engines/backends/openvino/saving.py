@@ -6,11 +6,12 @@ import errno
 import os
 import re
 import shutil
+from math import prod
 from pathlib import Path
 
 import openvino as ov
 
-from engines.backends.openvino.graph import WIDENED
+from engines.backends.openvino.weight_nodes import WIDENED
 from engines.errors import EngineError
 from engines.regular_file import read_regular
 
@@ -54,6 +55,13 @@ def complete_bytes(directory: Path) -> int | None:
     size = weights.stat().st_size
     text = read_regular(graph, MAX_GRAPH_BYTES).decode("utf-8", "replace")
     return size if _expected_bytes(text) <= size else None
+
+
+def state_bytes(directory: Path) -> int:
+    """Return the size of one copy of the states that layers keep beside keys and values."""
+    text = read_regular(directory / MODEL, MAX_GRAPH_BYTES).decode("utf-8", "replace")
+    shapes = re.findall(r'<data variable_id="cache_params[^"]*"[^>]* variable_shape="\?,([\d,]+)"', text)
+    return sum(4 * prod(map(int, shape.split(","))) for shape in shapes)
 
 
 def mark_widened(graph: Path) -> None:

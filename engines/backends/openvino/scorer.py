@@ -37,6 +37,8 @@ class Scorer:
         self._request = compiled.create_infer_request()
         self._caches = [one for one in compiled.inputs if "_cache." in one.get_any_name()]
         """Keys and values of each layer: [blocks, heads, tokens of a block, head size], without the first."""
+        self._states = [one for one in compiled.inputs if "_state_table." in one.get_any_name()]
+        """States of layers beside keys and values: [slots, ...], two for each sequence."""
         # Where it is quantised, scales are among the tokens of the keys, but never of the values.
         self._block_tokens = compiled.input("value_cache.0").partial_shape[2].get_length()
         self._blocks = 0
@@ -48,8 +50,16 @@ class Scorer:
         top_k: int = 0,
         reference: RowReader | None = None,
         keep: RowWriter | None = None,
+        step: int = PREFILL_TOKENS,
     ) -> Scores:
         """See `Backend.score`.
+
+        Args:
+            token_ids: of the text.
+            top_k: see `Backend.score`, as the next two.
+            reference: see there.
+            keep: see there.
+            step: tokens that are computed together.
 
         Raises:
             EngineError: `bad-tokens`, or `no-distribution`: the engine computes NaN.
@@ -57,7 +67,7 @@ class Scorer:
         check_ids(token_ids, self._vocabulary)
         scores = Scores([])
         graph = score_graph(compares=reference is not None)
-        for logits in self._logits(token_ids[:-1]):
+        for logits in self._logits(token_ids[:-1], step):
             start, (positions, vocabulary) = len(scores.logprobs), logits.shape
             targets = token_ids[start + 1 : start + 1 + positions]
             base = reference.rows(start, start + positions, vocabulary) if reference else None
@@ -75,11 +85,11 @@ class Scorer:
                 keep.write(part.half)
         return scores
 
-    def _logits(self, token_ids: Sequence[int]) -> Iterator[Any]:
+    def _logits(self, token_ids: Sequence[int], step: int) -> Iterator[Any]:
         """Yield the logits after each token, in parts of [positions, vocabulary] in float32."""
         self._allocate(len(token_ids))
-        for start in range(0, len(token_ids), PREFILL_TOKENS):
-            part = np.array(token_ids[start : start + PREFILL_TOKENS], np.int64)
+        for turn, start in enumerate(range(0, len(token_ids), step)):
+            part = np.array(token_ids[start : start + step], np.int64)
             stop = start + len(part)
             used = -(-stop // self._block_tokens)
             self._request.infer(
@@ -91,18 +101,38 @@ class Scorer:
                     "subsequence_begins": np.array([0, len(part)], np.int32),
                     "block_indices": np.arange(used, dtype=np.int32),
                     "block_indices_begins": np.array([0, used], np.int32),
+                    **self._slots(turn % 2, start),
                 }
             )
             yield self._request.get_tensor("logits").data.reshape(len(part), -1)
 
+    def _slots(self, read: int, past: int) -> dict[str, Any]:
+        """Return the inputs that say which slot of the states is read; the other one is written."""
+        if not self._states:
+            return {}
+        found = {
+            "block_indices": [read, 1 - read],
+            "block_indices_begins": [0, 2],
+            "past_lens": [past],
+            "cache_interval": [0],  # the state after the last token only
+        }
+        return {f"la.{name}": np.array(values, np.int32) for name, values in found.items()}
+
     def _allocate(self, tokens: int) -> None:
         """Make the KV cache large enough for a text. Its blocks are those of one sequence, in order."""
+        for one in self._states:
+            self._request.set_tensor(one, _zeros(one, 2))
         blocks = -(-tokens // self._block_tokens)
         if blocks <= self._blocks:
             return
         self._blocks = blocks
         for one in self._caches:
-            sizes = [size.get_length() for size in list(one.partial_shape)[1:]]
-            tensor = ov.Tensor(one.element_type, ov.Shape([blocks, *sizes]))
-            tensor.data[...] = 0  # not what the memory held: NaN would spread from masked positions
-            self._request.set_tensor(one, tensor)
+            self._request.set_tensor(one, _zeros(one, blocks))
+
+
+def _zeros(table: Any, rows: int) -> ov.Tensor:
+    """Return rows for an input. Not what the memory held: NaN would spread from masked positions."""
+    sizes = [size.get_length() for size in list(table.partial_shape)[1:]]
+    tensor = ov.Tensor(table.element_type, ov.Shape([rows, *sizes]))
+    tensor.data[...] = 0
+    return tensor

@@ -126,6 +126,11 @@ class Checkpoint:
         """
         return sum(_token_bytes(layer, element_bytes, head_overhead) for layer in self.shape.kv_layers)
 
+    def attention_bytes_per_token(self, element_bytes: float, head_overhead: float = 0.0) -> float:
+        """Return the bytes of one token where each layer keeps its own; see `kv_bytes_per_token`."""
+        layers = self.shape.attention_layers or self.shape.kv_layers
+        return sum(_token_bytes(layer, element_bytes, head_overhead) for layer in layers)
+
     def kv_bytes(self, tokens: int, element_bytes: float, head_overhead: float = 0.0) -> int:
         """Return the bytes of KV cache at `tokens`; layers with a window hold no more than that."""
         return round(

@@ -12,7 +12,13 @@ from pathlib import Path
 
 from engines.errors import EngineError
 from engines.plan.checkpoint.json_file import broken
-from engines.plan.checkpoint.layer_kinds import Kind, is_without_attention, layer_kinds, window_of
+from engines.plan.checkpoint.layer_kinds import (
+    Kind,
+    attention_kinds,
+    is_without_attention,
+    layer_kinds,
+    window_of,
+)
 from engines.plan.checkpoint.text_part import is_wrapper, text_config
 from engines.plan.checkpoint.transformers_models import lacks_causal_model
 
@@ -31,6 +37,8 @@ _NAMES = {
     "max_positions": ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length"),
     "kv_lora_rank": ("kv_lora_rank",),
     "qk_rope_head_dim": ("qk_rope_head_dim",),
+    "qk_nope_head_dim": ("qk_nope_head_dim",),
+    "v_head_dim": ("v_head_dim",),
     "global_head_dim": ("global_head_dim",),
     "global_kv_heads": ("num_global_key_value_heads",),
     "experts": ("num_local_experts", "num_experts", "n_routed_experts"),
@@ -88,6 +96,8 @@ class DecoderShape:
     """The layers that have keys and values of their own."""
     active_expert_share: float
     """Share of a layer's experts that are active for one token; 1 without experts."""
+    attention_layers: tuple[KVLayer, ...] = ()
+    """What a graph keeps: each layer with attention has keys and values for itself, none is latent."""
 
     @property
     def sliding_window(self) -> int | None:
@@ -143,6 +153,7 @@ def read_shape(config: Mapping[str, object], file: Path) -> DecoderShape:
     )
     kv_heads = _kv_heads(config, number["kv_heads"], heads)
     head_dim = number["head_dim"] or _HEAD_DIMS.get(str(config.get("model_type"))) or max(1, hidden // heads)
+    usual = KVLayer(kv_heads, head_dim, head_dim)
     return DecoderShape(
         layers=layers,
         hidden=hidden,
@@ -153,12 +164,25 @@ def read_shape(config: Mapping[str, object], file: Path) -> DecoderShape:
         vocabulary=vocabulary,
         max_positions=number["max_positions"],
         kv_layers=tuple(
-            _kv_layer(config, number, kind, KVLayer(kv_heads, head_dim, head_dim, window_of(config, kind)))
+            _kv_layer(config, number, kind, replace(usual, window=window_of(config, kind)))
             for kind in layer_kinds(config, layers)
             if kind != "none"
         ),
         active_expert_share=min(1.0, (number["active_experts"] or 1) / (number["experts"] or 1)),
+        attention_layers=tuple(
+            _expanded(number, heads) or _kv_layer(config, number, kind, usual)
+            for kind in attention_kinds(config, layers)
+            if kind != "none"
+        ),
     )
+
+
+def _expanded(number: Mapping[str, int | None], heads: int) -> KVLayer | None:
+    """Return the keys and values of each head with MLA, as attention reads them; None without MLA."""
+    rotated, rest, value = (number[name] for name in ("qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim"))
+    if not (number["kv_lora_rank"] and rotated and rest and value):
+        return None
+    return KVLayer(heads, rotated + rest, value)
 
 
 def _number(config: Mapping[str, object], name: str, file: Path) -> int | None:

@@ -35,7 +35,7 @@ def check_config(data: Mapping[str, object]) -> Config:
         return config
     longest_context(config)
     position_scale(config)
-    types = layer_types(config, _layer_count(config))
+    types = layer_types(config, layer_count(config))
     for kind in set(types):
         read_rope(config, head_dim_of(config, kind), kind)
     read_windows(config, types)
@@ -43,7 +43,7 @@ def check_config(data: Mapping[str, object]) -> Config:
     return config
 
 
-def _layer_count(config: Config) -> int:
+def layer_count(config: Config) -> int:
     """Return the number of layers; a file without tensors may claim any."""
     count = config.size("num_hidden_layers")
     if count > MOST_LAYERS:

@@ -209,7 +209,8 @@ def _allocated_kv_bytes(checkpoint: Checkpoint, name: str, tokens: int, runtime:
     if not runtime.keeps_all_tokens:
         return _kv_bytes(checkpoint, name, tokens)
     stored = KV_PRECISIONS[name]
-    return round(tokens * checkpoint.kv_bytes_per_token(stored.element_bytes, stored.head_overhead))
+    sizes = stored.element_bytes, stored.head_overhead
+    return round(tokens * checkpoint.attention_bytes_per_token(*sizes))
 
 
 def _kv_bytes(checkpoint: Checkpoint, name: str, tokens: int) -> int:
@@ -250,5 +251,6 @@ def _build_bytes(checkpoint: Checkpoint, precision: str, weights: int, runtime: 
         return 0
     if runtime.reads_checkpoint and checkpoint.dtype == precision:
         return weights + runtime.build_base
-    widened = 4 * checkpoint.parameters if precision in PLAIN else 0
+    widens = precision in PLAIN or (runtime.widens is not None and runtime.widens(checkpoint.config))
+    widened = 4 * checkpoint.parameters if widens else 0
     return max(checkpoint.weight_bytes, widened) + weights + runtime.build_base

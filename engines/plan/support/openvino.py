@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from engines.errors import EngineError
+from engines.plan.checkpoint.quantisation import Quantisation
 from engines.plan.decoder.config_check import check_openvino_config
+from engines.plan.decoder.converted import converted_decoder
+from engines.plan.hardware.hardware import Device
 from engines.plan.support.floats import BF16_X86, MEASURED
 from engines.plan.support.graph import graph_support
 from engines.plan.support.need import Need
@@ -15,7 +21,11 @@ WIDE_ACTIVATIONS = "an EPYC with AVX2: the same numbers with dynamic quantisatio
 NEEDS: dict[str, Need] = {
     "*": Need(("openvino", "openvino_genai"), "pip install openvino openvino-genai."),
 }
-checkpoint_support = graph_support(check_openvino_config)
+_built = graph_support(check_openvino_config)
+CONVERTED = Support(
+    "partial",
+    "Converted from transformers' own model: slower to build, with all weights in 32 bits in memory.",
+)
 DEFAULTS = (("cpu", "int8"),)
 KV_CHOICES = {
     "fp32": ("f32", "f16", "u8"),
@@ -25,6 +35,13 @@ KV_CHOICES = {
     "int4": ("u8", "f16", "f32"),
     "int4-awq": ("u8", "f16", "f32"),
 }
+
+
+def _is_converted(config: Mapping[str, object]) -> bool:
+    found = checkpoint_support("", config, None, None)
+    return found is not None and found.state == "partial"
+
+
 RUNTIMES: dict[str, Runtime] = {
     # Resident with 612, 306, 153 and 104 MB of weights: 1343, 709, 470 and 387 MB. The line through them is
     # 190 MB + 1.88 per byte (repacked weights and the mapped file), within 10 % of each. Builds of the same
@@ -37,8 +54,30 @@ RUNTIMES: dict[str, Runtime] = {
         block_tokens=32,
         keeps_all_tokens=True,
         spare_blocks=2,
+        widens=_is_converted,
     ),
 }
+
+
+def checkpoint_support(
+    architecture: str,
+    config: Mapping[str, object],
+    quantisation: Quantisation | None,
+    precision: str | None,
+    device: Device | None = None,
+    context: int | None = None,
+) -> Support | None:
+    """Return why no graph is built, or how; see `row.CheckpointSupport`."""
+    found = _built(architecture, config, quantisation, precision, device, context)
+    if found is None or quantisation is not None:
+        return found
+    try:
+        converted = converted_decoder(config)
+    except EngineError as error:
+        return Support("unavailable", error.message, error.hint)
+    return found if converted is None else CONVERTED
+
+
 RULES: tuple[Rule, ...] = (
     Rule(
         "openvino",

@@ -18,7 +18,8 @@ class Support:
     """Whether a backend runs a precision on a device."""
 
     state: State
-    """`partial`: stored in this format, computed in another (weight-only or emulated)."""
+    """`partial`: stored in this format and computed in another (weight-only or emulated), or built a longer
+    way."""
     reason: str
     """One sentence for the user."""
     remedy: str = ""

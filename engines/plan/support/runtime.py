@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 MB = 1_000_000
@@ -27,3 +28,5 @@ class Runtime:
     """Whether layers with a sliding window keep the keys of the whole context too."""
     reads_checkpoint: bool = False
     """Whether plain precisions are loaded from the checkpoint, although the backend builds engines."""
+    widens: Callable[[Mapping[str, object]], bool] | None = None
+    """Returns whether the build of a config.json holds all weights in 32 bits; None: never."""

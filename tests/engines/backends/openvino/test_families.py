@@ -67,9 +67,9 @@ def test_a_soft_cap_of_scores_is_refused(build: Build, tmp_path: Path) -> None:
         build(make_checkpoint(SOFT_CAP, tmp_path / "checkpoint"))
 
 
-@pytest.mark.parametrize("family", ["gemma3-text", "phi3-mini-4k"])
+@pytest.mark.parametrize("family", ["gemma3-text", "gemma4-text", "phi3-mini-4k"])
 def test_the_kv_cache_has_the_estimated_size(family: str, load: Load, tmp_path: Path) -> None:
-    """The pool keeps the keys of the whole context in layers with a window too."""
+    """The pool keeps the keys of the whole context in layers with a window, and in those that share them."""
     folder = make_checkpoint(family, tmp_path / "checkpoint")
     usage = load(folder, context=1024).kv_usage()
     assert usage is not None
