@@ -65,14 +65,17 @@ class PipelineSettings:
 class Pipeline:
     """Runs one request at a time."""
 
-    def __init__(self, settings: PipelineSettings) -> None:
+    def __init__(self, settings: PipelineSettings, prefix_caching: bool = True) -> None:
         """Load the engine and run one short request, to measure the block size.
+
+        Args:
+            prefix_caching: Whether KV blocks of earlier prompts are reused for prompts with the same prefix.
 
         Raises:
             EngineError: `load-failed`.
         """
         self.settings = settings
-        self._prefix_caching = not settings.keeps_state
+        self._prefix_caching = prefix_caching and not settings.keeps_state
         self._ids = count()
         self.total_blocks = math.ceil(settings.context / BLOCK_TOKENS) + SPARE_BLOCKS
         self.weight_bytes = _weight_bytes(settings.directory)
