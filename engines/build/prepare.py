@@ -18,6 +18,7 @@ from engines.build.stored_engine import StoredEngine
 from engines.build.support_check import refuse_unsupported
 from engines.errors import EngineError
 from engines.plan.checkpoint.checkpoint import Checkpoint, read_checkpoint
+from engines.plan.checkpoint.gguf_checkpoint import gguf_path
 from engines.plan.checkpoint.hub_cache import hub_cache_checkpoints, hub_cache_folder, looks_like_hub_id
 from engines.plan.estimate.estimate import estimate_weight_bytes
 from engines.plan.random_shape import PREFIX, random_seed, shape_folder
@@ -196,21 +197,25 @@ def _disk_error(error: OSError, store: EngineStore) -> EngineError:
 def local_folder(spec: EngineSpec) -> Path | None:
     """Return the checkpoint's folder, as given or in the hub cache; None when it must be fetched.
 
+    Of a GGUF model it is the file, the first one of several parts.
+
     Raises:
-        EngineError: it is neither a folder nor a hub id.
+        EngineError: it is neither a folder, a file nor a hub id.
     """
     if spec.checkpoint.startswith(PREFIX):
         return shape_folder(spec.checkpoint)
     # OSError: a name that is too long; RuntimeError: the home folder of an unknown user.
     with suppress(OSError, RuntimeError):
-        folder = Path(spec.checkpoint).expanduser()
-        if folder.is_dir():
-            return folder.resolve()
+        path = gguf_path(Path(spec.checkpoint).expanduser())
+        if path.is_dir():
+            return path.resolve()
+        if path.is_file():  # the name of a GGUF file counts, and links in the hub cache lead to digests
+            return path.parent.resolve() / path.name
     if not looks_like_hub_id(spec.checkpoint):
         raise EngineError(
             "no-checkpoint",
             f"There is no folder {spec.checkpoint!r}.",
-            "Give a folder with config.json and safetensors, or a hub id such as org/name.",
+            "Give a folder with config.json and safetensors, a GGUF file, or a hub id such as org/name.",
         )
     for cached in hub_cache_checkpoints(hub_cache_folder()):
         wanted = cached.revision == spec.revision if spec.revision else cached.is_main

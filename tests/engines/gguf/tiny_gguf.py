@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import gguf
@@ -13,7 +14,6 @@ from engines.demo import CHECKPOINT
 from engines.plan.checkpoint.chat_template import read_chat_template
 
 LAYERS, HIDDEN, HEADS, KV_HEADS, INTERMEDIATE, CONTEXT = 2, 128, 4, 2, 256, 2048
-VOCABULARY = 4096
 FILE_TYPES = {
     TensorType.F32: gguf.LlamaFileType.ALL_F32,
     TensorType.F16: gguf.LlamaFileType.MOSTLY_F16,
@@ -30,7 +30,7 @@ def write_tiny_gguf(
     layers: int = LAYERS,
     matrices: TensorType = TensorType.F32,
     template: bool = True,
-    tokenizer: bool = True,
+    add_tokenizer: Callable[[gguf.GGUFWriter], int] | None = None,
     tensors_per_file: int = 0,
     seed: int = 0,
 ) -> Path:
@@ -41,7 +41,7 @@ def write_tiny_gguf(
         name: what the metadata call the model.
         matrices: type of the weight matrices, a key of FILE_TYPES; norms are F32.
         template: whether the demo's chat template is in the metadata.
-        tokenizer: whether there is a tokenizer in it.
+        add_tokenizer: adds another tokenizer than the demo's, and returns the number of its tokens.
         tensors_per_file: largest number of tensors in one part; 0 for one file.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -49,10 +49,9 @@ def write_tiny_gguf(
     writer.add_name(name)
     writer.add_file_type(FILE_TYPES[matrices])
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
-    _add_shape(writer, layers)
-    if tokenizer:
-        add_demo_tokenizer(writer, template=template)
-    for tensor, values in random_llama(layers, seed).items():
+    tokens = add_tokenizer(writer) if add_tokenizer else add_demo_tokenizer(writer, template=template)
+    _add_shape(writer, layers, tokens)
+    for tensor, values in random_llama(layers, tokens, seed).items():
         if values.ndim == 1 or matrices == TensorType.F32:
             writer.add_tensor(tensor, values)
         elif matrices == TensorType.F16:
@@ -68,7 +67,7 @@ def write_tiny_gguf(
     return sorted(file.parent.glob(f"{file.stem}-00001-of-*{file.suffix}"))[0]
 
 
-def _add_shape(writer: gguf.GGUFWriter, layers: int) -> None:
+def _add_shape(writer: gguf.GGUFWriter, layers: int, tokens: int) -> None:
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(HIDDEN)
     writer.add_block_count(layers)
@@ -78,11 +77,11 @@ def _add_shape(writer: gguf.GGUFWriter, layers: int) -> None:
     writer.add_rope_dimension_count(HIDDEN // HEADS)
     writer.add_rope_freq_base(10_000.0)
     writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_vocab_size(VOCABULARY)
+    writer.add_vocab_size(tokens)
 
 
-def add_demo_tokenizer(writer: gguf.GGUFWriter, *, template: bool = True) -> None:
-    """Add the demo checkpoint's tokenizer; its pattern that splits words is Qwen2's."""
+def add_demo_tokenizer(writer: gguf.GGUFWriter, *, template: bool = True) -> int:
+    """Add the demo checkpoint's tokenizer, and return the number of tokens. It splits words as Qwen2's."""
     saved = json.loads((CHECKPOINT / "tokenizer.json").read_text("utf-8"))
     vocabulary: dict[str, int] = saved["model"]["vocab"]
     added = {one["id"]: one["content"] for one in saved["added_tokens"]}
@@ -104,9 +103,10 @@ def add_demo_tokenizer(writer: gguf.GGUFWriter, *, template: bool = True) -> Non
     found = read_chat_template(CHECKPOINT)
     if template and found:
         writer.add_chat_template(found.text)
+    return len(tokens)
 
 
-def random_llama(layers: int = LAYERS, seed: int = 0) -> dict[str, np.ndarray]:
+def random_llama(layers: int, tokens: int, seed: int = 0) -> dict[str, np.ndarray]:
     """Return the tensors of a Llama by their GGUF names, all F32; the head is the embedding."""
     generator = np.random.default_rng(seed)
 
@@ -117,7 +117,7 @@ def random_llama(layers: int = LAYERS, seed: int = 0) -> dict[str, np.ndarray]:
         return generator.normal(1, 0.1, HIDDEN).astype(np.float32)
 
     keys = HIDDEN // HEADS * KV_HEADS
-    tensors = {"token_embd.weight": matrix(VOCABULARY, HIDDEN)}
+    tensors = {"token_embd.weight": matrix(tokens, HIDDEN)}
     for layer in range(layers):
         tensors |= {
             f"blk.{layer}.attn_norm.weight": norm(),
