@@ -15,7 +15,7 @@ from engines.build.options import resolve_options
 from engines.build.spec import EngineSpec, fingerprint, fingerprint_inputs, versions_of
 from engines.build.store import EngineStore, check_space
 from engines.build.stored_engine import StoredEngine
-from engines.build.support_check import refuse_unsupported
+from engines.build.support_check import refuse_other_backends, refuse_unsupported
 from engines.errors import EngineError
 from engines.plan.checkpoint.checkpoint import Checkpoint, read_checkpoint
 from engines.plan.checkpoint.gguf_checkpoint import gguf_path
@@ -41,7 +41,7 @@ class PreparedEngine:
     """With the checkpoint as a folder on this disk."""
     checkpoint: Checkpoint
     stored: StoredEngine | None
-    """None for backends that build nothing."""
+    """None for backends that build nothing, and for GGUF files."""
     inputs: dict[str, str]
     """What the engine is made from, and the versions, also where nothing is built."""
     reused: bool
@@ -104,18 +104,22 @@ class _Preparation:
         self._started = time.monotonic()
 
     async def run(self) -> PreparedEngine:
+        folder = await asyncio.to_thread(local_folder, self._spec)
+        if folder is not None:
+            self._spec = replace(self._spec, checkpoint=str(folder))
         await asyncio.to_thread(refuse_unsupported, self._spec)
-        folder = await asyncio.to_thread(local_folder, self._spec) or await self._fetch()
+        folder = folder or await self._fetch()
         self._spec = replace(self._spec, checkpoint=str(folder))
         checkpoint = await asyncio.to_thread(
             read_checkpoint, folder, trust_remote_code=self._spec.trust_remote_code
         )
+        await asyncio.to_thread(refuse_other_backends, self._spec, checkpoint)
         self._spec, contents = await asyncio.to_thread(resolve_options, self._spec, checkpoint)
         described = await self._ask(protocol.Describe(self._process.next_id()), protocol.Described)
         if not described.available:
             raise EngineError("backend-not-installed", described.reason, described.hint)
         inputs = fingerprint_inputs(self._spec, checkpoint.identity, described.versions, contents)
-        if not BACKENDS[self._spec.backend].builds:
+        if checkpoint.gguf_precision or not BACKENDS[self._spec.backend].builds:
             return self._prepared(checkpoint, None, inputs, reused=False)
         if random_seed(folder) is not None and not BACKENDS[self._spec.backend].runs_shapes:
             raise _no_weights(self._spec)

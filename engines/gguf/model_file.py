@@ -75,6 +75,15 @@ def first_part(file: Path) -> Path:
     return file if number == 1 else file.with_name(_part_name(stem, 1, count, file.suffix))
 
 
+def part_files(file: Path) -> list[Path]:
+    """Return the files of a model that are there, by the name of its first one. Nothing is read."""
+    stem, _, count = part_of(file)
+    if count == 1 or count > MAX_PARTS:
+        return [file]
+    parts = [file.with_name(_part_name(stem, one, count, file.suffix)) for one in range(1, count + 1)]
+    return [one for one in parts if one.is_file()]
+
+
 def read_model(file: Path, arrays: Collection[str] = ()) -> GgufModel:
     """Return the headers of a model.
 

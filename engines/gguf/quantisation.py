@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections import Counter
 
 from engines.gguf.model_file import GgufModel
-from engines.gguf.tensor_types import FILE_TYPES, TENSOR_TYPES
+from engines.gguf.tensor_types import FILE_TYPES, TENSOR_TYPES, TensorType
 
 PLAIN_NAMES = {"F32": "fp32", "F16": "fp16", "BF16": "bf16"}
 """Names of our precisions for types of llama.cpp that are the same."""
+_INSIDE = {"IQ3_M": "IQ3_S", "IQ3_XS": "IQ3_S", "IQ2_S": "IQ2_XS", "IQ2_M": "IQ2_S"}
+"""Mixtures that have another name than the type of most of their tensors."""
 
 
 def format_name(model: GgufModel) -> str:
@@ -21,12 +23,17 @@ def format_name(model: GgufModel) -> str:
     those are called by the type of most weights.
     """
     weights = weights_by_type(model)
-    largest = weights.most_common(1)[0][0] if weights else "F32"
     named = FILE_TYPES.get(_number(model), "")
-    base = max(
-        (one.name for one in TENSOR_TYPES.values() if _is_mixture_of(named, one.name)), key=len, default=""
-    )
-    return named if base and base in weights else largest
+    if named and tensor_type_of(named).name in weights:
+        return named
+    return weights.most_common(1)[0][0] if weights else "F32"
+
+
+def tensor_type_of(name: str) -> TensorType:
+    """Return the type of most tensors in a mixture, or the type of this name."""
+    inside = _INSIDE.get(name, name)
+    fitting = (one for one in TENSOR_TYPES.values() if f"{inside}_".startswith(f"{one.name}_"))
+    return max(fitting, key=lambda one: len(one.name))
 
 
 def precision_name(model: GgufModel) -> str:
@@ -49,14 +56,6 @@ def tensors_by_type(model: GgufModel) -> Counter[str]:
     return Counter(tensor.type.name for tensor in model.tensors.values())
 
 
-def _is_mixture_of(name: str, tensor_type: str) -> bool:
-    return name == tensor_type or name.startswith(f"{tensor_type}_") or _INSIDE.get(name) == tensor_type
-
-
 def _number(model: GgufModel) -> int:
     value = model.metadata.get("general.file_type")
     return value if type(value) is int else -1
-
-
-_INSIDE = {"IQ3_M": "IQ3_S", "IQ3_XS": "IQ3_XXS", "IQ2_S": "IQ2_XS", "IQ2_M": "IQ2_S"}
-"""Mixtures that have another name than the type of most of their tensors."""

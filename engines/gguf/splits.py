@@ -1,7 +1,8 @@
 """How the tokenizers of GGUF files split text into words: regular expressions by `tokenizer.ggml.pre`.
 
-A GGUF file only names the rule. transformers knows some of the names and silently splits as GPT-2 for others,
-which gives other token ids; a name that is missing here is refused. The tests compare each one with llama.cpp.
+A GGUF file only names the rule. transformers knows some of the names and silently splits as GPT-2 for
+others, which gives other token ids; a name that is missing here is refused. The tests compare each one with
+llama.cpp.
 Standard library only, Python 3.10 and newer.
 """
 
