@@ -31,6 +31,7 @@ from app.state.conversation.restored_options import restored_options, restored_o
 from app.state.conversation.votes import Votes
 from app.state.prepare.build_state import BuildState
 from app.state.prepare.engine_spec import choices_of, engine_spec
+from app.state.prepare.gguf_choice import sides_to_open
 from app.state.prepare.load_times import load_key, read_load_times, save_load_time
 from app.state.prepare.machine_name import machine_name
 from app.state.prepare.side_gpu import gpu_of, with_gpus
@@ -197,7 +198,7 @@ class Playground(GuardedApp):
         elif self.settings.chosen:
             await self.push_screen(self.navigation.create("chat"))
             # After the first frame: the workers' own start takes every core.
-            self.call_after_refresh(self.open_engines, ("left", "right"))
+            self.call_after_refresh(self.open_engines, sides_to_open(self.settings))
             if self.demo:
                 self.call_after_refresh(self.demo.begin)
         else:

@@ -52,17 +52,27 @@ def read_regular(file: Path, limit: int) -> bytes:
 
 def read_start(file: Path, count: int) -> bytes:
     """Return the first `count` bytes of a regular file, or all of it; raises as `read_regular`."""
+    descriptor = open_regular(file)
+    try:
+        return _read(descriptor, count)
+    except BlockingIOError as error:  # files in /proc that call themselves regular
+        raise UnusableFile(file, "reading it would wait") from error
+    finally:
+        os.close(descriptor)
+
+
+def open_regular(file: Path) -> int:
+    """Return a descriptor of a regular file for reading; raises as `read_regular`."""
     # Before the open, which has effects on some devices. The descriptor is checked too: the file may have
     # been replaced meanwhile, and O_NONBLOCK keeps the open of a pipe from waiting for a writer.
     _refuse_special(file, os.stat(file))  # noqa: PTH116 - Path.stat is the same
     descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         _refuse_special(file, os.fstat(descriptor))
-        return _read(descriptor, count)
-    except BlockingIOError as error:  # files in /proc that call themselves regular
-        raise UnusableFile(file, "reading it would wait") from error
-    finally:
+    except BaseException:
         os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _read(descriptor: int, count: int) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from engines.hub import gguf_caches
 from tests.doubles.hub import HubDouble, running_hub, use_endpoint
 
 pytest_plugins = ["tests.runner.limits", "tests.runner.processes", "tests.runner.distribution"]
@@ -26,10 +27,12 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Use separate folders for settings, engine store, logs, conversations and the hub cache."""
+    """Use separate folders for settings, engine store, logs, conversations and the caches of models."""
     for name in ("CONFIG", "CACHE", "DATA", "STATE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / "ollama"))
+    monkeypatch.setattr(gguf_caches, "LM_STUDIO", (str(tmp_path / "lm-studio"),))
     for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "TRT_PLAYGROUND_CONFIG", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path

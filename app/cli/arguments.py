@@ -10,6 +10,7 @@ import typer
 from app.cli.engine_options import with_options
 from app.cli.output import echo
 from app.state.prepare.engine_spec import engine_spec as spec_of
+from app.state.prepare.gguf_choice import gguf_choice
 from app.state.prepare.side_gpu import gpu_of
 from app.state.settings.interpreters import named_in_settings, register_known
 from app.state.settings.paths import settings_file
@@ -18,10 +19,13 @@ from app.state.settings.settings import ChatOptions, EngineChoice, Settings, Set
 from engines.backends.registry import BACKENDS
 from engines.build.spec import TARGET, EngineSpec
 from engines.errors import EngineError, error_text
+from engines.plan.gguf_formats import is_precision
 from engines.plan.hardware.hardware import devices
 from engines.plan.hardware.placement import device_of
 from engines.plan.hardware.targets import capability_of, target_name
 from engines.plan.precision import PRECISIONS
+
+DEFAULT_ENGINE = "openvino:int8"
 
 
 def saved_settings() -> Settings:
@@ -57,14 +61,24 @@ def chat_options(preset: str, system_prompt: str | None, **sampling: float | Non
 
 
 def engine_spec(
-    checkpoint: str, engine: str, context: int, calibration: Path | None = None, gpus: int | None = None
+    checkpoint: str,
+    engine: str | None,
+    context: int,
+    calibration: Path | None = None,
+    gpus: int | None = None,
+    *,
+    default: str = DEFAULT_ENGINE,
 ) -> EngineSpec:
     """Return the spec of an engine on the default device of its backend.
+
+    Args:
+        engine: None for `default`, or for that of a GGUF file.
 
     Raises:
         typer.BadParameter: `engine` is not BACKEND:PRECISION, or an option cannot be used.
     """
-    (choice,) = with_options([parse_engine(engine)], calibration, gpus)
+    named = parse_engine(engine) if engine else gguf_choice(checkpoint) or parse_engine(default)
+    (choice,) = with_options([named], calibration, gpus)
     cpu, *others = devices()
     if BACKENDS[choice.backend].own_environment:
         register_known(named_in_settings())
@@ -101,7 +115,7 @@ def parse_engine(text: str) -> EngineChoice:
     engine, at, device = text.partition("@")
     backend, _, rest = engine.partition(":")
     precision, _, kv_precision = rest.partition(":")
-    if backend not in BACKENDS or precision not in PRECISIONS:
+    if backend not in BACKENDS or not is_precision(precision):
         raise typer.BadParameter(
             f"{text!r} is not BACKEND:PRECISION, such as openvino:int8. Backends: {', '.join(BACKENDS)}. "
             f"Precisions: {', '.join(PRECISIONS)}."

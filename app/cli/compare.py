@@ -38,10 +38,11 @@ ESSENTIAL = {
 }
 """Columns that are shown however narrow the terminal is."""
 WIDEST = 1000
+DEFAULT_REFERENCE = "pytorch:fp32"
 
 
 def compare(
-    checkpoint: str, reference: str, engines: Sequence[str], file: Path | None, context: int
+    checkpoint: str, reference: str | None, engines: Sequence[str], file: Path | None, context: int
 ) -> Comparison:
     """Compare the engines, with a progress bar on stderr.
 
@@ -49,7 +50,10 @@ def compare(
         typer.BadParameter: an engine or the file cannot be used.
         typer.Exit: the reference cannot be used, or the disk is full; the reason has been printed.
     """
-    specs = [engine_spec(checkpoint, engine, context) for engine in (reference, *engines)]
+    specs = [
+        engine_spec(checkpoint, reference, context, default=DEFAULT_REFERENCE),
+        *(engine_spec(checkpoint, engine, context) for engine in engines),
+    ]
     texts, text_set = _texts(file), file_set(file) if file else SHIPPED
     try:
         return asyncio.run(_run(_name(checkpoint), specs[0], specs[1:], texts, text_set))

@@ -18,6 +18,7 @@ from app.cli.output import echo
 from app.demo import DemoOptions
 from app.playground import Playground
 from app.state.conversation.saved_conversations import saved_conversations
+from app.state.prepare.gguf_choice import gguf_choice
 from app.state.settings.paths import conversation_folder, settings_file
 from app.state.settings.settings import Settings
 
@@ -55,6 +56,8 @@ class LaunchOptions:
         changes: dict[str, object] = {}
         if self.checkpoint:
             changes["checkpoint"] = self.checkpoint
+            if choice := gguf_choice(self.checkpoint):
+                changes["left"] = choice
         if self.context:
             changes["context"] = self.context
         if self.left:

@@ -150,12 +150,13 @@ def paths() -> None:
 def ask(
     question: Annotated[str, typer.Argument(help="The prompt.")],
     engine: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Engine as BACKEND:PRECISION or BACKEND:PRECISION:KV_PRECISION.",
+            help="Engine as BACKEND:PRECISION or BACKEND:PRECISION:KV_PRECISION "
+            "(default: openvino:int8; of a GGUF file llama-cpp).",
             autocompletion=completion.engines,
         ),
-    ] = "openvino:int8",
+    ] = None,
     checkpoint: Annotated[str, CHECKPOINT] = "demo",
     context: Annotated[int, CONTEXT] = 2048,
     max_tokens: Annotated[
@@ -210,8 +211,12 @@ def compare(
     ] = None,
     checkpoint: Annotated[str, CHECKPOINT] = "demo",
     reference: Annotated[
-        str, typer.Option(help="The engine to compare with.", autocompletion=completion.engines)
-    ] = "pytorch:fp32",
+        str | None,
+        typer.Option(
+            help="The engine to compare with (default: pytorch:fp32; of a GGUF file the file itself).",
+            autocompletion=completion.engines,
+        ),
+    ] = None,
     text: Annotated[
         Path | None,
         typer.Option(help="Text file to compare over (default: prose, code and a chat that ship)."),

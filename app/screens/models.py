@@ -48,6 +48,8 @@ class ModelsScreen(PlaygroundScreen):
 
 1. Choose a **model**; **D** chooses the demo and starts it.
 2. Choose a backend and a **precision** for each side. The right side is usually PyTorch, the reference.
+   A **GGUF file** runs with llama.cpp only, so one side is prepared: the other one keeps its engine, such as
+   that of the original model.
 3. Press **Enter**: *What Enter does* says what is downloaded, built and loaded, and how long that took the
    last time. Engines that are in the store already are loaded from it.
 
@@ -150,6 +152,13 @@ utilisation) of answers are computed from it.
             self.query_one("#retry", Button).focus()
 
     @on(ModelPicker.Chosen)
+    def show_sides(self) -> None:
+        """Choose the sides that suit the model, then show the estimates."""
+        checkpoint = self.query_one(ModelPicker).checkpoint
+        if checkpoint is not None:
+            self.query_one(PrepareRow).show_gguf(bool(checkpoint.gguf_precision))
+        self.show_estimates()
+
     @on(Input.Changed, "#context")
     @on(Select.Changed, "#sides")
     def show_estimates(self) -> None:

@@ -15,9 +15,10 @@ from engines.build.options import resolve_options
 from engines.build.spec import EngineSpec, fingerprint, fingerprint_inputs, versions_of
 from engines.build.store import EngineStore, check_space
 from engines.build.stored_engine import StoredEngine
-from engines.build.support_check import refuse_unsupported
+from engines.build.support_check import refuse_other_backends, refuse_unsupported
 from engines.errors import EngineError
 from engines.plan.checkpoint.checkpoint import Checkpoint, read_checkpoint
+from engines.plan.checkpoint.gguf_checkpoint import gguf_path
 from engines.plan.checkpoint.hub_cache import hub_cache_checkpoints, hub_cache_folder, looks_like_hub_id
 from engines.plan.estimate.estimate import estimate_weight_bytes
 from engines.plan.random_shape import PREFIX, random_seed, shape_folder
@@ -40,7 +41,7 @@ class PreparedEngine:
     """With the checkpoint as a folder on this disk."""
     checkpoint: Checkpoint
     stored: StoredEngine | None
-    """None for backends that build nothing."""
+    """None for backends that build nothing, and for GGUF files."""
     inputs: dict[str, str]
     """What the engine is made from, and the versions, also where nothing is built."""
     reused: bool
@@ -105,18 +106,22 @@ class _Preparation:
         self._started = time.monotonic()
 
     async def run(self) -> PreparedEngine:
+        folder = await asyncio.to_thread(local_folder, self._spec)
+        if folder is not None:
+            self._spec = replace(self._spec, checkpoint=str(folder))
         await asyncio.to_thread(refuse_unsupported, self._spec)
-        folder = await asyncio.to_thread(local_folder, self._spec) or await self._fetch()
+        folder = folder or await self._fetch()
         self._spec = replace(self._spec, checkpoint=str(folder))
         checkpoint = await asyncio.to_thread(
             read_checkpoint, folder, trust_remote_code=self._spec.trust_remote_code
         )
+        await asyncio.to_thread(refuse_other_backends, self._spec, checkpoint)
         self._spec, contents = await asyncio.to_thread(resolve_options, self._spec, checkpoint)
         described = await self._ask(protocol.Describe(self._process.next_id()), protocol.Described)
         if not described.available:
             raise EngineError("backend-not-installed", described.reason, described.hint)
         inputs = fingerprint_inputs(self._spec, checkpoint.identity, described.versions, contents)
-        if not BACKENDS[self._spec.backend].builds:
+        if checkpoint.gguf_precision or not BACKENDS[self._spec.backend].builds:
             return self._prepared(checkpoint, None, inputs, reused=False)
         if random_seed(folder) is not None and not BACKENDS[self._spec.backend].runs_shapes:
             raise _no_weights(self._spec)
@@ -209,21 +214,25 @@ def _disk_error(error: OSError, store: EngineStore) -> EngineError:
 def local_folder(spec: EngineSpec) -> Path | None:
     """Return the checkpoint's folder, as given or in the hub cache; None when it must be fetched.
 
+    Of a GGUF model it is the file, the first one of several parts.
+
     Raises:
-        EngineError: it is neither a folder nor a hub id.
+        EngineError: it is neither a folder, a file nor a hub id.
     """
     if spec.checkpoint.startswith(PREFIX):
         return shape_folder(spec.checkpoint)
     # OSError: a name that is too long; RuntimeError: the home folder of an unknown user.
     with suppress(OSError, RuntimeError):
-        folder = Path(spec.checkpoint).expanduser()
-        if folder.is_dir():
-            return folder.resolve()
+        path = gguf_path(Path(spec.checkpoint).expanduser())
+        if path.is_dir():
+            return path.resolve()
+        if path.is_file():  # the name of a GGUF file counts, and links in the hub cache lead to digests
+            return path.parent.resolve() / path.name
     if not looks_like_hub_id(spec.checkpoint):
         raise EngineError(
             "no-checkpoint",
             f"There is no folder {spec.checkpoint!r}.",
-            "Give a folder with config.json and safetensors, or a hub id such as org/name.",
+            "Give a folder with config.json and safetensors, a GGUF file, or a hub id such as org/name.",
         )
     for cached in hub_cache_checkpoints(hub_cache_folder()):
         wanted = cached.revision == spec.revision if spec.revision else cached.is_main

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
+from engines.plan.checkpoint.checkpoint import Checkpoint
+from engines.plan.checkpoint.gguf_checkpoint import is_gguf_file
 from engines.plan.hardware.hardware import Device, devices
 from engines.plan.hardware.targets import capability_of
 from engines.plan.kv_precision import AUTO, KV_PRECISIONS
 from engines.plan.precision import rule
+from engines.plan.support.gguf_files import gguf_support
 
 
 def refuse_unsupported(spec: EngineSpec) -> None:
@@ -25,10 +30,25 @@ def refuse_unsupported(spec: EngineSpec) -> None:
             f"This release has no KV cache precision {spec.kv_precision!r}.",
             "Choose another one with F2.",
         )
+    if is_gguf_file(Path(spec.checkpoint)):  # by its own precision, once it has been read
+        return
     device = _target(spec) or next((one for one in devices() if one.name == spec.device), None)
     row = rule(spec.backend, spec.precision, device) if device else None
     if row is not None and row.support.state == "unavailable":
         raise EngineError("unsupported-precision", row.support.reason, row.support.remedy)
+
+
+def refuse_other_backends(spec: EngineSpec, checkpoint: Checkpoint) -> None:
+    """Check that a GGUF file is run in its own precision by the backend that reads it.
+
+    Raises:
+        EngineError: `unsupported-checkpoint`.
+    """
+    if not checkpoint.gguf_precision:
+        return
+    found = gguf_support(spec.backend, spec.precision, checkpoint)
+    if found.state == "unavailable":
+        raise EngineError("unsupported-checkpoint", found.reason, found.remedy)
 
 
 def _target(spec: EngineSpec) -> Device | None:

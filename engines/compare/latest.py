@@ -105,7 +105,7 @@ class LatestFile:
             text_set: what names the set; its texts may change.
         """
         checkpoint = Path(reference.checkpoint).expanduser()
-        place = str(checkpoint.resolve()) if checkpoint.is_dir() else reference.checkpoint
+        place = str(checkpoint.resolve()) if checkpoint.exists() else reference.checkpoint
         name = digest(place, reference.revision, title(reference), text_set)
         return cls(folder / "latest" / f"{name}.json", text_digest(texts))
 

@@ -1,4 +1,4 @@
-"""The models on this disk: the demo, those that were used, the hub cache, and folders."""
+"""The models on this disk: the demo, those that were used, the caches of the hub and others, and folders."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Literal
 
 from engines.demo import CHECKPOINT
+from engines.gguf.model_file import is_gguf, part_files, part_of
+from engines.hub.gguf_caches import hub_cache_gguf, lm_studio_folders, ollama_models
+from engines.plan.checkpoint.gguf_checkpoint import gguf_path, is_gguf_file
 from engines.plan.checkpoint.hub_cache import (
     hub_cache_checkpoints,
     hub_cache_folder,
     hub_snapshot,
 )
 
-Kind = Literal["demo", "recent", "hub cache", "folder"]
+Kind = Literal["demo", "recent", "hub cache", "LM Studio", "ollama", "folder"]
 MAX_DEPTH = 2
 """Levels below a search folder: `models/org/name` is found."""
 MAX_FOLDERS = 2_000
@@ -32,11 +35,11 @@ class LocalModel:
     kind: Kind
     """The first that fits: a snapshot of the hub cache that was used is `recent`."""
     name: str
-    """Hub id of a snapshot of the hub cache, else the folder's name."""
+    """Hub id of a snapshot of the hub cache, else the name of the folder or the GGUF file."""
     path: Path
-    """The model folder."""
+    """The model folder, or the GGUF file, of several parts the first."""
     hub_id: str
-    """Empty where it is not in the hub cache."""
+    """Empty where it is not in the hub cache, and for a GGUF file, of which a model of the hub has many."""
     weight_bytes: int
     last_used: float
     """When its weights were read or written last, in seconds since 1970. Linux updates it once a day."""
@@ -45,35 +48,45 @@ class LocalModel:
 def local_models(
     recents: Sequence[Path] = (), search_folders: Sequence[Path] = (), cache: Path | None = None
 ) -> list[LocalModel]:
-    """Return the models on this disk, each once: the demo, recents in their order, hub cache, folders.
+    """Return the models on this disk, each once: the demo, recents in their order, caches, folders.
 
     What cannot be read is left out.
 
     Args:
-        recents: model folders that were used before, the last one first.
-        search_folders: folders that hold model folders, up to MAX_DEPTH levels deep.
+        recents: model folders and GGUF files that were used before, the last one first.
+        search_folders: folders that hold model folders or GGUF files, up to MAX_DEPTH levels deep.
         cache: the hub cache; that of the environment if None.
     """
-    cached = [one.folder for one in hub_cache_checkpoints(cache or hub_cache_folder())]
+    cache = cache or hub_cache_folder()
+    cached = [one.folder for one in hub_cache_checkpoints(cache)]
+    ollama = {one.file: one.name for one in ollama_models()}
     candidates: list[tuple[Kind, Iterable[Path]]] = [
         ("demo", [CHECKPOINT]),
         ("recent", recents),
-        ("hub cache", cached),
-        ("folder", _model_folders(search_folders)),
+        ("hub cache", [*cached, *hub_cache_gguf(cache)]),
+        ("LM Studio", _models_below(lm_studio_folders())),
+        ("ollama", ollama),
+        ("folder", _models_below(search_folders)),
     ]
     found: dict[Path, LocalModel] = {}
     for kind, folders in candidates:
         for folder in folders:
-            model = _model(kind, folder)
+            model = _model(kind, folder, ollama.get(folder, ""))
             if model is not None:
                 found.setdefault(Path(os.path.realpath(model.path)), model)
     return list(found.values())
 
 
-def _model(kind: Kind, folder: Path) -> LocalModel | None:
-    """Return the model in `folder`; None if it has no config.json or no safetensors."""
+def _model(kind: Kind, folder: Path, name: str = "") -> LocalModel | None:
+    """Return the model in `folder`; None if it has no config.json or no safetensors, and is no GGUF file.
+
+    Args:
+        name: what it is called; by default as its file or folder.
+    """
     try:
-        folder = folder.expanduser().absolute()
+        folder = gguf_path(folder.expanduser().absolute())
+        if folder.is_file():
+            return _gguf_model(kind, folder, name)
         if not (folder / "config.json").is_file():
             return None
         weights = [entry.stat() for entry in _entries(folder) if _is_weights(entry)]
@@ -93,12 +106,27 @@ def _model(kind: Kind, folder: Path) -> LocalModel | None:
     )
 
 
+def _gguf_model(kind: Kind, file: Path, name: str) -> LocalModel | None:
+    """Return the model of a GGUF file; None for other files. Raises OSError."""
+    if not is_gguf_file(file):
+        return None
+    parts = [one.stat() for one in part_files(file)]
+    return LocalModel(
+        kind=kind,
+        name=name or part_of(file)[0],
+        path=file,
+        hub_id="",
+        weight_bytes=sum(status.st_size for status in parts),
+        last_used=max(max(status.st_atime, status.st_mtime) for status in parts),
+    )
+
+
 def _is_weights(entry: os.DirEntry[str]) -> bool:
     return entry.name.endswith(".safetensors") and entry.is_file()
 
 
-def _model_folders(roots: Iterable[Path]) -> Iterator[Path]:
-    """Yield the folders with a config.json; each folder is listed once, also if links lead to it twice."""
+def _models_below(roots: Iterable[Path]) -> Iterator[Path]:
+    """Yield the folders with a config.json and the GGUF models in all folders, each folder's once."""
     pending = [(Path(os.path.expanduser(root)).absolute(), 0) for root in roots]  # noqa: PTH111
     seen: set[str] = set()
     while pending and len(seen) < MAX_FOLDERS:
@@ -109,11 +137,17 @@ def _model_folders(roots: Iterable[Path]) -> Iterator[Path]:
         seen.add(real)
         with suppress(OSError):
             entries = _entries(folder)
+            yield from (folder / name for name in sorted(entry.name for entry in entries) if _is_model(name))
             if any(entry.name == "config.json" for entry in entries):
                 yield folder
             elif depth < MAX_DEPTH:
                 below = sorted(entry.name for entry in entries if entry.is_dir() and entry.name[0] != ".")
                 pending += [(folder / name, depth + 1) for name in below]
+
+
+def _is_model(name: str) -> bool:
+    """Return whether a file is a GGUF model by its name: not a later part, nor the part that reads images."""
+    return is_gguf(Path(name)) and part_of(Path(name))[1] == 1 and not name.lower().startswith("mmproj")
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engines.plan.checkpoint.quantisation import Quantisation
+from engines.plan.gguf_formats import GGUF_PRECISIONS
 from engines.plan.support import KV_CHOICES
 
 AUTO = "auto"
@@ -38,6 +39,8 @@ def kv_choices(backend: str, precision: str) -> tuple[str, ...]:
 
     Without an entry of the backend it is the format of the weights.
     """
+    if precision in GGUF_PRECISIONS:
+        precision = "q8_0"  # of weights that were quantised elsewhere, as of those that are quantised here
     return KV_CHOICES.get((backend, precision), (_OF_WEIGHTS.get(precision, "f16"),))
 
 

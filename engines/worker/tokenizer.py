@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from os.path import commonprefix
 from pathlib import Path
@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from engines.errors import EngineError, first_line
-from engines.plan.checkpoint.chat_template import read_chat_template
+from engines.plan.checkpoint.chat_template import ChatTemplate, read_chat_template
 from engines.worker.control_tokens import ControlTokens
 from engines.worker.message_format import MessageFormat, Messages, find_format, probe_messages
 from engines.worker.stop_tokens import configured_stop_ids, valid_ids
@@ -44,9 +44,9 @@ class Tokenizer:
 
     def __init__(self, checkpoint: Path) -> None:
         self.checkpoint = checkpoint
-        template = read_chat_template(checkpoint)
+        load = _load_gguf if checkpoint.is_file() else _load
+        self._tokenizer, template, stop_ids = load(checkpoint)
         self._template = template.text if template else ""
-        self._tokenizer = _load(checkpoint)
         self._tokenizer.chat_template = self._template or None
         self._fast = self._tokenizer.backend_tokenizer
         # Some tokenizer.json files contain settings of the training, which would silently truncate prompts.
@@ -54,9 +54,8 @@ class Tokenizer:
         self._fast.no_padding()
         tokens = self._fast.get_added_tokens_decoder()
         added = {token.content: one for one, token in tokens.items()}
-        self.configured_stop_ids = configured_stop_ids(checkpoint, added) | valid_ids(
-            {self._tokenizer.eos_token_id}
-        )
+        self.configured_stop_ids = stop_ids | valid_ids({self._tokenizer.eos_token_id})
+        self.configured_stop_ids |= configured_stop_ids(checkpoint, added)
         """Tokens that end an answer, as the checkpoint's files name them."""
         self._formats: dict[frozenset[str], MessageFormat] = {}
         """In which form the template takes messages, by the roles in the conversation."""
@@ -264,27 +263,54 @@ def import_library(checkpoint: Path) -> None:
     import jinja2.sandbox  # noqa: F401
     from transformers.utils import chat_template_utils  # noqa: F401
 
-    if (checkpoint / "tokenizer.json").is_file():
+    if checkpoint.is_file() or (checkpoint / "tokenizer.json").is_file():
         from transformers import PreTrainedTokenizerFast  # noqa: F401
     else:
         from transformers import AutoTokenizer  # noqa: F401
 
 
-def _load(checkpoint: Path) -> Any:
+Loaded = tuple[Any, ChatTemplate | None, frozenset[int]]
+"""A tokenizer of transformers, the chat template, and the tokens that end an answer by the same file."""
+
+
+def _load(checkpoint: Path) -> Loaded:
+    template = read_chat_template(checkpoint)
+    with _readable(checkpoint):
+        return _from_folder(checkpoint), template, frozenset()
+
+
+def _load_gguf(file: Path) -> Loaded:
+    from transformers import PreTrainedTokenizerFast
+
+    from engines.gguf.tokenizer import load_tokenizer
+
+    with _readable(file):
+        found = load_tokenizer(file)
+        tokenizer = PreTrainedTokenizerFast(tokenizer_object=found.backend, **found.named)
+        return tokenizer, found.template, found.stop_ids
+
+
+def _from_folder(checkpoint: Path) -> Any:
     # AutoTokenizer imports torch, which costs 1.3 s and 200 MB that an engine without torch does not need.
     # tokenizer.json defines the complete tokenizer, so the generic class reads every family.
+    if (checkpoint / "tokenizer.json").is_file():
+        from transformers import PreTrainedTokenizerFast
+
+        return PreTrainedTokenizerFast.from_pretrained(checkpoint, local_files_only=True)
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint, local_files_only=True, trust_remote_code=False)
+    if tokenizer.is_fast:
+        return tokenizer
+    raise ValueError(f"{type(tokenizer).__name__} has no fast version")
+
+
+@contextmanager
+def _readable(checkpoint: Path) -> Iterator[None]:
+    """Raise what a library raises for a tokenizer as an EngineError."""
     try:
-        if (checkpoint / "tokenizer.json").is_file():
-            from transformers import PreTrainedTokenizerFast
-
-            return PreTrainedTokenizerFast.from_pretrained(checkpoint, local_files_only=True)
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(checkpoint, local_files_only=True, trust_remote_code=False)
-        if tokenizer.is_fast:
-            return tokenizer
-        raise ValueError(f"{type(tokenizer).__name__} has no fast version")
-    except (KeyboardInterrupt, SystemExit, MemoryError):
+        yield
+    except (KeyboardInterrupt, SystemExit, MemoryError, EngineError):
         raise
     except BaseException as error:  # tokenizers raises Exception, and BaseException for a panic
         raise unreadable(checkpoint, first_line(error)) from error
@@ -295,5 +321,7 @@ def unreadable(checkpoint: Path, why: str) -> EngineError:
     return EngineError(
         "missing-tokenizer",
         f"The tokenizer of {checkpoint.name} cannot be read: {why}",
-        "The folder needs the model's tokenizer.json.",
+        "Choose another GGUF file of the model."
+        if checkpoint.is_file()
+        else "The folder needs the model's tokenizer.json.",
     )

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engines.errors import EngineError, first_line
+from engines.plan.checkpoint.checkpoint import read_checkpoint
 from engines.plan.checkpoint.folder_files import (
     refuse_special_files,
     refuse_undecodable,
@@ -33,6 +34,9 @@ def check_checkpoint(folder: Path) -> None:
     """
     from engines.backends.weight_scan import scan_weights
 
+    if folder.is_file():  # llama.cpp checks the values of its tensors
+        read_checkpoint(folder)
+        return
     _check_files(folder)
     refuse_mismatch(folder)
     scan_weights(folder)
@@ -40,7 +44,8 @@ def check_checkpoint(folder: Path) -> None:
 
 def check_engine(checkpoint: Path, directory: Path) -> None:
     """Check the files of a stored engine and of its checkpoint; raises as `check_checkpoint`."""
-    _check_files(checkpoint)
+    if not checkpoint.is_file():  # a GGUF file is its own engine
+        _check_files(checkpoint)
     refuse_special_files(directory)
 
 

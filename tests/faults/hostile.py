@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.faults.hostile_case import Case
 from tests.faults.hostile_configs import CONFIGS
 from tests.faults.hostile_files import FILES
+from tests.faults.hostile_gguf import GGUF
 from tests.faults.hostile_templates import TEMPLATES
 from tests.faults.hostile_tokenizers import TOKENIZERS
 from tests.faults.hostile_weights import WEIGHTS
@@ -24,6 +25,7 @@ CASES: dict[str, Case] = {
         ("template", TEMPLATES),
         ("weights", WEIGHTS),
         ("file", FILES),
+        ("gguf", GGUF),
     )
     for name, case in cases.items()
 }

@@ -25,6 +25,8 @@ BROKEN = (
     ("file: name that is not UTF-8", "not valid UTF-8"),
     ("config: random weights: seed a word", "its seed is not a whole number"),
     ("tokenizer: empty object", "The tokenizer of checkpoint cannot be read"),
+    ("gguf: tensors overlap", "overlap"),
+    ("gguf: a token twice", "of all backends only llama.cpp reads"),
 )
 
 

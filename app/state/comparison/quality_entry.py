@@ -17,6 +17,7 @@ from engines.compare.rows import title
 from engines.plan.checkpoint.checkpoint import Checkpoint
 from engines.plan.checkpoint.loadable import support_of
 from engines.plan.estimate.estimate import estimate_weight_bytes
+from engines.plan.gguf_formats import GGUF_BACKEND, offered_precisions, precision_of
 from engines.plan.hardware.hardware import Device
 from engines.plan.hardware.placement import device_of
 from engines.plan.precision import PRECISIONS
@@ -68,8 +69,11 @@ class Machine:
 def reference_choice(machine: Machine, checkpoint: Checkpoint | None) -> EngineChoice:
     """Return the engine that others are compared with: PyTorch, in FP32 on a CPU: the most exact.
 
-    On a GPU it is the checkpoint's own precision if that runs, because FP32 takes twice the memory.
+    On a GPU it is the checkpoint's own precision if that runs, because FP32 takes twice the memory. Of a GGUF
+    file without its original it is the file itself: no engine here computes it more exactly.
     """
+    if checkpoint and checkpoint.gguf_precision:
+        return EngineChoice(GGUF_BACKEND, checkpoint.gguf_precision)
     device = device_of(REFERENCE_BACKEND, machine.cpu, machine.gpu)
     own = checkpoint.dtype if checkpoint else ""
     if device.kind == "cpu" or own not in PRECISIONS:
@@ -95,7 +99,7 @@ def quality_entries(
     found, reasons = list[QualityEntry](), dict[str, str]()
     for backend in BACKENDS:
         device = device_of(backend, machine.cpu, machine.gpu)
-        for precision in PRECISIONS:
+        for precision in offered_precisions(checkpoint):
             support = support_of(backend, precision, device, checkpoint, settings.context)
             choice = EngineChoice(backend, precision)
             if support.state == "unavailable":
@@ -107,7 +111,7 @@ def quality_entries(
             entry = _entry(choice, spec, latest, stale, checkpoint, is_reference=choice == reference)
             found.insert(0 if entry.is_reference else len(found), entry)
     running = {entry.choice.precision for entry in found if entry.choice}
-    missing = [name for name in PRECISIONS if name not in running]
+    missing = [name for name in offered_precisions(checkpoint) if name not in running]
     return [*found, *(_unavailable(name, reasons.get(name, "No backend runs it.")) for name in missing)]
 
 
@@ -156,7 +160,7 @@ def _row(name: str, latest: Latest | None, *, is_reference: bool) -> tuple[Row |
 
 
 def _unavailable(precision: str, why: str) -> QualityEntry:
-    return QualityEntry(PRECISIONS[precision].title, EntryState.UNAVAILABLE, None, None, why=why)
+    return QualityEntry(precision_of(precision).title, EntryState.UNAVAILABLE, None, None, why=why)
 
 
 def wanted(entries: Sequence[QualityEntry]) -> list[EngineSpec]:

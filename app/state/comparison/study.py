@@ -64,7 +64,7 @@ def read_study(settings: Settings, machine: Machine, text_set: TextSet, folder: 
     entries = quality_entries(settings, machine, checkpoint, latest, file.texts)
     comparison = _current(latest.comparison, entries) if latest else None
     name = settings.checkpoint
-    if checkpoint and Path(name).expanduser().is_dir():
+    if checkpoint and Path(name).expanduser().exists():
         name = checkpoint.name
     title = next((entry.title for entry in entries if entry.is_reference), f"PyTorch {choice.precision}")
     return Study(name, text_set, reference, title, entries, comparison, file, problem)

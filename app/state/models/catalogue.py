@@ -23,6 +23,7 @@ from engines.hub.suggested import SUGGESTED
 from engines.hub.unfinished import unfinished_downloads
 from engines.plan.checkpoint.checkpoint import Checkpoint, read_checkpoint
 from engines.plan.checkpoint.hub_cache import looks_like_hub_id
+from engines.plan.gguf_formats import GGUF_BACKEND
 from engines.plan.hardware.hardware import Device
 from engines.plan.hardware.placement import device_of
 
@@ -40,8 +41,8 @@ class Context:
     store: EngineStore
 
     def fit(self, checkpoint: Checkpoint) -> Fit | None:
-        """Return how a checkpoint fits with the backend of the left side."""
-        backend = self.settings.left.backend
+        """Return how a checkpoint fits with the backend of the left side; a GGUF file with its own."""
+        backend = GGUF_BACKEND if checkpoint.gguf_precision else self.settings.left.backend
         if backend not in BACKENDS:
             return None
         device = device_of(backend, self.cpu, self.gpu)

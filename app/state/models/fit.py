@@ -9,6 +9,7 @@ from engines.plan.checkpoint.checkpoint import Checkpoint
 from engines.plan.checkpoint.loadable import support_of
 from engines.plan.estimate.estimate import PLAIN, estimate
 from engines.plan.estimate.memory_fit import memory_fit
+from engines.plan.gguf_formats import offered_precisions, precision_of
 from engines.plan.hardware.hardware import Device
 from engines.plan.kv_precision import AUTO
 from engines.plan.precision import PRECISIONS
@@ -25,11 +26,12 @@ class Fit:
 
 def model_fit(checkpoint: Checkpoint, backend: str, context: int, device: Device) -> Fit | None:
     """Return how a model fits with a backend; None where the backend runs none of its precisions."""
-    supported = [name for name in PRECISIONS if _runs(backend, name, device, checkpoint, context)]
+    offered = offered_precisions(checkpoint)
+    supported = [name for name in offered if _runs(backend, name, device, checkpoint, context)]
     if not supported:
         return None
-    by_bits = sorted(supported, key=lambda name: -PRECISIONS[name].bits)
-    wanted = [name for name in by_bits if PRECISIONS[name].bits <= _bits(checkpoint)] or by_bits[-1:]
+    by_bits = sorted(supported, key=lambda name: -precision_of(name).bits)
+    wanted = [name for name in by_bits if precision_of(name).bits <= _bits(checkpoint)] or by_bits[-1:]
     for name in wanted:
         found = estimate(checkpoint, backend, name, AUTO, context, device)
         if memory_fit(found).state != "does not fit":

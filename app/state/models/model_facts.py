@@ -8,6 +8,8 @@ from app.state.models.model_entry import ModelEntry
 from app.state.models.named_model import NamedModel
 from app.state.settings.settings import DEMO
 from app.units import bytes_text, count_text, parameters_text
+from engines.plan.checkpoint.checkpoint import Checkpoint
+from engines.plan.gguf_formats import precision_of
 
 TOY = "toy model, ships with the project"
 UNKNOWN = "Not on this disk: Enter downloads it first. Its size is not known yet."
@@ -28,7 +30,7 @@ def _of_checkpoint(model: NamedModel) -> list[str]:
     parts = [
         checkpoint.architecture,
         f"{parameters_text(checkpoint.parameters)} parameters",
-        f"{checkpoint.dtype}, {bytes_text(checkpoint.weight_bytes)}",
+        *_weights(checkpoint),
         f"{checkpoint.shape.layers} layers",
         f"KV cache {bytes_text(checkpoint.kv_bytes_per_token(2))} per token at 16 bits",
     ]
@@ -36,11 +38,22 @@ def _of_checkpoint(model: NamedModel) -> list[str]:
         parts.insert(1, "only its text part is loaded")
     if checkpoint.unused_files:
         parts.append(f"not loaded: {', '.join(checkpoint.unused_files[:3])}")
-    if checkpoint.quantisation:
+    if checkpoint.quantisation and not checkpoint.gguf_precision:
         parts.append(f"quantised: {checkpoint.quantisation.name}")
     if not checkpoint.has_chat_template:
         parts.append("no chat template: base model, continues text")
     return parts
+
+
+def _weights(checkpoint: Checkpoint) -> list[str]:
+    """Return type and size of the weights; of a GGUF file its quantisation and context, too."""
+    size = bytes_text(checkpoint.weight_bytes)
+    if not checkpoint.gguf_precision:
+        return [f"{checkpoint.dtype}, {size}"]
+    bits = 8 * checkpoint.weight_bytes / max(1, checkpoint.parameters)
+    trained = f"trained for {count_text(checkpoint.max_positions)} tokens"
+    context = [trained] if checkpoint.max_positions else []
+    return [f"GGUF {precision_of(checkpoint.dtype).title}, {size}, {bits:.1f} bits per weight", *context]
 
 
 def _of_entry(model: NamedModel, entry: ModelEntry | None) -> list[str]:

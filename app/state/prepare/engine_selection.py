@@ -13,6 +13,7 @@ from engines.errors import EngineError
 from engines.plan.calibration import WITHOUT, read_calibration
 from engines.plan.checkpoint.checkpoint import Checkpoint
 from engines.plan.checkpoint.loadable import support_of
+from engines.plan.gguf_formats import GGUF_BACKEND, offered_precisions
 from engines.plan.hardware.hardware import Device
 from engines.plan.hardware.placement import device_of, gpu_choices
 from engines.plan.kv_precision import AUTO, kv_choices
@@ -38,11 +39,41 @@ class EngineSelection:
         self.checkpoint: Checkpoint | None = None
         self.context: int | None = None
         """Tokens of the context window; None if it is not known."""
-        self.backend = choice.backend if choice.backend in BACKENDS else next(iter(BACKENDS))
+        self.wanted_backend = choice.backend if choice.backend in BACKENDS else next(iter(BACKENDS))
         known = choice.precision in PRECISIONS
-        self.precision = choice.precision if known else default_precision(self.backend, self.device)
+        self.wanted_precision = choice.precision if known else default_precision(self.backend, self.device)
+        self.gguf_backend = GGUF_BACKEND
+        """The backend while a GGUF file is chosen: the one that reads it, unless the user takes another."""
         self.wanted_kv = choice.kv_precision
         self.wanted_calibration = choice.calibration
+
+    @property
+    def backend(self) -> str:
+        """The current backend."""
+        reads = self.is_gguf and self.gguf_backend in BACKENDS
+        return self.gguf_backend if reads else self.wanted_backend
+
+    @backend.setter
+    def backend(self, name: str) -> None:
+        if self.is_gguf:
+            self.gguf_backend = name
+        else:
+            self.wanted_backend = name
+
+    @property
+    def precision(self) -> str:
+        """The current precision; of a GGUF file its own."""
+        return self.checkpoint.gguf_precision if self.checkpoint and self.is_gguf else self.wanted_precision
+
+    @precision.setter
+    def precision(self, name: str) -> None:
+        if not self.is_gguf:
+            self.wanted_precision = name
+
+    @property
+    def is_gguf(self) -> bool:
+        """Whether a GGUF file is chosen."""
+        return self.checkpoint is not None and bool(self.checkpoint.gguf_precision)
 
     @property
     def choice(self) -> EngineChoice:
@@ -111,7 +142,7 @@ class EngineSelection:
     @property
     def supports(self) -> dict[str, Support]:
         """Whether each precision runs on the device, and why."""
-        return {name: self._support(name) for name in PRECISIONS}
+        return {name: self._support(name) for name in offered_precisions(self.checkpoint)}
 
     @property
     def support(self) -> Support:

@@ -37,7 +37,7 @@ class Forecast:
     parts: tuple[MemoryPart, ...]
     """Estimated parts and, once loaded, the measured ones."""
     builds: bool
-    """Whether the backend builds an engine."""
+    """Whether an engine is built: not with every backend, nor of a GGUF file."""
     build: ExpectedBuild | None
     """None if this backend was never built on this machine."""
 
@@ -77,6 +77,6 @@ def forecast(
         found,
         memory_fit(found, other_side_bytes),
         parts(found, loaded.memory if loaded else None, loaded.held if loaded else None),
-        BACKENDS[choice.backend].builds,
+        BACKENDS[choice.backend].builds and not checkpoint.gguf_precision,
         expected_build(around.builds, choice.backend, choice.precision, found.weights),
     )

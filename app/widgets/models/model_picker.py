@@ -37,12 +37,13 @@ class ModelPicker(Vertical):
     HELP = """\
 # Model
 
-A Hugging Face model folder with `config.json`, safetensors and a tokenizer. **demo** ships with the
-project: a toy model of 7 million parameters that can answer questions about this program and little else.
+A Hugging Face model folder with `config.json`, safetensors and a tokenizer, or a GGUF file. **demo** ships
+with the project: a toy model of 7 million parameters that can answer questions about this program and little
+else. GGUF files of LM Studio and ollama are listed too; they are only read.
 
-**/** filters the list. A folder, or a hub id such as `org/name`, can be typed or pasted too. The last line of
-the list searches the Hugging Face Hub; nothing is sent before you press Enter on it. What is not on this disk
-is downloaded when its engines are built: **Esc** pauses a download, **Enter** resumes it.
+**/** filters the list. A folder, a file, or a hub id such as `org/name` can be typed or pasted too. The last
+line of the list searches the Hugging Face Hub; nothing is sent before you press Enter on it. What is not on
+this disk is downloaded when its engines are built: **Esc** pauses a download, **Enter** resumes it.
 
 ✓ fits into free memory, ▲ only at the precision named, ✗ too large: by the estimate for the left backend.
 """
@@ -69,7 +70,11 @@ is downloaded when its engines are built: **Esc** pauses a download, **Enter** r
 
     def compose(self) -> ComposeResult:
         """Yield the field, the list and the facts."""
-        yield Input(placeholder="/ filter · a folder · a hub id (org/name)", id="checkpoint", compact=True)
+        yield Input(
+            placeholder="/ filter · a folder · a hub id (org/name)",
+            id="checkpoint",
+            compact=True,
+        )
         yield ModelList()
         yield Static(id="checkpoint-facts", markup=False)
 

@@ -22,9 +22,10 @@ from app.widgets.prepare.precision_list import PrecisionList
 from engines.backends.registry import BACKENDS
 from engines.plan.calibration import WITHOUT
 from engines.plan.estimate.estimate import estimate_weight_bytes
+from engines.plan.gguf_formats import offered_precisions, precision_of
 from engines.plan.hardware.hardware import Device
 from engines.plan.kv_precision import AUTO, kv_choices
-from engines.plan.precision import PRECISIONS, default_precision
+from engines.plan.precision import default_precision
 
 
 class EnginePicker(Vertical):
@@ -77,6 +78,8 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
         self.selection = EngineSelection(choice, device, gpus, name)
         self.border_title = name.capitalize()
         self._built: Collection[str] = ()
+        self._selected = (self.selection.backend, self.selection.precision)
+        """Backend and precision for which the selects are filled."""
 
     def compose(self) -> ComposeResult:
         """Yield backend and KV cache, options, precisions and the estimate."""
@@ -108,10 +111,11 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
             built: precisions of which the store has an engine with this backend and checkpoint.
         """
         self._built = built
+        self._show_selects()
         self._show_precisions()
         self._show_options()
         selection, support = self.selection, self.selection.support
-        description = PRECISIONS[selection.precision].description
+        description = precision_of(selection.precision).description
         self.query_one(EstimateCard).show(forecast, support, description)
 
     @on(Select.Changed, ".backend")
@@ -171,12 +175,21 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
         self._changed()
 
     def _changed(self) -> None:
-        kv = self.query_one(".kv", Select)
-        with self.prevent(Select.Changed):
-            kv.set_options(_kv_options(self.selection))
-            kv.value = self.selection.kv_precision
+        self._show_selects()
         self._show_options()
         self.post_message(self.Chosen())
+
+    def _show_selects(self) -> None:
+        """Show backend and KV precision; both change with a checkpoint that only one backend reads."""
+        selection, shown = self.selection, (self.selection.backend, self.selection.precision)
+        if self._selected == shown and self.query_one(".kv", Select).value == selection.kv_precision:
+            return
+        self._selected = shown
+        kv = self.query_one(".kv", Select)
+        with self.prevent(Select.Changed):
+            self.query_one(".backend", Select).value = selection.backend
+            kv.set_options(_kv_options(selection))
+            kv.value = selection.kv_precision
 
     def _show_options(self) -> None:
         selection = self.selection
@@ -190,7 +203,7 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
     def _show_precisions(self) -> None:
         selection, checkpoint = self.selection, self.selection.checkpoint
         notes = {}
-        for name in PRECISIONS if checkpoint else ():
+        for name in offered_precisions(checkpoint) if checkpoint else ():
             assert checkpoint
             size = bytes_text(estimate_weight_bytes(checkpoint, name))
             notes[name] = f"{size:>9}{'  built' if name in self._built else ''}"

@@ -13,7 +13,8 @@ from textual.message import Message
 from textual.widgets.option_list import Option
 
 from app.widgets.marked_lists import MarkedOptionList
-from engines.plan.precision import PRECISIONS, State, Support
+from engines.plan.gguf_formats import precision_of
+from engines.plan.precision import State, Support
 
 STATES = {
     "native": ("●", "$text-success", "native"),
@@ -111,7 +112,7 @@ class PrecisionList(MarkedOptionList):
 
 def _line(name: str, state: State, note: str) -> Content:
     glyph, style, label = STATES[state]
-    title = PRECISIONS[name].title
+    title = precision_of(name).title
     if state == "unavailable":
         return Content.styled(f"{glyph} {title:<18}{label}", style)
     return Content.assemble(

@@ -17,6 +17,7 @@ class PrepareRow(Horizontal):
     def __init__(self, context: int) -> None:
         super().__init__(id="prepare-row")
         self._initial = context
+        self._is_gguf = False
 
     def compose(self) -> ComposeResult:
         """Yield context, sides and two buttons."""
@@ -43,6 +44,14 @@ class PrepareRow(Horizontal):
     def sides(self) -> str:
         """Return the choice of sides, one of SIDES."""
         return str(self.query_one("#sides", Select).value)
+
+    def show_gguf(self, is_gguf: bool) -> None:
+        """Offer one side for a GGUF file, which one backend reads, and both for the next other model."""
+        if is_gguf != self._is_gguf:
+            self._is_gguf = is_gguf
+            before, after = ("both", "left") if is_gguf else ("left", "both")
+            if self.sides == before:
+                self.query_one("#sides", Select).value = after
 
     def show_context(self, tokens: int) -> None:
         """Show a context that was changed elsewhere."""

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engines.errors import EngineError
+from engines.gguf.model_file import GgufModel, read_model
 from engines.plan.checkpoint.folder_files import TEMPLATES
 from engines.plan.checkpoint.json_file import MAX_CONFIG_BYTES, broken, read_json_object, size_limit
 from engines.regular_file import read_regular
 
 DEFAULT = "default"
 FILE = "chat_template.jinja"
+GGUF_KEY = "tokenizer.chat_template"
 JSON_FILES = ("tokenizer_config.json", "processor_config.json", "chat_template.json")
 """Files with a `chat_template`, by priority: the tokenizer's, then those of the processor, which newer models
 that also read images have instead."""
@@ -39,13 +41,37 @@ def read_chat_template(folder: Path) -> ChatTemplate | None:
     Template files have priority over the JSON files, as in transformers. Where none of several named ones is
     the default, which transformers refuses, it is the first one for a plain conversation.
 
+    Args:
+        folder: of the checkpoint, or a GGUF file, whose metadata have the template.
+
     Raises:
-        EngineError: a file with a template cannot be read or has another form (`broken-config`).
+        EngineError: a file with a template cannot be read or has another form (`broken-config`); for a GGUF
+            file as `read_model`.
     """
+    if folder.is_file():
+        return gguf_template(read_model(folder))
     named = _template_files(folder)
     for name in JSON_FILES:
         if DEFAULT not in named and (folder / name).is_file():
             named = _in_json(folder / name) | named
+    return _chosen(named)
+
+
+def gguf_template(model: GgufModel) -> ChatTemplate | None:
+    """Return the chat template in the metadata of a GGUF model; None for a base model without one.
+
+    Raises:
+        EngineError: it is too large or no text (`broken-config`).
+    """
+    keys = {DEFAULT: GGUF_KEY} | {
+        str(one): f"{GGUF_KEY}.{one}" for one in model.items(f"{GGUF_KEY}s")[:MAX_TEMPLATES]
+    }
+    if not isinstance(model.metadata.get(GGUF_KEY, ""), str):
+        raise broken(model.file, "broken-config", f"its {GGUF_KEY} is too large or no text")
+    return _chosen(_without_empty({name: model.text(key) for name, key in keys.items()}))
+
+
+def _chosen(named: dict[str, str]) -> ChatTemplate | None:
     if not named:
         return None
     name = min(named, key=lambda one: (one != DEFAULT, _is_for_other_uses(one)))

@@ -1,4 +1,4 @@
-"""Read the facts of a checkpoint: a folder with config.json, safetensors and a tokenizer.
+"""Read the facts of a checkpoint: a folder with config.json, safetensors and a tokenizer, or a GGUF file.
 
 Everything comes from the config and the headers; no weights are loaded and no code of the checkpoint runs.
 Files are untrusted input: the result for any folder is a `Checkpoint` or an `EngineError`.
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from engines.errors import EngineError
 from engines.plan.checkpoint.chat_template import read_chat_template
+from engines.plan.checkpoint.checkpoint_facts import Checkpoint
 from engines.plan.checkpoint.config_numbers import refuse_impossible_numbers
 from engines.plan.checkpoint.folder_files import refuse_undecodable, refuse_unsafe_files
+from engines.plan.checkpoint.gguf_checkpoint import gguf_files, gguf_path, is_gguf_file, read_gguf
 from engines.plan.checkpoint.hub_cache import (
     HubCheckpoint,
     hub_cache_checkpoints,
@@ -23,9 +24,9 @@ from engines.plan.checkpoint.hub_cache import (
     looks_like_hub_id,
 )
 from engines.plan.checkpoint.json_file import MAX_CONFIG_BYTES, read_json_object
-from engines.plan.checkpoint.model_card import ModelCard, read_model_card
+from engines.plan.checkpoint.model_card import read_model_card
 from engines.plan.checkpoint.quantisation import Quantisation, find_quantisation
-from engines.plan.checkpoint.shape import DecoderShape, KVLayer, causal_architecture, read_shape
+from engines.plan.checkpoint.shape import causal_architecture, read_shape
 from engines.plan.checkpoint.tensors import header_digest, tensor_entries, unused_weight_files, weight_files
 from engines.plan.checkpoint.text_part import is_wrapper, text_config
 from engines.plan.checkpoint.transformers_models import is_causal_model
@@ -50,109 +51,14 @@ TOKENIZER_FILES = (
 """transformers can load a tokenizer from any one of these files."""
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """Facts of a checkpoint that are known before anything is built."""
-
-    name: str
-    """Hub id of a hub snapshot, else the folder's name."""
-    folder: Path
-    """Absolute."""
-    architecture: str
-    """Class name in transformers, such as `LlamaForCausalLM`."""
-    model_type: str
-    """Family name of the text decoder in transformers, such as `llama`; empty where the config has none."""
-    shape: DecoderShape
-    weights: Weights
-    quantisation: Quantisation | None
-    """How the checkpoint is quantised; None for plain weights."""
-    has_tokenizer: bool
-    has_chat_template: bool
-    needs_remote_code: bool
-    """Whether loading it needs code from the checkpoint (`trust_remote_code`)."""
-    card: ModelCard
-    download_bytes: int = 0
-    """Bytes of the weight files, those of parts that are not loaded included."""
-    is_text_part: bool = False
-    """Whether it is the text decoder of a model that also reads images or sound; only that is loaded."""
-    unused_files: tuple[str, ...] = ()
-    """Names of weight files that are not loaded, such as a second copy or a stale index."""
-    is_random: bool = False
-    """Whether its weights are generated from a seed at load time and are in no file."""
-    config: Mapping[str, object] = field(hash=False, repr=False, default_factory=dict)
-    """What config.json holds."""
-    identity: dict[str, str] = field(hash=False, default_factory=dict)
-    """Facts that change with its content: part of an engine's fingerprint."""
-
-    @property
-    def parameters(self) -> int:
-        """All parameters, a tied head counted once."""
-        return self.weights.parameters
-
-    @property
-    def weight_bytes(self) -> int:
-        """Bytes of the text decoder's tensors on disk."""
-        return self.weights.bytes_on_disk
-
-    @property
-    def dtype(self) -> str:
-        """The type of most parameters, as a name of `engines.plan.precision` where one exists."""
-        return self.weights.dtype
-
-    @property
-    def kv_heads(self) -> int:
-        """Key and value heads in a layer."""
-        return self.shape.kv_heads
-
-    @property
-    def max_positions(self) -> int | None:
-        """Tokens that the positions were trained for; None where the config does not say."""
-        return self.shape.max_positions
-
-    @property
-    def parameters_read_per_token(self) -> int:
-        """Parameters read to decode one token: without input embedding, with the head and active experts."""
-        weights = self.weights
-        idle_experts = round(weights.expert * (1 - self.shape.active_expert_share))
-        tied_head = weights.head if weights.tied else 0
-        return weights.parameters - weights.embedding + tied_head - idle_experts
-
-    def kv_bytes_per_token(self, element_bytes: float, head_overhead: float = 0.0) -> float:
-        """Return the bytes of KV cache of one token: the sum over layers of heads · (key + value) · bytes.
-
-        Args:
-            element_bytes: bytes of one stored key or value element.
-            head_overhead: bytes of scales for the key of each head, and again for its value.
-        """
-        return sum(_token_bytes(layer, element_bytes, head_overhead) for layer in self.shape.kv_layers)
-
-    def attention_bytes_per_token(self, element_bytes: float, head_overhead: float = 0.0) -> float:
-        """Return the bytes of one token where each layer keeps its own; see `kv_bytes_per_token`."""
-        layers = self.shape.attention_layers or self.shape.kv_layers
-        return sum(_token_bytes(layer, element_bytes, head_overhead) for layer in layers)
-
-    def kv_bytes(self, tokens: int, element_bytes: float, head_overhead: float = 0.0) -> int:
-        """Return the bytes of KV cache at `tokens`; layers with a window hold no more than that."""
-        return round(
-            sum(
-                layer.tokens(tokens) * _token_bytes(layer, element_bytes, head_overhead)
-                for layer in self.shape.kv_layers
-            )
-        )
-
-
-def _token_bytes(layer: KVLayer, element_bytes: float, head_overhead: float) -> float:
-    return layer.heads * ((layer.key_dim + layer.value_dim) * element_bytes + 2 * head_overhead)
-
-
 def read_checkpoint(
     folder: Path, *, trust_remote_code: bool = False, need_tokenizer: bool = True
 ) -> Checkpoint:
-    """Return the facts of the checkpoint in `folder`.
+    """Return the facts of the checkpoint in `folder`, which may be a GGUF file too.
 
     Raises:
         EngineError: `no-checkpoint`, `broken-config`, `not-causal-lm`, `remote-code`, `missing-tokenizer`,
-            `missing-weights`, `broken-weights` or `undecodable-path`.
+            `missing-weights`, `broken-weights`, `undecodable-path` or `unsupported-checkpoint`.
     """
     try:
         return _read(folder.expanduser().absolute(), trust_remote_code, need_tokenizer)
@@ -164,6 +70,9 @@ def read_checkpoint(
 
 def _read(folder: Path, trust_remote_code: bool, need_tokenizer: bool) -> Checkpoint:
     refuse_undecodable(str(folder))
+    folder = gguf_path(folder)
+    if is_gguf_file(folder):
+        return read_gguf(folder)
     file = _config_file(folder)
     refuse_unsafe_files(folder)
     config = read_json_object(file)
@@ -208,7 +117,7 @@ def _config_file(folder: Path) -> Path:
     file = folder / "config.json"
     if file.is_file():
         return file
-    hint = "Choose a folder with config.json, safetensors and a tokenizer, as transformers saves it."
+    hint = "Choose a folder with config.json, safetensors and a tokenizer, or a GGUF file."
     if file.is_symlink():
         what = "has a config.json that is a link to a file that is missing"
         hint = "Download the checkpoint again: it is incomplete."
@@ -216,8 +125,9 @@ def _config_file(folder: Path) -> Path:
         what = "is a file, not a model folder" if folder.exists() else "does not exist"
     elif (folder / "adapter_config.json").is_file():
         what, hint = "is an adapter without its base model", "Merge the adapter into its base model first."
-    elif any(folder.glob("*.gguf")):
-        what = "holds a GGUF file, which no backend loads"
+    elif found := gguf_files(folder):
+        what = f"holds GGUF files and no config.json: {', '.join(one.name for one in found[:3])}"
+        hint = f"Choose one of them by its path, such as {found[0]}."
     else:
         what = "has no config.json" if any(folder.iterdir()) else "is empty"
     raise EngineError("no-checkpoint", f"{folder} {what}.", hint)

@@ -13,6 +13,7 @@ from engines.plan.checkpoint.shape import causal_architecture
 from engines.plan.hardware.hardware import Device
 from engines.plan.precision import support
 from engines.plan.support import CHECKPOINT_SUPPORT, Support
+from engines.plan.support.gguf_files import gguf_support
 
 CONFIGURATIONS = ["config.json", "hf_quant_config.json"]
 """The files of a checkpoint that `refuse_unloadable` reads."""
@@ -27,6 +28,8 @@ def support_of(
         checkpoint: None if it is not known yet.
         context: tokens of the context window; None for the shortest.
     """
+    if checkpoint is not None and checkpoint.gguf_precision:
+        return gguf_support(backend, precision, checkpoint)
     found = support(backend, precision, device)
     check = CHECKPOINT_SUPPORT.get(backend)
     if found.state == "unavailable" or checkpoint is None or check is None:
@@ -53,7 +56,7 @@ def refuse_unloadable(backend: str, folder: Path) -> None:
 
 
 def refuse_without_weights(checkpoint: str, files: Iterable[str]) -> None:
-    """Check that a list of files is not a GGUF checkpoint.
+    """Check that a list of files on the hub is not a choice of GGUF files.
 
     Raises:
         EngineError: there are GGUF files and no safetensors (`unsupported-checkpoint`).
@@ -62,6 +65,7 @@ def refuse_without_weights(checkpoint: str, files: Iterable[str]) -> None:
     if "gguf" in suffixes and "safetensors" not in suffixes:
         raise EngineError(
             "unsupported-checkpoint",
-            f"{checkpoint} holds GGUF files, the format of llama.cpp, which no backend loads.",
-            "Use the original checkpoint with safetensors; its model card usually links it.",
+            f"{checkpoint} holds GGUF files, the format of llama.cpp, and the name does not say which one.",
+            f"Download one with `hf download {checkpoint} FILE.gguf`, then choose it by its path; "
+            "or use the original checkpoint with safetensors.",
         )

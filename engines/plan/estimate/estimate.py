@@ -247,7 +247,7 @@ def _loading(checkpoint: Checkpoint, precision: str, runtime: Runtime) -> int:
 
 def _build_bytes(checkpoint: Checkpoint, precision: str, weights: int, runtime: Runtime) -> int:
     """Return the host bytes of a build: the tensors (or their 32-bit copies), the result and the base."""
-    if runtime.build_base is None:
+    if runtime.build_base is None or checkpoint.gguf_precision:
         return 0
     if runtime.reads_checkpoint and checkpoint.dtype == precision:
         return weights + runtime.build_base

@@ -34,7 +34,6 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "words"),
     [
-        ("model.gguf", "GGUF"),
         ("adapter_config.json", "adapter"),
         ("notes.txt", "no config.json"),
     ],
