@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from transformers import AutoConfig
 
+from engines.backends.llama_cpp.backend import LlamaCppBackend
+from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 from engines.plan.checkpoint.checkpoint import read_checkpoint
 from engines.plan.checkpoint.loadable import refuse_unloadable, support_of
@@ -16,10 +18,12 @@ from engines.plan.decoder.decoder import read_decoder
 from engines.plan.hardware.hardware import Device
 from engines.plan.precision import support
 from engines.plan.support import CHECKPOINT_SUPPORT
+from tests.doubles.recording_report import RecordingReport
 from tests.families import CONFIGS, FAMILIES, make_checkpoint
 
 CPU = Device("cpu", "cpu", "CPU", None, None)
-GRAPHS = ("openvino", "onnxruntime")
+GRAPHS = {"openvino": "int8", "onnxruntime": "int8", "llama-cpp": "q8_0"}
+"""Backends whose engines this project builds, each with a precision that runs on every CPU."""
 
 
 def refused(backend: str, folder: Path) -> str:
@@ -31,12 +35,22 @@ def refused(backend: str, folder: Path) -> str:
     return ""
 
 
+def write_engine(folder: Path) -> None:
+    """Write the checkpoint as a GGUF file beside it."""
+    directory = folder / "engine"
+    directory.mkdir()
+    spec = EngineSpec(str(folder), "llama-cpp", "q8_0")
+    LlamaCppBackend().prepare(spec, folder, directory, RecordingReport())
+
+
 def refused_by_builder(backend: str, folder: Path) -> str:
     """Return the message with which the graph of a checkpoint is refused; empty if it is built."""
     try:
         decoder = read_decoder(folder)
         if backend == "openvino":
             refuse_soft_cap(decoder.softcap)
+        elif backend == "llama-cpp":
+            write_engine(folder)
         else:
             refuse_layer_inputs(decoder.per_layer_inputs is not None)
     except EngineError as error:
@@ -49,10 +63,10 @@ def test_graphs_that_are_planned_are_built(name: str, tmp_path: Path) -> None:
     """The plan refuses exactly what the graph builder refuses, with its words."""
     folder = make_checkpoint(name, tmp_path)
     checkpoint = read_checkpoint(folder)
-    for backend in GRAPHS:
+    for backend, precision in GRAPHS.items():
         message = refused_by_builder(backend, folder)
-        table = support(backend, "int8", CPU)
-        found = support_of(backend, "int8", CPU, checkpoint)
+        table = support(backend, precision, CPU)
+        found = support_of(backend, precision, CPU, checkpoint)
         assert refused(backend, folder) == message
         assert found == table if not message else (found.state, found.reason) == ("unavailable", message)
 
