@@ -46,7 +46,7 @@ def write_gguf(decoder: Decoder, reader: WeightReader, file: Path, precision: st
         writer.write_padding(out, out.tell())
         for tensor in tensors:
             # Not with the writer's own function, whose error of a full disk does not say that it is one.
-            out.write(tensor.data())
+            out.write(tensor.data().data)
             writer.write_padding(out, tensor.size)
     finally:
         writer.close()
