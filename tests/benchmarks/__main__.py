@@ -12,13 +12,13 @@ from pathlib import Path
 
 from tests.benchmarks import (
     compare_open,
+    cpu_engines,
     decode,
     event_loop,
     imports,
     in_app,
     long_session,
     memory,
-    onnx_runtime,
     prefix,
     redraw,
     reopen,
@@ -34,7 +34,7 @@ BENCHMARKS: dict[str, Callable[[BenchmarkEnvironment], Result]] = {
     "start_up": start_up.run,
     "imports": imports.run,
     "decode": decode.run,
-    "onnx_runtime": onnx_runtime.run,
+    "cpu_engines": cpu_engines.run,
     "in_app": in_app.run,
     "event_loop": event_loop.run,
     "redraw": redraw.run,
