@@ -35,6 +35,8 @@ PACKAGES = (
     "openvino-genai",
     "onnx",
     "onnxruntime",
+    "xllamacpp",
+    "gguf",
 )
 
 

@@ -74,6 +74,7 @@ BACKENDS: dict[str, BackendEntry] = {
     "onnxruntime": BackendEntry(
         "ONNX Runtime", "engines.backends.onnxruntime.backend:OnnxRuntimeBackend", builds=True
     ),
+    "llama-cpp": BackendEntry("llama.cpp", "engines.backends.llama_cpp.backend:LlamaCppBackend", builds=True),
     "tensorrt": BackendEntry(
         "TensorRT",
         "engines.backends.tensorrt.backend:TensorRTBackend",

@@ -28,6 +28,7 @@ KV_PRECISIONS: dict[str, KVPrecision] = {
     # Measured with OpenVINO: 5,120 B per token where f16 has 8,192 (8 layers, 8 heads of 32), which is 8 B of
     # scales per head.
     "u8": KVPrecision(1, head_overhead=8),
+    "q8_0": KVPrecision(34 / 32),  # a 16-bit scale for 32 values
     "fp8": KVPrecision(1),
     "nvfp4": KVPrecision(0.5 + 1 / 16),  # a scale of one byte for 16 values
 }

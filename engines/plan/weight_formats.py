@@ -78,5 +78,20 @@ PRECISIONS: dict[str, Precision] = {
         ),
         # An FP8 scale for each block of 16.
         Precision("nvfp4", "NVFP4", "4-bit floats in blocks of 16 with an FP8 scale.", _scaled(4, 8, 16), 16),
+        # llama.cpp's own: blocks of 32 with a 16-bit scale. Its names are kept, because people know them.
+        Precision(
+            "q8_0",
+            "Q8_0",
+            "llama.cpp's 8-bit weights in blocks of 32 with a 16-bit scale; nearly lossless.",
+            _scaled(8, 16, 32),
+            _scaled(8, 16, 32),
+        ),
+        Precision(
+            "q4_0",
+            "Q4_0",
+            "llama.cpp's 4-bit weights in blocks of 32; embedding and head are Q8_0.",
+            _scaled(4, 16, 32),
+            _scaled(8, 16, 32),
+        ),
     )
 }

@@ -39,6 +39,8 @@ WORKER_ONLY = {
     "openvino_genai",
     "onnx",
     "onnxruntime",
+    "xllamacpp",
+    "gguf",
     "tensorrt",
     "tensorrt_rtx",
     "tensorrt_llm",

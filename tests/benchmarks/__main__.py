@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.benchmarks import (
     compare_open,
+    cpu_engines,
     decode,
     event_loop,
     imports,
@@ -19,7 +20,6 @@ from tests.benchmarks import (
     load,
     long_session,
     memory,
-    onnx_runtime,
     prefix,
     redraw,
     reopen,
@@ -35,7 +35,7 @@ BENCHMARKS: dict[str, Callable[[BenchmarkEnvironment], Result]] = {
     "start_up": start_up.run,
     "imports": imports.run,
     "decode": decode.run,
-    "onnx_runtime": onnx_runtime.run,
+    "cpu_engines": cpu_engines.run,
     "in_app": in_app.run,
     "event_loop": event_loop.run,
     "redraw": redraw.run,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-PACKAGES = ("torch", "transformers", "openvino", "openvino-genai", "onnxruntime", "textual")
+PACKAGES = ("torch", "transformers", "openvino", "openvino-genai", "onnxruntime", "xllamacpp", "textual")
 FEATURES = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
 """Instruction sets that determine the speed of matrix multiplication."""
 

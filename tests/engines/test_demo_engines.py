@@ -56,7 +56,7 @@ async def answers(
     return found
 
 
-@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime", "llama-cpp"])
 async def test_fp32_answers_are_identical_to_pytorch(tmp_path: Path, backend: str) -> None:
     """Greedy, 20 prompts, 64 tokens each."""
     sampling = Sampling(max_tokens=64, ignore_eos=True)

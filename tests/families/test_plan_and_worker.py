@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from transformers import AutoConfig
 
+from engines.backends.llama_cpp.backend import LlamaCppBackend
 from engines.backends.openvino.building import described
+from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 from engines.plan.checkpoint.checkpoint import read_checkpoint
 from engines.plan.checkpoint.loadable import refuse_unloadable, support_of
@@ -19,10 +21,12 @@ from engines.plan.hardware.hardware import Device
 from engines.plan.precision import support
 from engines.plan.support import CHECKPOINT_SUPPORT
 from engines.plan.support.openvino import CONVERTED
+from tests.doubles.recording_report import RecordingReport
 from tests.families import CONFIGS, FAMILIES, make_checkpoint
 
 CPU = Device("cpu", "cpu", "CPU", None, None)
-GRAPHS = ("openvino", "onnxruntime")
+GRAPHS = {"openvino": "int8", "onnxruntime": "int8", "llama-cpp": "q8_0"}
+"""Backends whose engines this project builds, each with a precision that runs on every CPU."""
 
 
 def refused(backend: str, folder: Path) -> str:
@@ -34,11 +38,22 @@ def refused(backend: str, folder: Path) -> str:
     return ""
 
 
+def write_engine(folder: Path) -> Decoder:
+    """Write the checkpoint as a GGUF file beside it."""
+    directory = folder / "engine"
+    directory.mkdir()
+    spec = EngineSpec(str(folder), "llama-cpp", "q8_0")
+    LlamaCppBackend().prepare(spec, folder, directory, RecordingReport())
+    return read_decoder(folder)
+
+
 def taken_by_worker(backend: str, folder: Path) -> Decoder | ConvertedDecoder | str:
     """Return from what the graph of a checkpoint is made, or the message with which it is refused."""
     try:
         if backend == "openvino":
             return described(folder)
+        if backend == "llama-cpp":
+            return write_engine(folder)
         decoder = read_decoder(folder)
         refuse_layer_inputs(decoder.per_layer_inputs is not None)
         return decoder
@@ -51,16 +66,16 @@ def test_graphs_that_are_planned_are_built(name: str, tmp_path: Path) -> None:
     """The plan refuses exactly what the worker refuses, with its words, and names what is converted."""
     folder = make_checkpoint(name, tmp_path)
     checkpoint = read_checkpoint(folder)
-    for backend in GRAPHS:
+    for backend, precision in GRAPHS.items():
         taken = taken_by_worker(backend, folder)
-        found = support_of(backend, "int8", CPU, checkpoint)
+        found = support_of(backend, precision, CPU, checkpoint)
         assert refused(backend, folder) == (taken if isinstance(taken, str) else "")
         if isinstance(taken, str):
             assert (found.state, found.reason) == ("unavailable", taken)
         elif isinstance(taken, ConvertedDecoder):
             assert found == CONVERTED
         else:
-            assert found == support(backend, "int8", CPU)
+            assert found == support(backend, precision, CPU)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -111,6 +111,8 @@ class Decoder:
     vocabulary: int
     hidden: int
     heads: int
+    mlp: int
+    """Intermediate size of the MLP."""
     norm: Literal["rms", "layer"]
     norm_epsilon: float
     activation: Activation

@@ -6,7 +6,7 @@ apply, KV_CHOICES, RUNTIMES and `checkpoint_support` (see `row.CheckpointSupport
 
 from __future__ import annotations
 
-from engines.plan.support import compiled, onnxruntime, openvino, pytorch, tensorrt, tensorrt_llm
+from engines.plan.support import compiled, llama_cpp, onnxruntime, openvino, pytorch, tensorrt, tensorrt_llm
 from engines.plan.support.need import Need
 from engines.plan.support.row import CheckpointSupport, Rule, State, Support
 from engines.plan.support.runtime import Runtime
@@ -29,10 +29,14 @@ _BACKENDS = {
     "compiled": compiled,
     "openvino": openvino,
     "onnxruntime": onnxruntime,
+    "llama-cpp": llama_cpp,
     "tensorrt": tensorrt,
     "tensorrt-llm": tensorrt_llm,
 }
-RULES: tuple[Rule, ...] = tuple(row for table in _BACKENDS.values() for row in table.RULES)
+RULES: tuple[Rule, ...] = (
+    *llama_cpp.other_backends(_BACKENDS),
+    *(row for table in _BACKENDS.values() for row in table.RULES),
+)
 NEEDS: dict[tuple[str, str], Need] = {
     (backend, precision): need
     for backend, table in _BACKENDS.items()

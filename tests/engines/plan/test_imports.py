@@ -28,6 +28,8 @@ HEAVY = {
     "openvino_genai",
     "onnx",
     "onnxruntime",
+    "xllamacpp",
+    "gguf",
     "numpy",
     "safetensors",
     "pynvml",

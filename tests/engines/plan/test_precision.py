@@ -54,7 +54,7 @@ def test_bytes_read_agree_with_published_figures_of_llama_3_1_8b(precision: str,
 
 
 def test_every_precision_has_a_title_and_a_description() -> None:
-    names = "fp32 bf16 fp16 fp8 int8 int8-sq int4 int4-awq w4a8-awq nvfp4"
+    names = "fp32 bf16 fp16 fp8 int8 int8-sq int4 int4-awq w4a8-awq nvfp4 q8_0 q4_0"
     assert " ".join(PRECISIONS) == names
     for precision in PRECISIONS.values():
         assert precision.title
@@ -93,6 +93,12 @@ def test_every_precision_has_a_title_and_a_description() -> None:
         ("onnxruntime", "fp16", AMX, "unavailable"),
         ("onnxruntime", "fp8", AMX, "unavailable"),
         ("onnxruntime", "int8", H200, "unavailable"),
+        ("onnxruntime", "q8_0", PLAIN, "unavailable"),
+        ("llama-cpp", "q8_0", PLAIN, "native"),
+        ("llama-cpp", "q4_0", ARM, "native"),
+        ("llama-cpp", "bf16", AMX, "partial"),
+        ("llama-cpp", "int8", PLAIN, "unavailable"),
+        ("llama-cpp", "q8_0", H200, "unavailable"),
     ],
 )
 def test_states_of_the_support_table(backend: str, precision: str, device: Device, state: str) -> None:
@@ -181,6 +187,7 @@ def test_an_unknown_combination_is_unavailable_and_not_an_error() -> None:
     [
         ("openvino", PLAIN, "int8"),
         ("onnxruntime", PLAIN, "int8"),
+        ("llama-cpp", PLAIN, "q8_0"),
         ("pytorch", AMX, "fp32"),
         ("pytorch", H200, "bf16"),
         ("pytorch", T4, "fp16"),

@@ -1,0 +1,81 @@
+"""A GGUF file that llama.cpp has loaded, and what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.backends.llama_cpp.completion import log_probabilities
+from engines.backends.llama_cpp.server import KV_BYTES, LlamaServer, ServerSettings
+from engines.build.spec import EngineSpec
+from engines.plan.decoder.decoder import Decoder
+from engines.plan.hardware.hardware import usable_cores
+
+
+@dataclass(frozen=True)
+class LoadedFile:
+    """A loaded file."""
+
+    server: LlamaServer
+    vocabulary: int
+    weight_bytes: int
+    bytes_per_token: float = 0.0
+    """Of the KV cache in all layers; 0 if it is not known."""
+    positions: int | None = None
+    """Tokens of the longest text that the model was made for."""
+    names_eos: bool = False
+    """Whether the file names end-of-sequence tokens, at which the server ends an answer by itself."""
+    complete_token: int | None = None
+    """A token whose text is a complete character; None if those of all are."""
+
+    def log_probabilities(self, token_ids: Sequence[int]) -> npt.NDArray[np.float32]:
+        """Return the natural log-probabilities after `token_ids`, [vocabulary]."""
+        return log_probabilities(self.server, token_ids, self.vocabulary, self.complete_token)
+
+
+def load_engine_file(file: Path, decoder: Decoder, spec: EngineSpec, context: int) -> LoadedFile:
+    """Load a file that this project wrote.
+
+    Raises:
+        EngineError: `load-failed`.
+    """
+    kv = "f32" if spec.precision == "fp32" else "f16"
+    settings = _settings(file, spec, context, kv)
+    values = sum(2 * layer.kv_heads * layer.head_dim for layer in decoder.layers)
+    return LoadedFile(
+        server=LlamaServer(settings),
+        vocabulary=decoder.vocabulary,
+        weight_bytes=file.stat().st_size,
+        bytes_per_token=values * KV_BYTES[settings.kv_precision],
+    )
+
+
+def load_checkpoint_file(file: Path, spec: EngineSpec) -> LoadedFile:
+    """Load the user's file as it is.
+
+    Args:
+        file: the first of its parts.
+
+    Raises:
+        EngineError: `load-failed`.
+    """
+    server = LlamaServer(_settings(file, spec, spec.context, "f16"))
+    facts = server.ask("/v1/models")["data"][0]["meta"]
+    letter = server.ask("/tokenize", {"content": "a", "add_special": False})["tokens"]
+    return LoadedFile(
+        server=server,
+        vocabulary=facts["n_vocab"],
+        weight_bytes=facts["size"],
+        positions=facts["n_ctx_train"],
+        names_eos=True,
+        complete_token=letter[-1],
+    )
+
+
+def _settings(file: Path, spec: EngineSpec, context: int, kv: str) -> ServerSettings:
+    chosen = kv if spec.kv_precision == "auto" else spec.kv_precision
+    return ServerSettings(file, context, usable_cores(), chosen)
