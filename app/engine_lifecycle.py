@@ -305,7 +305,8 @@ class EngineLifecycle:
                 assert self.side.ready
                 take(self.side.ready)
                 return
-            need = MemoryNeed(prepared.spec.devices, estimate_of(prepared.spec, prepared.checkpoint).peak)
+            estimate = estimate_of(prepared.spec, prepared.checkpoint)
+            need = MemoryNeed(prepared.spec.devices, estimate.peak if estimate else 0)
             unloaded = await swap.prepared(self, Candidate(need, self.side.title, self._unload))
             if not process.alive:
                 process = await self._start_worker(spec.backend, self._logs[1])

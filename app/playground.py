@@ -32,7 +32,7 @@ from app.state.conversation.votes import Votes
 from app.state.prepare.build_state import BuildState
 from app.state.prepare.engine_spec import choices_of, engine_spec
 from app.state.prepare.load_times import save_load_time
-from app.state.prepare.machine_name import machine_name
+from app.state.prepare.machine_name import machine_of
 from app.state.settings import paths
 from app.state.settings.last_write import SaveFailures
 from app.state.settings.settings import EngineChoice, Settings, SettingsFile, swapped
@@ -353,7 +353,7 @@ class Playground(GuardedApp):
             return
         self.build_changed.publish(side.name)
         if isinstance(step, Ready):
-            side.machine = machine_name(side.spec.device if side.spec else "cpu", self.devices)
+            side.machine = machine_of(side.spec, self.devices)
             self.run_worker(self._save_load_time(side, step.load_seconds), exit_on_error=False)
         if side.build and not side.build.running:
             self._keep_running_choices()

@@ -68,7 +68,7 @@ def open_playground(
         str | None,
         typer.Option(
             help="Engine on the left, as BACKEND:PRECISION or BACKEND:PRECISION:KV_PRECISION, "
-            "such as openvino:int8.",
+            "such as openvino:int8, or endpoint:URL for a server.",
             autocompletion=completion.engines,
         ),
     ] = None,
@@ -148,7 +148,8 @@ def ask(
     engine: Annotated[
         str,
         typer.Option(
-            help="Engine as BACKEND:PRECISION or BACKEND:PRECISION:KV_PRECISION.",
+            help="Engine as BACKEND:PRECISION or BACKEND:PRECISION:KV_PRECISION, or a server as endpoint:URL "
+            "or endpoint:URL,model=NAME,key=env:NAME.",
             autocompletion=completion.engines,
         ),
     ] = "openvino:int8",
@@ -183,6 +184,7 @@ def ask(
       trt-playground ask "What is a KV cache?" --engine openvino:int4
       trt-playground ask "Tell me a story." --preset Creative --seed 7
       trt-playground ask "Hi" --engine tensorrt-llm:int4-awq --gpus 2
+      trt-playground ask "Hi" --engine endpoint:http://127.0.0.1:8000/v1
       trt-playground ask "Hi" --engine tensorrt-llm:fp8 --calibration texts.txt
     """
     import asyncio

@@ -30,6 +30,15 @@ class Fetch:
 
 
 @dataclass(frozen=True)
+class Contact:
+    """Ask the server of `spec` what it is and what it runs. Reply: Contacted."""
+
+    TYPE: ClassVar[str] = "contact"
+    id: int
+    spec: dict[str, object]
+
+
+@dataclass(frozen=True)
 class Prepare:
     """Build the engine of `spec`, whose checkpoint is a local folder, into `directory`.
 
@@ -131,4 +140,6 @@ class Shutdown:
     id: int = 0
 
 
-Command = Describe | Fetch | Prepare | Load | Generate | CountTokens | Stop | Score | Tokenize | Shutdown
+Command = (
+    Describe | Fetch | Contact | Prepare | Load | Generate | CountTokens | Stop | Score | Tokenize | Shutdown
+)
