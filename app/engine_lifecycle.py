@@ -383,7 +383,9 @@ class EngineLifecycle:
     def _become_ready(self, loaded: ComparedEngine, take: OnStep) -> None:
         side, event = self.side, loaded.ready
         assert event
-        side.ready, side.kv, side.memory = event, event.kv, event.memory
+        reports_cache = event.server is None or bool(event.server.metrics)
+        side.ready, side.memory = event, event.memory
+        side.kv = event.kv if reports_cache else None
         side.estimate = estimate_of(loaded.prepared.spec, loaded.prepared.checkpoint)
         self._loaded, self._running = loaded, self._wanted
         self._enter(Phase.READY)

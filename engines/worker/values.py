@@ -146,4 +146,4 @@ class ServerAnswer:
     ignored_sampling: tuple[str, ...] = ()
     """Names of the fields of Sampling that the server refuses or ignores."""
     cancelled: str = ""
-    """After a stop: `confirmed` by its metrics, `running` if it still computed, empty if it does not report it."""
+    """After a stop: `confirmed` by its metrics, `running` if it still computed, empty if that is unknown."""

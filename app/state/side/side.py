@@ -120,6 +120,9 @@ class Side:
     def take(self, event: protocol.Event) -> None:
         """Record what an event of an answer says about the engine."""
         match event:
+            case protocol.Chunk(unit="pieces"):
+                self._token_at = time.monotonic()
+                self.record.pieces(event.t_ns)
             case protocol.Chunk():
                 self.add_tokens(event.t_ns)
             case protocol.KV():
