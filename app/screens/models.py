@@ -66,7 +66,7 @@ utilisation) of answers are computed from it.
         Binding("ctrl+b", "prepare", "Build and chat", id="models.prepare", show=False),
         Binding("f2", "back", "Chat", id="models.chat"),
         Binding("f5", "measure", "Bandwidth", id="models.measure"),
-        Binding("s", "server", "Server", id="models.server"),
+        Binding("s", "server", "Server", id="models.server", show=False),
     ]
 
     def __init__(self, settings: Settings, device: Device) -> None:

@@ -47,12 +47,12 @@ class ServerAddress:
 
     @property
     def host(self) -> str:
-        """Host and port, as it is shown."""
+        """Host and port, for the screen."""
         return urlsplit(self.root).netloc
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it is this machine: no proxy is asked."""
+        """Whether it is this machine, which needs no proxy."""
         name = urlsplit(self.root).hostname or ""
         if name == "localhost" or name.endswith(".localhost"):
             return True
@@ -165,7 +165,7 @@ def server_spec(
 
 
 def host_of(spec: EngineSpec) -> str:
-    """Return host and port of a spec's server, as it is shown."""
+    """Return host and port of a spec's server, for the screen."""
     try:
         return parse_address(spec.checkpoint).host
     except EngineError:
@@ -211,3 +211,8 @@ def server_of(spec: EngineSpec) -> tuple[str, str, str, tuple[str, ...]]:
     """Return address, model, source of the key and headers of a spec, as `server_spec` takes them."""
     headers = tuple(filter(None, spec.options.get(HEADERS, "").split("\n")))
     return spec.checkpoint, model_of(spec), spec.options.get(KEY, ""), headers
+
+
+def shown_precision(spec: EngineSpec) -> str:
+    """Return the precision of a spec; of an engine on a server the one that it reports, or `server`."""
+    return spec.options.get(REPORTED_PRECISION, "server") if is_remote(spec) else spec.precision

@@ -1,4 +1,4 @@
-"""What the figures of an answer are that came from a server, in words."""
+"""Where the figures of an answer by a server come from, as sentences for the user."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def server_words(turn: Turn) -> list[str]:
     ]
     own = ", ".join(filter(None, figures))
     ignored = ", ".join(name.replace("_", " ") for name in server.ignored_sampling)
-    words = (
+    parts = (
         CLIENT,
         counted,
         f"server: {own}" if own else "",
         f"the server does not take {ignored}" if ignored else "",
         _CANCELLED.get(server.cancelled, ""),
     )
-    return [word for word in words if word]
+    return [part for part in parts if part]

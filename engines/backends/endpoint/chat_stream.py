@@ -30,7 +30,7 @@ MOST_TOKENS = 4_096
 
 @dataclass
 class Reading:
-    """What an answer's stream has said so far."""
+    """What has been read of an answer's stream."""
 
     host: str
     take: Callable[[Piece], None]

@@ -94,7 +94,7 @@ class Dialect:
         return body | self.sampling_fields(sampling)
 
     def stream_options(self) -> dict[str, object]:
-        """Return what is asked of the stream."""
+        """Return the request's `stream_options`."""
         return {"include_usage": True}
 
     def sampling_fields(self, sampling: Sampling) -> dict[str, object]:

@@ -21,7 +21,7 @@ from engines.worker.template_arguments import variables_read
 MOST_SCORED = 512
 """Tokens of a text: each takes one request."""
 DEEPEST = 1_000
-"""Alternatives that are asked for, so that the text's own token is nearly always among them."""
+"""Alternatives that are requested, so that the text's own token is nearly always among them."""
 
 
 class LlamaServer(Dialect):
