@@ -336,8 +336,8 @@ class EngineLifecycle:
                 take(self.side.ready)
                 return
             # What was just built is in memory already, together with the running engines.
-            peak = 0 if prepared.loaded else estimate_of(prepared.spec, prepared.checkpoint).peak
-            need = MemoryNeed(prepared.spec.devices, peak)
+            estimate = None if prepared.loaded else estimate_of(prepared.spec, prepared.checkpoint)
+            need = MemoryNeed(prepared.spec.devices, estimate.peak if estimate else 0)
             unloaded = await swap.prepared(self, Candidate(need, self.side.title, self._unload))
             if not process.alive:
                 process = await self._start_worker(spec.backend, self._logs[1])
@@ -414,7 +414,9 @@ class EngineLifecycle:
     def _become_ready(self, loaded: ComparedEngine, take: OnStep) -> None:
         side, event = self.side, loaded.ready
         assert event
-        side.ready, side.kv, side.memory = event, event.kv, event.memory
+        reports_cache = event.server is None or bool(event.server.metrics)
+        side.ready, side.memory = event, event.memory
+        side.kv = event.kv if reports_cache else None
         side.estimate = estimate_of(loaded.prepared.spec, loaded.prepared.checkpoint)
         self._loaded, self._running = loaded, self._wanted
         self._enter(Phase.READY)

@@ -148,6 +148,7 @@ PARTS: Final = (
             _key("F2", "back to the chat; builds continue"),
             _key("Ctrl+B", "build the engines, as Enter in a list does"),
             _key("F5", "measure the memory bandwidth", "screen.measure"),
+            _key("S", "let a side use a server", "screen.server"),
         ),
     ),
     Part(
@@ -301,6 +302,8 @@ PARTS: Final = (
         ),
     ),
     Part("NameScreen", "A name", (_key("Esc", "cancel"),)),
+    Part("ServerScreen", "Server", (_key("Ctrl+O", "save the server under a name"), _key("Esc", "cancel"))),
+    Part("SavedServers", "Saved servers", (_key("R", "rename"), _key("Del", "remove (twice)"))),
     Part("FileScreen", "A file", (_key("Esc", "cancel"),)),
     Part("FileInput", "Path", (_key("Tab", "complete the path"), _key("Up Down", "choose in the list"))),
     Part("ExportScreen", "Export", (_key("Esc", "cancel"),)),

@@ -33,7 +33,7 @@ from app.state.prepare.build_state import BuildState
 from app.state.prepare.engine_spec import choices_of, engine_spec
 from app.state.prepare.gguf_choice import sides_to_open
 from app.state.prepare.load_times import load_key, read_load_times, save_load_time
-from app.state.prepare.machine_name import machine_name
+from app.state.prepare.machine_name import machine_of
 from app.state.prepare.side_gpu import gpu_of, with_gpus
 from app.state.settings import paths
 from app.state.settings.last_write import SaveFailures
@@ -364,7 +364,7 @@ class Playground(GuardedApp):
         if isinstance(step, PreparedEngine) and side.build:
             self.run_worker(self._show_load_time(side.build, step), exit_on_error=False)
         if isinstance(step, Ready):
-            side.machine = machine_name(side.spec.device if side.spec else "cpu", self.devices)
+            side.machine = machine_of(side.spec, self.devices)
             if not step.handed_over:
                 self.run_worker(self._save_load_time(side, step.load_seconds), exit_on_error=False)
         if side.build and not side.build.running:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import typer
+from msgspec import structs
 
 from app.cli.engine_options import with_options
 from app.cli.output import echo
@@ -15,8 +16,16 @@ from app.state.prepare.side_gpu import gpu_of
 from app.state.settings.interpreters import named_in_settings, register_known
 from app.state.settings.paths import settings_file
 from app.state.settings.presets import PRESETS, all_presets
-from app.state.settings.settings import ChatOptions, EngineChoice, Settings, SettingsError, load_settings
-from engines.backends.registry import BACKENDS
+from app.state.settings.settings import (
+    ChatOptions,
+    EngineChoice,
+    Server,
+    Settings,
+    SettingsError,
+    load_settings,
+)
+from engines.backends.registry import BACKENDS, LOCAL
+from engines.build.server import REMOTE, SERVED, server_spec
 from engines.build.spec import TARGET, EngineSpec
 from engines.errors import EngineError, error_text
 from engines.plan.gguf_formats import is_precision
@@ -106,19 +115,21 @@ def for_target(spec: EngineSpec, target: str | None) -> EngineSpec:
 
 
 def parse_engine(text: str) -> EngineChoice:
-    """Parse `openvino:int8`, `openvino:int8:u8` with the precision of the KV cache, or `compiled:int8@cuda:1`
-    with the GPU.
+    """Parse `openvino:int8`, with the precision of the KV cache `openvino:int8:u8`, with the GPU
+    `compiled:int8@cuda:1`, or `endpoint:URL`.
 
     Raises:
         typer.BadParameter: the text has another form, or names an unknown backend, precision or GPU.
     """
+    if text.partition(":")[0] == REMOTE:
+        return _parse_server(text.partition(":")[2])
     engine, at, device = text.partition("@")
     backend, _, rest = engine.partition(":")
     precision, _, kv_precision = rest.partition(":")
-    if backend not in BACKENDS or not is_precision(precision):
+    if backend not in LOCAL or not is_precision(precision):
         raise typer.BadParameter(
-            f"{text!r} is not BACKEND:PRECISION, such as openvino:int8. Backends: {', '.join(BACKENDS)}. "
-            f"Precisions: {', '.join(PRECISIONS)}."
+            f"{text!r} is not BACKEND:PRECISION, such as openvino:int8. Backends: {', '.join(LOCAL)}. "
+            f"Precisions: {', '.join(PRECISIONS)}. A server is endpoint:URL."
         )
     choice = EngineChoice(backend, precision, kv_precision or "auto", device=device)
     if at:
@@ -140,3 +151,22 @@ def _check_gpu(choice: EngineChoice, text: str) -> None:
         raise typer.BadParameter(message)
     if device_of(choice.backend, cpu, found) is cpu:
         raise typer.BadParameter(f"{text!r}: {BACKENDS[choice.backend].title} runs on the CPU here.")
+
+
+def _parse_server(text: str) -> EngineChoice:
+    """Parse `URL`, `URL,model=NAME,key=env:NAME`, or the name of a saved server.
+
+    Raises:
+        typer.BadParameter: it is none of these.
+    """
+    address, *options = text.split(",")
+    fields = dict(one.partition("=")[::2] for one in options)
+    if unknown := fields.keys() - {"model", "key"}:
+        raise typer.BadParameter(f"A server has a model and a key, not {', '.join(sorted(unknown))!r}.")
+    saved = {} if "/" in address or ":" in address else saved_settings().servers
+    server = structs.replace(saved.get(address, Server(address)), **fields)
+    try:
+        server_spec(server.address, server.model, server.key, server.headers)
+    except EngineError as error:
+        raise typer.BadParameter(error_text(error)) from error
+    return EngineChoice(REMOTE, SERVED, server=server)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.cli.output import echo, echo_text
 from app.cli.step_output import print_step
 from app.engine_lifecycle import EngineLifecycle
+from app.state.conversation.server_words import server_words
 from app.state.conversation.turn import Turn
 from app.state.settings.paths import engine_store, log_folder
 from app.state.settings.settings import ChatOptions
@@ -48,6 +49,8 @@ async def run_once(spec: EngineSpec, question: str, options: ChatOptions) -> int
             f"{timing.tokens} tokens, {turn.reason}",
             err=True,
         )
+        for line in server_words(turn):
+            echo(line, err=True)
         return 0
     finally:
         await engine.close()

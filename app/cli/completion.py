@@ -24,14 +24,14 @@ def checkpoints() -> Choices:
 
 def engines() -> Choices:
     """Return every BACKEND:PRECISION that runs on at least one kind of device."""
-    from engines.backends.registry import BACKENDS
+    from engines.backends.registry import LOCAL
     from engines.plan.precision import PRECISIONS
     from engines.plan.support import RULES
 
     supported = {(rule.backend, rule.precision) for rule in RULES if rule.support.state != "unavailable"}
     return [
         (f"{backend}:{name}", _plain(f"{entry.title} {precision.title}"))
-        for backend, entry in BACKENDS.items()
+        for backend, entry in LOCAL.items()
         for name, precision in PRECISIONS.items()
         if supported & {(backend, name), (backend, "*")}
     ]

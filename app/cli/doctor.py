@@ -14,7 +14,7 @@ from app.state.prepare.bandwidth_cache import read_bandwidth
 from app.state.settings import paths
 from app.state.settings.interpreters import known_environments, named_in_settings
 from app.units import bytes_text
-from engines.backends.registry import BACKENDS
+from engines.backends.registry import BACKENDS, LOCAL
 from engines.environments.environment import Environment, register_all
 from engines.environments.preflight import preflight
 from engines.environments.recipe import RECIPES
@@ -37,6 +37,7 @@ PACKAGES = (
     "onnxruntime",
     "xllamacpp",
     "gguf",
+    "httpx2",
 )
 
 
@@ -46,7 +47,7 @@ async def report() -> list[str]:
     known = await asyncio.to_thread(known_environments, named_in_settings())
     register_all(known)
     lines = [*_machine(found), "", *_folders(), ""]
-    for name in BACKENDS:
+    for name in LOCAL:
         lines += await _backend(name, found)
     return [*lines, "", *await asyncio.to_thread(_environments, known)]
 

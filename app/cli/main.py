@@ -72,7 +72,8 @@ def open_playground(
         str | None,
         typer.Option(
             help="Engine on the left, as BACKEND:PRECISION or BACKEND:PRECISION:KV_PRECISION, "
-            "such as openvino:int8; with several GPUs also its GPU: compiled:int8@cuda:1.",
+            "such as openvino:int8; with several GPUs also its GPU: compiled:int8@cuda:1. "
+            "endpoint:URL is a server.",
             autocompletion=completion.engines,
         ),
     ] = None,
@@ -152,8 +153,8 @@ def ask(
     engine: Annotated[
         str | None,
         typer.Option(
-            help="Engine as BACKEND:PRECISION or BACKEND:PRECISION:KV_PRECISION "
-            "(default: openvino:int8; of a GGUF file llama-cpp).",
+            help="Engine as BACKEND:PRECISION or BACKEND:PRECISION:KV_PRECISION (openvino:int8; of a "
+            "GGUF file llama-cpp), or a server as endpoint:URL or endpoint:URL,model=NAME,key=env:NAME.",
             autocompletion=completion.engines,
         ),
     ] = None,
@@ -188,6 +189,7 @@ def ask(
       trt-playground ask "What is a KV cache?" --engine openvino:int4
       trt-playground ask "Tell me a story." --preset Creative --seed 7
       trt-playground ask "Hi" --engine tensorrt-llm:int4-awq --gpus 2
+      trt-playground ask "Hi" --engine endpoint:http://127.0.0.1:8000/v1
       trt-playground ask "Hi" --engine tensorrt-llm:fp8 --calibration texts.txt
     """
     import asyncio

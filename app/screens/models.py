@@ -55,6 +55,8 @@ class ModelsScreen(PlaygroundScreen):
 
 Engines that run now go on until the new ones are ready. If memory does not suffice for both, you are asked.
 
+**S**, or *Server …* among the backends, lets a side use a server instead of a model and an engine here.
+
 **F12** lists which precisions each backend supports on this machine. **F5** measures the memory bandwidth of
 the chosen devices, in about ten seconds; the upper bound of decode speed and the MBU (memory bandwidth
 utilisation) of answers are computed from it.
@@ -66,6 +68,7 @@ utilisation) of answers are computed from it.
         Binding("ctrl+b", "prepare", "Build and chat", id="models.prepare", show=False),
         Binding("f2", "back", "Chat", id="models.chat"),
         Binding("f5", "measure", "Bandwidth", id="models.measure"),
+        Binding("s", "server", "Server", id="models.server", show=False),
     ]
 
     def __init__(self, settings: Settings, device: Device) -> None:
@@ -175,7 +178,9 @@ utilisation) of answers are computed from it.
         cancelled = (build.cancelled_text for build in self.playground.builds.values())
         note = next(filter(None, cancelled), "")
         self.query_one(EnterPlanView).show(plans, problem, held, note)
-        self.query_one("#go", Button).disabled = bool(models.problem) or self._building()
+        self.query_one("#go", Button).disabled = (
+            bool(models.problem and self._needs_model) or self._building()
+        )
 
     @on(ModelList.DemoRequested)
     @work(exclusive=True, group="demo", exit_on_error=False)
@@ -251,6 +256,24 @@ utilisation) of answers are computed from it.
         if file is not None:
             picker.set_calibration(file)
 
+    def action_server(self) -> None:
+        """Choose a server for the focused side, or else for the left one."""
+        pickers = list(self.query(EnginePicker))
+        self._choose_server(next((one for one in pickers if one.has_focus_within), pickers[0]))
+
+    @on(EnginePicker.ServerRequested)
+    def server_requested(self, event: EnginePicker.ServerRequested) -> None:
+        """Choose a server for the side that asked."""
+        self._choose_server(event.picker)
+
+    @work(exclusive=True, group="server", exit_on_error=False)
+    async def _choose_server(self, picker: EnginePicker) -> None:
+        from app.screens.server import ServerScreen
+
+        server = await self.app.push_screen_wait(ServerScreen(picker.selection.server))
+        if server is not None:
+            picker.set_server(server)
+
     @on(Button.Pressed, "#cancel")
     def cancel(self) -> None:
         """Cancel every build."""
@@ -269,6 +292,12 @@ utilisation) of answers are computed from it.
         """Go to the chat; builds continue."""
         self.playground.show_chat()
 
+    @property
+    def _needs_model(self) -> bool:
+        """Whether an engine on this machine is to be opened, which needs a checkpoint."""
+        names = self.query_one(PrepareRow).names
+        return any(not self.query_one(f"#engine-{name}", EnginePicker).selection.is_remote for name in names)
+
     def _building(self) -> bool:
         return any(state.running for state in self.playground.builds.values())
 
@@ -278,12 +307,13 @@ utilisation) of answers are computed from it.
     @property
     def problem(self) -> str:
         """Why what is chosen cannot be prepared now; empty if it can."""
-        picker = self.query_one(ModelPicker)
-        if not picker.is_up_to_date:
-            return "Still reading the model. Try again in a moment."
-        if picker.problem:
-            return picker.problem
         row = self.query_one(PrepareRow)
+        if self._needs_model:
+            picker = self.query_one(ModelPicker)
+            if not picker.is_up_to_date:
+                return "Still reading the model. Try again in a moment."
+            if picker.problem:
+                return picker.problem
         if row.tokens is None:
             return f"The context window must be a whole number of at least {MINIMUM_CONTEXT} tokens."
         for name in row.names:

@@ -14,7 +14,7 @@ from app.screens.playground_screen import PlaygroundScreen
 from app.widgets.key_footer import KeyFooter
 from app.widgets.panels.drawing import MUTED
 from app.widgets.prepare.precision_list import STATES
-from engines.backends.registry import BACKENDS
+from engines.backends.registry import BACKENDS, LOCAL
 from engines.plan.hardware.hardware import Device, devices
 from engines.plan.precision import PRECISIONS, rule, support
 
@@ -74,11 +74,11 @@ measurement or document that it is based on. `trt-playground doctor` prints the 
         table = self.query_one(DataTable)
         table.add_column("device")
         table.add_column("precision")
-        for entry in BACKENDS.values():
+        for entry in LOCAL.values():
             table.add_column(entry.title, width=max(len(entry.title), STATE_WIDTH))
         for index, device in enumerate(self._devices):
             for name, precision in PRECISIONS.items():
-                states = (_state(backend, name, device) for backend in BACKENDS)
+                states = (_state(backend, name, device) for backend in LOCAL)
                 first = device.name if name == next(iter(PRECISIONS)) else ""
                 table.add_row(first, precision.title, *states, key=f"{index} {name}")
         table.move_cursor(row=0, column=2)
@@ -97,7 +97,7 @@ measurement or document that it is based on. `trt-playground doctor` prints the 
                 Content.styled(LEGEND, MUTED),
             ]
         else:
-            lines = _reasons(list(BACKENDS)[column], name, device, head)
+            lines = _reasons(list(LOCAL)[column], name, device, head)
         self.query_one("#support-why", Static).update(Content("\n").join(lines))
 
     def action_back(self) -> None:

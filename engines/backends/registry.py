@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import cast
 
 from engines.backends.base import Backend
+from engines.build.server import KIND, REPORTED_PRECISION, host_of
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
 
@@ -44,6 +45,8 @@ class BackendEntry:
     hands_over: bool = True
     """Whether the process that built and checked an engine becomes its worker. Not where building leaves
     memory behind that a new process would not have."""
+    remote: bool = False
+    """Whether its engines run on a server: they have an address instead of a checkpoint."""
     fixed_shape: bool = False
     """Whether an engine is built for one GPU architecture and one context window."""
 
@@ -96,7 +99,12 @@ BACKENDS: dict[str, BackendEntry] = {
         servers="engines.backends.tensorrt_llm.serve:server_files",
         splits=True,
     ),
+    "endpoint": BackendEntry(
+        "Server", "engines.backends.endpoint.backend:EndpointBackend", builds=False, remote=True
+    ),
 }
+LOCAL: dict[str, BackendEntry] = {name: entry for name, entry in BACKENDS.items() if not entry.remote}
+"""The backends that run a checkpoint on this machine."""
 
 
 def backend_class(name: str) -> type[Backend]:
@@ -129,11 +137,14 @@ def titles_with(capability: str) -> str:
 
 
 def engine_title(spec: EngineSpec) -> str:
-    """Return `OpenVINO int8`, or `TensorRT-LLM fp8 on 2 GPUs` where its weights are split.
+    """Return `OpenVINO int8`, `TensorRT-LLM fp8 on 2 GPUs`, or `vLLM bf16 at localhost:8000`.
 
     A backend that this release does not have is called by its name in the settings.
     """
     entry = BACKENDS.get(spec.backend)
+    if entry and entry.remote:
+        reported = f"{spec.options.get(KIND, entry.title)} {spec.options.get(REPORTED_PRECISION, '')}".strip()
+        return f"{reported} at {host_of(spec)}"
     split = f" on {spec.gpus} GPUs" if entry and spec.gpus > 1 else ""
     target = f" for {spec.target}" if spec.target else ""
     return f"{entry.title if entry else spec.backend} {spec.precision}{split}{target}"

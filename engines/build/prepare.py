@@ -12,6 +12,7 @@ from pathlib import Path
 from engines.backends.registry import BACKENDS
 from engines.build.off_loop import in_thread, off_loop
 from engines.build.options import resolve_options
+from engines.build.server import answered, contact_words
 from engines.build.spec import EngineSpec, fingerprint, fingerprint_inputs, versions_of
 from engines.build.store import EngineStore, check_space
 from engines.build.stored_engine import StoredEngine
@@ -39,7 +40,8 @@ class PreparedEngine:
 
     spec: EngineSpec
     """With the checkpoint as a folder on this disk."""
-    checkpoint: Checkpoint
+    checkpoint: Checkpoint | None
+    """None for an engine on a server."""
     stored: StoredEngine | None
     """None for backends that build nothing, and for GGUF files."""
     inputs: dict[str, str]
@@ -106,6 +108,8 @@ class _Preparation:
         self._started = time.monotonic()
 
     async def run(self) -> PreparedEngine:
+        if BACKENDS[self._spec.backend].remote:
+            return await self._contact()
         folder = await asyncio.to_thread(local_folder, self._spec)
         if folder is not None:
             self._spec = replace(self._spec, checkpoint=str(folder))
@@ -127,6 +131,18 @@ class _Preparation:
             raise _no_weights(self._spec)
         return await self._find_or_build(checkpoint, inputs)
 
+    async def _contact(self) -> PreparedEngine:
+        """Ask a server what it is; there is nothing to fetch and nothing to build."""
+        described = await self._ask(protocol.Describe(self._process.next_id()), protocol.Described)
+        command = protocol.Contact(self._process.next_id(), self._spec.to_json())
+        server = (await self._ask(command, protocol.Contacted)).server
+        self._spec = answered(self._spec, server.kind, server.model, server.precision)
+        self._log(contact_words(server))
+        reported = {"server": server.kind, "model": server.model, "precision": server.precision}
+        versions = described.versions | ({server.kind: server.version} if server.version else {})
+        inputs = fingerprint_inputs(self._spec, {"address": server.address, **reported}, versions)
+        return self._prepared(None, None, inputs, reused=False)
+
     async def _ask(self, command: protocol.Command, answer: type[Answer]) -> Answer:
         """Send a command to the worker and report its events; return the last one.
 
@@ -141,7 +157,7 @@ class _Preparation:
 
     def _prepared(
         self,
-        checkpoint: Checkpoint,
+        checkpoint: Checkpoint | None,
         stored: StoredEngine | None,
         inputs: dict[str, str],
         *,

@@ -38,7 +38,9 @@ async def described(engine: ComparedEngine, speed: Speed) -> Row:
     spec, checkpoint = prepared.spec, prepared.checkpoint
     facts = prepared.stored.manifest.facts if prepared.stored else {}
     known = facts.get("weight_bytes")
-    weights = known if isinstance(known, int) else estimate_weight_bytes(checkpoint, spec.precision)
+    weights = 0  # a server does not report the size of its weights
+    if checkpoint is not None:
+        weights = known if isinstance(known, int) else estimate_weight_bytes(checkpoint, spec.precision)
     memory = ready.memory
     return Row(
         title=title(spec),
@@ -47,7 +49,7 @@ async def described(engine: ComparedEngine, speed: Speed) -> Row:
         kv_precision=spec.kv_precision,
         digest=prepared.fingerprint,
         weight_bytes=weights,
-        bits_per_weight=8 * weights / checkpoint.parameters,
+        bits_per_weight=8 * weights / checkpoint.parameters if checkpoint else 0.0,
         memory_bytes=(memory.weights or 0) + (memory.kv or 0) + (memory.other or 0),
         speed=speed,
         inputs=prepared.inputs,

@@ -147,6 +147,12 @@ class ComparisonRun:
             self._items = await tokenized(engine, self._choices)
             self._tokens = sum(len(one.token_ids) for one in tokens) + sum(one.tokens for one in self._items)
             checkpoint = engine.prepared.checkpoint
+            if checkpoint is None:
+                raise EngineError(
+                    "unsupported",
+                    "A server cannot be the reference: it does not return the whole vocabulary.",
+                    "Choose an engine on this machine as the reference.",
+                )
             self._dtype = "" if checkpoint.quantisation else checkpoint.dtype
             references = [
                 await self._score_text(engine, text, one)

@@ -48,6 +48,7 @@ def timing(
     prompt_tokens: int = 0,
     cached_tokens: int | None = None,
     first_output: int | None = None,
+    tokens: int | None = None,
 ) -> Timing:
     """Return the metrics of one answer, which may still be running.
 
@@ -57,23 +58,25 @@ def timing(
         prompt_tokens: tokens of the prompt.
         cached_tokens: prompt tokens found in the KV cache; None counts as 0.
         first_output: place of the first token that is no thought, from 0; None while there is none.
+        tokens: length of the answer where the stamps are those of pieces of text, not of tokens: the first
+            piece then counts as one token.
 
     Returns:
         The metrics; only the number of tokens if the stamps are not in order.
     """
     if not token_ns or not _in_order(start_ns, token_ns):
-        return Timing(tokens=len(token_ns))
+        return Timing(tokens=len(token_ns) if tokens is None else tokens)
     first, last = token_ns[0], token_ns[-1]
     ttft = (first - start_ns) / NANOSECONDS
-    later = len(token_ns) - bisect_right(token_ns, first)
-    tpot = (last - first) / NANOSECONDS / later if later else None
+    later = len(token_ns) - bisect_right(token_ns, first) if tokens is None else tokens - 1
+    tpot = (last - first) / NANOSECONDS / later if later > 0 and last > first else None
     gaps = sorted((b - a) / NANOSECONDS for a, b in pairwise(token_ns) if b > a)
     output = None
     if first_output is not None and first_output < len(token_ns):
         output = token_ns[first_output]
     computed = prompt_tokens - (cached_tokens or 0)
     return Timing(
-        tokens=len(token_ns),
+        tokens=len(token_ns) if tokens is None else tokens,
         ttft=ttft,
         tpot=tpot,
         decode_rate=1 / tpot if tpot else None,

@@ -13,7 +13,9 @@ import signal
 import sys
 from typing import BinaryIO
 
+from engines.backends.registry import BACKENDS
 from engines.worker.parent_death import die_with_parent
+from engines.worker.remote_service import RemoteService
 from engines.worker.service import Service
 
 
@@ -29,7 +31,9 @@ def main() -> None:
     # The app handles Ctrl+C; the worker exits when its stdin closes.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable()
-    Service(arguments.backend, commands, events).run()
+    entry = BACKENDS.get(arguments.backend)
+    service = RemoteService if entry is not None and entry.remote else Service
+    service(arguments.backend, commands, events).run()
     # Threads of native libraries can make a normal interpreter exit hang.
     sys.stdout.flush()
     os._exit(0)

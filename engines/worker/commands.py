@@ -30,6 +30,15 @@ class Fetch:
 
 
 @dataclass(frozen=True)
+class Contact:
+    """Ask the server of `spec` what it is and what it runs. Reply: Contacted."""
+
+    TYPE: ClassVar[str] = "contact"
+    id: int
+    spec: dict[str, object]
+
+
+@dataclass(frozen=True)
 class Prepare:
     """Build the engine of `spec`, whose checkpoint is a local folder, into `directory`.
 
@@ -151,5 +160,16 @@ class Shutdown:
 
 
 Command = (
-    Describe | Fetch | Prepare | Load | Generate | CountTokens | Stop | Score | LoadTest | Tokenize | Shutdown
+    Describe
+    | Fetch
+    | Contact
+    | Prepare
+    | Load
+    | Generate
+    | CountTokens
+    | Stop
+    | Score
+    | LoadTest
+    | Tokenize
+    | Shutdown
 )

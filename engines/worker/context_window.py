@@ -100,7 +100,7 @@ def drop_oldest_turns(
         context: Size of the context window in tokens.
     """
     limit = prompt_limit(context)
-    turns = len(_turn_starts(messages)) - 1
+    turns = len(turn_starts(messages)) - 1
     if len(full) <= limit or turns < 1:
         return FittedPrompt(full, 0)
     shortest = FittedPrompt(prompt_ids(without_oldest(messages, turns)), turns)
@@ -119,10 +119,10 @@ def drop_oldest_turns(
 
 def without_oldest(messages: Messages, turns: int) -> Messages:
     """Return the conversation without its `turns` oldest turns; the system prompt is kept."""
-    start = _turn_starts(messages)[turns]
+    start = turn_starts(messages)[turns]
     return [message for message in messages[:start] if message["role"] == "system"] + list(messages[start:])
 
 
-def _turn_starts(messages: Messages) -> list[int]:
+def turn_starts(messages: Messages) -> list[int]:
     """Return the indices of the user messages; each starts a turn."""
     return [index for index, message in enumerate(messages) if message["role"] == "user"]

@@ -16,6 +16,7 @@ from engines.worker.codec import by_type, decode
 from engines.worker.codec import command_id as command_id
 from engines.worker.codec import encode as encode
 from engines.worker.commands import Command as Command
+from engines.worker.commands import Contact as Contact
 from engines.worker.commands import CountTokens as CountTokens
 from engines.worker.commands import Describe as Describe
 from engines.worker.commands import Fetch as Fetch
@@ -31,6 +32,8 @@ from engines.worker.values import KVUsage as KVUsage
 from engines.worker.values import MemoryUsage as MemoryUsage
 from engines.worker.values import RequestState as RequestState
 from engines.worker.values import Sampling as Sampling
+from engines.worker.values import ServerAnswer as ServerAnswer
+from engines.worker.values import ServerFacts as ServerFacts
 
 PROTOCOL = 2
 """Protocol version; increased when a message changes its meaning."""
@@ -71,6 +74,15 @@ class Fetched:
     TYPE: ClassVar[str] = "fetched"
     id: int
     folder: str
+
+
+@dataclass(frozen=True)
+class Contacted:
+    """A server answered."""
+
+    TYPE: ClassVar[str] = "contacted"
+    id: int
+    server: ServerFacts
 
 
 @dataclass(frozen=True)
@@ -136,6 +148,8 @@ class Ready:
     """Names of fields of Sampling that the engine accepts and ignores."""
     template_variables: tuple[str, ...] = ()
     """Variables about thinking that the chat template reads; see `template_arguments`."""
+    server: ServerFacts | None = None
+    """Of an engine that runs on a server."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +160,7 @@ class Prompt:
     id: int
     tokens: int
     digest: str
-    """SHA-256 of its token ids: equal on both sides if the prompts are equal."""
+    """SHA-256 of its token ids: equal on both sides if the prompts are equal. Empty if they are not known."""
     t_ns: int
     """When the worker received the request: its monotonic clock, nanoseconds."""
     cached: int | None = None
@@ -178,6 +192,11 @@ class TokensCounted:
     """Tokens of each of the command's `texts`."""
 
 
+UNITS = ("ids", "tokens", "pieces")
+"""What the times of a chunk belong to: tokens whose ids are known; tokens that a server counted, without ids;
+pieces of text in which a server does not count the tokens."""
+
+
 @dataclass(frozen=True)
 class Chunk:
     """Consecutive tokens of an answer. `engines.worker.answer` defines when a chunk is sent."""
@@ -191,6 +210,8 @@ class Chunk:
     """Text that these tokens add; empty while a character is incomplete."""
     thought: bool = False
     """Whether it is of a thought, and not of the answer. Its tags are part of no text."""
+    unit: str = "ids"
+    """One of UNITS. Without ids, `t_ns` says when each token or piece arrived from the server."""
 
 
 @dataclass(frozen=True)
@@ -228,6 +249,8 @@ class Done:
     """As in Prompt, for libraries that report it only at the end."""
     thought: str = ""
     """What the model thought before it answered; several thoughts are joined."""
+    server: ServerAnswer | None = None
+    """Of an engine that runs on a server. `token_ids` is empty if the server does not return all of them."""
 
 
 @dataclass(frozen=True)
@@ -311,6 +334,7 @@ Event = (
     Hello
     | Described
     | Fetched
+    | Contacted
     | Stage
     | Progress
     | Log
@@ -329,7 +353,19 @@ Event = (
     | Heartbeat
     | Error
 )
-TERMINAL = (Described, Fetched, Prepared, Ready, TokensCounted, Done, Scored, LoadTested, Tokenized, Error)
+TERMINAL = (
+    Described,
+    Fetched,
+    Contacted,
+    Prepared,
+    Ready,
+    TokensCounted,
+    Done,
+    Scored,
+    LoadTested,
+    Tokenized,
+    Error,
+)
 """Events that complete the command with the same id."""
 
 

@@ -33,6 +33,7 @@ CLOCK_NS = 1_000_000_000
 _ENDS: dict[type, type] = {
     protocol.Describe: protocol.Described,
     protocol.Fetch: protocol.Fetched,
+    protocol.Contact: protocol.Contacted,
     protocol.Prepare: protocol.Prepared,
     protocol.Load: protocol.Ready,
     protocol.Generate: protocol.Done,
@@ -75,6 +76,8 @@ class ReplyCheck:
         self._prompt: protocol.Prompt | None = None
         self._load = LoadReplyCheck(command) if isinstance(command, protocol.LoadTest) else None
         self._tokens = self._characters = self._stages = 0
+        self._units = set[str]()
+        """Of the chunks so far."""
         self._texts = {False: _Text(), True: _Text()}
         """Of the answer, and of its thoughts."""
 
@@ -124,26 +127,34 @@ class ReplyCheck:
         self._prompt = event
 
     def _check_chunk(self, event: protocol.Chunk) -> None:
-        if len(event.token_ids) != len(event.t_ns):
+        if event.unit not in protocol.UNITS:
+            raise ProtocolError(f"chunk.unit: {event.unit[:80]!r} is none of {protocol.UNITS}")
+        expected = len(event.t_ns) if event.unit == "ids" else 0
+        if len(event.token_ids) != expected:
             raise ProtocolError(f"chunk: {len(event.token_ids)} tokens and {len(event.t_ns)} times")
         self._check_times(event.t_ns, "chunk")
-        self._tokens += len(event.token_ids)
+        if event.t_ns:
+            self._units.add(event.unit)
+        self._tokens += len(event.t_ns)
         self._characters += len(event.text)
         self._texts[event.thought].add(event.text)
         if self._tokens > self._max_tokens + EXTRA_TOKENS:
             raise ProtocolError(f"chunk: more than the {self._max_tokens:,} tokens that were asked for")
-        if self._characters > self._tokens * CHARACTERS_PER_TOKEN + EXTRA_CHARACTERS:
+        most = self._max_tokens if event.unit == "pieces" else self._tokens
+        if self._characters > most * CHARACTERS_PER_TOKEN + EXTRA_CHARACTERS:
             raise ProtocolError(f"chunk: {self._characters:,} characters for {self._tokens:,} tokens")
 
     def _check_done(self, event: protocol.Done) -> None:
         if event.reason not in protocol.FINISH_REASONS:
             raise ProtocolError(f"done.reason: {event.reason[:80]!r} is none of {protocol.FINISH_REASONS}")
         if self._prompt:
-            self._check_cached(event.cached, self._prompt.tokens)
+            reported = event.server.prompt_tokens if event.server else None
+            self._check_cached(event.cached, self._prompt.tokens if reported is None else reported)
         said = {False: _Text(), True: _Text()}
         said[False].add(event.text)
         said[True].add(event.thought)
-        if len(event.token_ids) != self._tokens or said != self._texts:
+        with_ids = self._tokens if self._units <= {"ids"} else 0
+        if len(event.token_ids) != with_ids or said != self._texts:
             raise ProtocolError("done: its tokens or its text are not those of the chunks")
 
     def _check_times(self, times_ns: tuple[int, ...], kind: str) -> None:

@@ -139,9 +139,18 @@ class Service:
                 pass  # the log is not a regular file
 
     def _serve(self, command: protocol.Command, received_ns: int) -> None:
-        handlers: dict[type, Callable[[Any], protocol.Event]] = {
+        try:
+            self._end(command, self.handlers(received_ns)[type(command)](command))
+        except BaseException as error:
+            traceback.print_exc()  # goes to the log
+            self._end(command, to_error_event(command.id, error))
+
+    def handlers(self, received_ns: int) -> dict[type, Callable[[Any], protocol.Event]]:
+        """Return what serves each command, by its type."""
+        return {
             protocol.Describe: self._describe,
             protocol.Fetch: self._fetch,
+            protocol.Contact: self._contact,
             protocol.Prepare: self._prepare,
             protocol.Load: self._load,
             protocol.Generate: lambda generate: self._generate(generate, received_ns),
@@ -150,11 +159,11 @@ class Service:
             protocol.Tokenize: lambda command: tokenize(command, self.tokenizer),
             protocol.CountTokens: self._count,
         }
-        try:
-            self._end(command, handlers[type(command)](command))
-        except BaseException as error:
-            traceback.print_exc()  # goes to the log
-            self._end(command, to_error_event(command.id, error))
+
+    def is_stopped(self, command_id: int) -> bool:
+        """Return whether the answer is to end: the user stopped it, or the app is closing."""
+        stop = self._stops.get(command_id)
+        return self._closing.is_set() or (stop is not None and stop.is_set())
 
     def _end(self, command: protocol.Command, event: protocol.Event) -> None:
         """Send the last event of a command; after it the app may reuse the id."""
@@ -178,6 +187,9 @@ class Service:
         report.stage("fetch")
         folder = fetch(command.checkpoint, command.revision, report, self.backend_name)
         return protocol.Fetched(command.id, str(folder))
+
+    def _contact(self, _: protocol.Contact) -> protocol.Event:
+        raise EngineError("no-server", "The engines of this backend run on this machine.")
 
     def _prepare(self, command: protocol.Prepare) -> protocol.Prepared:
         spec, directory = only_own_gpus(EngineSpec.from_json(command.spec)), Path(command.directory)
@@ -320,8 +332,9 @@ class Service:
         return count_tokens(command, tokenizer.counting, backend.context_tokens)
 
     def _score(self, command: protocol.Score) -> protocol.Scored:
-        backend, _ = self._loaded()
-        if not 2 <= len(command.token_ids) <= backend.context_tokens:
+        backend = self.engine()
+        most = backend.context_tokens or len(command.token_ids)  # a server may not report its window
+        if not 2 <= len(command.token_ids) <= most:
             raise EngineError("context-full", f"Scoring takes 2 to {backend.context_tokens} tokens.")
         scores = score(backend, command)
         return protocol.Scored(
@@ -358,9 +371,19 @@ class Service:
         return protocol.LoadTested(command.id, stopped)
 
     def _loaded(self) -> tuple[Backend, Tokenizer | TokenizerProcess]:
-        if self.backend is None or self.tokenizer is None:
+        backend = self.engine()
+        assert self.tokenizer is not None
+        return backend, self.tokenizer
+
+    def engine(self) -> Backend:
+        """Return the backend of the loaded engine.
+
+        Raises:
+            EngineError: `not-loaded`.
+        """
+        if self.backend is None:
             raise EngineError("not-loaded", "No engine is loaded in this worker.", "Load one first.")
-        return self.backend, self.tokenizer
+        return self.backend
 
     def _send_usage(self, command_id: int) -> None:
         backend, _ = self._loaded()

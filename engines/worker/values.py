@@ -70,6 +70,14 @@ class KVUsage:
     """Blocks of the last prompt that were cache hits."""
     state_bytes: int = 0
     """Bytes of recurrent and convolution states, which have one size for any number of tokens."""
+    used_share: float | None = None
+    """Used share of the cache, 0 to 1, where a server reports only that."""
+    running: int | None = None
+    """Requests that a server computes now, those of other clients included."""
+    waiting: int | None = None
+    """Requests that wait in a server's queue."""
+    hit_share: float | None = None
+    """Share of all prompt tokens since a server's start that were prefix hits, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -98,3 +106,61 @@ class MemoryUsage:
     other: int | None = None
     peak: int | None = None
     """Peak of the library's allocator."""
+
+
+@dataclass(frozen=True)
+class ServerFacts:
+    """What a server reports of itself and of the model that it runs."""
+
+    kind: str
+    """The program, such as `vLLM`, found from its answers; `OpenAI-compatible server` for an unknown one."""
+    address: str
+    """Base URL, with the version path of its API."""
+    model: str
+    models: tuple[str, ...] = ()
+    """Names of all models that it lists, MOST_MODELS at most."""
+    version: str = ""
+    context: int = 0
+    """Context window in tokens; 0 if it is not reported."""
+    precision: str = ""
+    """How the weights are stored, in the server's words; empty if it is not reported."""
+    precision_source: str = ""
+    """Which of its answers has it."""
+    token_ids: bool = False
+    """Whether it returns the token ids of prompts and answers."""
+    counts: str = ""
+    """How the tokens of an answer are counted: `chunk` (with each), `usage` (at the end), or empty."""
+    prompt_scores: str = ""
+    """Which call scores given tokens; empty if none does."""
+    metrics: str = ""
+    """Where it reports its KV cache and its requests; empty if nowhere."""
+    notes: tuple[str, ...] = ()
+    """What a user must know of this kind of server, in sentences."""
+
+
+MOST_MODELS = 500
+"""Hosted services list hundreds."""
+
+
+@dataclass(frozen=True)
+class ServerAnswer:
+    """What a server reports of one answer. Times and rates are the server's own, without the network."""
+
+    tokens: int
+    """Length of the answer, thoughts included."""
+    counted_by: str
+    """`server`, `tokenizer` (the server's, afterwards) or `estimate` (from the number of characters)."""
+    prompt_tokens: int | None = None
+    thought_tokens: int | None = None
+    ttft: float | None = None
+    """Seconds from the request to the first token."""
+    prefill_rate: float | None = None
+    """Tokens per second."""
+    decode_rate: float | None = None
+    """Tokens per second."""
+    load_seconds: float | None = None
+    """What loading the model took, where the request caused it."""
+    ignored_sampling: tuple[str, ...] = ()
+    """Names of the fields of Sampling that the server refuses or ignores."""
+    cancelled: str = ""
+    """After a stop: `confirmed` by its metrics, `running` if it still computed, empty if that is unknown."""

@@ -33,6 +33,7 @@ async def main(checkpoint):
 asyncio.run(main(sys.argv[1]))
 """
 WORKER_ONLY = {
+    "engines.backends.endpoint",
     "torch",
     "transformers",
     "openvino",

@@ -37,6 +37,7 @@ from app.screens.name import NameScreen
 from app.screens.quality import QualityScreen
 from app.screens.replay import ReplayScreen
 from app.screens.sampling import SamplingScreen
+from app.screens.server import SavedServers, ServerScreen
 from app.screens.settings import SettingsScreen
 from app.screens.store import StoreScreen
 from app.screens.support import SupportScreen
@@ -44,6 +45,7 @@ from app.state.conversation.attachment import Attachment
 from app.state.conversation.conversation import Conversation
 from app.state.conversation.conversation_file import ConversationFile
 from app.state.settings.paths import conversation_folder, engine_store
+from app.state.settings.settings import Server
 from app.state.side.phase import Phase
 from app.widgets.chat.attachment_list import AttachmentItem, AttachmentList
 from app.widgets.chat.pane import Pane
@@ -139,6 +141,12 @@ async def choose(pilot: Pilot[None]) -> None:
     await pilot.app.push_screen(ChooseScreen("An engine", ["OpenVINO int8"], "Enter adds it."))
 
 
+async def save_server(pilot: Pilot[None]) -> None:
+    """Save a server."""
+    assert isinstance(pilot.app, Playground)
+    pilot.app.change_settings(servers={"desk": Server("http://127.0.0.1:9/v1")})
+
+
 async def ask_for_room(pilot: Pilot[None]) -> None:
     """Ask whether an engine may be unloaded."""
     await pilot.app.push_screen(MakeRoomScreen(("OpenVINO int8",), 1 << 30))
@@ -183,6 +191,8 @@ PLACES = (
     Place(ModelList, ("f2",)),
     # C needs calibration: test_prepare_options.py
     Place(PrecisionList, ("f2",), "#engine-left .precisions", but=("c",)),
+    Place(ServerScreen, ("f2", "s")),
+    Place(SavedServers, ("f2", "s"), "#server-saved", save_server),
     Place(MakeRoomScreen, prepare=ask_for_room),
     Place(LogScreen, prepare=open_log),
     Place(BlindScreen, ("alt+a",), prepare=differ),

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from app.state.prepare.engine_spec import engine_spec
 from app.state.settings.settings import EngineChoice, Settings
-from engines.backends.registry import BACKENDS
+from engines.backends.registry import LOCAL
 from engines.build.spec import EngineSpec
 from engines.compare.comparison import Row
 from engines.compare.latest import Latest
@@ -97,7 +97,7 @@ def quality_entries(
     reference = reference_choice(machine, checkpoint)
     stale = _stale(latest, texts, checkpoint)
     found, reasons = list[QualityEntry](), dict[str, str]()
-    for backend in BACKENDS:
+    for backend in LOCAL:
         device = device_of(backend, machine.cpu, machine.gpu)
         for precision in offered_precisions(checkpoint):
             support = support_of(backend, precision, device, checkpoint, settings.context)

@@ -12,8 +12,11 @@ CHARACTERS = 14
 def agreement(left: Turn, right: Turn) -> str:
     """Return `identical, 37 tokens` or `same for 16 tokens, then “n %” / “not”`; empty if not comparable.
 
-    Answers are comparable if both are complete or cut at the same length, to the same token ids.
+    Answers are comparable if both are complete or cut at the same length, to the same token ids. Where a
+    server returns no ids, the texts are compared: `text identical, 120 characters`.
     """
+    if _texts_comparable(left, right):
+        return "".join((_guard(left, right), _text_agreement(left.answer, right.answer)))
     if not _comparable(left, right):
         return ""
     index = first_divergent_token(left.token_ids, right.token_ids)
@@ -41,10 +44,25 @@ def _guard(left: Turn, right: Turn) -> str:
 
 def _comparable(left: Turn, right: Turn) -> bool:
     same_prompt = left.prompt_digest == right.prompt_digest != ""
-    whole = all(
-        turn.reason in ("stop", "length") and turn.token_ids and not turn.error for turn in (left, right)
-    )
-    return same_prompt and whole
+    return same_prompt and all(_is_complete(turn) and turn.token_ids for turn in (left, right))
+
+
+def _texts_comparable(left: Turn, right: Turn) -> bool:
+    """Return whether only the texts can be compared: a server does not report the token ids of one."""
+    without_ids = any(turn.server and not turn.token_ids for turn in (left, right))
+    same_prompt = (left.asked, left.system_prompt) == (right.asked, right.system_prompt)
+    return without_ids and same_prompt and _is_complete(left) and _is_complete(right)
+
+
+def _is_complete(turn: Turn) -> bool:
+    return turn.reason in ("stop", "length") and not turn.error and turn.answered
+
+
+def _text_agreement(left: str, right: str) -> str:
+    start = _common_start(left, right)
+    if start == len(left) == len(right):
+        return f"text identical, {start:,} characters"
+    return f"text the same for {start:,} characters, then {_after(left, start)} / {_after(right, start)}"
 
 
 def _tokens(count: int) -> str:
@@ -58,7 +76,11 @@ def _common_start(a: str, b: str) -> int:
 
 
 def _next(turn: Turn, start: int) -> str:
-    rest = turn.answer[start:]
+    return _after(turn.answer, start)
+
+
+def _after(answer: str, start: int) -> str:
+    rest = answer[start:]
     if not rest:
         return "the end"
     shown = " ".join(rest[:CHARACTERS].split()) or "↵"

@@ -50,7 +50,7 @@ def context_map(turns: Sequence[Turn], context: int) -> ContextMap | None:
     """Tokens of all turns up to each one, those that were dropped later included."""
     for number, turn in enumerate(sent):
         before = sums[-1] - sums[min(turn.left_out, number)]
-        sums.append(sums[-1] + max(0, turn.prompt_tokens + len(turn.token_ids) - before))
+        sums.append(sums[-1] + max(0, turn.prompt_tokens + turn.answer_tokens - before))
     last = sent[-1]
     first = min(last.left_out, len(sent) - 1)
     lengths = [after - start for start, after in zip(sums[first:], sums[first + 1 :], strict=False)]

@@ -8,7 +8,7 @@ from app.state.conversation.attachment import Attachment, with_attachments
 from app.state.conversation.token_stamps import TokenStamps
 from app.units import count_text
 from engines.measure.timing import Timing
-from engines.worker.protocol import Error, Sampling
+from engines.worker.protocol import Error, Sampling, ServerAnswer
 from engines.worker.template_arguments import Thinking
 
 _OTHER = "this prompt does not repeat them"
@@ -75,6 +75,8 @@ class Turn:
     """The device that computed it, by the vendor's name."""
     versions: dict[str, str] = field(default_factory=dict)
     """Library to version, of the engine."""
+    server: ServerAnswer | None = None
+    """What the server that answered reports of it; None for an engine on this machine."""
     parameters: int | None = None
     """Number of parameters of the checkpoint."""
     merged_system: bool = False
@@ -93,6 +95,11 @@ class Turn:
     def effective_sampling(self) -> Sampling | None:
         """The parameters that had an effect; those that the engine ignored have their defaults."""
         return self.sampling.without(self.ignored_sampling) if self.sampling else None
+
+    @property
+    def answer_tokens(self) -> int:
+        """Tokens of the answer, by the server's count where it has no ids."""
+        return self.server.tokens if self.server else len(self.token_ids)
 
     @property
     def content(self) -> str:

@@ -9,6 +9,7 @@ from app.state.prepare.side_gpu import gpu_of
 from app.state.settings.settings import EngineChoice
 from engines.backends.registry import BACKENDS
 from engines.build.options import builds_uncalibrated, calibrates
+from engines.build.server import SERVED
 from engines.errors import EngineError
 from engines.plan.calibration import WITHOUT, read_calibration
 from engines.plan.checkpoint.checkpoint import Checkpoint
@@ -36,6 +37,8 @@ class EngineSelection:
         """
         self._cpu, self._gpus, self._side = device, gpus, side
         self.wanted_device, self.wanted_gpus = choice.device, choice.gpus
+        self.server = choice.server
+        """The server, where the backend is one."""
         self.checkpoint: Checkpoint | None = None
         self.context: int | None = None
         """Tokens of the context window; None if it is not known."""
@@ -78,11 +81,18 @@ class EngineSelection:
     @property
     def choice(self) -> EngineChoice:
         """The current choice."""
+        if self.is_remote:
+            return EngineChoice(self.backend, SERVED, server=self.server)
         possible = self.calibrates and (self.wanted_calibration != WITHOUT or self.builds_uncalibrated)
         calibration = self.wanted_calibration if possible else ""
         named = self.wanted_device in (gpu.name for gpu in self.offered_gpus)
         device = self.wanted_device if named else ""
         return EngineChoice(self.backend, self.precision, self.kv_precision, calibration, self.gpus, device)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the engine runs on a server."""
+        return BACKENDS[self.backend].remote
 
     @property
     def device(self) -> Device:
@@ -150,11 +160,15 @@ class EngineSelection:
         return self._support(self.precision)
 
     def _support(self, precision: str) -> Support:
+        if self.is_remote:
+            return Support("native", "The server runs it.")
         return support_of(self.backend, precision, self.device, self.checkpoint, self.context)
 
     @property
     def problem(self) -> str:
         """Why the choice cannot be prepared; empty if it can."""
+        if self.is_remote:
+            return "" if self.server.address else "No server is chosen yet: press S."
         found = self.support
         return f"{found.reason} {found.remedy}".strip() if found.state == "unavailable" else ""
 

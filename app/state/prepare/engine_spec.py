@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from app.state.settings.settings import DEMO, EngineChoice, Settings
+from app.state.settings.settings import DEMO, EngineChoice, Server, Settings
+from engines.build.server import is_remote, server_of, server_spec
 from engines.build.spec import EngineSpec
 from engines.demo import CHECKPOINT
 from engines.plan.hardware.hardware import Device
@@ -17,6 +18,9 @@ def engine_spec(settings: Settings, choice: EngineChoice, cpu: Device, gpu: Devi
     Args:
         gpu: the one that it is to run on if its backend uses GPUs; None where there is none.
     """
+    if choice.server.address:
+        server = choice.server
+        return server_spec(server.address, server.model, server.key, server.headers, settings.context)
     return EngineSpec(
         checkpoint=settings.checkpoint_path,
         backend=choice.backend,
@@ -32,11 +36,17 @@ def choices_of(specs: Mapping[str, EngineSpec]) -> dict[str, object]:
     """Return the settings that name these engines, by side; checkpoint and context only if all agree."""
     changes: dict[str, object] = {
         name: EngineChoice(
-            spec.backend, spec.precision, spec.kv_precision, spec.calibration, spec.gpus, _device(name, spec)
+            spec.backend,
+            spec.precision,
+            spec.kv_precision,
+            spec.calibration,
+            spec.gpus,
+            _device(name, spec),
+            Server(*server_of(spec)) if is_remote(spec) else Server(),
         )
         for name, spec in specs.items()
     }
-    checkpoints = {spec.checkpoint for spec in specs.values()}
+    checkpoints = {spec.checkpoint for spec in specs.values() if not is_remote(spec)}
     if len(checkpoints) == 1:
         [checkpoint] = checkpoints
         changes["checkpoint"] = DEMO if checkpoint == str(CHECKPOINT) else checkpoint

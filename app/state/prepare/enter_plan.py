@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.state.prepare.forecast import Forecast
 from app.state.prepare.load_times import load_key
-from app.state.settings.settings import EngineChoice
+from app.state.settings.settings import EngineChoice, Server
 from engines.backends.registry import BACKENDS
 from engines.build.stored_engine import StoredEngine
 from engines.plan.checkpoint.checkpoint import Checkpoint
@@ -20,7 +20,7 @@ class EnginePlan:
     side: str
     title: str
     steps: tuple[str, ...]
-    """Of `download`, `build`, `load`; empty where the engine is loaded already."""
+    """Of `download`, `build`, `load`, or `connect` to a server; empty where the engine is loaded already."""
     seconds: float | None
     """By this machine's history, without the download; None where a step was never timed."""
     memory: int
@@ -78,6 +78,11 @@ def engine_plan(
         checkpoint.download_bytes if is_remote else 0,
         history.free_disk,
     )
+
+
+def connection_plan(side: str, server: Server) -> EnginePlan:
+    """Return the step to an engine on a server."""
+    return EnginePlan(side, f"Server {server.address}", ("connect",), 0.0, 0, 0, 0, None)
 
 
 def _is_engine(stored: StoredEngine, choice: EngineChoice, checkpoint: Checkpoint) -> bool:

@@ -42,8 +42,13 @@ class Forecast:
     """None if this backend was never built on this machine."""
 
 
-def estimate_of(spec: EngineSpec, checkpoint: Checkpoint) -> Estimate:
-    """Return the estimate for an engine on all its devices together, regardless of free memory."""
+def estimate_of(spec: EngineSpec, checkpoint: Checkpoint | None) -> Estimate | None:
+    """Return the estimate for an engine on all its devices together, regardless of free memory.
+
+    None without a checkpoint: the engine runs on a server.
+    """
+    if checkpoint is None:
+        return None
     kind: Literal["cpu", "cuda"] = "cuda" if spec.device.startswith("cuda") else "cpu"
     device = Device(spec.device, kind, "", None, None)
     found = estimate(checkpoint, spec.backend, spec.precision, spec.kv_precision, spec.context, device)

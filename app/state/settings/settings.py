@@ -45,6 +45,19 @@ class ContextFull(StrEnum):
     REFUSE = "refuse"
 
 
+class Server(msgspec.Struct, frozen=True):
+    """A server whose engine is used, and where its key is found; the key itself is never saved."""
+
+    address: str = ""
+    """Base URL; empty for an engine on this machine."""
+    model: str = ""
+    """Empty for the first that it lists."""
+    key: str = ""
+    """`env:NAME`, `file:PATH`, `keyring:NAME`, or empty."""
+    headers: tuple[str, ...] = ()
+    """Further headers, `Name: value`; a credential is named as a key is."""
+
+
 class EngineChoice(msgspec.Struct, frozen=True):
     """The engine that is chosen for a side."""
 
@@ -58,6 +71,8 @@ class EngineChoice(msgspec.Struct, frozen=True):
     """Number of GPUs that the weights are split over."""
     device: str = ""
     """The GPU, `cuda:1`, the first of several; empty for that of the side, see `gpu_of`."""
+    server: Server = Server()
+    """Of an engine that runs on a server."""
 
     @property
     def options(self) -> dict[str, str]:
@@ -106,6 +121,8 @@ class Settings(msgspec.Struct, frozen=True):
     presets: dict[str, ChatOptions] = {}
     """Presets that the user has saved, by name; the built-in ones are in `presets.py`."""
 
+    servers: dict[str, Server] = {}
+    """Servers that the user has saved, by name."""
     interpreters: dict[str, str] = {}
     """Python interpreters of backends that need another environment, by the backend."""
 

@@ -60,6 +60,11 @@ class AnswerRecord:
 
     def tokens(self, times_ns: Sequence[int]) -> None:
         """Record tokens by their monotonic times."""
+        self.pieces(times_ns)
+        self.curve.add(times_ns)
+
+    def pieces(self, times_ns: Sequence[int]) -> None:
+        """Record pieces of text by their monotonic times: their tokens are not known, so there is no rate."""
         if self._token_ns is None and times_ns and self._phases:
             self._decode_began(times_ns[0] / 1e9)
         for now in times_ns:
@@ -69,7 +74,6 @@ class AnswerRecord:
                 if gap > STALL_SECONDS:
                     self._long_gaps.append(Span(Phase.STALLED, self._token_ns / 1e9, gap))
             self._token_ns = now
-        self.curve.add(times_ns)
         self._gaps_read = None
 
     def spans(self) -> tuple[Span, ...]:

@@ -32,6 +32,8 @@ class AnswerRecorder:
         self._first_output: int | None = None
         """Place of the first token of the answer among all tokens, thoughts included."""
         turn.thought_tokens = 0
+        self._pieces = False
+        """Whether the times are of pieces of text, in which the server does not count the tokens."""
         self._texts: dict[bool, list[str]] = {False: [], True: []}
         """Text that the turn does not have yet: of the answer, and of its thought."""
         self._waiting = 0
@@ -68,13 +70,14 @@ class AnswerRecorder:
 
     def _chunk(self, event: protocol.Chunk) -> None:
         if event.thought:
-            self._turn.thought_tokens = (self._turn.thought_tokens or 0) + len(event.token_ids)
+            self._turn.thought_tokens = (self._turn.thought_tokens or 0) + len(event.t_ns)
         elif event.text and self._first_output is None:
             self._first_output = len(self._times)
         self._token_ids += event.token_ids
         self._times += event.t_ns
-        if event.token_ids:
-            self._characters += spread(len(event.text), len(event.token_ids))
+        self._pieces |= event.unit == "pieces"
+        if event.t_ns:
+            self._characters += spread(len(event.text), len(event.t_ns))
         elif self._characters:  # the end of a text that was held back
             self._characters[-1] += len(event.text)
         self._texts[event.thought].append(event.text)
@@ -96,14 +99,26 @@ class AnswerRecorder:
         turn.thought = event.thought
         if event.cached is not None:
             turn.cached = event.cached
+        if event.server:
+            self._take_server(event.server)
         self._time()
+
+    def _take_server(self, server: protocol.ServerAnswer) -> None:
+        """Record the counts of a server, which come at the end."""
+        turn = self._turn
+        turn.server = server
+        turn.prompt_tokens = server.prompt_tokens or turn.prompt_tokens
+        turn.ignored_sampling = tuple(dict.fromkeys((*turn.ignored_sampling, *server.ignored_sampling)))
+        if self._pieces:
+            turn.thought_tokens = server.thought_tokens if turn.thought else 0
 
     def _time(self) -> None:
         turn = self._turn
         if self._start_ns is None:
             turn.timing = Timing(tokens=len(self._times))
         else:
+            tokens = turn.server.tokens if self._pieces and turn.server else None
             turn.timing = timing(
-                self._start_ns, self._times, turn.prompt_tokens, turn.cached, self._first_output
+                self._start_ns, self._times, turn.prompt_tokens, turn.cached, self._first_output, tokens
             )
             turn.stamps = token_stamps(self._start_ns, self._times, self._characters, self._waited_ns)

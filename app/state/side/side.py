@@ -13,6 +13,7 @@ from app.state.side.answer_record import AnswerRecord
 from app.state.side.phase import ANSWERING, Phase
 from app.state.side.prefix_reuse import PrefixReuse
 from app.state.side.rate_series import RateSeries
+from engines.build.server import is_remote, model_of
 from engines.build.spec import EngineSpec
 from engines.demo import CHECKPOINT
 from engines.measure.timing import RateWindow
@@ -78,6 +79,8 @@ class Side:
     @property
     def checkpoint_name(self) -> str:
         """`demo`, a hub id or a folder's name; empty while there is no engine."""
+        if self.spec is not None and is_remote(self.spec):
+            return checkpoint_title(model_of(self.spec)) if self.ready else ""
         if self.spec is None or self.checkpoint is None:
             return ""
         return DEMO if self.spec.checkpoint == str(CHECKPOINT) else self.checkpoint.name
@@ -85,7 +88,10 @@ class Side:
     @property
     def model_name(self) -> str:
         """As `checkpoint_name`, also while the engine is being prepared; empty before one was chosen."""
-        return self.checkpoint_name or (checkpoint_title(self.spec.checkpoint) if self.spec else "")
+        if self.checkpoint_name or self.spec is None:
+            return self.checkpoint_name
+        named = model_of(self.spec) if is_remote(self.spec) else self.spec.checkpoint
+        return checkpoint_title(named) if named else ""
 
     @property
     def can_answer(self) -> bool:
@@ -127,6 +133,9 @@ class Side:
     def take(self, event: protocol.Event) -> None:
         """Record what an event of an answer says about the engine."""
         match event:
+            case protocol.Chunk(unit="pieces"):
+                self._token_at = time.monotonic()
+                self.record.pieces(event.t_ns)
             case protocol.Chunk():
                 self.add_tokens(event.t_ns)
             case protocol.KV():

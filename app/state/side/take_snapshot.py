@@ -8,6 +8,7 @@ from typing import NamedTuple
 from app.state.conversation.context_map import context_map
 from app.state.side.side import Side
 from app.state.side.snapshot import SideSnapshot
+from engines.build.server import shown_precision
 
 
 class ProcessMeasures(NamedTuple):
@@ -43,7 +44,7 @@ def side_snapshot(side: Side, now: float, measures: ProcessMeasures) -> SideSnap
         curve=side.record.curve.points,
         device=spec.device if spec else "",
         context=context_map(side.conversation.turns, side.ready.context if side.ready else 0),
-        precision=spec.precision if spec else "",
+        precision=shown_precision(spec) if spec else "",
         estimate=side.estimate,
         cost=side.record.cost,
         bytes_by_gpu=measures.bytes_by_gpu,

@@ -28,6 +28,8 @@ from app.widgets.panels.drawing import (
     stacked_bar,
 )
 from app.widgets.panels.panel import NO_ENGINE, Panel, has_engine, sides
+from app.widgets.panels.served_cache import TITLE as SERVED
+from app.widgets.panels.served_cache import is_served, served_bar, served_figures, served_short_text
 from engines.worker.protocol import KVUsage
 
 SIDE_BY_SIDE = 88
@@ -64,6 +66,9 @@ a fixed number of them; a cell is one block, or as many as the panel says. **Pre
 all prompt tokens in this conversation that were in the cache.
 
 The libraries report only how many blocks are in each state: the map shows counts, not positions.
+
+Of a **server** the panel shows what its metrics report, other clients included: running and waiting requests,
+the used part of its cache, and its prefix hits since it started. A server without metrics reports nothing.
 
 A **contiguous** cache is one buffer without blocks; the panel shows its tokens and bytes.
 """
@@ -106,7 +111,7 @@ A **contiguous** cache is one buffer without blocks; the panel shows its tokens 
             return [_head(letter, style, side, "not loaded", width)]
         figures = context_figures(shown, trims=self.trims)
         if side.kv:
-            figures.append(Content(_bytes(side.kv)))
+            figures += served_figures(side.kv) if is_served(side.kv) else [Content(_bytes(side.kv))]
         text = context_text(shown)
         if len(text) > width - MIN_TITLE_CELLS:
             text = text.replace(" tokens", "")
@@ -175,6 +180,9 @@ def _side(
     usage, blocks = side.kv, blocks_of(side.kv)
     if usage is None:
         return [_head(letter, style, side, "not reported", width)]
+    if blocks is None and is_served(usage):
+        head = _head(letter, style, side, SERVED, width)
+        return [head, served_bar(usage, width), fit_pieces(served_figures(usage), width)][:height]
     if blocks is None:
         head = _head(letter, style, side, CONTIGUOUS, width)
         figures = _contiguous_figures(usage, bytes_top)
@@ -185,8 +193,8 @@ def _side(
         text = f"{count_text(blocks.used)}/{count_text(blocks.total)}"
     head = _head(letter, style, side, text, width)
     rows, scale = block_map(blocks, width, max(1, height - 2))
-    figures = _paged_figures(usage, blocks, scale)
-    if side.prompt_tokens:
+    figures = served_figures(usage) if is_served(usage) else _paged_figures(usage, blocks, scale)
+    if side.prompt_tokens and not is_served(usage):
         # After the tokens: the hit rate is more important than the size.
         hits = share_text(side.cached_tokens, side.prompt_tokens)
         figures.insert(2 if scale > 1 else 1, Content(f"{hits} prefix hits"))
@@ -243,6 +251,8 @@ def _bar(usage: KVUsage | None, width: int, bytes_top: int) -> Content:
     blocks = blocks_of(usage)
     if usage is None:
         return Content("")
+    if blocks is None and is_served(usage):
+        return served_bar(usage, width)
     if blocks is not None:
         parts = (
             BarPart(blocks.reused, REUSED, "$kv-reused"),
@@ -263,7 +273,7 @@ def _short_text(side: SideSnapshot, by_turn: bool) -> str:
     if usage is None:
         return "n/a"
     if blocks is None:
-        return bytes_text(usage.bytes_used)
+        return served_short_text(usage) if is_served(usage) else bytes_text(usage.bytes_used)
     return f"{count_text(blocks.used)}/{count_text(blocks.total)}"
 
 

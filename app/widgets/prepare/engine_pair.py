@@ -15,7 +15,7 @@ from textual.message import Message
 
 from app.interface import PlaygroundApp, playground
 from app.state.prepare import bandwidth_cache, machine_state
-from app.state.prepare.enter_plan import EnginePlan, History, engine_plan
+from app.state.prepare.enter_plan import EnginePlan, History, connection_plan, engine_plan
 from app.state.prepare.forecast import Forecast, Loaded, forecast
 from app.state.prepare.load_times import read_load_times
 from app.state.prepare.machine_state import MachineState
@@ -155,6 +155,8 @@ class EnginePair(Horizontal):
         plans, held = [], 0
         for name in names:
             selection, forecast = self._picker(name).selection, self._forecasts.get(name)
+            if selection.is_remote:
+                plans.append(connection_plan(name, selection.server))
             if self._checkpoint is None or forecast is None:
                 continue
             builds = self._machine_state(selection.devices[0]).builds
@@ -177,7 +179,9 @@ class EnginePair(Horizontal):
     def _forecast(self, name: str, other_side_bytes: int = 0) -> Forecast | None:
         """Return the forecast for a side's choice; None if checkpoint, context or choice do not allow one."""
         selection = self._picker(name).selection
-        if self._checkpoint is None or self._context_tokens is None or selection.problem:
+        if self._checkpoint is None or self._context_tokens is None:
+            return None
+        if selection.is_remote or selection.problem:
             return None
         free = machine_state.tightest([self._with_free(device) for device in selection.devices])
         machine = replace(self._machine_state(selection.devices[0]), device=free)

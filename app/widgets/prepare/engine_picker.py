@@ -8,24 +8,33 @@ from dataclasses import dataclass
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.events import Click
 from textual.message import Message
-from textual.widgets import OptionList, Select
+from textual.widgets import OptionList, Select, Static
 
 from app.state.prepare.engine_selection import EngineSelection
 from app.state.prepare.engine_titles import file_name
 from app.state.prepare.forecast import Forecast
-from app.state.settings.settings import EngineChoice
+from app.state.settings.settings import EngineChoice, Server
+from app.terminal_text import displayable
 from app.units import bytes_text
+from app.widgets.panels.drawing import MUTED
 from app.widgets.prepare.estimate_card import EstimateCard
 from app.widgets.prepare.option_row import OptionRow
 from app.widgets.prepare.precision_list import PrecisionList
 from engines.backends.registry import BACKENDS
+from engines.build.server import REMOTE
 from engines.plan.calibration import WITHOUT
 from engines.plan.estimate.estimate import estimate_weight_bytes
 from engines.plan.gguf_formats import offered_precisions, precision_of
 from engines.plan.hardware.hardware import Device
 from engines.plan.kv_precision import AUTO, kv_choices
 from engines.plan.precision import default_precision
+
+
+class ServerLine(Static):
+    """The server that a side uses; a click chooses another one, as the key S does."""
 
 
 class EnginePicker(Vertical):
@@ -65,6 +74,12 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
 
         picker: EnginePicker
 
+    @dataclass
+    class ServerRequested(Message):
+        """The user wants to choose a server for this side."""
+
+        picker: EnginePicker
+
     def __init__(self, name: str, choice: EngineChoice, device: Device, gpus: Sequence[Device] = ()) -> None:
         """Create the picker of a side.
 
@@ -84,7 +99,7 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
     def compose(self) -> ComposeResult:
         """Yield backend and KV cache, options, precisions and the estimate."""
         selection = self.selection
-        backends = [(entry.title, name) for name, entry in BACKENDS.items()]
+        backends = [(f"{entry.title}{' …' * entry.remote}", name) for name, entry in BACKENDS.items()]
         with Horizontal(classes="picker-row"):
             yield Select(
                 backends, value=selection.backend, allow_blank=False, classes="backend", compact=True
@@ -96,6 +111,7 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
                 classes="kv",
                 compact=True,
             )
+        yield ServerLine(classes="server-line", markup=False)
         yield OptionRow(selection.gpu_counts, selection.gpus)
         yield PrecisionList(classes="precisions")
         yield EstimateCard()
@@ -111,6 +127,9 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
             built: precisions of which the store has an engine with this backend and checkpoint.
         """
         self._built = built
+        self._show_server()
+        if self.selection.is_remote:
+            return
         self._show_selects()
         self._show_precisions()
         self._show_options()
@@ -125,6 +144,8 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
         selection = self.selection
         if isinstance(event.value, str) and event.value != selection.backend:
             selection.backend = event.value
+            if selection.is_remote:
+                self.post_message(self.ServerRequested(self))
             if selection.support.state == "unavailable":
                 selection.precision = default_precision(selection.backend, selection.device)
             self._show_precisions()
@@ -174,6 +195,26 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
         self.selection.wanted_calibration = file
         self._changed()
 
+    def set_server(self, server: Server) -> None:
+        """Select the engine of a server."""
+        self.selection.backend, self.selection.server = REMOTE, server
+        with self.prevent(Select.Changed):
+            self.query_one(".backend", Select).value = REMOTE
+        self._show_server()
+        self._changed()
+
+    def on_click(self, event: Click) -> None:
+        """Ask for another server where its line was clicked."""
+        if isinstance(event.widget, ServerLine):
+            self.post_message(self.ServerRequested(self))
+
+    def _show_server(self) -> None:
+        """Show the server instead of what is chosen for an engine on this machine."""
+        remote = self.selection.is_remote
+        self.set_class(remote, "-remote")
+        if remote:
+            self.query_one(ServerLine).update(server_text(self.selection.server))
+
     def _changed(self) -> None:
         self._show_selects()
         self._show_options()
@@ -208,6 +249,14 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
             size = bytes_text(estimate_weight_bytes(checkpoint, name))
             notes[name] = f"{size:>9}{'  built' if name in self._built else ''}"
         self.query_one(PrecisionList).show(selection.supports, selection.precision, notes)
+
+
+def server_text(server: Server) -> Content:
+    """Return address, model and source of the key of a server, one in each line."""
+    rows = (("Address", server.address or "none yet: press S"), ("Model", server.model), ("Key", server.key))
+    return Content("\n").join(
+        Content.assemble((f"{name:<9}", MUTED), displayable(value)) for name, value in rows if value
+    )
 
 
 def _calibration(selection: EngineSelection) -> str:

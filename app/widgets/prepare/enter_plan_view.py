@@ -79,7 +79,8 @@ def _total(plans: Sequence[EnginePlan], held: int) -> str:
 
 def _download(plans: Sequence[EnginePlan]) -> str:
     """Return `257 MiB to download, 64.0 GiB free on the disk`."""
-    size, free = max(plan.download for plan in plans), plans[0].free
+    size = max(plan.download for plan in plans)
+    free = next((plan.free for plan in plans if plan.free is not None), None)
     if not size:
         return "nothing to download"
     return f"{bytes_text(size)} to download" + (f", {bytes_text(free)} free on the disk" if free else "")

@@ -100,7 +100,7 @@ class LlamaCppBackend(Backend):
         Raises:
             EngineError: `load-failed`, `not-built`, or an unsupported option.
         """
-        is_file = checkpoint.suffix == ".gguf"
+        is_file = checkpoint.is_file()  # an ollama blob has no suffix
         _check(spec, builds=not is_file)
         if directory is None and not is_file:
             raise EngineError("not-built", "The GGUF file has not been written.", "Prepare it.")

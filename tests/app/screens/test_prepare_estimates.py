@@ -20,7 +20,7 @@ from app.state.prepare.machine_state import MachineState, probe_machine
 from app.state.settings.settings import EngineChoice, Settings
 from app.widgets.prepare.engine_pair import EnginePair
 from app.widgets.prepare.engine_picker import EnginePicker
-from engines.backends.registry import BACKENDS
+from engines.backends.registry import LOCAL
 from engines.build.store import EngineStore
 from engines.plan.hardware import placement
 from engines.plan.hardware.hardware import Device, cpu
@@ -175,7 +175,7 @@ async def test_f12_shows_every_backend_with_reason_and_source(settings: Settings
         await wait_until(pilot, lambda: isinstance(app.screen, SupportScreen))
         table = app.screen.query_one(DataTable)
         await wait_until(pilot, lambda: table.row_count >= len(PRECISIONS))
-        assert len(table.columns) == 2 + len(BACKENDS)
+        assert len(table.columns) == 2 + len(LOCAL)
         await pilot.press("down", "down")
         await pilot.pause()
         text = str(app.screen.query_one("#support-why", Static).content)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engines.backends.registry import BACKENDS
+from engines.backends.registry import LOCAL
 from engines.environments.interpreters import Interpreter, register
 from engines.plan.hardware.hardware import Device
 from engines.plan.precision import PRECISIONS, default_precision, support, support_table
@@ -113,7 +113,7 @@ def test_what_openvino_does_with_activations_depends_on_the_cpu(precision: str) 
     assert "dynamically quantised activations" in reason or "8-bit activations" in reason
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", LOCAL)
 @pytest.mark.parametrize("device", DEVICES)
 def test_every_pair_of_every_backend_has_a_reason(backend: str, device: Device) -> None:
     table = support_table(backend, device)
@@ -175,7 +175,7 @@ def test_a_backend_with_a_separate_environment_is_available_with_it() -> None:
 
 
 def test_every_backend_has_its_requirements() -> None:
-    assert {backend for backend, precision in NEEDS if precision == "*"} >= set(BACKENDS)
+    assert {backend for backend, precision in NEEDS if precision == "*"} >= set(LOCAL)
 
 
 def test_an_unknown_combination_is_unavailable_and_not_an_error() -> None:

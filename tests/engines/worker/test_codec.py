@@ -19,16 +19,42 @@ KV_USAGE = p.KVUsage(
     total_blocks=8,
     reused_blocks=9,
     state_bytes=10,
+    used_share=0.5,
+    running=11,
+    waiting=12,
+    hit_share=0.25,
 )
 USAGE = '{"tokens":1,"capacity_tokens":2,"bytes_used":3,"bytes_total":4,"block_tokens":5,"used_blocks":6,' + (
-    '"free_blocks":7,"total_blocks":8,"reused_blocks":9,"state_bytes":10}'
+    '"free_blocks":7,"total_blocks":8,"reused_blocks":9,"state_bytes":10,"used_share":0.5,'
+    '"running":11,"waiting":12,"hit_share":0.25}'
 )
 SAMPLING = '{"max_tokens":5,"temperature":0.5,"top_p":0.9,"top_k":40,"min_p":0.1,' + (
     '"repetition_penalty":1.1,"seed":7,"stop":["END"],"ignore_eos":true}'
 )
+SERVER = p.ServerFacts(
+    kind="vLLM",
+    address="http://127.0.0.1:8000/v1",
+    model="m",
+    models=("m", "n"),
+    version="1",
+    context=9,
+    precision="fp8",
+    precision_source="the model's name",
+    token_ids=True,
+    counts="chunk",
+    prompt_scores="x",
+    metrics="/metrics",
+    notes=("y",),
+)
+SERVER_JSON = (
+    '{"kind":"vLLM","address":"http://127.0.0.1:8000/v1","model":"m","models":["m","n"],"version":"1","context":9,'
+    '"precision":"fp8","precision_source":"the model\'s name","token_ids":true,"counts":"chunk",'
+    '"prompt_scores":"x","metrics":"/metrics","notes":["y"]}'
+)
 GOLDEN: list[tuple[p.Command | p.Event, str]] = [
     (p.Describe(1), '{"type":"describe","id":1}'),
     (p.Fetch(1, "org/name"), '{"type":"fetch","id":1,"checkpoint":"org/name","revision":null}'),
+    (p.Contact(1, {"a": 1}), '{"type":"contact","id":1,"spec":{"a":1}}'),
     (p.Prepare(1, {"a": [1]}, "/x"), '{"type":"prepare","id":1,"spec":{"a":[1]},"directory":"/x"}'),
     (p.Load(1, {"a": None}), '{"type":"load","id":1,"spec":{"a":null},"directory":""}'),
     (
@@ -90,6 +116,7 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
         '{"type":"described","id":1,"available":true,"versions":{"torch":"2"},"reason":"","hint":"","devices":["cpu"]}',
     ),
     (p.Fetched(1, "/x"), '{"type":"fetched","id":1,"folder":"/x"}'),
+    (p.Contacted(1, SERVER), '{"type":"contacted","id":1,"server":' + SERVER_JSON + "}"),
     (p.Stage(1, "load", 1, 2), '{"type":"stage","id":1,"name":"load","index":1,"of":2}'),
     (p.Progress(1, 1.0, 2.0, "B"), '{"type":"progress","id":1,"done":1.0,"total":2.0,"unit":"B"}'),
     (p.Log(1, "x"), '{"type":"log","id":1,"line":"x"}'),
@@ -109,11 +136,14 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
             handed_over=True,
             ignored_sampling=("seed",),
             template_variables=("enable_thinking",),
+            server=SERVER,
         ),
         '{"type":"ready","id":1,"memory":{"weights":1,"kv":2,"other":3,"peak":4},"kv":'
         + USAGE
         + ',"context":10,"chat_template":false,"warm_up_tokens":4,"load_seconds":1.5,"handed_over":true'
-        + ',"ignored_sampling":["seed"],"template_variables":["enable_thinking"]}',
+        + ',"ignored_sampling":["seed"],"template_variables":["enable_thinking"],"server":'
+        + SERVER_JSON
+        + "}",
     ),
     (
         p.Prompt(1, 2, "ab", 3, 0, 0, True, 4, "template"),
@@ -125,8 +155,8 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
         '{"type":"tokens-counted","id":1,"tokens":9,"context":8,"least":6,"left_out":1,"texts":[2]}',
     ),
     (
-        p.Chunk(1, (1,), (2,), "x", True),
-        '{"type":"chunk","id":1,"token_ids":[1],"t_ns":[2],"text":"x","thought":true}',
+        p.Chunk(1, (1,), (2,), "x", True, "ids"),
+        '{"type":"chunk","id":1,"token_ids":[1],"t_ns":[2],"text":"x","thought":true,"unit":"ids"}',
     ),
     (p.KV(1, KV_USAGE), '{"type":"kv","id":1,"usage":' + USAGE + "}"),
     (
@@ -134,8 +164,18 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
         '{"type":"memory","id":1,"usage":{"weights":1,"kv":null,"other":null,"peak":null}}',
     ),
     (
-        p.Done(1, "stop", "x", (1,), None, "y"),
-        '{"type":"done","id":1,"reason":"stop","text":"x","token_ids":[1],"cached":null,"thought":"y"}',
+        p.Done(
+            1,
+            "stop",
+            "x",
+            (1,),
+            None,
+            "y",
+            p.ServerAnswer(5, "server", 4, 3, 0.5, 2.5, 1.5, 0.25, ("seed",), "running"),
+        ),
+        '{"type":"done","id":1,"reason":"stop","text":"x","token_ids":[1],"cached":null,"thought":"y","server":'
+        '{"tokens":5,"counted_by":"server","prompt_tokens":4,"thought_tokens":3,"ttft":0.5,"prefill_rate":2.5,'
+        '"decode_rate":1.5,"load_seconds":0.25,"ignored_sampling":["seed"],"cancelled":"running"}}',
     ),
     (
         p.Scored(1, (-1.5,), ((1, 2),), ((-1.5, -2.0),), (0,), (0.25,)),

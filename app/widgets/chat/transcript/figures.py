@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.state.conversation.conversation import Turn
+from app.state.conversation.server_words import server_words
 from app.terminal_text import displayable
 from app.units import count_text, rate_text, seconds_text
 from app.widgets.panels.drawing import flow
@@ -36,18 +37,24 @@ def figures(turn: Turn, width: int, origin: Sequence[str] = ()) -> str:
         text = {"": INTERRUPTED, "stopped": "cancelled before it began"}.get(turn.reason, "no answer")
         return flow([text, *origin], width)
     parts = [
-        rate_text(timing.decode_rate),
+        f"{_about(turn)}{rate_text(timing.decode_rate)}",
         f"TTFT {seconds_text(timing.ttft)}",
         f"TTFO {seconds_text(timing.ttfo)}" if turn.thought and timing.ttfo is not None else "",
-        f"{count_text(timing.tokens)} token{'' if timing.tokens == 1 else 's'}",
+        f"{_about(turn)}{count_text(timing.tokens)} token{'' if timing.tokens == 1 else 's'}",
         REASONS.get(turn.reason, turn.reason),
     ]
+    parts += server_words(turn)
     text = flow([part for part in (*parts, *origin) if part], width)
     if turn.cached:
         cached = f"{count_text(turn.cached)} of {count_text(turn.prompt_tokens)} cached"
         longer = flow([part for part in (*parts, cached, *origin) if part], width)
         return longer if longer.count("\n") == text.count("\n") else text
     return text
+
+
+def _about(turn: Turn) -> str:
+    """Return the mark of figures that rest on an estimate of the tokens."""
+    return "≈ " if turn.server and turn.server.counted_by == "estimate" else ""
 
 
 def shown_attachments(turn: Turn) -> str:

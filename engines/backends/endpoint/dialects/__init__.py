@@ -1,0 +1,1 @@
+"""The kinds of servers, one file each: how they are recognised, asked and read."""
