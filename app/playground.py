@@ -25,6 +25,7 @@ from app.interpreter_search import InterpreterSearch
 from app.keys import MAIN
 from app.navigation import Navigation
 from app.notifications import EngineNotifications
+from app.parsed_styles import ParsedStyles
 from app.state.comparison.quality_job import QualityJob
 from app.state.conversation.conversation_file import ConversationFile, Record, read_record
 from app.state.conversation.restored_options import restored_options, restored_options_text
@@ -117,6 +118,7 @@ class Playground(GuardedApp):
         # Before anything is made: a change of the theme costs another reading of every style.
         self.set_reactive(App.theme, themes.known_or_default(settings.theme))
         super().__init__()
+        self.stylesheet = ParsedStyles(variables=self.get_css_variables())
         self.settings = settings
         self._settings_file = SettingsFile(settings_file, saved or settings)
         self.store = EngineStore(paths.engine_store())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -58,6 +59,16 @@ async def wait_until(pilot: Pilot[Any], condition: Callable[[], bool], seconds: 
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     await pilot.pause()
+
+
+@contextmanager
+def case(name: object) -> Iterator[None]:
+    """Name the case in what fails inside: several cases share one started app."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"case: {name}")
+        raise
 
 
 async def until_screen(pilot: Pilot[Any], kind: type[AnyScreen]) -> AnyScreen:

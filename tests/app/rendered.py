@@ -12,9 +12,26 @@ from textual.app import App
 from textual.color import Color
 from textual.errors import NoWidget
 from textual.geometry import Region
+from textual.strip import Strip
 from textual.widget import Widget
 
-from tests.app.test_themes import contrast
+
+def linear(colour: Color) -> tuple[float, float, float]:
+    """Return the linear RGB channels of a colour, 0 to 1."""
+    red, green, blue = (
+        value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in colour.normalized
+    )
+    return red, green, blue
+
+
+def contrast(first: Color, second: Color) -> float:
+    """Return the WCAG contrast ratio, 1 to 21."""
+    weights = (0.2126, 0.7152, 0.0722)
+    dark, light = sorted(
+        sum(weight * value for weight, value in zip(weights, linear(colour), strict=True))
+        for colour in (first, second)
+    )
+    return (light + 0.05) / (dark + 0.05)
 
 
 @dataclass(frozen=True)
@@ -42,18 +59,22 @@ class Cell:
 
 def cells(app: App[Any], within: Region | None = None) -> Iterator[Cell]:
     """Yield the cells of the current screen, without those of the screens below a dialog."""
-    token = visible_screen_stack.set([])
-    try:
-        strips = app.screen._compositor.render_strips(app.size)
-    finally:
-        visible_screen_stack.reset(token)
-    for y, strip in enumerate(strips):
+    for y, strip in enumerate(drawn_lines(app)):
         x = 0
         for segment in strip:
             for character in segment.text:
                 if (not within or within.contains(x, y)) and segment.style:
                     yield _cell(x, y, character, segment.style)
                 x += 1
+
+
+def drawn_lines(app: App[Any]) -> list[Strip]:
+    """Return the lines of the current screen, without what is below a dialog."""
+    token = visible_screen_stack.set([])
+    try:
+        return app.screen._compositor.render_strips(app.size)
+    finally:
+        visible_screen_stack.reset(token)
 
 
 def _cell(x: int, y: int, character: str, style: Style) -> Cell:

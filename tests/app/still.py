@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from textual.pilot import Pilot
+from textual.strip import Strip
 from textual.widgets import Input, TextArea
 
 from app.playground import Playground
@@ -22,6 +23,7 @@ from app.state.side.phase import Phase
 from app.state.side.side import Side
 from app.state.side.snapshot import Snapshot
 from app.widgets.chat.pane import Pane
+from app.widgets.chat.prompt import PromptInput
 from app.widgets.compare.own_answers import TextColumn
 from app.widgets.panels.throughput import ThroughputPanel
 from engines.build.spec import EngineSpec
@@ -32,6 +34,7 @@ from engines.measure.timing import Timing
 from engines.plan.hardware.hardware import Device
 from engines.worker import protocol
 from tests.app.driving import is_composed, until_finished, wait_until
+from tests.app.rendered import drawn_lines
 from tests.app.widgets.samples import EMPTY, FULL
 from tests.engines.compare.sample_answer import sample_answer, unsure_answer
 
@@ -234,12 +237,12 @@ async def settle(pilot: Pilot[None]) -> None:
 
 
 async def still(pilot: Pilot[None]) -> None:
-    """Wait until three pictures in a row are the same: keys of the footer are mounted after a change."""
-    shown: list[str] = []
+    """Wait until three frames in a row are the same: keys of the footer are mounted after a change."""
+    shown: list[list[Strip]] = []
 
     def is_still() -> bool:
-        shown[:] = [*shown[-2:], pilot.app.export_screenshot()]
-        return len(shown) == 3 and len(set(shown)) == 1
+        shown[:] = [*shown[-2:], drawn_lines(pilot.app)]
+        return len(shown) == 3 and shown[0] == shown[1] == shown[2]
 
     await wait_until(pilot, is_still)
 
@@ -315,6 +318,18 @@ async def chat_failed(pilot: Pilot[None]) -> None:
     set_phase(app.left, Phase.FAILED, KILLED)
     set_phase(app.right, Phase.READY)
     await settle(pilot)
+
+
+async def back_to_chat(pilot: Pilot[None]) -> None:
+    """Close what is above the chat, and focus its empty prompt."""
+    app = pilot.app
+    while not isinstance(app.screen, ChatScreen):
+        app.pop_screen()
+        await pilot.pause()
+    prompt = app.screen.query_one(PromptInput)
+    prompt.load_text("")
+    prompt.focus()
+    await pilot.pause()
 
 
 async def compared(pilot: Pilot[None]) -> None:

@@ -20,8 +20,8 @@ from app.screens.store import StoreScreen
 from app.screens.support import SupportScreen
 from app.widgets.chat.prompt import PromptInput
 from app.widgets.tab_header import ScreenTab
-from tests.app.driving import until_screen
-from tests.app.still import StillPlayground, chat_answered
+from tests.app.driving import case, until_screen
+from tests.app.still import StillPlayground, back_to_chat, chat_answered
 
 SCREENS = (ModelsScreen, ChatScreen, CompareScreen, QualityScreen)
 PREFIXES = ((), ("ctrl+s",))
@@ -102,13 +102,15 @@ async def test_from_screens_above_others() -> None:
             assert len(app.screen_stack) == 2
 
 
-@pytest.mark.parametrize("letter", BY_LETTER)
-async def test_every_letter_of_the_menu(letter: str) -> None:
+async def test_every_letter_of_the_menu() -> None:
     app = StillPlayground("playground-dark", chosen=True)
     async with app.run_test(size=(80, 24)) as pilot:
         await chat_answered(pilot)
-        await pilot.press("ctrl+s", letter)
-        await until_screen(pilot, BY_LETTER[letter])
+        for letter, screen in BY_LETTER.items():
+            with case(letter):
+                await back_to_chat(pilot)
+                await pilot.press("ctrl+s", letter)
+                await until_screen(pilot, screen)
 
 
 def test_the_letters_tested_are_those_of_the_screens() -> None:

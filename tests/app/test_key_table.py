@@ -1,4 +1,4 @@
-"""The table of keys has every key that is bound; help, palette and README name only keys that work."""
+"""Every key works; the table has every key that is bound; help, palette and README name keys that work."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from textual.widgets import Static
 
 from app.keys import CHAT, EVERYWHERE, PARTS, PLACES, Part, keys_of, textual_name
 from app.screens.help import HelpScreen, focused_parts
+from app.state.side.phase import Phase
+from app.widgets.chat.attachment_list import AttachmentList
 from app.widgets.chat.transcript.transcript import Transcript
 from app.widgets.key_footer import ESSENTIAL
-from tests.app.driving import until_screen
-from tests.app.still import StillPlayground, chat_answered
+from tests.app.driving import case, until_screen
+from tests.app.still import StillPlayground, back_to_chat, chat_answered, set_phase
 from tests.app.test_keys import PLACES as FOCUSES
-from tests.app.test_keys import Place, go
+from tests.app.test_keys import Place, RecordingPlayground, go
 
 README = Path(__file__).parents[2] / "README.md"
 CONDITIONAL = {
@@ -27,6 +29,7 @@ CONDITIONAL = {
     ("Playground", "F9"),  # there while a side has failed
 }
 """Keys whose help says when they work; `test_keys.py` and `test_prepare_options.py` press them."""
+LARGE = (120, 48)
 SIZES = ((80, 24), (120, 36))
 
 
@@ -41,17 +44,16 @@ def is_shown(binding: Binding) -> bool:
     return bool(binding.description)
 
 
-@pytest.mark.parametrize("place", FOCUSES, ids=lambda place: place.bound.__name__)
-def test_the_table_has_every_key_that_is_described(place: Place) -> None:
+def test_the_table_has_every_key_that_is_described() -> None:
     """Those of the menu are the table's other half, and those of the help are at its lower edge."""
-    if place.bound.__name__ in ("GoToScreen", "HelpScreen"):
-        return
-    kinds = [place.bound, *(kind for kind in place.bound.__mro__ if kind.__module__.startswith("app."))]
-    named = {textual_name(name) for kind in kinds for name in shown_names(table_of(kind))}
-    if place.bound.__name__ == "Pane":  # its keys are pressed in the transcript
-        named |= set(map(textual_name, shown_names(table_of(Transcript))))
-    bound = {key for one in vars(place.bound)["BINDINGS"] if is_shown(one) for key in one.key.split(",")}
-    assert bound <= named
+    for place in FOCUSES:
+        if place.bound.__name__ not in ("GoToScreen", "HelpScreen"):
+            kinds = [place.bound, *(one for one in place.bound.__mro__ if one.__module__.startswith("app."))]
+            named = {textual_name(name) for kind in kinds for name in shown_names(table_of(kind))}
+            if place.bound.__name__ == "Pane":  # its keys are pressed in the transcript
+                named |= set(map(textual_name, shown_names(table_of(Transcript))))
+            own = [one for one in vars(place.bound)["BINDINGS"] if is_shown(one)]
+            assert {key for one in own for key in one.key.split(",")} <= named, place.bound.__name__
 
 
 def shown_names(part: Part | None) -> list[str]:
@@ -59,16 +61,57 @@ def shown_names(part: Part | None) -> list[str]:
     return [name for key in part.keys for name in key.shown] if part else []
 
 
-@pytest.mark.parametrize("place", FOCUSES, ids=lambda place: place.bound.__name__)
-async def test_the_help_names_keys_that_work(place: Place) -> None:
-    """On every screen, with the focus in every part that binds keys."""
-    app = StillPlayground("playground-dark", chosen=True)
-    async with app.run_test(size=(120, 48)) as pilot:
+@pytest.mark.parametrize("places", [FOCUSES[number::4] for number in range(4)], ids=["1", "2", "3", "4"])
+async def test_every_key_of_every_place(places: tuple[Place, ...]) -> None:
+    """It reaches its action, the help names keys that work, and the footer keeps the essential ones.
+
+    On every screen, with the focus in every part that binds keys. What the actions do is tested with each
+    screen: here they are only recorded, so that one app takes all keys.
+    """
+    app = RecordingPlayground("playground-dark", chosen=True)
+    async with app.run_test(size=LARGE) as pilot:
         await chat_answered(pilot)
-        if place.prepare:
-            await place.prepare(pilot)
-        await go(pilot, place)
-        check_help(app.screen)
+        for place in places:
+            with case(f"{place.bound.__name__} {place.focus}"):
+                await restore(pilot)
+                if place.prepare:
+                    await place.prepare(pilot)
+                await go(pilot, place)
+                check_help(app.screen)
+                await check_keys(pilot, app, place)
+                await check_footer(pilot)
+
+
+async def restore(pilot: Pilot[None]) -> None:
+    """Return to the chat as it was before the last place: large, with nothing attached and no failed side."""
+    app = pilot.app
+    assert isinstance(app, RecordingPlayground)
+    await pilot.resize_terminal(*LARGE)
+    await back_to_chat(pilot)
+    await app.screen.query_one(AttachmentList).show((), {})
+    set_phase(app.left, Phase.READY)
+    await pilot.pause()
+
+
+async def check_keys(pilot: Pilot[None], app: RecordingPlayground, place: Place) -> None:
+    """Check that every key reaches its action; no other widget intercepts it."""
+    for key, action in place.bindings:
+        app.recorded, app.is_recording = [], True
+        await pilot.press(key)
+        app.is_recording = False
+        assert action in app.recorded, f"{key}: {app.recorded or 'no action'}, not {action}"
+
+
+async def check_footer(pilot: Pilot[None]) -> None:
+    """Check that the footer has the essential keys, at 80 columns too, and none that is cut."""
+    for width, height in SIZES:
+        await pilot.resize_terminal(width, height)
+        await footer_settled(pilot)
+        keys = list(pilot.app.screen.query("FooterKey"))
+        assert all(key.region.right <= width for key in keys)
+        if not pilot.app.screen.is_modal:
+            actions = [str(getattr(key, "action", "")) for key in keys]
+            assert all(any(one.endswith(action) for one in actions) for action in ESSENTIAL)
 
 
 def check_help(screen: Screen[object]) -> None:
@@ -130,25 +173,6 @@ def test_every_function_key_is_in_the_menu() -> None:
     assert all(len(place.key) == 1 for place in PLACES)
     assert len({place.key for place in PLACES}) == len(PLACES)
     assert keys_of("app.open('store')") == ["F8", "Ctrl+S E"]
-
-
-@pytest.mark.parametrize("place", FOCUSES, ids=lambda place: place.bound.__name__)
-async def test_the_footer_keeps_the_essential_keys(place: Place) -> None:
-    """At 80 columns too, with no key cut; the keys of the focused part come first."""
-    app = StillPlayground("playground-dark", chosen=True)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await chat_answered(pilot)
-        if place.prepare:
-            await place.prepare(pilot)
-        await go(pilot, place)
-        for width, height in SIZES:
-            await pilot.resize_terminal(width, height)
-            await footer_settled(pilot)
-            keys = list(app.screen.query("FooterKey"))
-            assert all(key.region.right <= width for key in keys)
-            if not app.screen.is_modal:
-                actions = [str(getattr(key, "action", "")) for key in keys]
-                assert all(any(one.endswith(action) for one in actions) for action in ESSENTIAL)
 
 
 async def footer_settled(pilot: Pilot[None]) -> None:

@@ -1,7 +1,4 @@
-"""Every key of every screen and widget reaches its action; no other widget intercepts it.
-
-What the actions do is tested with each screen. Here they are only recorded, so that one app takes all keys.
-"""
+"""Where the keys of every screen and widget are pressed; `test_key_table.py` presses them."""
 
 from __future__ import annotations
 
@@ -12,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.pilot import Pilot
@@ -62,7 +58,7 @@ from app.widgets.quality.quality_table import QualityTable
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
 from tests.app.driving import is_composed, until_finished, wait_until
-from tests.app.still import StillPlayground, chat_answered, set_phase, still_store, stored, turn
+from tests.app.still import StillPlayground, set_phase, still_store, stored, turn
 from tests.engines.inspect.layers import write_layers
 
 
@@ -230,22 +226,6 @@ def bound_classes() -> Iterator[type[DOMNode]]:
 def test_every_class_with_keys_has_a_place() -> None:
     """A screen or widget with new keys must be added above."""
     assert set(bound_classes()) == {place.bound for place in PLACES}
-
-
-@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.bound.__name__)
-async def test_every_key_reaches_its_action(place: Place) -> None:
-    """From the place of the class, with everything that its keys need."""
-    playground = RecordingPlayground("playground-dark", chosen=True)
-    async with playground.run_test(size=(120, 48)) as pilot:
-        await chat_answered(pilot)
-        if place.prepare:
-            await place.prepare(pilot)
-        await go(pilot, place)
-        for key, action in place.bindings:
-            playground.recorded, playground.is_recording = [], True
-            await pilot.press(key)
-            playground.is_recording = False
-            assert action in playground.recorded, f"{key}: {playground.recorded or 'no action'}, not {action}"
 
 
 async def go(pilot: Pilot[None], place: Place) -> None:

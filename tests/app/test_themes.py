@@ -10,6 +10,7 @@ from textual.color import Color
 from textual.theme import BUILTIN_THEMES, Theme
 
 from app.themes import THEMES, variable_defaults
+from tests.app.rendered import contrast, linear
 from tests.app.still import StillPlayground, chat_answered
 
 VARIABLES = tuple(variable_defaults())
@@ -21,24 +22,6 @@ BLIND = {
     "protanopia": ((0.152, 1.053, -0.205), (0.115, 0.786, 0.099), (-0.004, -0.048, 1.052)),
     "deuteranopia": ((0.367, 0.861, -0.228), (0.280, 0.673, 0.047), (-0.012, 0.043, 0.969)),
 }
-
-
-def linear(colour: Color) -> tuple[float, float, float]:
-    """Return the linear RGB channels of a colour, 0 to 1."""
-    red, green, blue = (
-        value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in colour.normalized
-    )
-    return red, green, blue
-
-
-def contrast(first: Color, second: Color) -> float:
-    """Return the WCAG contrast ratio, 1 to 21."""
-    weights = (0.2126, 0.7152, 0.0722)
-    dark, light = sorted(
-        sum(weight * value for weight, value in zip(weights, linear(colour), strict=True))
-        for colour in (first, second)
-    )
-    return (light + 0.05) / (dark + 0.05)
 
 
 def colours(theme: Theme) -> dict[str, Color]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from app.screens.attach import AttachScreen
 from app.screens.blind import BlindScreen
 from app.screens.chat import ChatScreen
@@ -19,7 +17,7 @@ from app.screens.settings import SettingsScreen
 from app.screens.store import StoreScreen
 from app.screens.support import SupportScreen
 from app.widgets.chat.prompt import PromptInput
-from tests.app.driving import until_screen, wait_until
+from tests.app.driving import case, until_screen, wait_until
 from tests.app.still import StillPlayground, chat_answered
 
 SCREENS = (
@@ -38,21 +36,21 @@ SCREENS = (
 )
 
 
-@pytest.mark.parametrize(
-    ("key", "screen", "closing_keys"), SCREENS, ids=lambda one: getattr(one, "__name__", None)
-)
-async def test_every_closing_key(key: str, screen: type, closing_keys: tuple[str, ...]) -> None:
+async def test_every_closing_key() -> None:
     """The text in the prompt is kept."""
     app = StillPlayground("playground-dark", chosen=True)
     async with app.run_test(size=(100, 30)) as pilot:
         await chat_answered(pilot)
-        app.screen.query_one(PromptInput).load_text("half a prompt")
-        for closing_key in closing_keys:
-            await pilot.press(key)
-            await until_screen(pilot, screen)
-            await pilot.press(closing_key)
-            await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
-        assert app.screen.query_one(PromptInput).text == "half a prompt"
+        prompt = app.screen.query_one(PromptInput)
+        prompt.load_text("half a prompt")
+        for key, screen, closing_keys in SCREENS:
+            for closing_key in closing_keys:
+                with case(f"{key}, {closing_key}"):
+                    await pilot.press(key)
+                    await until_screen(pilot, screen)
+                    await pilot.press(closing_key)
+                    await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+                    assert prompt.text == "half a prompt"
 
 
 async def test_screens_above_screens() -> None:
@@ -77,11 +75,13 @@ async def test_screens_above_screens() -> None:
             await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
 
 
-@pytest.mark.parametrize("key", ["ctrl+j", "alt+enter", "shift+enter"])
-async def test_a_new_line(key: str) -> None:
+async def test_a_new_line() -> None:
     """Ctrl+J and Alt+Enter work in every terminal, Shift+Enter in some."""
     app = StillPlayground("playground-dark", chosen=True)
     async with app.run_test(size=(100, 30)) as pilot:
         await chat_answered(pilot)
-        await pilot.press("a", key, "b")
-        assert app.screen.query_one(PromptInput).text == "a\nb"
+        prompt = app.screen.query_one(PromptInput)
+        for key in ("ctrl+j", "alt+enter", "shift+enter"):
+            prompt.load_text("")
+            await pilot.press("a", key, "b")
+            assert prompt.text == "a\nb", key

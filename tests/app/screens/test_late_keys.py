@@ -15,11 +15,12 @@ from app.playground import Playground
 from app.screens.chat import ChatScreen
 from app.screens.models import ModelsScreen
 from app.widgets.chat.prompt import PromptInput
-from tests.app.driving import wait_until
+from tests.app.driving import case, wait_until
 from tests.app.still import StillPlayground, chat_answered
 from tests.faults.random_keys import key_event
 
 OPENING = ("f1", "f2", "f3", "f4", "f5", "f6", "f8", "f10", "f12", "alt+a", "ctrl+o", "ctrl+p", "ctrl+s")
+CLOSED = tuple(name for name in SCREENS if name != "chat")
 CHAT_KEYS = ("ctrl+l", "ctrl+n", "ctrl+x", "ctrl+y", "ctrl+r", "ctrl+g", "ctrl+t", "f9", "ctrl+c")
 """Actions of the chat, some of which have priority over what has the focus."""
 
@@ -47,20 +48,22 @@ async def check_alive(pilot: Pilot[None]) -> None:
     await wait_until(pilot, lambda: box.text == "x")
 
 
-@pytest.mark.parametrize("key", OPENING)
-async def test_opened_and_closed_in_one_go(key: str) -> None:
+@pytest.mark.parametrize("keys", [OPENING[number::3] for number in range(3)], ids=" ".join)
+async def test_opened_and_closed_in_one_go(keys: tuple[str, ...]) -> None:
     """With more Esc than screens, with the key itself, several times, and among keys of the chat."""
     app = StillPlayground("playground-dark", chosen=True)
     async with app.run_test(size=(80, 24)) as pilot:
         await chat_answered(pilot)
-        for keys in (
-            (key, "escape", "escape", "escape"),
-            (key, key, "a", "enter", "escape", "a"),
-            (key, "escape") * 3,
-            (key, *CHAT_KEYS, "escape", *CHAT_KEYS),
-        ):
-            press_at_once(pilot, *keys)
-            await check_alive(pilot)
+        for key in keys:
+            for at_once in (
+                (key, "escape", "escape", "escape"),
+                (key, key, "a", "enter", "escape", "a"),
+                (key, "escape") * 3,
+                (key, *CHAT_KEYS, "escape", *CHAT_KEYS),
+            ):
+                with case(at_once):
+                    press_at_once(pilot, *at_once)
+                    await check_alive(pilot)
 
 
 async def test_screens_above_others() -> None:
@@ -86,14 +89,14 @@ async def test_keys_in_one_go_on_the_first_start(keys: tuple[str, ...]) -> None:
         await check_alive(pilot)
 
 
-@pytest.mark.parametrize("name", [name for name in SCREENS if name != "chat"])
-async def test_a_screen_is_closed_before_it_is_composed(name: str) -> None:
+@pytest.mark.parametrize("names", [CLOSED[number::3] for number in range(3)], ids=" ".join)
+async def test_a_screen_is_closed_before_it_is_composed(names: tuple[str, ...]) -> None:
     """Its widgets then never get children, and are asked for them: Textual's header for its title."""
     app = StillPlayground("playground-dark", chosen=True)
     async with app.run_test(size=(80, 24)) as pilot:
         await chat_answered(pilot)
 
-        async def open_and_close(steps: int) -> None:
+        async def open_and_close(name: str, steps: int) -> None:
             app.navigation.open(name)
             for _ in range(steps):  # of the event loop
                 await asyncio.sleep(0)
@@ -101,10 +104,12 @@ async def test_a_screen_is_closed_before_it_is_composed(name: str) -> None:
             if not isinstance(app.screen, ChatScreen):
                 app.screen.dismiss()
 
-        for steps in range(12):
-            app.run_worker(open_and_close(steps))
-            await pilot.pause()
-        await check_alive(pilot)
+        for name in names:
+            with case(name):
+                for steps in range(12):
+                    app.run_worker(open_and_close(name, steps))
+                    await pilot.pause()
+                await check_alive(pilot)
 
 
 async def test_a_query_of_a_palette_that_is_being_removed() -> None:
