@@ -36,4 +36,4 @@ def settings(tiny: Path) -> Settings:
 def two_backends(monkeypatch: pytest.MonkeyPatch) -> None:
     """List PyTorch and OpenVINO only on the Quality screen: what else runs depends on the machine."""
     chosen = {name: entry for name, entry in BACKENDS.items() if name in ("pytorch", "openvino")}
-    monkeypatch.setattr(quality_entry, "BACKENDS", chosen)
+    monkeypatch.setattr(quality_entry, "LOCAL", chosen)
