@@ -65,7 +65,8 @@ def test_only_what_an_engine_takes_becomes_an_option() -> None:
     both = {"calibration": "~/mine.txt", "tensor_parallel_size": "2"}
     assert options_of("tensorrt-llm", "fp8", "~/mine.txt", 2) == both
     assert options_of("tensorrt-llm", "bf16", "~/mine.txt", 2) == {"tensor_parallel_size": "2"}
-    for backend in ("openvino", "pytorch", "compiled", "no-such-backend"):
+    assert options_of("compiled", "int8", "~/mine.txt", 2) == {"tensor_parallel_size": "2"}
+    for backend in ("openvino", "pytorch", "no-such-backend"):
         assert options_of(backend, "int8", "~/mine.txt", 2) == {}
     assert options_of("tensorrt-llm", "fp8") == {}
 
