@@ -23,7 +23,6 @@ from app.widgets.quality.job_line import JobLine
 from app.widgets.quality.quality_table import QualityTable
 from engines.compare import choices
 from engines.compare.comparison import Comparison, load_comparison, save_comparison
-from engines.plan.precision import PRECISIONS
 from engines.worker.process import EngineProcess
 from tests.app.driving import playground, toasts, wait_until
 from tests.app.measured import COMPARISON, keep
@@ -251,8 +250,8 @@ async def test_a_run_with_real_engines(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measured, cancelled, resumed while another screen is shown, and complete in the end."""
     few = choices.shipped_choices()[:4]
     monkeypatch.setattr(choices, "shipped_choices", lambda: few)
-    kinds = {name: PRECISIONS[name] for name in ("fp32", "int8", "int4")}
-    monkeypatch.setattr(quality_entry, "PRECISIONS", kinds)
+    kinds = ("fp32", "int8", "int4")
+    monkeypatch.setattr(quality_entry, "offered_precisions", lambda _: kinds)
     app = playground(Settings(context=256, chosen=True))
     monkeypatch.setattr(app, "open_engines", lambda _: None)
     async with opened(app, None, (120, 36)) as pilot:
@@ -279,8 +278,8 @@ async def test_a_run_with_real_engines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_quitting_ends_the_measurement_and_its_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    kinds = {name: PRECISIONS[name] for name in ("fp32", "int8")}
-    monkeypatch.setattr(quality_entry, "PRECISIONS", kinds)
+    kinds = ("fp32", "int8")
+    monkeypatch.setattr(quality_entry, "offered_precisions", lambda _: kinds)
     started = list[EngineProcess]()
 
     async def start(backend: str, log: Path) -> EngineProcess:
