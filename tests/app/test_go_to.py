@@ -12,6 +12,7 @@ from app.screens.compare import CompareScreen
 from app.screens.conversations import ConversationsScreen
 from app.screens.go_to import GoToScreen
 from app.screens.help import HelpScreen
+from app.screens.load import LoadScreen
 from app.screens.models import ModelsScreen
 from app.screens.quality import QualityScreen
 from app.screens.sampling import SamplingScreen
@@ -35,6 +36,7 @@ BY_LETTER = {
     "v": BlindScreen,
     "e": StoreScreen,
     "b": SupportScreen,
+    "l": LoadScreen,
     "t": SettingsScreen,
     "h": HelpScreen,
 }
