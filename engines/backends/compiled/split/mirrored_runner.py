@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch.distributed as dist
@@ -19,8 +20,8 @@ class MirroredRunner(Runner):
     def __init__(self, model: Any, kv_cache: BucketedCache, rank: Rank, ranks: Ranks) -> None:
         super().__init__(model, kv_cache, rank)
         self._ranks = ranks
-        self._ready = False
-        """Whether prompts are sent. Those of the set-up are part of its steps."""
+        self._setting_up = False
+        """Whether a step of the set-up runs, of which prompts are a part that is not sent."""
 
     def allocate(self) -> None:
         """See `Runner.allocate`."""
@@ -30,7 +31,8 @@ class MirroredRunner(Runner):
     def compile(self, progress: Callable[[int, int], None]) -> None:
         """See `Runner.compile`."""
         self._ranks.send("compile")
-        super().compile(progress)
+        with self._set_up():
+            super().compile(progress)
 
     def capture(self, progress: Callable[[int, int], None]) -> int:
         """See `Runner.capture`."""
@@ -40,12 +42,20 @@ class MirroredRunner(Runner):
     def warm_up(self) -> None:
         """See `Runner.warm_up`."""
         self._ranks.send("warm_up")
-        super().warm_up()
-        self._ready = True
+        with self._set_up():
+            super().warm_up()
+
+    @contextmanager
+    def _set_up(self) -> Iterator[None]:
+        self._setting_up = True
+        try:
+            yield
+        finally:
+            self._setting_up = False
 
     def run_chunk(self, chunk: Sequence[int], start: int) -> Any:
         """See `Runner.run_chunk`."""
-        if self._ready:
+        if not self._setting_up:
             self._ranks.send("run_chunk", chunk=list(chunk), start=start)
         return super().run_chunk(chunk, start)
 
