@@ -82,6 +82,7 @@ BACKENDS: dict[str, BackendEntry] = {
         "TensorRT",
         "engines.backends.tensorrt.backend:TensorRTBackend",
         builds=True,
+        hands_over=False,  # a load keeps the kernels that it compiled with the engine
         needs_gpu=True,
         fixed_shape=True,
         calibrates=frozenset({"int8"}),

@@ -51,13 +51,15 @@ def _names(spec: EngineSpec, found: Sequence[Device]) -> list[str]:
         EngineError: `no-device`.
     """
     first = first_of(spec)
+    setting = os.environ.get(VARIABLE)
+    numbers = [part.strip() for part in setting.split(",")] if setting else []
+    if not found and len(numbers) >= first + spec.gpus:  # without NVML, the variable says what there is
+        return numbers[first : first + spec.gpus]
     chosen = found[first : first + spec.gpus]
     if len(chosen) < spec.gpus:
         there_are = ", ".join(gpu.name for gpu in found) or "none"
         words = f"There is no GPU {spec.devices[-1]} here. This machine has: {there_are}."
         raise EngineError("no-device", words, "Choose another GPU (F2).")
-    setting = os.environ.get(VARIABLE)
-    numbers = [part.strip() for part in setting.split(",")] if setting else []
     return [
         gpu.uuid or (numbers[place] if numbers else str(place)) for place, gpu in enumerate(chosen, first)
     ]
