@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -59,6 +60,10 @@ class Dialect:
     """Whether each request says how long the context window is to be."""
     template_variables: tuple[str, ...] = ()
     """Variables about thinking that the chat template reads; set by `describe` where it is known."""
+    counts_each_chunk: ClassVar[bool] = False
+    """Whether it sends the number of tokens with every chunk if it is asked to."""
+    all_tokens: ClassVar[int | None] = None
+    """Its `top_k` for all tokens, if it takes the fields outside OpenAI's API; None if that is not known."""
     chat_path: ClassVar[str] = "/chat/completions"
     """Below the version path; with a leading `//` below the root."""
 
@@ -95,7 +100,8 @@ class Dialect:
 
     def stream_options(self) -> dict[str, object]:
         """Return the request's `stream_options`."""
-        return {"include_usage": True}
+        options: dict[str, object] = {"include_usage": True}
+        return options | {"continuous_usage_stats": True} if self.counts_each_chunk else options
 
     def sampling_fields(self, sampling: Sampling) -> dict[str, object]:
         """Return the fields outside OpenAI's API."""
@@ -103,11 +109,19 @@ class Dialect:
             "min_p": sampling.min_p,
             "repetition_penalty": sampling.repetition_penalty,
         }
+        if self.all_tokens is not None:
+            return fields | {"top_k": sampling.top_k or self.all_tokens, "ignore_eos": sampling.ignore_eos}
         if sampling.top_k:  # "all tokens" is 0 for some servers and -1 for others
             fields["top_k"] = sampling.top_k
         if sampling.ignore_eos:
             fields["ignore_eos"] = True
         return fields
+
+    def version(self) -> str:
+        """Return what `/version` says, as vLLM and TensorRT-LLM have it; empty if there is nothing."""
+        with suppress(EngineError):
+            return text(self.http.get("/version").get("version"))
+        return ""
 
     def read(self, response: httpx2.Response, reading: Reading) -> AsyncIterator[None]:
         """Read a streamed answer; see `read_chat`."""

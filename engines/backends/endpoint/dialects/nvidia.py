@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from engines.backends.endpoint.connection import Connection
-from engines.backends.endpoint.dialects.dialect import Dialect, Listing, number, text, with_precision
+from engines.backends.endpoint.dialects.dialect import Dialect, Listing, number, with_precision
 from engines.backends.endpoint.dialects.vllm import vllm_usage
 from engines.backends.endpoint.prometheus import Metrics
 from engines.errors import EngineError
@@ -19,6 +19,8 @@ class TensorRTLLM(Dialect):
 
     title: ClassVar[str] = "TensorRT-LLM"
     owners: ClassVar[frozenset[str]] = frozenset({"tensorrt_llm"})
+    counts_each_chunk: ClassVar[bool] = True
+    all_tokens: ClassVar[int | None] = 0
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
@@ -26,31 +28,15 @@ class TensorRTLLM(Dialect):
 
     def describe(self, facts: ServerFacts, listing: Listing) -> ServerFacts:
         """Return its version; it reports neither the context window nor the precision."""
-        version = ""
-        with suppress(EngineError):
-            version = text(self.http.get("/version").get("version"))
         facts = replace(
             facts,
-            version=version,
+            version=self.version(),
             context=number(listing.entry(facts.model).get("max_model_len")),
             counts="chunk",
             metrics="/metrics",
             notes=("Its /metrics has one reader: another program that reads it takes figures away.",),
         )
         return with_precision(facts, "", "")
-
-    def stream_options(self) -> dict[str, object]:
-        """Ask for counts with every chunk."""
-        return {"include_usage": True, "continuous_usage_stats": True}
-
-    def sampling_fields(self, sampling: Sampling) -> dict[str, object]:
-        """Return its fields."""
-        return {
-            "top_k": sampling.top_k,
-            "min_p": sampling.min_p,
-            "repetition_penalty": sampling.repetition_penalty,
-            "ignore_eos": sampling.ignore_eos,
-        }
 
     def usage(self) -> KVUsage | None:
         """Return the last of the iterations since the last call, or what its Prometheus page says.

@@ -13,7 +13,7 @@ from engines.backends.endpoint.dialects.dialect import Dialect, Listing, number,
 from engines.backends.endpoint.failures import not_an_api
 from engines.backends.endpoint.prometheus import Metrics
 from engines.errors import EngineError
-from engines.worker.protocol import KVUsage, Sampling, ServerFacts
+from engines.worker.protocol import KVUsage, ServerFacts
 
 
 class SGLang(Dialect):
@@ -21,6 +21,8 @@ class SGLang(Dialect):
 
     title: ClassVar[str] = "SGLang"
     owners: ClassVar[frozenset[str]] = frozenset({"sglang"})
+    counts_each_chunk: ClassVar[bool] = True
+    all_tokens: ClassVar[int | None] = -1
 
     def describe(self, facts: ServerFacts, listing: Listing) -> ServerFacts:
         """Return what /get_server_info says."""
@@ -39,19 +41,6 @@ class SGLang(Dialect):
         )
         stored = text(info.get("quantization")) or text(info.get("dtype"))
         return with_precision(facts, "" if stored == "auto" else stored, "/get_server_info")
-
-    def stream_options(self) -> dict[str, object]:
-        """Ask for counts with every chunk."""
-        return {"include_usage": True, "continuous_usage_stats": True}
-
-    def sampling_fields(self, sampling: Sampling) -> dict[str, object]:
-        """Return its fields."""
-        return {
-            "top_k": sampling.top_k or -1,
-            "min_p": sampling.min_p,
-            "repetition_penalty": sampling.repetition_penalty,
-            "ignore_eos": sampling.ignore_eos,
-        }
 
     def usage(self) -> KVUsage | None:
         """Return what its metrics say, if it was started with --enable-metrics."""

@@ -28,17 +28,16 @@ class VLLM(Dialect):
 
     title: ClassVar[str] = "vLLM"
     owners: ClassVar[frozenset[str]] = frozenset({"vllm"})
+    counts_each_chunk: ClassVar[bool] = True
+    all_tokens: ClassVar[int | None] = -1
     metrics_path: ClassVar[str] = "//metrics"
 
     def describe(self, facts: ServerFacts, listing: Listing) -> ServerFacts:
         """Return its version, context window and precision: that of the weights' config.json, or the name."""
         entry = listing.entry(facts.model)
-        version = ""
-        with suppress(EngineError):
-            version = text(self.http.get("/version").get("version"))
         facts = replace(
             facts,
-            version=version,
+            version=self.version(),
             context=number(entry.get("max_model_len")),
             token_ids=True,
             counts="chunk",
@@ -61,19 +60,9 @@ class VLLM(Dialect):
             return text(quantised.get("quant_method"))
         return text(config.get("dtype") or config.get("torch_dtype")).removeprefix("torch.")
 
-    def stream_options(self) -> dict[str, object]:
-        """Ask for counts with every chunk."""
-        return {"include_usage": True, "continuous_usage_stats": True}
-
     def sampling_fields(self, sampling: Sampling) -> dict[str, object]:
         """Return vLLM's fields, and the request for token ids."""
-        return {
-            "top_k": sampling.top_k or -1,
-            "min_p": sampling.min_p,
-            "repetition_penalty": sampling.repetition_penalty,
-            "ignore_eos": sampling.ignore_eos,
-            "return_token_ids": True,
-        }
+        return super().sampling_fields(sampling) | {"return_token_ids": True}
 
     def usage(self) -> KVUsage | None:
         """Return what its metrics say."""
