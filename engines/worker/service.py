@@ -272,8 +272,7 @@ class Service:
 
     def _generate(self, command: protocol.Generate, received_ns: int) -> protocol.Done:
         backend, tokenizer = self._loaded()
-        stop = self._stops[command.id]
-        tokenizer.stopped = lambda: stop.is_set() or self._closing.is_set()
+        tokenizer.stopped = lambda: self.is_stopped(command.id)
         try:
             prompt = fit_prompt(command, tokenizer, backend.context_tokens)
             rewritten = self._rewritten_turns.take(command, prompt, tokenizer.decode)
@@ -349,8 +348,7 @@ class Service:
     def _load_test(self, command: protocol.LoadTest) -> protocol.LoadTested:
         backend, tokenizer = self._loaded()
         check_load_test(command)
-        stop = self._stops[command.id]
-        tokenizer.stopped = stop.is_set
+        tokenizer.stopped = lambda: self.is_stopped(command.id)
         report = StageReport(self.send, command.id, ("load for users", "users", "load"))
         try:
             prompts = load_prompts(
@@ -363,7 +361,7 @@ class Service:
         batch = backend.open_batch(command.users, tokens_needed(command, prompts), nested)
         try:
             report.stage("users")
-            run = LoadRun(command, prompts, batch, tokenizer.eos_token_ids, self.send, stop.is_set)
+            run = LoadRun(command, prompts, batch, tokenizer.eos_token_ids, self.send, tokenizer.stopped)
             stopped = run.run()
         finally:
             report.stage("load")
