@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
@@ -48,6 +48,7 @@ class Report(Protocol):
         """Report the error and end the process: for a main thread that hangs in native code."""
 
 
+Loaded = TypeVar("Loaded")
 Emit = Callable[[Sequence[int]], None]
 """Called with new token ids as soon as the library yields them."""
 Stopped = Callable[[], bool]
@@ -73,6 +74,17 @@ class Scores:
     top_logprobs: list[list[float]] = field(default_factory=list)
     ranks: list[int] = field(default_factory=list)
     kl: list[float] = field(default_factory=list)
+
+
+def require_loaded(engine: Loaded | None) -> Loaded:
+    """Return what `load` has set.
+
+    Raises:
+        EngineError: `not-loaded`.
+    """
+    if engine is None:
+        raise EngineError("not-loaded", "No engine is loaded.", "Load one first.")
+    return engine
 
 
 def context_window(

@@ -6,10 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from engines.backends.base import Backend, Emit, Generated, Scores, Stopped
+from engines.backends.base import Backend, Emit, Generated, Scores, Stopped, require_loaded
 from engines.backends.common_prefix import common_length
 from engines.backends.distribution import no_distribution
-from engines.errors import EngineError
 from engines.worker.checks import check_ids
 from engines.worker.protocol import KVUsage, MemoryUsage, Sampling
 
@@ -79,9 +78,7 @@ class GraphBackend(Backend):
         Raises:
             EngineError: `not-loaded`.
         """
-        if self._runner is None:
-            raise EngineError("not-loaded", "No engine is loaded.", "Load one first.")
-        return self._runner
+        return require_loaded(self._runner)
 
     def generate(
         self,

@@ -25,7 +25,9 @@ from engines.backends.base import (
     Scores,
     Stopped,
     context_window,
+    require_loaded,
 )
+from engines.backends.compiled.split.rank import WHOLE, Rank
 from engines.backends.eager_imports import skip_optional_packages
 from engines.backends.random_weights import is_random
 from engines.backends.scores import scores_from_logits
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
     from engines.backends.compiled.early_imports import CompilerImports
     from engines.backends.compiled.runner import Runner
     from engines.backends.compiled.split.ranks import Ranks
-    from engines.backends.compiled.split.shards import Rank
     from engines.backends.compiled.work import CompilerWork
     from engines.worker.logprob_rows import RowReader, RowWriter
 
@@ -66,8 +67,8 @@ class CompiledBackend(Backend):
         self._runner: Runner | None = None
         self._compiler: CompilerCache | None = None
         self._weight_bytes = 0
-        self._parts = 1
-        """Number of GPUs that have an equal part of the weights and the KV cache."""
+        self._rank = WHOLE
+        """Which part of the model this process has; all parts of the weights and the KV cache are equal."""
         self._ranks: Ranks | None = None
         self._prepared: tuple[EngineSpec, Path] | None = None
         """The engine that `prepare` left loaded, and the folder of its files."""
@@ -110,21 +111,21 @@ class CompiledBackend(Backend):
         compiler = self._import(spec, report)
         from engines.backends.compiled.model import QUANTISED, make_model, save_weights
 
-        rank = self._join_ranks(spec, checkpoint, None)
+        self._join_ranks(spec, checkpoint, None)
         imports = self._import_compiler(spec, workers=spec.device.startswith("cuda"))
 
         report.stage("weights")
-        model = make_model(spec, checkpoint, rank)
+        model = make_model(spec, checkpoint, self._rank)
         stored = spec.precision in QUANTISED and not is_random(checkpoint)
         if stored:
             if self._ranks:
                 self._ranks.send("save", directory=str(directory))
-            save_weights(model, directory, rank)
+            save_weights(model, directory, self._rank)
         work = self._start(spec, model, "the engine is new", imports, report)
         report.stage("save")
         cache_bytes = compiler.save(directory)
         return {
-            "weight_bytes": self._weight_bytes * self._parts,
+            "weight_bytes": self._weight_bytes * self._rank.count,
             "weights_stored": stored,
             "compiler_cache_bytes": cache_bytes,
             "graphs_compiled": work.compiled,
@@ -149,26 +150,24 @@ class CompiledBackend(Backend):
         compiler = self._import(spec, report)
         from engines.backends.compiled.model import load_weights, make_model, weights_file
 
-        rank = self._join_ranks(spec, checkpoint, directory)
+        self._join_ranks(spec, checkpoint, directory)
         imports = self._import_compiler(spec, workers=False)
 
         report.stage("weights")
-        if directory is not None and (directory / weights_file(rank)).is_file():
-            model = load_weights(spec, checkpoint, directory, rank)
+        if directory is not None and (directory / weights_file(self._rank)).is_file():
+            model = load_weights(spec, checkpoint, directory, self._rank)
         else:
-            model = make_model(spec, checkpoint, rank)
+            model = make_model(spec, checkpoint, self._rank)
         restored = directory is not None and compiler.restore(directory)
         why = "the engine's compile cache does not match" if restored else "there is no compile cache"
         self._start(spec, model, why, imports, report)
 
     def _check_files(self, directory: Path, report: Report) -> None:
         from engines.backends.compiled.model import check_weights, weights_file
-        from engines.backends.compiled.split.shards import Rank
 
-        rank = Rank(0, self._parts)
-        if (directory / weights_file(rank)).is_file():
+        if (directory / weights_file(self._rank)).is_file():
             report.stage("weights")
-            check_weights(self.runner.model, directory, rank)
+            check_weights(self.runner.model, directory, self._rank)
 
     def _import(self, spec: EngineSpec, report: Report) -> CompilerCache:
         """Import torch, check device and precision, and return a new, empty compile cache."""
@@ -193,17 +192,14 @@ class CompiledBackend(Backend):
         self._compiler = CompilerCache()
         return self._compiler
 
-    def _join_ranks(self, spec: EngineSpec, checkpoint: Path, directory: Path | None) -> Rank:
-        """Start the processes of the other GPUs, if any, and return the rank of this one."""
-        from engines.backends.compiled.split.shards import Rank
+    def _join_ranks(self, spec: EngineSpec, checkpoint: Path, directory: Path | None) -> None:
+        """Start the processes of the other GPUs, if any, and join them."""
+        self._rank = Rank(0, spec.gpus)
+        if self._rank.is_split:
+            from engines.backends.compiled.split.ranks import Ranks
 
-        self._parts = spec.gpus
-        if spec.gpus == 1:
-            return Rank()
-        from engines.backends.compiled.split.ranks import Ranks
-
-        self._ranks = Ranks(spec, checkpoint, directory)
-        return self._ranks.join(spec)
+            self._ranks = Ranks(spec, checkpoint, directory)
+            self._ranks.join(self._rank, spec.device)
 
     def _import_compiler(self, spec: EngineSpec, workers: bool) -> CompilerImports:
         """Begin to import the compiler; wait for it where reading the weights may import parts of torch too.
@@ -264,9 +260,8 @@ class CompiledBackend(Backend):
         if self._ranks is None:
             return Runner(model, kv_cache)
         from engines.backends.compiled.split.mirrored_runner import MirroredRunner
-        from engines.backends.compiled.split.shards import Rank
 
-        return MirroredRunner(model, kv_cache, Rank(0, self._parts), self._ranks)
+        return MirroredRunner(model, kv_cache, self._rank, self._ranks)
 
     def _capture(self, runner: Runner, report: Report) -> None:
         begun = time.monotonic()
@@ -318,9 +313,7 @@ class CompiledBackend(Backend):
         Raises:
             EngineError: `not-loaded`.
         """
-        if self._runner is None:
-            raise EngineError("not-loaded", "No engine is loaded.", "Load one first.")
-        return self._runner
+        return require_loaded(self._runner)
 
     @property
     def _vocabulary(self) -> int:
@@ -341,7 +334,7 @@ class CompiledBackend(Backend):
         if self._runner is None:
             return None
         kv_cache = self._runner.kv_cache
-        used, token_bytes = len(kv_cache.cached_ids), kv_cache.bytes_per_token * self._parts
+        used, token_bytes = len(kv_cache.cached_ids), kv_cache.bytes_per_token * self._rank.count
         return KVUsage(
             tokens=used,
             capacity_tokens=self.context_tokens,
@@ -359,15 +352,16 @@ class CompiledBackend(Backend):
         import torch
 
         kv = self._runner.kv_cache.capacity * self._runner.kv_cache.bytes_per_token
+        parts = self._rank.count
         if not self._runner.on_gpu:
-            return MemoryUsage(weights=self._weight_bytes * self._parts, kv=kv * self._parts)
+            return MemoryUsage(weights=self._weight_bytes * parts, kv=kv * parts)
         device = self._runner.device
         reserved = torch.cuda.memory_reserved(device)
         return MemoryUsage(
-            weights=self._weight_bytes * self._parts,
-            kv=kv * self._parts,
-            other=max(0, reserved - self._weight_bytes - kv) * self._parts,
-            peak=torch.cuda.max_memory_allocated(device) * self._parts,
+            weights=self._weight_bytes * parts,
+            kv=kv * parts,
+            other=max(0, reserved - self._weight_bytes - kv) * parts,
+            peak=torch.cuda.max_memory_allocated(device) * parts,
         )
 
     def close(self) -> None:

@@ -12,7 +12,8 @@ from engines.backends.compiled.attention import register
 from engines.backends.compiled.four_bits import CpuFourBitLinear, replace_linear
 from engines.backends.compiled.fused import fuse_projections
 from engines.backends.compiled.regional import materialised
-from engines.backends.compiled.split.shards import Rank, join_parts, split_model
+from engines.backends.compiled.split.rank import WHOLE, Rank
+from engines.backends.compiled.split.shards import join_parts, split_model
 from engines.backends.random_weights import is_random, random_model
 from engines.backends.transformers_model import decoder_config, read_model
 from engines.build.spec import EngineSpec
@@ -25,7 +26,6 @@ QUANTISED = ("int8", "fp8", "int4")
 Their q/k/v and gate/up products are fused: on one H100, an 8B shape at int8 decoded 15 % faster. BF16, whose
 products are larger, did not gain.
 """
-WHOLE = Rank()
 
 
 def check_precision(spec: EngineSpec) -> None:

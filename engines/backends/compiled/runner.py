@@ -10,7 +10,7 @@ import torch
 from engines.backends.compiled.attention import SPLIT_TOKENS
 from engines.backends.compiled.cache import SHORTEST, BucketedCache
 from engines.backends.compiled.regional import Mode, Regions
-from engines.backends.compiled.split.shards import Rank
+from engines.backends.compiled.split.rank import WHOLE, Rank
 
 SMALLEST_CHUNK = 16
 LARGEST_CHUNK = {"cuda": 2048, "cpu": 512}
@@ -21,14 +21,15 @@ TRACED_CHUNK = 64
 class Runner:
     """Runs a model with its KV cache: prompts in chunks, then one token at a time."""
 
-    def __init__(self, model: Any, kv_cache: BucketedCache, rank: Rank | None = None) -> None:
+    def __init__(self, model: Any, kv_cache: BucketedCache, rank: Rank = WHOLE) -> None:
         """Create it for a model, or for the part of a model that `rank` has."""
         self.model = model
+        self.rank = rank
         self.kv_cache = kv_cache
         self.device = model.device
         self.on_gpu = self.device.type == "cuda"
         self._largest = LARGEST_CHUNK[self.device.type]
-        self._regions = Regions(model, kv_cache, self.on_gpu, joined=rank is not None and rank.is_split)
+        self._regions = Regions(model, kv_cache, self.on_gpu, joined=rank.is_split)
         self._columns = {length: self._make_columns(length) for length in kv_cache.lengths}
         self._graphs: dict[int, Any] = {}
         self._token = torch.zeros((1, 1), dtype=torch.long, device=self.device)

@@ -18,6 +18,7 @@ from engines.backends.base import (
     Scores,
     Stopped,
     context_window,
+    require_loaded,
 )
 from engines.backends.probe import probe_packages
 from engines.backends.weight_progress import weight_progress
@@ -63,8 +64,7 @@ class LlamaCppBackend(Backend):
     def start_process(cls) -> None:
         """See `Backend.start_process`. Threads that wait for others sleep soon; set before the library loads.
 
-        Where other programs run, threads that spin take the time that the ones they wait for need: the demo
-        in q8_0 on two cores with 40 other processes had 1.4 tok/s without this, and 15 with it.
+        Where other programs run, threads that spin take the time that the ones they wait for need.
         """
         os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))
 
@@ -199,9 +199,7 @@ class LlamaCppBackend(Backend):
         Raises:
             EngineError: `not-loaded`.
         """
-        if self._loaded is None:
-            raise EngineError("not-loaded", "No engine is loaded.", "Load one first.")
-        return self._loaded
+        return require_loaded(self._loaded)
 
 
 def _check(spec: EngineSpec, *, builds: bool = True) -> None:

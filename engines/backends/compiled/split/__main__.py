@@ -9,18 +9,24 @@ import gc
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from engines.backends.eager_imports import skip_optional_packages
 from engines.build.spec import EngineSpec
 from engines.worker.parent_death import die_with_parent
+from engines.worker.visible_gpus import only_own_gpus
 
 
 def main() -> None:
     """Load this rank's part of the engine, then run steps until standard input ends."""
     die_with_parent(int(sys.argv[1]))
     request = json.loads(sys.stdin.readline())
+    spec = EngineSpec.from_json(request["spec"])
+    if spec.device.startswith("cuda"):  # before CUDA is initialised; compiled code names the device
+        own = only_own_gpus(replace(spec, device=spec.devices[request["index"]], options={}))
+        spec = replace(spec, device=own.device)
     gc.disable()
     skip_optional_packages()
     import torch
@@ -29,19 +35,19 @@ def main() -> None:
 
     compiler = CompilerCache()
     try:
-        runner = _load(request, compiler)
+        runner = _load(request, spec, compiler)
         gc.collect()
         gc.freeze()
         with torch.no_grad():
             for line in sys.stdin:
-                _run(runner, request, json.loads(line))
+                _run(runner, json.loads(line))
     finally:
         compiler.close()
     sys.stdout.flush()
     os._exit(0)  # NCCL waits for CUDA graphs with its kernels, and the interpreter for NCCL's threads
 
 
-def _load(request: dict[str, Any], compiler: Any) -> Any:
+def _load(request: dict[str, Any], spec: EngineSpec, compiler: Any) -> Any:
     """Read this rank's part of the weights and restore the compile cache."""
     import torch
 
@@ -49,10 +55,9 @@ def _load(request: dict[str, Any], compiler: Any) -> Any:
     from engines.backends.compiled.cache import BucketedCache
     from engines.backends.compiled.model import load_weights, make_model, weights_file
     from engines.backends.compiled.split.mirrored_runner import FollowingRunner
+    from engines.backends.compiled.split.rank import Rank
     from engines.backends.compiled.split.ranks import join_group
-    from engines.backends.compiled.split.shards import Rank
 
-    spec = EngineSpec.from_json(request["spec"])
     rank = Rank(request["index"], spec.gpus)
     checkpoint = Path(request["checkpoint"])
     directory = Path(request["directory"]) if request["directory"] else None
@@ -69,14 +74,12 @@ def _load(request: dict[str, Any], compiler: Any) -> Any:
     return FollowingRunner(model, BucketedCache(model.config, context_window(spec, positions)), rank)
 
 
-def _run(runner: Any, request: dict[str, Any], line: dict[str, Any]) -> None:
+def _run(runner: Any, line: dict[str, Any]) -> None:
     from engines.backends.compiled.model import save_weights
-    from engines.backends.compiled.split.shards import Rank
 
     step = line.pop("step")
     if step == "save":
-        rank = Rank(request["index"], EngineSpec.from_json(request["spec"]).gpus)
-        save_weights(runner.model, Path(line["directory"]), rank)
+        save_weights(runner.model, Path(line["directory"]), runner.rank)
     elif step in ("compile", "capture"):
         getattr(runner, step)(lambda _done, _total: None)
     else:

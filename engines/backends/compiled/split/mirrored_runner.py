@@ -10,8 +10,8 @@ import torch.distributed as dist
 
 from engines.backends.compiled.cache import BucketedCache
 from engines.backends.compiled.runner import Runner
+from engines.backends.compiled.split.rank import Rank
 from engines.backends.compiled.split.ranks import Ranks
-from engines.backends.compiled.split.shards import Rank
 
 
 class MirroredRunner(Runner):

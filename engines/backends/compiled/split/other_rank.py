@@ -17,22 +17,12 @@ MODULE = "engines.backends.compiled.split"
 class OtherRank:
     """A process that reads JSON lines. Its output goes to the worker's log."""
 
-    def __init__(self, device: str, request: dict[str, Any]) -> None:
-        """Start the process.
-
-        Args:
-            device: the GPU that it is to see, as this process names it; `cpu` in tests.
-            request: its first line.
-        """
-        environment = dict(os.environ)
-        kind, _, number = device.partition(":")
-        if kind == "cuda":
-            environment["CUDA_VISIBLE_DEVICES"] = _visible(int(number))
+    def __init__(self, request: dict[str, Any]) -> None:
+        """Start the process; `request` is its first line."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", MODULE, str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=sys.stderr.fileno(),
-            env=environment,
             text=True,
         )
         assert self._process.stdin
@@ -77,9 +67,3 @@ class OtherRank:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
-
-def _visible(number: int) -> str:
-    """Return the name of a GPU that this process sees, for a process that is to see only that one."""
-    names = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
-    return names[number].strip() if names else str(number)

@@ -18,7 +18,7 @@ import torch
 import torch.distributed as dist
 
 from engines.backends.compiled.split.other_rank import OtherRank
-from engines.backends.compiled.split.shards import Rank
+from engines.backends.compiled.split.rank import Rank
 from engines.build.spec import EngineSpec
 
 CLOSE_SECONDS = 5.0
@@ -40,25 +40,26 @@ class Ranks:
         self._joined = False
         self._others = [
             OtherRank(
-                spec.devices[index],
                 {
-                    "spec": spec.to_json() | {"device": _seen_alone(spec.device)},
+                    "spec": spec.to_json(),
                     "checkpoint": str(checkpoint),
                     "directory": str(directory) if directory else None,
                     "index": index,
                     "meeting": self._file,
-                },
+                }
             )
             for index in range(1, spec.gpus)
         ]
         threading.Thread(target=self._watch, daemon=True, name="ranks").start()
 
-    def join(self, spec: EngineSpec) -> Rank:
-        """Wait until all ranks are in the group; return that of this process."""
-        rank = Rank(0, spec.gpus)
-        join_group(rank, spec.device, self._file)
+    def join(self, rank: Rank, device: str) -> None:
+        """Wait until all ranks are in the group.
+
+        Args:
+            rank: that of this process.
+        """
+        join_group(rank, device, self._file)
         self._joined = True
-        return rank
 
     def send(self, step: str, **arguments: Any) -> None:
         """Have the other ranks run a step of `MirroredRunner`.
@@ -109,8 +110,3 @@ def leave_group() -> None:
         assert dist.group.WORLD
         dist.group.WORLD.abort()
     dist.destroy_process_group()
-
-
-def _seen_alone(device: str) -> str:
-    """Return the name of a device in a process that sees no other: compiled code contains it."""
-    return "cuda:0" if device.startswith("cuda") else "cpu"

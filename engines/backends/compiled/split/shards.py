@@ -9,34 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.distributed as dist
 import torch.distributed._functional_collectives as collectives
 
+from engines.backends.compiled.split.rank import Rank
 from engines.errors import EngineError
 
-WHOLE = ("replicated_with_grad_allreduce",)
+REPLICATED = ("replicated_with_grad_allreduce",)
 """Plans of modules that each rank has as a whole, such as the norms of queries and keys."""
-
-
-@dataclass(frozen=True)
-class Rank:
-    """One of the processes that a model is divided among."""
-
-    index: int = 0
-    count: int = 1
-
-    @property
-    def is_split(self) -> bool:
-        """Whether there is more than one."""
-        return self.count > 1
-
-    def part(self, tensor: Any, dimension: int) -> Any:
-        """Return this rank's part of a tensor, with memory of its own."""
-        return tensor.chunk(self.count, dimension)[self.index].clone()
 
 
 def split_model(model: Any, rank: Rank) -> None:
@@ -90,7 +73,7 @@ def _planned(model: Any) -> Iterator[tuple[Any, str]]:
     patterns = [(re.compile(re.escape(name).replace(r"\*", r"\d+")), how) for name, how in plan.items()]
     for name, module in model.base_model.named_modules():
         for pattern, how in patterns:
-            if how not in WHOLE and pattern.fullmatch(name):
+            if how not in REPLICATED and pattern.fullmatch(name):
                 yield module, how
 
 

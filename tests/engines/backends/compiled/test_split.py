@@ -109,7 +109,7 @@ def test_the_engine_ends_when_another_part_dies(tmp_path: Path) -> None:
 
 def test_a_model_without_a_plan_is_refused(tmp_path: Path) -> None:
     from engines.backends.compiled.model import make_model
-    from engines.backends.compiled.split.shards import Rank
+    from engines.backends.compiled.split.rank import Rank
 
     folder = make_checkpoint(tmp_path / "gpt2", "gpt2")
     with pytest.raises(EngineError, match="cannot be split"):
