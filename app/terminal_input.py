@@ -12,6 +12,7 @@ import sys
 from codecs import IncrementalDecoder, getincrementaldecoder
 from collections.abc import Callable, Iterable
 from functools import partial
+from string import ascii_lowercase
 
 from textual import events
 from textual._xterm_parser import XTermParser  # the drivers' parser; Textual has no public name for it
@@ -19,8 +20,9 @@ from textual.driver import Driver
 from textual.keys import Keys
 from textual.message import Message
 
-ALT_KEYS = {"\x1b\r": "alt+enter", **{f"\x1b{digit}": f"alt+{digit}" for digit in range(1, 5)}}
-"""What Textual reads as other keys: Alt+Enter as Enter, and Alt+1 as a character of Apple's keyboards."""
+ALT_KEYS = {"\x1b\r": "alt+enter", **{f"\x1b{key}": f"alt+{key}" for key in "1234" + ascii_lowercase}}
+"""What Textual reads as other keys: Alt+Enter as Enter, Alt+1 as a character of Apple's keyboards, and Alt+L
+as a key with a character, which a prompt takes as text."""
 MODIFY_OTHER_KEYS = re.compile(r"\x1b\[27;(?P<modifiers>\d+);(?P<code>\d+)~")
 """How xterm and tmux report keys such as Shift+Enter; Textual knows the form of kitty only."""
 LARGEST_SCREEN = 1_000_000

@@ -70,6 +70,7 @@ INPUTS = {
     "a terminal without cells": (b"\x1b[48;0;0;0;0t", ""),
     "Alt+Enter": (b"\x1b\r", "<alt+enter>"),
     "Alt+1": (b"\x1b1", "<alt+1>"),
+    "Alt+L": (b"\x1bl", "<alt+l>"),
     "Shift+Enter of xterm and tmux": (b"\x1b[27;2;13~", "<shift+enter>"),
     "Alt+Enter of kitty": (b"\x1b[13;3u", "<alt+enter>"),
     "Ctrl+S": (b"\x13", "\x13"),
