@@ -78,6 +78,6 @@ def load_checkpoint_file(file: Path, spec: EngineSpec) -> LoadedFile:
 
 def _settings(file: Path, spec: EngineSpec, context: int, kv: str) -> ServerSettings:
     chosen = kv if spec.kv_precision == "auto" else spec.kv_precision
-    # Its threads wait for each other several times a layer: one that has no core of its own stops all of them,
-    # and the app and the other side need one.
+    # Its threads wait for each other several times a layer, so one without a core of its own stops them all;
+    # the app and the other side need a core too.
     return ServerSettings(file, context, max(1, usable_cores() - 1), chosen)
