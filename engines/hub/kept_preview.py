@@ -23,6 +23,7 @@ from engines.errors import EngineError
 from engines.hub.listing import Listing
 from engines.plan.checkpoint.chat_template import FILE
 from engines.plan.checkpoint.checkpoint import TOKENIZER_FILES, Checkpoint, read_checkpoint
+from engines.plan.checkpoint.folder_files import TEMPLATES
 from engines.plan.checkpoint.json_file import MAX_CONFIG_BYTES
 from engines.regular_file import read_regular
 
@@ -126,6 +127,9 @@ def _make_sparse(skeleton: Path, kept: Path) -> None:
         if part.is_file():
             shutil.copyfile(part, skeleton / name)
         elif name in (*MARKERS, FILE):
+            (skeleton / name).touch()
+        elif name.startswith(f"{TEMPLATES}/"):
+            (skeleton / TEMPLATES).mkdir(exist_ok=True)
             (skeleton / name).touch()
         if name.endswith(SPARSE) and (skeleton / name).is_file():
             os.truncate(skeleton / name, size)

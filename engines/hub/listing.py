@@ -13,13 +13,14 @@ from typing import Any
 
 from engines.hub.failures import explained, hub_error, unknown_checkpoint
 from engines.hub.models import licence_of_tags
+from engines.plan.checkpoint.folder_files import TEMPLATES
 from engines.plan.checkpoint.hub_cache import looks_like_hub_id
 from engines.plan.checkpoint.tensors import MAX_FILE_NAME
 
 ALLOW_PATTERNS = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model", "README.md", "LICENSE*"]
 """Weights as safetensors only: unpickling could run code."""
-IGNORE_PATTERNS = ["*/*", "consolidated*"]
-"""Other formats in subfolders, and Mistral's second copy of the weights."""
+IGNORE_PATTERNS = ["consolidated*"]
+"""Mistral's second copy of the weights."""
 HUB_TIMEOUT_SECONDS = 8.0
 """Time limit of a small request to the hub."""
 MAX_HTTP_BYTES = 50_000_000_000
@@ -35,7 +36,7 @@ class HubFile:
     """One file of a model."""
 
     name: str
-    """Without a folder, and safe as the name of a file on this disk."""
+    """Safe as a path on this disk: without a folder, or in that of the additional chat templates."""
     size: int
     """Bytes."""
     digest: str
@@ -88,7 +89,13 @@ def read_listing(hub_id: str, revision: str | None = None) -> Listing:
 
 
 def is_downloaded(name: str) -> bool:
-    """Return whether a file of this name is part of a download."""
+    """Return whether a file of this name is part of a download.
+
+    Subfolders hold other formats, but for one, from which transformers reads chat templates.
+    """
+    folder, _, plain = name.rpartition("/")
+    if folder:
+        return folder == TEMPLATES and plain.endswith(".jinja")
     allowed = any(fnmatchcase(name, pattern) for pattern in ALLOW_PATTERNS)
     return allowed and not any(fnmatchcase(name, pattern) for pattern in IGNORE_PATTERNS)
 
@@ -101,7 +108,11 @@ def _file(sibling: Any) -> HubFile | None:
     """Return the file if its name, size and digest can be used; None otherwise."""
     name, large = sibling.rfilename, sibling.lfs
     size, digest = (large.size, large.sha256) if large else (sibling.size, sibling.blob_id)
-    if not (isinstance(name, str) and _is_plain_name(name) and isinstance(digest, str)):
+    if not (
+        isinstance(name, str)
+        and _is_plain_name(name.removeprefix(f"{TEMPLATES}/"))
+        and isinstance(digest, str)
+    ):
         return None
     if type(size) is not int or not 0 <= size <= MAX_FILE_BYTES or not _DIGEST.fullmatch(digest):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,14 +10,7 @@ from engines.hub.blob_download import download_blob
 from engines.hub.cache_state import CacheState, refuse_full_disk
 from engines.hub.download import refuse_no_safetensors
 from engines.hub.failures import explained
-from engines.hub.listing import (
-    ALLOW_PATTERNS,
-    IGNORE_PATTERNS,
-    MAX_HTTP_BYTES,
-    HubFile,
-    Listing,
-    read_listing,
-)
+from engines.hub.listing import MAX_HTTP_BYTES, HubFile, Listing, read_listing
 from engines.hub.unfinished import remove_parts
 from engines.plan.checkpoint.loadable import CONFIGURATIONS, refuse_unloadable
 
@@ -63,7 +57,7 @@ def _link_files(listing: Listing, revision: str | None, state: CacheState) -> Pa
     if not all(map(state.is_linked, listing.files)):
         state.unfinished.touch()
     folder = huggingface_hub.snapshot_download(
-        listing.hub_id, revision=revision, allow_patterns=ALLOW_PATTERNS, ignore_patterns=IGNORE_PATTERNS
+        listing.hub_id, revision=revision, allow_patterns=[glob.escape(file.name) for file in listing.files]
     )
     state.unfinished.unlink(missing_ok=True)
     return Path(folder)

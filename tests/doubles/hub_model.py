@@ -30,7 +30,8 @@ class Model:
     @cached_property
     def files(self) -> dict[str, bytes]:
         """Content by name."""
-        return {file.name: file.read_bytes() for file in sorted(self.folder.iterdir())}
+        files = (file for file in sorted(self.folder.rglob("*")) if file.is_file())
+        return {file.relative_to(self.folder).as_posix(): file.read_bytes() for file in files}
 
     @cached_property
     def commit(self) -> str:

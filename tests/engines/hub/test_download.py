@@ -17,6 +17,7 @@ from engines.errors import EngineError
 from engines.hub import blob_download
 from engines.hub.cache_state import PART_SUFFIX
 from engines.hub.download import plan_download
+from engines.plan.checkpoint.chat_template import ChatTemplate, read_chat_template
 from engines.plan.checkpoint.checkpoint import read_checkpoint
 from engines.plan.checkpoint.hub_cache import hub_cache_checkpoints
 from engines.worker import protocol
@@ -24,6 +25,7 @@ from engines.worker.fetch import fetch
 from engines.worker.process import EngineProcess
 from engines.worker.report import StageReport
 from tests.doubles.hub import HubDouble, Model, use_endpoint
+from tests.engines.tiny import make_checkpoint
 
 WEIGHTS = "model.safetensors"
 SIZE = (CHECKPOINT / WEIGHTS).stat().st_size
@@ -81,6 +83,20 @@ def test_a_download_is_complete_and_like_one_of_huggingface_hub(
     assert recorder.progress[-1] == (TOTAL, TOTAL)
     done = [done for done, _ in recorder.progress]
     assert done == sorted(done)
+
+
+def test_additional_chat_templates_are_downloaded_and_other_folders_are_not(
+    hub: HubDouble, cache: Path, tmp_path: Path
+) -> None:
+    made = make_checkpoint(tmp_path / "tiny")
+    (made / "chat_template.jinja").unlink()
+    for name in ("additional_chat_templates/[a] chat.jinja", "onnx/config.json", "onnx/x.jinja"):
+        (made / name).parent.mkdir(exist_ok=True)
+        (made / name).write_text("{{ messages }}")
+    hub.add("org/tiny", made)
+    folder = Recorder().fetch("org/tiny")
+    assert read_chat_template(folder) == ChatTemplate("{{ messages }}", "[a] chat")
+    assert not (folder / "onnx").exists()
 
 
 async def test_a_killed_download_continues_and_fetches_no_byte_twice(

@@ -44,12 +44,21 @@ def test_facts_without_weights(hub: HubDouble, tmp_path: Path) -> None:
     assert sum(hub.sent.values()) < 100_000
 
 
-@pytest.mark.parametrize("place", ["chat_template.json", "processor_config.json", "tokenizer_config.json"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "chat_template.json",
+        "processor_config.json",
+        "tokenizer_config.json",
+        "additional_chat_templates/chat.jinja",
+    ],
+)
 def test_a_template_is_found_in_every_place(hub: HubDouble, tmp_path: Path, place: str) -> None:
     folder = make_checkpoint(tmp_path / "tiny")
     (folder / "chat_template.jinja").unlink()
     hub.add("org/base", folder)
     assert not read_remote("org/base", folder=tmp_path / "previews").has_chat_template
+    (folder / place).parent.mkdir(exist_ok=True)
     (folder / place).write_text(json.dumps({"chat_template": "{{ messages }}"}))
     hub.add("org/chat", folder)
     assert read_remote("org/chat", folder=tmp_path / "previews").has_chat_template
@@ -155,7 +164,17 @@ def test_names_that_leave_the_folder_are_not_used(hub: HubDouble, tmp_path: Path
     siblings = model.siblings()
     odd = {"size": 3, "blobId": "a" * 40}
     siblings += [
-        {"rfilename": name} | odd for name in ("../x.json", "/etc/x.json", "a\\b.json", "..", "\n.json")
+        {"rfilename": name} | odd
+        for name in (
+            "../x.json",
+            "/etc/x.json",
+            "a\\b.json",
+            "..",
+            "\n.json",
+            "additional_chat_templates/../x.jinja",
+            "additional_chat_templates/",
+            "additional_chat_templates/a/b.jinja",
+        )
     ]
     siblings += [{"rfilename": "y.json", "size": 3, "blobId": "../../y"}]
     model.facts["siblings"] = siblings

@@ -91,10 +91,12 @@ def test_which_files_are_downloaded() -> None:
     files = {
         "config.json", "model-00001-of-00002.safetensors", "model.safetensors.index.json", "tokenizer.json",
         "tokenizer.model", "merges.txt", "chat_template.jinja", "README.md", "LICENSE",
+        "additional_chat_templates/tool_use.jinja",
     }  # fmt: skip
     others = {
         "pytorch_model.bin", "model.pt", "weights.pkl", "modeling_own.py", "consolidated.safetensors",
         "onnx/config.json", "original/params.json", "fp16/model.safetensors", "model.gguf",
+        "additional_chat_templates/old/x.jinja", "additional_chat_templates/x.json", "other/x.jinja",
     }  # fmt: skip
 
     assert {name for name in files | others if is_downloaded(name)} == files
