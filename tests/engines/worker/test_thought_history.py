@@ -22,6 +22,14 @@ DROPS = EACH + "{{ message.content.split('</think>')[-1] | trim }}|{% endfor %}"
 KEEPS = EACH + "{% if '</think>' in message.content %}!{% endif %}{{ message.content }}|{% endfor %}"
 IGNORES = EACH + "{{ message.content }}|{% endfor %}{% if add_generation_prompt %}<think></think>{% endif %}"
 
+PARTS = (
+    EACH + "{% if message.content is string %}{{ message.content }}{% else %}"
+    "{% for block in message.content %}{% if block['type'] == 'text' %}{{ block['text'] }}"
+    "{% elif block['type'] == 'thinking' %}({{ block['thinking'] }}){% endif %}{% endfor %}"
+    "{% endif %}|{% endfor %}"
+)
+"""As Magistral's and Ministral 3's."""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -34,6 +42,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (KEY.replace("KEY", "reasoning_content"), "Why?|(Hm.)So.|And?|"),
         (KEY.replace("KEY", "thinking"), "Why?|(Hm.)So.|And?|"),
         (KEY.replace("KEY", "reasoning"), "Why?|(Hm.)So.|And?|"),
+        (PARTS, "Why?|(Hm.)So.|And?|"),
+        (PARTS.replace("block['type']", "block.type"), "Why?|(Hm.)So.|And?|"),
         (DROPS, "Why?|So.|And?|"),
         (KEEPS, "Why?|!<think>\nHm.\n</think>\n\nSo.|And?|"),
         (IGNORES, "Why?|So.|And?|<think></think>"),
