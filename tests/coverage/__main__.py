@@ -3,9 +3,9 @@
 python -m tests.coverage [FAMILY ...] [--backends pytorch openvino onnxruntime]
 
 A family is covered if an fp32 engine gives the 72 greedy tokens of transformers without a cache, which is
-past every window of 32, and the mean KL divergence of int8 is below 0.01 nats. The checkpoints are tiny and
-random, with the config.json of the hub's, so this says nothing about quality. Takes about ten seconds a
-family.
+past every window of 32, and the mean KL divergence of int8 is below 0.01 nats, or at most half above that of
+transformers with int8 weights. The checkpoints are tiny and random, with the config.json of the hub's, so
+this says nothing about quality: random weights alone diverge by up to 0.1. Takes about ten seconds a family.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from tests.families import CONFIGS, FAMILIES
 
 BACKENDS = ("pytorch", "openvino", "onnxruntime")
 LARGEST_DIVERGENCE = 1e-2
+LARGEST_RATIO = 1.5
 SECONDS = 600
 PACKAGES = ("torch", "transformers", "openvino-genai", "onnxruntime")
 
@@ -77,7 +78,8 @@ def _all(backends: list[str], reason: str) -> dict[str, Finding]:
 
 
 def _is_covered(found: Finding) -> bool:
-    return found.get("equal") == NEW_TOKENS and found.get("kl", 0.0) < LARGEST_DIVERGENCE
+    largest = max(LARGEST_DIVERGENCE, LARGEST_RATIO * found.get("rounding", 0.0))
+    return found.get("equal") == NEW_TOKENS and found.get("kl", 0.0) < largest
 
 
 def _cell(found: Finding) -> str:
@@ -85,7 +87,7 @@ def _cell(found: Finding) -> str:
     if "equal" not in found:
         return f"{plan}: {found['reason'][:120]}"
     equal = "equal" if found["equal"] == NEW_TOKENS else f"differs at {found['equal']}"
-    divergence = f", int8 KL {found['kl']:.1e}" if "kl" in found else ""
+    divergence = f", int8 KL {found['kl']:.1e} (weights {found['rounding']:.1e})" if "kl" in found else ""
     return f"{plan}: {equal}{divergence}" + (f", {found['reason'][:80]}" if "reason" in found else "")
 
 
