@@ -27,7 +27,7 @@ from engines.backends.registry import BACKENDS
 from engines.build.server import REMOTE
 from engines.plan.calibration import WITHOUT
 from engines.plan.estimate.estimate import estimate_weight_bytes
-from engines.plan.gguf_formats import offered_precisions, precision_of
+from engines.plan.gguf_formats import precision_of
 from engines.plan.hardware.hardware import Device
 from engines.plan.kv_precision import AUTO, kv_choices
 from engines.plan.precision import default_precision
@@ -244,7 +244,7 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
     def _show_precisions(self) -> None:
         selection, checkpoint = self.selection, self.selection.checkpoint
         notes = {}
-        for name in offered_precisions(checkpoint) if checkpoint else ():
+        for name in selection.offered if checkpoint else ():
             assert checkpoint
             size = bytes_text(estimate_weight_bytes(checkpoint, name))
             notes[name] = f"{size:>9}{'  built' if name in self._built else ''}"
