@@ -173,7 +173,7 @@ async def _run(
 
 
 def _name(checkpoint: str) -> str:
-    """Return a hub id or `demo` as it is, and the last part of a path."""
+    """Return a hub id or `demo`, and of a path its last part."""
     folder = Path(checkpoint).expanduser()
     if folder.is_file():
         return folder.name

@@ -75,7 +75,7 @@ def _config(reader: _Reader, fields: dict[str, Any]) -> Any:
     rope = {"rope_theta": reader.rope_theta, "rope_type": "default"}
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     if (factors := reader.rope_factors(width // 2)) is not None:
-        # Factors of each frequency, which this type takes as they are: the same ones for any length.
+        # This type takes a factor for each frequency; here the same ones for any length.
         same = {"short_factor": factors, "long_factor": factors, "attention_factor": 1.0}
         rope |= {"rope_type": "longrope", "factor": 1.0, **same}
         rope["original_max_position_embeddings"] = config.max_position_embeddings

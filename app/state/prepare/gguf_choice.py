@@ -1,4 +1,4 @@
-"""The engines of a GGUF file where the user has chosen none: llama.cpp, and PyTorch beside it."""
+"""The engines of a GGUF file where the user has chosen none: llama.cpp left, and PyTorch right."""
 
 from __future__ import annotations
 

@@ -231,6 +231,8 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
             self.query_one(".backend", Select).value = selection.backend
             kv.set_options(_kv_options(selection))
             kv.value = selection.kv_precision
+            # An equal value has another label with another backend.
+            kv.mutate_reactive(Select.value)  # type: ignore[misc]
 
     def _show_options(self) -> None:
         selection = self.selection

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from gguf import GGMLQuantizationType as TensorType
 from msgspec.structs import replace
-from textual.widgets import Button, Input, Select
+from textual.widgets import Button, Input, Select, Static
 
 from app.state.comparison.quality_entry import Machine, reference_choice
 from app.state.prepare.gguf_choice import gguf_choice, sides_to_open
@@ -56,6 +56,8 @@ async def test_a_gguf_file_is_chosen_by_its_path(settings: Settings, tmp_path: P
         await wait_until(pilot, lambda: "total" in estimate(pilot))
         backends = [one.query_one(".backend", Select).value for one in (left, right)]
         assert backends == [GGUF_BACKEND, DEQUANTISING_BACKEND]
+        labels = [one.query_one(".kv SelectCurrent #label", Static).render() for one in (left, right)]
+        assert [str(one) for one in labels] == ["KV auto: f16", "KV auto: f32"]
         assert left.selection.choice == EngineChoice(GGUF_BACKEND, "q8_0")
         assert list(left.selection.supports) == ["q8_0"]
         assert (right.selection.choice, list(right.selection.supports)) == (

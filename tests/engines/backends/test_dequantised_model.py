@@ -1,4 +1,4 @@
-"""The dequantised form of GGUF files in PyTorch: the values, what is refused, and llama.cpp beside it."""
+"""The dequantised form of GGUF files in PyTorch: its values, what is refused, and llama.cpp compared."""
 
 from __future__ import annotations
 
