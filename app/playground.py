@@ -48,7 +48,9 @@ from engines.build.store import EngineStore
 from engines.environments.environment import environments, register_all
 from engines.environments.start import start_worker
 from engines.measure.energy import EnergyCounter
+from engines.plan.gguf_formats import DEQUANTISING_BACKEND
 from engines.plan.hardware.hardware import Device, devices
+from engines.plan.hardware.placement import device_of
 from engines.worker.protocol import Log, Progress, Ready
 
 SNAPSHOT_SECONDS = 0.25
@@ -200,7 +202,7 @@ class Playground(GuardedApp):
         elif self.settings.chosen:
             await self.push_screen(self.navigation.create("chat"))
             # After the first frame: the workers' own start takes every core.
-            self.call_after_refresh(self.open_engines, sides_to_open(self.settings))
+            self.call_after_refresh(self._open_chosen)
             if self.demo:
                 self.call_after_refresh(self.demo.begin)
         else:
@@ -307,6 +309,12 @@ class Playground(GuardedApp):
         recent = (checkpoint, *others)[:RECENT_CHECKPOINTS]
         self.change_settings(checkpoint=checkpoint, context=context, chosen=True, recent=recent, **choices)
         self.open_engines(tuple(choices))
+
+    async def _open_chosen(self) -> None:
+        """Open the engines of the settings; whether a side can run a GGUF file is read in a thread."""
+        gpu = gpu_of("right", self.settings.right.device, self.gpus, self.settings.right.gpus)
+        device = device_of(DEQUANTISING_BACKEND, self.device, gpu)
+        self.open_engines(await asyncio.to_thread(sides_to_open, self.settings, device))
 
     def open_engines(self, names: tuple[str, ...]) -> None:
         """Open the engines that the settings name for these sides."""

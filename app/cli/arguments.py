@@ -11,7 +11,7 @@ from msgspec import structs
 from app.cli.engine_options import with_options
 from app.cli.output import echo
 from app.state.prepare.engine_spec import engine_spec as spec_of
-from app.state.prepare.gguf_choice import gguf_choice
+from app.state.prepare.gguf_choice import gguf_checkpoint, gguf_choice
 from app.state.prepare.side_gpu import gpu_of
 from app.state.settings.interpreters import named_in_settings, register_known
 from app.state.settings.paths import settings_file
@@ -25,6 +25,7 @@ from app.state.settings.settings import (
     load_settings,
 )
 from engines.backends.registry import BACKENDS, LOCAL
+from engines.build.options import with_origin
 from engines.build.server import REMOTE, SERVED, server_spec
 from engines.build.spec import TARGET, EngineSpec
 from engines.errors import EngineError, error_text
@@ -92,7 +93,8 @@ def engine_spec(
     if BACKENDS[choice.backend].own_environment:
         register_known(named_in_settings())
     settings = Settings(checkpoint=checkpoint, context=context)
-    return spec_of(settings, choice, cpu, gpu_of("left", choice.device, others, choice.gpus))
+    spec = spec_of(settings, choice, cpu, gpu_of("left", choice.device, others, choice.gpus))
+    return with_origin(spec, gguf_checkpoint(checkpoint))
 
 
 def for_target(spec: EngineSpec, target: str | None) -> EngineSpec:

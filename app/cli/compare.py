@@ -15,6 +15,7 @@ from rich.table import Table
 
 from app.cli.arguments import engine_spec
 from app.cli.output import echo
+from app.state.prepare.gguf_choice import gguf_checkpoint
 from app.state.settings.paths import comparison_folder, engine_store, log_folder
 from app.terminal_text import displayable
 from engines.build.spec import EngineSpec
@@ -50,6 +51,9 @@ def compare(
         typer.BadParameter: an engine or the file cannot be used.
         typer.Exit: the reference cannot be used, or the disk is full; the reason has been printed.
     """
+    found = gguf_checkpoint(checkpoint)
+    if reference is None and found and not found.not_dequantised:
+        reference = DEFAULT_REFERENCE
     specs = [
         engine_spec(checkpoint, reference, context, default=DEFAULT_REFERENCE),
         *(engine_spec(checkpoint, engine, context) for engine in engines),
@@ -169,8 +173,10 @@ async def _run(
 
 
 def _name(checkpoint: str) -> str:
-    """Return a hub id or `demo` as it is, and the last part of a folder's path."""
+    """Return a hub id or `demo`, and of a path its last part."""
     folder = Path(checkpoint).expanduser()
+    if folder.is_file():
+        return folder.name
     return folder.resolve().name if folder.is_dir() else checkpoint
 
 

@@ -215,7 +215,7 @@ def compare(
     reference: Annotated[
         str | None,
         typer.Option(
-            help="The engine to compare with (default: pytorch:fp32; of a GGUF file the file itself).",
+            help="The engine to compare with (default: pytorch:fp32; of a GGUF file its dequantised form).",
             autocompletion=completion.engines,
         ),
     ] = None,

@@ -10,6 +10,7 @@ from textual.widgets import Button, Input, Select
 
 from app.screens.playground_screen import PlaygroundScreen
 from app.state.prepare.engine_selection import file_problem
+from app.state.prepare.gguf_choice import dequantised_fits
 from app.state.prepare.opening_errors import opening_errors
 from app.state.settings.settings import MINIMUM_CONTEXT, EngineChoice, Settings
 from app.terminal_text import displayable
@@ -157,10 +158,15 @@ utilisation) of answers are computed from it.
     @on(ModelPicker.Chosen)
     def show_sides(self) -> None:
         """Choose the sides that suit the model, then show the estimates."""
-        checkpoint = self.query_one(ModelPicker).checkpoint
-        if checkpoint is not None:
-            self.query_one(PrepareRow).show_gguf(bool(checkpoint.gguf_precision))
         self.show_estimates()
+        checkpoint, row = self.query_one(ModelPicker).checkpoint, self.query_one(PrepareRow)
+        if checkpoint is None:
+            return
+        right = self.query_one("#engine-right", EnginePicker).selection
+        one = bool(checkpoint.gguf_precision) and not (
+            row.tokens and dequantised_fits(checkpoint, right.choice, row.tokens, right.device)
+        )
+        row.offer_one(one)
 
     @on(Input.Changed, "#context")
     @on(Select.Changed, "#sides")

@@ -51,7 +51,9 @@ class QualityScreen(PlaygroundScreen):
 # Quality
 
 What each precision does to the checkpoint. Every engine reads the same texts (teacher forced) and is
-compared with the **reference**: PyTorch in FP32, or in the checkpoint's own precision on a GPU.
+compared with the **reference**: PyTorch in FP32, or in the checkpoint's own precision on a GPU. Of a GGUF
+file it has the file's own weights, dequantised: the KLD of llama.cpp is then what its arithmetic adds, not
+what was lost when the file was made.
 
 * **KLD**: how far the next-token probabilities are from the reference's, in nats, over the vocabulary.
   Mean below 0.01: negligible; 0.05: small; 0.15: moderate; 0.5: large. **°** is not above the *noise floor*,

@@ -62,7 +62,7 @@ class PyTorchBackend(Backend):
         return probe_transformers()
 
     def load(self, spec: EngineSpec, checkpoint: Path, directory: Path | None, report: Report) -> None:
-        """Load the weights; `directory` is None because nothing is built.
+        """Load the weights, of a GGUF file dequantised; `directory` is None because nothing is built.
 
         Raises:
             EngineError: `unsupported-precision`: it is not in DTYPES; `no-device`; or transformers cannot
@@ -90,6 +90,10 @@ class PyTorchBackend(Backend):
         dtype = getattr(torch, DTYPES[spec.precision])
         if is_random(checkpoint):
             self._model = random_model(checkpoint, dtype, spec.device).eval()
+        elif checkpoint.is_file():
+            from engines.backends.dequantised_model import dequantised_model
+
+            self._model = dequantised_model(checkpoint, dtype, report).to(spec.device).eval()
         else:
             self._model = read_model(spec, checkpoint, dtype).to(spec.device).eval()
         # `generate` takes unset parameters from here: the checkpoint's own sampling defaults or its

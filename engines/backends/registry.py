@@ -11,7 +11,7 @@ from typing import cast
 
 from engines.backends.base import Backend
 from engines.build.server import KIND, REPORTED_PRECISION, host_of
-from engines.build.spec import EngineSpec
+from engines.build.spec import DEQUANTISED, EngineSpec
 from engines.errors import EngineError
 
 
@@ -140,6 +140,8 @@ def titles_with(capability: str) -> str:
 def engine_title(spec: EngineSpec) -> str:
     """Return `OpenVINO int8`, `TensorRT-LLM fp8 on 2 GPUs`, or `vLLM bf16 at localhost:8000`.
 
+    With the weights of a GGUF file it is `PyTorch bf16 · dequantised from Q4_K_M`.
+
     A backend that this release does not have is called by its name in the settings.
     """
     entry = BACKENDS.get(spec.backend)
@@ -148,4 +150,5 @@ def engine_title(spec: EngineSpec) -> str:
         return f"{reported} at {host_of(spec)}"
     split = f" on {spec.gpus} GPUs" if entry and spec.gpus > 1 else ""
     target = f" for {spec.target}" if spec.target else ""
-    return f"{entry.title if entry else spec.backend} {spec.precision}{split}{target}"
+    origin = f" · dequantised from {spec.options[DEQUANTISED].upper()}" if DEQUANTISED in spec.options else ""
+    return f"{entry.title if entry else spec.backend} {spec.precision}{split}{target}{origin}"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from engines.backends.registry import BACKENDS, titles_with
-from engines.build.spec import CALIBRATED, CALIBRATION, CONTEXT, GPUS, RECIPE, TARGET, EngineSpec
+from engines.build.spec import CALIBRATED, CALIBRATION, CONTEXT, DEQUANTISED, GPUS, RECIPE, TARGET, EngineSpec
 from engines.errors import EngineError
 from engines.plan.calibration import WITHOUT, read_calibration
 from engines.plan.checkpoint.checkpoint import Checkpoint
 from engines.plan.checkpoint.folder_files import refuse_undecodable
+from engines.plan.gguf_formats import is_dequantised
 from engines.plan.hardware.hardware import gpus
 from engines.plan.hardware.placement import gpu_choices
 from engines.plan.hardware.targets import capability_of, target_name, target_of
@@ -71,11 +72,19 @@ def resolve_options(spec: EngineSpec, checkpoint: Checkpoint) -> tuple[EngineSpe
     if not calibrates(spec.backend, spec.precision, checkpoint):
         kept = {name: value for name, value in spec.options.items() if name not in (CALIBRATION, RECIPE)}
         spec = replace(spec, options=kept)
+    spec = with_origin(spec, checkpoint)
     if BACKENDS[spec.backend].fixed_shape:
         spec = _with_shape(spec)
     refuse_split(spec.backend, spec.gpus, checkpoint)
     contents = {CALIBRATION: read_calibration(spec.calibration).digest} if spec.calibration else {}
     return spec, contents
+
+
+def with_origin(spec: EngineSpec, checkpoint: Checkpoint | None) -> EngineSpec:
+    """Return the spec with the precision of the GGUF file from which its weights are dequantised, if so."""
+    if checkpoint is None or not is_dequantised(spec.backend, checkpoint):
+        return spec
+    return replace(spec, options=spec.options | {DEQUANTISED: checkpoint.gguf_precision})
 
 
 def _with_shape(spec: EngineSpec) -> EngineSpec:

@@ -20,6 +20,8 @@ GPUS = "tensor_parallel_size"
 """The option with the number of GPUs over which the weights are split."""
 TARGET = "target"
 """The option with the GPU architecture that an engine is built for, such as `sm89`."""
+DEQUANTISED = "dequantised"
+"""The option with the precision of the GGUF file whose weights an engine has in another precision."""
 CONTEXT = "context"
 """The option with the tokens of the KV cache, where an engine is built for a certain number."""
 

@@ -39,14 +39,18 @@ def refuse_unsupported(spec: EngineSpec) -> None:
 
 
 def refuse_other_backends(spec: EngineSpec, checkpoint: Checkpoint) -> None:
-    """Check that a GGUF file is run in its own precision by the backend that reads it.
+    """Check that a GGUF file is run in its own precision by the backend that reads it, or dequantised.
+
+    Blocking: it asks the driver.
 
     Raises:
         EngineError: `unsupported-checkpoint`.
     """
     if not checkpoint.gguf_precision:
         return
-    found = gguf_support(spec.backend, spec.precision, checkpoint)
+    known = devices()
+    device = next((one for one in known if one.name == spec.device), known[0])
+    found = gguf_support(spec.backend, spec.precision, checkpoint, device)
     if found.state == "unavailable":
         raise EngineError("unsupported-checkpoint", found.reason, found.remedy)
 

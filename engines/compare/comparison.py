@@ -24,7 +24,8 @@ METHOD = (
     "questions with another answer than the reference's (arXiv 2407.09141). The noise floor is the largest "
     "mean KLD of the engines that store the checkpoint's weights exactly, so that only their arithmetic "
     "differs; engines with exact weights that are 0.01 nats away or more are left out of it, because "
-    "rounding does not explain them."
+    "rounding does not explain them. A reference that is dequantised from a GGUF file has that file's "
+    "weights: what llama.cpp differs from it is arithmetic, not what was lost when the file was made."
 )
 
 

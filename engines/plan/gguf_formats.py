@@ -12,6 +12,9 @@ from engines.plan.checkpoint.checkpoint import Checkpoint
 from engines.plan.weight_formats import PRECISIONS, Precision
 
 GGUF_BACKEND = "llama-cpp"
+DEQUANTISING_BACKEND = "pytorch"
+"""The backend that runs the dequantised form of a GGUF file, in the precisions PLAIN."""
+PLAIN = ("fp32", "bf16", "fp16")
 
 
 def _precision(name: str) -> Precision:
@@ -43,8 +46,14 @@ def is_precision(name: str) -> bool:
     return name in PRECISIONS or name in GGUF_PRECISIONS
 
 
-def offered_precisions(checkpoint: Checkpoint | None) -> tuple[str, ...]:
-    """Return the precisions to choose from: of a GGUF file its own, else all of PRECISIONS."""
-    if checkpoint is not None and checkpoint.gguf_precision:
-        return (checkpoint.gguf_precision,)
-    return tuple(PRECISIONS)
+def offered_precisions(checkpoint: Checkpoint | None, backend: str = GGUF_BACKEND) -> tuple[str, ...]:
+    """Return the precisions to choose from: all of PRECISIONS; of a GGUF file its own, dequantised PLAIN."""
+    if checkpoint is None or not checkpoint.gguf_precision:
+        return tuple(PRECISIONS)
+    return PLAIN if backend == DEQUANTISING_BACKEND else (checkpoint.gguf_precision,)
+
+
+def is_dequantised(backend: str, checkpoint: Checkpoint | None) -> bool:
+    """Return whether an engine of this backend has the dequantised weights of a GGUF file."""
+    is_file = checkpoint is not None and bool(checkpoint.gguf_precision)
+    return is_file and backend == DEQUANTISING_BACKEND

@@ -34,7 +34,7 @@ def check_checkpoint(folder: Path) -> None:
     """
     from engines.backends.weight_scan import scan_weights
 
-    if folder.is_file():  # llama.cpp checks the values of its tensors
+    if folder.is_file():  # the values of its tensors are checked when they are loaded
         read_checkpoint(folder)
         return
     _check_files(folder)

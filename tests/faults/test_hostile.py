@@ -26,7 +26,6 @@ BROKEN = (
     ("config: random weights: seed a word", "its seed is not a whole number"),
     ("tokenizer: empty object", "The tokenizer of checkpoint cannot be read"),
     ("gguf: tensors overlap", "overlap"),
-    ("gguf: a token twice", "of all backends only llama.cpp reads"),
 )
 
 
@@ -63,6 +62,15 @@ async def test_weights_that_overflow_end_the_load_with_an_error(
         "no-distribution",
         "The model's output is NaN or infinite: no token can be sampled from it.",
     )
+
+
+@pytest.mark.parametrize(
+    ("backend", "words"), [("pytorch", "the same token twice"), ("openvino", "It is a GGUF file")]
+)
+async def test_a_gguf_file_is_refused(backend: str, words: str, tiny_llama: Path, tmp_path: Path) -> None:
+    result = await ending("gguf: a token twice", backend, tiny_llama, tmp_path)
+    assert isinstance(result, (protocol.Error, EngineError)), result
+    assert words in result.message
 
 
 async def test_a_shape_that_does_not_fit_names_the_tensor_and_both_shapes(

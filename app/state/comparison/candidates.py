@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from app.state.side.side import Side
-from engines.build.spec import EngineSpec
+from engines.build.spec import DEQUANTISED, EngineSpec
 from engines.build.store import EngineStore
+from engines.plan.checkpoint.gguf_checkpoint import is_gguf_file
+from engines.plan.gguf_formats import GGUF_BACKEND
 
 REFERENCE = "pytorch"
 PRECISIONS = ("fp32", "bf16")
@@ -35,6 +38,8 @@ def compared_sides(sides: Sequence[Side]) -> tuple[Side | None, list[Side]]:
 def candidates(store: EngineStore, reference: EngineSpec, present: Sequence[EngineSpec]) -> list[EngineSpec]:
     """Return engines that can be added: stored ones of the reference's checkpoint, and the reference backend.
 
+    Of a GGUF file it is llama.cpp, and the reference backend with its dequantised weights.
+
     Raises:
         OSError: the store cannot be read.
     """
@@ -43,12 +48,24 @@ def candidates(store: EngineStore, reference: EngineSpec, present: Sequence[Engi
         for one in store.engines()
         if one.spec.checkpoint == reference.checkpoint
     ]
+    own = _precision_of_file(reference)
+    options = {DEQUANTISED: own} if own else {}
     plain = [
-        replace(reference, backend=REFERENCE, precision=precision, options={}, kv_precision="auto")
+        replace(reference, backend=REFERENCE, precision=precision, options=options, kv_precision="auto")
         for precision in PRECISIONS
     ]
+    if own:
+        file = replace(reference, backend=GGUF_BACKEND, precision=own, options={}, kv_precision="auto")
+        plain.insert(0, replace(file, device="cpu"))
     found: list[EngineSpec] = []
     for spec in (*stored, *plain):
         if spec not in (*found, *present, reference):
             found.append(spec)
     return found
+
+
+def _precision_of_file(spec: EngineSpec) -> str:
+    """Return the precision of the GGUF file that an engine is made from; empty for other checkpoints."""
+    if spec.backend == GGUF_BACKEND and is_gguf_file(Path(spec.checkpoint)):
+        return spec.precision
+    return spec.options.get(DEQUANTISED, "")

@@ -9,6 +9,7 @@ from enum import StrEnum
 from app.state.prepare.engine_spec import engine_spec
 from app.state.settings.settings import EngineChoice, Settings
 from engines.backends.registry import LOCAL
+from engines.build.options import with_origin
 from engines.build.spec import EngineSpec
 from engines.compare.comparison import Row
 from engines.compare.latest import Latest
@@ -70,11 +71,13 @@ def reference_choice(machine: Machine, checkpoint: Checkpoint | None) -> EngineC
     """Return the engine that others are compared with: PyTorch, in FP32 on a CPU: the most exact.
 
     On a GPU it is the checkpoint's own precision if that runs, because FP32 takes twice the memory. Of a GGUF
-    file without its original it is the file itself: no engine here computes it more exactly.
+    file it is its dequantised form; of one that has none the file itself, as no engine computes it better.
     """
-    if checkpoint and checkpoint.gguf_precision:
-        return EngineChoice(GGUF_BACKEND, checkpoint.gguf_precision)
     device = device_of(REFERENCE_BACKEND, machine.cpu, machine.gpu)
+    if checkpoint and checkpoint.gguf_precision:
+        found = support_of(REFERENCE_BACKEND, "fp32", device, checkpoint)
+        if found.state == "unavailable":
+            return EngineChoice(GGUF_BACKEND, checkpoint.gguf_precision)
     own = checkpoint.dtype if checkpoint else ""
     if device.kind == "cpu" or own not in PRECISIONS:
         return EngineChoice(REFERENCE_BACKEND, "fp32")
@@ -99,7 +102,7 @@ def quality_entries(
     found, reasons = list[QualityEntry](), dict[str, str]()
     for backend in LOCAL:
         device = device_of(backend, machine.cpu, machine.gpu)
-        for precision in offered_precisions(checkpoint):
+        for precision in offered_precisions(checkpoint, backend):
             support = support_of(backend, precision, device, checkpoint, settings.context)
             choice = EngineChoice(backend, precision)
             if support.state == "unavailable":
@@ -107,7 +110,7 @@ def quality_entries(
                 if backend != REFERENCE_BACKEND:
                     reasons.setdefault(precision, f"{support.reason} {support.remedy}".strip())
                 continue
-            spec = engine_spec(settings, choice, machine.cpu, machine.gpu)
+            spec = with_origin(engine_spec(settings, choice, machine.cpu, machine.gpu), checkpoint)
             entry = _entry(choice, spec, latest, stale, checkpoint, is_reference=choice == reference)
             found.insert(0 if entry.is_reference else len(found), entry)
     running = {entry.choice.precision for entry in found if entry.choice}

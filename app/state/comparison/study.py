@@ -17,6 +17,7 @@ from app.state.comparison.text_set import TextSet
 from app.state.prepare.engine_spec import engine_spec
 from app.state.settings.settings import Settings
 from app.units import count_text
+from engines.build.options import with_origin
 from engines.build.prepare import local_folder
 from engines.build.spec import EngineSpec
 from engines.compare.comparison import Comparison
@@ -58,7 +59,7 @@ def read_study(settings: Settings, machine: Machine, text_set: TextSet, folder: 
     """
     checkpoint, problem = _checkpoint(settings)
     choice = reference_choice(machine, checkpoint)
-    reference = engine_spec(settings, choice, machine.cpu, machine.gpu)
+    reference = with_origin(engine_spec(settings, choice, machine.cpu, machine.gpu), checkpoint)
     file = LatestFile.of(folder, reference, text_set.name, text_set.texts)
     latest = file.read()
     entries = quality_entries(settings, machine, checkpoint, latest, file.texts)

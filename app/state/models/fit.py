@@ -26,7 +26,7 @@ class Fit:
 
 def model_fit(checkpoint: Checkpoint, backend: str, context: int, device: Device) -> Fit | None:
     """Return how a model fits with a backend; None where the backend runs none of its precisions."""
-    offered = offered_precisions(checkpoint)
+    offered = offered_precisions(checkpoint, backend)
     supported = [name for name in offered if _runs(backend, name, device, checkpoint, context)]
     if not supported:
         return None

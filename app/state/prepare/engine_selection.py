@@ -14,7 +14,7 @@ from engines.errors import EngineError
 from engines.plan.calibration import WITHOUT, read_calibration
 from engines.plan.checkpoint.checkpoint import Checkpoint
 from engines.plan.checkpoint.loadable import support_of
-from engines.plan.gguf_formats import GGUF_BACKEND, offered_precisions
+from engines.plan.gguf_formats import DEQUANTISING_BACKEND, GGUF_BACKEND, offered_precisions
 from engines.plan.hardware.hardware import Device
 from engines.plan.hardware.placement import device_of, gpu_choices
 from engines.plan.kv_precision import AUTO, kv_choices
@@ -45,8 +45,9 @@ class EngineSelection:
         self.wanted_backend = choice.backend if choice.backend in BACKENDS else next(iter(BACKENDS))
         known = choice.precision in PRECISIONS
         self.wanted_precision = choice.precision if known else default_precision(self.backend, self.device)
-        self.gguf_backend = GGUF_BACKEND
-        """The backend while a GGUF file is chosen: the one that reads it, unless the user takes another."""
+        compares = side == "right" and self.wanted_backend == DEQUANTISING_BACKEND
+        self.gguf_backend = DEQUANTISING_BACKEND if compares else GGUF_BACKEND
+        """The backend while a GGUF file is chosen: the one that reads it, and on the right its reference."""
         self.wanted_kv = choice.kv_precision
         self.wanted_calibration = choice.calibration
 
@@ -65,13 +66,18 @@ class EngineSelection:
 
     @property
     def precision(self) -> str:
-        """The current precision; of a GGUF file its own."""
-        return self.checkpoint.gguf_precision if self.checkpoint and self.is_gguf else self.wanted_precision
+        """The current precision; of a GGUF file its own, or the one that it is dequantised to."""
+        return self.wanted_precision if self.wanted_precision in self.offered else self.offered[0]
 
     @precision.setter
     def precision(self, name: str) -> None:
-        if not self.is_gguf:
+        if name in self.offered:
             self.wanted_precision = name
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The precisions to choose from."""
+        return offered_precisions(self.checkpoint, self.backend)
 
     @property
     def is_gguf(self) -> bool:
@@ -152,7 +158,7 @@ class EngineSelection:
     @property
     def supports(self) -> dict[str, Support]:
         """Whether each precision runs on the device, and why."""
-        return {name: self._support(name) for name in offered_precisions(self.checkpoint)}
+        return {name: self._support(name) for name in self.offered}
 
     @property
     def support(self) -> Support:

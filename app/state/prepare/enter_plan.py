@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from app.state.prepare.forecast import Forecast
 from app.state.prepare.load_times import load_key
 from app.state.settings.settings import EngineChoice, Server
-from engines.backends.registry import BACKENDS
+from engines.backends.registry import engine_title
+from engines.build.options import with_origin
+from engines.build.spec import EngineSpec
 from engines.build.stored_engine import StoredEngine
 from engines.plan.checkpoint.checkpoint import Checkpoint
 
@@ -59,7 +61,8 @@ def engine_plan(
         is_remote: whether the checkpoint has to be downloaded.
         is_loaded: whether the side has this engine already.
     """
-    title = f"{BACKENDS[choice.backend].title} {choice.precision}"
+    plain = EngineSpec(str(checkpoint.folder), choice.backend, choice.precision)
+    title = engine_title(with_origin(plain, checkpoint))
     stored = not is_remote and any(_is_engine(one, choice, checkpoint) for one in history.engines)
     builds = forecast.builds and not stored
     steps = ("download",) * is_remote + ("build",) * builds + ("load",)

@@ -1,4 +1,4 @@
-"""The engine of a GGUF file where the user has chosen none: llama.cpp, in the precision of the file."""
+"""The engines of a GGUF file where the user has chosen none: llama.cpp left, and PyTorch right."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from pathlib import Path
 
 from app.state.settings.settings import EngineChoice, Settings
 from engines.errors import EngineError
-from engines.plan.checkpoint.checkpoint import read_checkpoint
+from engines.plan.checkpoint.checkpoint import Checkpoint, read_checkpoint
 from engines.plan.checkpoint.gguf_checkpoint import gguf_path, is_gguf_file
-from engines.plan.gguf_formats import GGUF_BACKEND
+from engines.plan.checkpoint.loadable import support_of
+from engines.plan.estimate.estimate import estimate
+from engines.plan.estimate.memory_fit import memory_fit
+from engines.plan.gguf_formats import GGUF_BACKEND, is_dequantised
+from engines.plan.hardware.hardware import Device
+from engines.plan.kv_precision import AUTO
 
 SIDES = ("left", "right")
 
@@ -19,23 +24,52 @@ def gguf_choice(checkpoint: str) -> EngineChoice | None:
 
     Blocking.
     """
+    found = gguf_checkpoint(checkpoint)
+    return EngineChoice(GGUF_BACKEND, found.gguf_precision) if found else None
+
+
+def gguf_checkpoint(checkpoint: str) -> Checkpoint | None:
+    """Return the facts of a GGUF file; None for another checkpoint, and for a file that cannot be read.
+
+    Blocking.
+    """
     file = _file(checkpoint)
-    if file is None:
-        return None
     with suppress(EngineError):  # said again when it is opened
-        return EngineChoice(GGUF_BACKEND, read_checkpoint(file).gguf_precision)
+        return read_checkpoint(file) if file else None
     return None
 
 
-def sides_to_open(settings: Settings) -> tuple[str, ...]:
-    """Return the sides whose engines can read the checkpoint: of a GGUF file those of llama.cpp.
+def sides_to_open(settings: Settings, device: Device) -> tuple[str, ...]:
+    """Return the sides whose engines can run the checkpoint.
 
-    The settings have one checkpoint for both sides. Where no side reads it, both are named, and say why.
+    Of a GGUF file those of llama.cpp, and of PyTorch if its dequantised weights fit: they take several times
+    the memory of the file. The settings have one checkpoint for both sides; where no side reads it, both are
+    named, and say why. Blocking.
+
+    Args:
+        device: that PyTorch runs on.
     """
     if _file(settings.checkpoint) is None:
         return SIDES
+    checkpoint = gguf_checkpoint(settings.checkpoint)
+
+    def runs(choice: EngineChoice) -> bool:
+        if checkpoint is None or choice.backend == GGUF_BACKEND:
+            return choice.backend == GGUF_BACKEND
+        return dequantised_fits(checkpoint, choice, settings.context, device)
+
     choices = zip(SIDES, (settings.left, settings.right), strict=True)
-    return tuple(side for side, choice in choices if choice.backend == GGUF_BACKEND) or SIDES
+    return tuple(side for side, choice in choices if runs(choice)) or SIDES
+
+
+def dequantised_fits(checkpoint: Checkpoint, choice: EngineChoice, context: int, device: Device) -> bool:
+    """Return whether an engine runs the dequantised form of a GGUF file, and fits into the free memory."""
+    if not is_dequantised(choice.backend, checkpoint):
+        return False
+    if support_of(choice.backend, choice.precision, device, checkpoint, context).state == "unavailable":
+        return False
+    found = estimate(checkpoint, choice.backend, choice.precision, AUTO, context, device)
+    return memory_fit(found).state != "does not fit"
 
 
 def _file(checkpoint: str) -> Path | None:

@@ -25,6 +25,7 @@ from app.state.side.side import Side
 from app.state.side.snapshot import SideSnapshot, Snapshot
 from app.widgets.panels.cost import speed_text
 from app.widgets.prepare.engine_picker import EnginePicker
+from engines.build.spec import DEQUANTISED
 from engines.hub.cache_state import free_bytes
 from engines.measure.other_programs import BUSY_PERCENT
 from engines.plan.checkpoint.checkpoint import Checkpoint
@@ -223,7 +224,8 @@ class EnginePair(Horizontal):
             return None
         if choice.gpus > 1:  # its memory is the sum over GPUs, the estimate is for each
             return None
-        loaded = (spec.backend, spec.precision, spec.kv_precision, spec.options, spec.context, spec.device)
+        options = {name: value for name, value in spec.options.items() if name != DEQUANTISED}
+        loaded = (spec.backend, spec.precision, spec.kv_precision, options, spec.context, spec.device)
         device = self._picker(name).selection.devices[0].name
         chosen = (
             choice.backend,

@@ -27,7 +27,7 @@ from engines.backends.registry import BACKENDS
 from engines.build.server import REMOTE
 from engines.plan.calibration import WITHOUT
 from engines.plan.estimate.estimate import estimate_weight_bytes
-from engines.plan.gguf_formats import offered_precisions, precision_of
+from engines.plan.gguf_formats import precision_of
 from engines.plan.hardware.hardware import Device
 from engines.plan.kv_precision import AUTO, kv_choices
 from engines.plan.precision import default_precision
@@ -231,6 +231,8 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
             self.query_one(".backend", Select).value = selection.backend
             kv.set_options(_kv_options(selection))
             kv.value = selection.kv_precision
+            # An equal value has another label with another backend.
+            kv.mutate_reactive(Select.value)  # type: ignore[misc]
 
     def _show_options(self) -> None:
         selection = self.selection
@@ -244,7 +246,7 @@ bandwidth once. A model that fits in the processor's cache, as the demo does, ca
     def _show_precisions(self) -> None:
         selection, checkpoint = self.selection, self.selection.checkpoint
         notes = {}
-        for name in offered_precisions(checkpoint) if checkpoint else ():
+        for name in selection.offered if checkpoint else ():
             assert checkpoint
             size = bytes_text(estimate_weight_bytes(checkpoint, name))
             notes[name] = f"{size:>9}{'  built' if name in self._built else ''}"

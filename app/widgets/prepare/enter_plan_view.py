@@ -53,7 +53,8 @@ class EnterPlanView(Static):
             parts = Content(" · ").join([*(_line(one, 0) for one in plans), total])
             self.update(Content.assemble(f"{note} " if note else "", "Enter: ", parts))
         else:
-            self.update(Content("\n").join([*(_line(one, TITLE) for one in plans), total]))
+            width = max(TITLE, *(len(displayable(one.title)) for one in plans))
+            self.update(Content("\n").join([*(_line(one, width) for one in plans), total]))
 
 
 def _line(plan: EnginePlan, width: int) -> Content:

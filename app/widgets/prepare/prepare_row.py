@@ -17,7 +17,7 @@ class PrepareRow(Horizontal):
     def __init__(self, context: int) -> None:
         super().__init__(id="prepare-row")
         self._initial = context
-        self._is_gguf = False
+        self._offers_one = False
 
     def compose(self) -> ComposeResult:
         """Yield context, sides and two buttons."""
@@ -45,11 +45,11 @@ class PrepareRow(Horizontal):
         """Return the choice of sides, one of SIDES."""
         return str(self.query_one("#sides", Select).value)
 
-    def show_gguf(self, is_gguf: bool) -> None:
-        """Offer one side for a GGUF file, which one backend reads, and both for the next other model."""
-        if is_gguf != self._is_gguf:
-            self._is_gguf = is_gguf
-            before, after = ("both", "left") if is_gguf else ("left", "both")
+    def offer_one(self, one: bool) -> None:
+        """Offer only the left side, as for a GGUF file whose dequantised form does not run, or both again."""
+        if one != self._offers_one:
+            self._offers_one = one
+            before, after = ("both", "left") if one else ("left", "both")
             if self.sides == before:
                 self.query_one("#sides", Select).value = after
 

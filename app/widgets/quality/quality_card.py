@@ -13,6 +13,7 @@ from app.state.comparison.quality_entry import EntryState, QualityEntry
 from app.terminal_text import displayable
 from app.widgets.panels.drawing import MUTED
 from app.widgets.quality.spread import spread
+from engines.build.spec import DEQUANTISED
 from engines.compare.comparison import Comparison
 from engines.compare.report.card import Fact, advice, facts
 from engines.compare.report.table import BUSY_MARK, BUSY_NOTE, noise_note
@@ -23,6 +24,11 @@ FULL, EMPTY = "▰", "▱"
 LABEL_CELLS = 10
 MISSING = "Not measured yet. Press m to measure everything that is missing."
 AGAIN = "Press m to measure it again."
+REFERENCE = "The reference: the other engines are compared with it."
+OWN_REFERENCE = (
+    "The reference: the file's own weights, dequantised. The KLD of llama.cpp is what its arithmetic adds. "
+    "What was lost when the file was made is measured from the original checkpoint only."
+)
 
 
 class QualityCard(VerticalScroll, can_focus=False):
@@ -91,7 +97,8 @@ def _status(entry: QualityEntry, running: str) -> list[Content]:
             Content.styled("F12 lists every backend.", MUTED),
         ]
     if entry.is_reference:
-        return [Content.styled("The reference: the other engines are compared with it.", MUTED)]
+        is_dequantised = entry.spec is not None and DEQUANTISED in entry.spec.options
+        return [Content.styled(OWN_REFERENCE if is_dequantised else REFERENCE, MUTED)]
     return []
 
 

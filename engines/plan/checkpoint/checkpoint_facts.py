@@ -43,6 +43,8 @@ class Checkpoint:
     """Whether its weights are generated from a seed at load time and are in no file."""
     gguf_precision: str = ""
     """The precision of a GGUF file, such as `q4_k_m`, which runs as it is; empty for other checkpoints."""
+    not_dequantised: str = ""
+    """Why a GGUF file has no dequantised form here, as a sentence; empty if it has one."""
     config: Mapping[str, object] = field(hash=False, repr=False, default_factory=dict)
     """What config.json holds; of a GGUF file what its metadata say, by the same names."""
     identity: dict[str, str] = field(hash=False, default_factory=dict)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from engines.gguf.dequantised import why_not_dequantised
 from engines.gguf.facts import architecture_of, config_of, kv_heads_by_layer
 from engines.gguf.header import MAGIC
 from engines.gguf.model_file import GgufModel, first_part, is_gguf, part_of, read_model
@@ -102,6 +103,7 @@ def read_gguf(file: Path) -> Checkpoint:
         card=_card(model),
         download_bytes=sum(part.size for part in model.parts),
         gguf_precision=precision_name(model),
+        not_dequantised=why_not_dequantised(model, architecture, config),
         config=config,
         identity=_identity(model),
     )

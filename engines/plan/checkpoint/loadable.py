@@ -29,7 +29,7 @@ def support_of(
         context: tokens of the context window; None for the shortest.
     """
     if checkpoint is not None and checkpoint.gguf_precision:
-        return gguf_support(backend, precision, checkpoint)
+        return gguf_support(backend, precision, checkpoint, device)
     found = support(backend, precision, device)
     check = CHECKPOINT_SUPPORT.get(backend)
     if found.state == "unavailable" or checkpoint is None or check is None:

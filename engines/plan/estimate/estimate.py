@@ -174,9 +174,9 @@ def estimate(
 def estimate_weight_bytes(checkpoint: Checkpoint, precision: str) -> int:
     """Return the bytes of weights: decoder parameters · bits + parameters of embedding and head · their bits.
 
-    A quantised checkpoint counts with its size on disk.
+    A quantised checkpoint counts with its size on disk, unless it is a GGUF file that is dequantised.
     """
-    if checkpoint.quantisation is not None:
+    if _keeps_its_size(checkpoint, precision):
         return checkpoint.weight_bytes
     weights = checkpoint.weights
     tables = weights.embedding + (0 if weights.tied else weights.head)
@@ -190,11 +190,16 @@ def bytes_read_per_token(checkpoint: Checkpoint, precision: str, kv_precision: s
     Check: gpt-fast's 1410.76 GB/s at 93.89 tok/s on Llama-3.1-8B is 15.03 GB = (8.030 − 0.525) · 2.
     """
     read = checkpoint.parameters_read_per_token
-    if checkpoint.quantisation is not None:
+    if _keeps_its_size(checkpoint, precision):
         weights = round(checkpoint.weight_bytes * read / max(1, checkpoint.parameters))
     else:
         weights = PRECISIONS[precision].weight_bytes(read, checkpoint.weights.head)
     return weights + _kv_bytes(checkpoint, kv_precision, tokens)
+
+
+def _keeps_its_size(checkpoint: Checkpoint, precision: str) -> bool:
+    is_dequantised = bool(checkpoint.gguf_precision) and precision != checkpoint.gguf_precision
+    return checkpoint.quantisation is not None and not is_dequantised
 
 
 def _smaller_kv(backend: str, precision: str, name: str) -> str:

@@ -251,7 +251,7 @@ async def test_a_run_with_real_engines(monkeypatch: pytest.MonkeyPatch) -> None:
     few = choices.shipped_choices()[:4]
     monkeypatch.setattr(choices, "shipped_choices", lambda: few)
     kinds = ("fp32", "int8", "int4")
-    monkeypatch.setattr(quality_entry, "offered_precisions", lambda _: kinds)
+    monkeypatch.setattr(quality_entry, "offered_precisions", lambda *_: kinds)
     app = playground(Settings(context=256, chosen=True))
     monkeypatch.setattr(app, "open_engines", lambda _: None)
     async with opened(app, None, (120, 36)) as pilot:
@@ -279,7 +279,7 @@ async def test_a_run_with_real_engines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_quitting_ends_the_measurement_and_its_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = ("fp32", "int8")
-    monkeypatch.setattr(quality_entry, "offered_precisions", lambda _: kinds)
+    monkeypatch.setattr(quality_entry, "offered_precisions", lambda *_: kinds)
     started = list[EngineProcess]()
 
     async def start(backend: str, log: Path) -> EngineProcess:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,14 @@ from engines.hub import gguf_caches
 from engines.hub.local import local_models
 from engines.plan.checkpoint.checkpoint import read_checkpoint
 from engines.plan.checkpoint.loadable import support_of
-from engines.plan.estimate.estimate import estimate
-from engines.plan.gguf_formats import GGUF_BACKEND, is_precision, offered_precisions, precision_of
+from engines.plan.estimate.estimate import estimate, estimate_weight_bytes
+from engines.plan.gguf_formats import (
+    DEQUANTISING_BACKEND,
+    GGUF_BACKEND,
+    is_precision,
+    offered_precisions,
+    precision_of,
+)
 from engines.plan.hardware.hardware import Device
 from engines.plan.kv_precision import AUTO
 from tests.engines.gguf.raw_gguf import TOKENS, Tensor, good
@@ -61,11 +68,20 @@ def test_only_llama_cpp_runs_it_in_its_own_precision(tmp_path: Path) -> None:
     assert support_of(GGUF_BACKEND, "q4_0", CPU, found).state == "native"
     other = support_of(GGUF_BACKEND, "int8", CPU, found)
     assert other.reason == "The weights in this GGUF file are Q4_0, and are not converted."
-    for backend in set(BACKENDS) - {GGUF_BACKEND}:
+    for backend in set(BACKENDS) - {GGUF_BACKEND, DEQUANTISING_BACKEND}:
         refused = support_of(backend, "q4_0", CPU, found)
         assert refused.state == "unavailable"
-        assert refused.reason == "It is a GGUF file, which of all backends only llama.cpp reads."
-        assert refused.remedy == "Choose llama.cpp, or the model's checkpoint with safetensors."
+        assert refused.reason == (
+            "It is a GGUF file: llama.cpp runs it as it is, PyTorch with dequantised weights."
+        )
+        assert refused.remedy == "Choose one of these, or the model's checkpoint with safetensors."
+    dequantised = support_of(DEQUANTISING_BACKEND, "fp32", CPU, found)
+    assert dequantised.state == "native"
+    assert dequantised.reason.startswith("The weights of the file, dequantised from Q4_0. ")
+    assert estimate_weight_bytes(found, "fp32") == 4 * found.parameters
+    assert support_of(DEQUANTISING_BACKEND, "int8", CPU, found).state == "unavailable"
+    odd = support_of(DEQUANTISING_BACKEND, "fp32", CPU, replace(found, not_dequantised="Odd."))
+    assert (odd.state, odd.reason) == ("unavailable", "Odd.")
 
 
 def test_the_estimate_counts_the_bytes_of_the_file(tmp_path: Path) -> None:

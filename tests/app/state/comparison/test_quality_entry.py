@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from gguf import GGMLQuantizationType as TensorType
 
+from app.state.comparison.candidates import candidates
 from app.state.comparison.quality_entry import (
     EntryState,
     Machine,
@@ -19,14 +21,17 @@ from app.state.comparison.study import read_study
 from app.state.comparison.text_set import TextSet, conversation_set, shipped
 from app.state.conversation.conversation import Conversation
 from app.state.settings.settings import EngineChoice, Settings
+from engines.build.store import EngineStore
 from engines.compare.comparison import Row
 from engines.compare.latest import Latest, LatestFile, merged
+from engines.compare.rows import title
 from engines.compare.text import Text
 from engines.demo import CHECKPOINT
 from engines.plan.checkpoint.checkpoint import read_checkpoint
 from engines.plan.hardware.hardware import Device
 from tests.app.still import DEVICE
 from tests.engines.compare.sample import COMPARISON
+from tests.engines.gguf.tiny_gguf import write_tiny_gguf
 
 MACHINE = Machine(DEVICE, None)
 DEMO = read_checkpoint(CHECKPOINT)
@@ -128,3 +133,21 @@ def test_sets_of_texts() -> None:
     assert found
     assert [message["role"] for message in found.texts[0].messages] == ["system", "user", "assistant"]
     assert [text.name for text in shipped().texts] == ["prose", "code", "chat"]
+
+
+def test_a_gguf_file_is_compared_with_its_dequantised_form(tmp_path: Path) -> None:
+    file = write_tiny_gguf(tmp_path / "tiny.gguf", matrices=TensorType.Q4_0)
+    settings = Settings(checkpoint=str(file))
+    study = read_study(settings, MACHINE, TEXTS, tmp_path)
+    assert study.reference_title == "PyTorch fp32 · dequantised from Q4_0"
+    assert [one.title for one in study.entries] == [
+        "PyTorch fp32 · dequantised from Q4_0",
+        "PyTorch bf16 · dequantised from Q4_0",
+        "llama.cpp q4_0",
+    ]
+    spec = study.entries[2].spec
+    assert spec
+    added = candidates(EngineStore(tmp_path / "store"), study.reference, [spec])
+    assert [title(one) for one in added] == ["PyTorch bf16 · dequantised from Q4_0"]
+    added = candidates(EngineStore(tmp_path / "store"), spec, [])
+    assert [title(one) for one in added] == [one.title for one in study.entries[:2]]

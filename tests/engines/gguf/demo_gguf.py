@@ -1,0 +1,56 @@
+"""Write the demo checkpoint as a GGUF file with its tokenizer and chat template, as users have them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gguf
+
+from engines.backends.llama_cpp.gguf_tensors import FORMATS, file_tensors, rope_of
+from engines.demo import CHECKPOINT
+from engines.plan.checkpoint.tensors import tensor_entries
+from engines.plan.decoder.decoder import read_decoder
+from engines.plan.decoder.gguf_families import gguf_family, theta_of
+from engines.weights.reader import WeightReader
+from tests.engines.gguf.tiny_gguf import add_demo_tokenizer
+
+
+def write_demo_gguf(file: Path, precision: str = "q4_0") -> Path:
+    """Write the demo's weights, and return the file.
+
+    Args:
+        file: its folder is created if it does not exist.
+        precision: a name of FORMATS.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    decoder, form = read_decoder(CHECKPOINT), FORMATS[precision]
+    family = gguf_family(decoder.model_type)
+    writer = gguf.GGUFWriter(file, family.architecture)
+    writer.add_name("Demo")
+    writer.add_file_type(form.file_type)
+    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+    writer.add_context_length(decoder.max_positions)
+    writer.add_embedding_length(decoder.hidden)
+    writer.add_block_count(len(decoder.layers))
+    writer.add_feed_forward_length(decoder.mlp)
+    writer.add_head_count(decoder.heads)
+    writer.add_head_count_kv(decoder.kv_heads)
+    writer.add_layer_norm_rms_eps(decoder.norm_epsilon)
+    theta = theta_of(rope_of(decoder))
+    assert theta
+    writer.add_rope_freq_base(theta)
+    writer.add_rope_dimension_count(decoder.head_dim)
+    assert add_demo_tokenizer(writer) == decoder.vocabulary
+    reader = WeightReader(tensor_entries(CHECKPOINT), lambda _: None)
+    for tensor in file_tensors(decoder, family, reader, form):
+        writer.add_tensor(
+            tensor.name,
+            tensor.data().reshape(tensor.byte_shape),
+            raw_shape=tensor.byte_shape,
+            raw_dtype=tensor.type,
+        )
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return file
