@@ -120,6 +120,14 @@ class RemoteBackend(Backend):
             EngineError: `unsupported`: the server does not tokenize.
         """
 
+    @abstractmethod
+    def token_ids(self, text: str) -> tuple[int, ...]:
+        """Return a text as token ids, without special tokens.
+
+        Raises:
+            EngineError: `unsupported`: the server does not tokenize.
+        """
+
     def load(self, spec: EngineSpec, checkpoint: Path, directory: Path | None, report: Report) -> None:
         """Connect; the folders are not used."""
         del checkpoint, directory

@@ -11,6 +11,7 @@ from math import log
 from pathlib import Path
 
 from engines.build.prepare import StartWorker, Step
+from engines.build.server import is_remote
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
 from engines.compare.asked_prompt import AskedPrompt
@@ -25,6 +26,7 @@ from engines.compare.comparison import (
 )
 from engines.compare.engine import ComparedEngine, opened
 from engines.compare.rows import described, finished, title, unmeasured
+from engines.compare.server import check_server, refuse_as_reference
 from engines.compare.speed import measure_speed
 from engines.compare.token_scores import TOP, ids_of, of_answer, token_scores
 from engines.errors import EngineError, error_text
@@ -77,6 +79,7 @@ class AnswerRun:
             EngineError: the reference cannot be opened, asked or scored.
             OSError: the disk is full, or the cache cannot be written.
         """
+        refuse_as_reference(self._reference)
         prompt = self._prompt
         key = await asyncio.to_thread(self._reference_key)
         if not again and (kept := await asyncio.to_thread(self._kept_reference, key)):
@@ -105,14 +108,15 @@ class AnswerRun:
             OSError: the disk is full, or the cache cannot be written.
         """
         key = await asyncio.to_thread(self._engine_key, spec, answer)
-        kept = await asyncio.to_thread(self._cache.load, "answers", key, EngineAnswer)
+        kept = await asyncio.to_thread(self._cache.load, "answers", key, EngineAnswer) if key else None
         if kept and not again:
             return kept
         try:
             found = await self._compare(spec, answer)
         except (EngineError, ValueError) as error:  # ValueError: scores that cannot be compared
             return EngineAnswer(unmeasured(spec, error_text(to_error_event(0, error))))
-        await asyncio.to_thread(self._cache.keep, "answers", key, found)
+        if key:
+            await asyncio.to_thread(self._cache.keep, "answers", key, found)
         return found
 
     def kept(self, specs: Iterable[EngineSpec]) -> ComparedAnswer | None:
@@ -121,12 +125,13 @@ class AnswerRun:
         Raises:
             EngineError: the checkpoint cannot be read.
         """
-        answer = self._kept_reference(self._reference_key())
+        answer = None if is_remote(self._reference) else self._kept_reference(self._reference_key())
         if answer is None:
             return None
         engines: list[EngineAnswer] = []
         for spec in specs:
-            found = self._cache.load("answers", self._engine_key(spec, answer), EngineAnswer)
+            key = self._engine_key(spec, answer)
+            found = self._cache.load("answers", key, EngineAnswer) if key else None
             if found is None:
                 break
             engines.append(found)
@@ -144,6 +149,9 @@ class AnswerRun:
         return _key(self._reference, prompt.messages, prompt.answer_ids, *arguments)
 
     def _engine_key(self, spec: EngineSpec, answer: ComparedAnswer) -> str:
+        """Return the name of a kept result; empty for a server: what it runs may change under one name."""
+        if is_remote(spec):
+            return ""
         return _key(spec, self._reference.to_json(), answer.prompt_digest, answer.answer.token_ids)
 
     async def branch(
@@ -157,6 +165,12 @@ class AnswerRun:
         Raises:
             EngineError: the engine cannot be opened or asked.
         """
+        if is_remote(spec):
+            raise EngineError(
+                "unsupported",
+                "A server answers conversations: it cannot continue from another token.",
+                "Branch with an engine on this machine.",
+            )
         async with self._open(spec) as engine:
             tokens = await engine.tokenize_prompt(self._prompt)
             start = (*answer.answer.token_ids[:position], token.token_id)
@@ -189,6 +203,8 @@ class AnswerRun:
 
     async def _compare(self, spec: EngineSpec, answer: ComparedAnswer) -> EngineAnswer:
         async with self._open(spec) as engine:
+            if engine.is_remote:
+                await check_server(engine, self._reference.checkpoint)
             prompt = (await engine.tokenize_prompt(self._prompt)).token_ids
             if prompt_digest(prompt) != answer.prompt_digest:
                 raise EngineError(
@@ -200,12 +216,19 @@ class AnswerRun:
             scored = await engine.score(ids, TOP, reference=str(rows))
             scored = of_answer(scored, len(answer.answer.token_ids))
             self._on_progress(title(spec), "answering")
-            done = await engine.generate(prompt, max(1, min(TOKENS, spec.context - len(prompt))))
+            most = max(1, min(TOKENS, spec.context - len(prompt)))
+            done = await (
+                engine.reply(self._prompt.messages, most)
+                if engine.is_remote
+                else engine.generate(prompt, most)
+            )
             row = await self._described(engine)
             texts = await engine.texts_of(ids_of(done.token_ids, scored))
         base = _scored(answer.reference)
         scores = token_scores(scored, position_divergences(base, scored), texts)
         own = _continuation(done.token_ids, texts, done.reason)
+        if done.text and not done.token_ids:  # a server without token ids: the text in one piece
+            own = Continuation((), (done.text,), done.reason)
         return EngineAnswer(finished(row, [base], [scored], []), scores, own)
 
     async def _described(self, engine: ComparedEngine) -> Row:

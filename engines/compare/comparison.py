@@ -216,8 +216,9 @@ class Comparison:
     """Mean KLD, in nats, up to which an engine is not distinguishable from the reference; None if unknown."""
 
     def is_noise(self, row: Row) -> bool:
-        """Return whether a row's mean KLD is not above the noise floor."""
-        return bool(self.noise_floor and row.quality and row.quality.mean_kld <= self.noise_floor)
+        """Return whether a row's mean KLD is not above the noise floor; a lower bound does not say so."""
+        card = row.quality
+        return bool(self.noise_floor and card and not card.at_least and card.mean_kld <= self.noise_floor)
 
 
 class ComparisonError(ValueError):

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from engines.build.prepare import OnStep, PreparedEngine, StartWorker, prepare
+from engines.build.server import is_remote
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
 from engines.compare.asked_prompt import AskedPrompt
@@ -31,6 +32,13 @@ class ComparedEngine:
         self._on_step = on_step
         self.prepared = prepared
         self.ready = ready
+        self.tokenizer_folder = prepared.spec.checkpoint
+        """Checkpoint whose tokenizer is used; for an engine on a server that of the reference."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the engine runs on a server, which is asked with messages, not token ids."""
+        return is_remote(self.prepared.spec)
 
     async def load(self) -> protocol.Ready:
         """Load the engine, unless it is loaded.
@@ -60,7 +68,7 @@ class ComparedEngine:
         Raises:
             EngineError: the tokenizer cannot convert it.
         """
-        folder = self.prepared.spec.checkpoint
+        folder = self.tokenizer_folder
         arguments = template_arguments or {}
         command = protocol.Tokenize(
             self._process.next_id(), folder, text, messages, template_arguments=arguments
@@ -74,7 +82,7 @@ class ComparedEngine:
             EngineError: the tokenizer fails.
         """
         ids = tuple(sorted(token_ids))
-        folder = self.prepared.spec.checkpoint
+        folder = self.tokenizer_folder
         command = protocol.Tokenize(self._process.next_id(), folder, token_ids=ids)
         found = await request(self._process, command, protocol.Tokenized)
         return dict(zip(ids, found.pieces, strict=True))
@@ -87,7 +95,7 @@ class ComparedEngine:
         """
         if not texts:
             return ()
-        folder = self.prepared.spec.checkpoint
+        folder = self.tokenizer_folder
         command = protocol.Tokenize(self._process.next_id(), folder, texts=tuple(texts))
         return (await request(self._process, command, protocol.Tokenized)).rows
 
@@ -138,26 +146,56 @@ class ComparedEngine:
         await self.load()
         return await request(self._process, command, protocol.LoadTested, on_event)
 
-    async def answer(self, prompt: Sequence[int], tokens: int) -> Timing:
-        """Answer greedily with exactly `tokens` tokens, and return the timing.
+    async def server_token_ids(self, text: str) -> tuple[int, ...]:
+        """Return a text as token ids by the server's own tokenizer.
+
+        Raises:
+            EngineError: `unsupported`: it does not tokenize; or it cannot be asked.
+        """
+        await self.load()
+        command = protocol.Tokenize(self._process.next_id(), "", text)
+        return (await request(self._process, command, protocol.Tokenized)).token_ids
+
+    async def reply(self, messages: tuple[dict[str, str], ...], tokens: int) -> protocol.Done:
+        """Answer messages greedily with at most `tokens` tokens.
 
         Raises:
             EngineError: the engine cannot answer.
         """
         await self.load()
-        started, stamps = 0, list[int]()
+        command = protocol.Generate(
+            self._process.next_id(), messages, None, protocol.Sampling(max_tokens=tokens)
+        )
+        return await request(self._process, command, protocol.Done)
+
+    async def answer(
+        self, prompt: Sequence[int] | None, tokens: int, messages: tuple[dict[str, str], ...] = ()
+    ) -> Timing:
+        """Answer greedily with exactly `tokens` tokens, and return the timing.
+
+        Args:
+            prompt: token ids; None for an engine that is asked with `messages`.
+
+        Raises:
+            EngineError: the engine cannot answer.
+        """
+        await self.load()
+        started, stamps, counted = 0, list[int](), True
 
         def take(event: protocol.Event) -> None:
-            nonlocal started
+            nonlocal started, counted
             if isinstance(event, protocol.Prompt):
                 started = event.t_ns
             elif isinstance(event, protocol.Chunk):
                 stamps.extend(event.t_ns)
+                counted = counted and event.unit != "pieces"
 
         sampling = protocol.Sampling(max_tokens=tokens, ignore_eos=True)
-        command = protocol.Generate(self._process.next_id(), (), tuple(prompt), sampling)
-        await request(self._process, command, protocol.Done, take)
-        return timing(started, stamps, len(prompt))
+        ids = None if prompt is None else tuple(prompt)
+        command = protocol.Generate(self._process.next_id(), messages, ids, sampling)
+        done = await request(self._process, command, protocol.Done, take)
+        length = done.server.tokens if done.server and not counted else None
+        return timing(started, stamps, len(prompt or ()), tokens=length)
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ from engines.compare.machine import machine_facts
 from engines.compare.noise import noise_floor
 from engines.compare.passages import passages, shown_ids, worst_windows
 from engines.compare.rows import described, finished, title, unmeasured
+from engines.compare.server import answers_questions, check_server, refuse_as_reference
 from engines.compare.speed import measure_speed
 from engines.compare.text import Text
 from engines.errors import EngineError, error_text
@@ -94,6 +95,8 @@ class ComparisonRun:
         self._items: tuple[TokenizedChoice, ...] = ()
         """The questions as token ids."""
         self._on_row = on_row
+        self._folder = ""
+        """The checkpoint on this disk."""
         self._dtype = ""
         self._machine: dict[str, str] = {}
         self._done = 0
@@ -135,6 +138,7 @@ class ComparisonRun:
         )
 
     async def _score_reference(self) -> tuple[Row, list[_ReferenceText]]:
+        refuse_as_reference(self._reference)
         started = time.monotonic()
         self._current = title(self._reference)
         async with self._open(self._reference, on_step=self._take_step) as engine:
@@ -147,12 +151,8 @@ class ComparisonRun:
             self._items = await tokenized(engine, self._choices)
             self._tokens = sum(len(one.token_ids) for one in tokens) + sum(one.tokens for one in self._items)
             checkpoint = engine.prepared.checkpoint
-            if checkpoint is None:
-                raise EngineError(
-                    "unsupported",
-                    "A server cannot be the reference: it does not return the whole vocabulary.",
-                    "Choose an engine on this machine as the reference.",
-                )
+            assert checkpoint is not None
+            self._folder = engine.prepared.spec.checkpoint
             self._dtype = "" if checkpoint.quantisation else checkpoint.dtype
             references = [
                 await self._score_text(engine, text, one)
@@ -175,7 +175,7 @@ class ComparisonRun:
 
     async def _answer(self, engine: ComparedEngine) -> ChoiceResult | None:
         """Return the answers to the questions; None without questions."""
-        if not self._items:
+        if not self._items or not await answers_questions(engine):
             return None
 
         def count(tokens: int) -> None:
@@ -209,8 +209,12 @@ class ComparisonRun:
                     [one.tokens.token_ids for one in texts],
                     *self._choice_ids,
                 )
-                row = self._cache.row(key)
-                if row is None:
+                if engine.is_remote:  # measured each time: what a server runs may change under one name
+                    await check_server(engine, self._folder)
+                    row = await self._score(engine, reference, texts)
+                elif kept := self._cache.row(key):
+                    row = kept
+                else:
                     row = await self._score(engine, reference, texts)
                     await asyncio.to_thread(self._cache.keep_row, key, row)
         except (EngineError, ValueError) as error:  # ValueError: scores that cannot be compared

@@ -22,10 +22,13 @@ async def measure_speed(engine: ComparedEngine) -> Speed:
         EngineError: the engine cannot answer.
     """
     await engine.load()
-    prompt = await engine.tokenize("", ({"role": "user", "content": PROMPT},))
+    messages = ({"role": "user", "content": PROMPT},)
+    prompt = None if engine.is_remote else (await engine.tokenize("", messages)).token_ids
     psutil.cpu_percent(None)
     await asyncio.sleep(IDLE_SECONDS)
     busy = psutil.cpu_percent(None)  # the engine is idle: what other programs use
-    timings = [await engine.answer(prompt.token_ids, TOKENS) for _ in range(ANSWERS)]
+    timings = [
+        await engine.answer(prompt, TOKENS, messages if engine.is_remote else ()) for _ in range(ANSWERS)
+    ]
     rates = tuple(one.decode_rate for one in timings if one.decode_rate)
     return Speed(rates, median(one.ttft or 0.0 for one in timings), busy)

@@ -104,6 +104,13 @@ class RemoteService(Service):
             if found := self._connected().kv_usage():
                 self.send(protocol.KV(identity, found))
 
+    def _tokenize(self, command: protocol.Tokenize) -> protocol.Tokenized:
+        """Use the tokenizer of the named checkpoint on this machine; that of the server if none is named."""
+        if command.checkpoint:
+            return super()._tokenize(command)
+        ids = self._connected().token_ids(command.text)
+        return protocol.Tokenized(command.id, ids, ("",) * len(ids))
+
     def _count(self, command: protocol.CountTokens) -> protocol.TokensCounted:
         backend = self._connected()
         found = backend.count(command.messages, command.texts)

@@ -156,7 +156,7 @@ class Service:
             protocol.Generate: lambda generate: self._generate(generate, received_ns),
             protocol.Score: self._score,
             protocol.LoadTest: self._load_test,
-            protocol.Tokenize: lambda command: tokenize(command, self.tokenizer),
+            protocol.Tokenize: self._tokenize,
             protocol.CountTokens: self._count,
         }
 
@@ -329,6 +329,9 @@ class Service:
     def _count(self, command: protocol.CountTokens) -> protocol.TokensCounted:
         backend, tokenizer = self._loaded()
         return count_tokens(command, tokenizer.counting, backend.context_tokens)
+
+    def _tokenize(self, command: protocol.Tokenize) -> protocol.Tokenized:
+        return tokenize(command, self.tokenizer)
 
     def _score(self, command: protocol.Score) -> protocol.Scored:
         backend = self.engine()

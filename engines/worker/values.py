@@ -9,6 +9,9 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 
+TOKEN_BY_TOKEN = "one request a token"
+"""`ServerFacts.prompt_scores` of a server that scores one token with each request."""
+
 
 @dataclass(frozen=True)
 class Sampling:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.state.side.side import Side
+from engines.build.server import is_remote
 from engines.build.spec import DEQUANTISED, EngineSpec
 from engines.build.store import EngineStore
 from engines.plan.checkpoint.gguf_checkpoint import is_gguf_file
@@ -20,7 +21,8 @@ PRECISIONS = ("fp32", "bf16")
 def compared_sides(sides: Sequence[Side]) -> tuple[Side | None, list[Side]]:
     """Return the side that is the reference, and the others with an engine of the same checkpoint.
 
-    The reference is PyTorch if exactly one side is, else the right one.
+    The reference is PyTorch if exactly one side is, else the right one; never a server, which does not return
+    the whole vocabulary. Whether a server runs the same checkpoint is found out when it is scored.
     """
     loaded = [side for side in sides if side.spec and side.checkpoint]
     if not loaded:
@@ -30,7 +32,11 @@ def compared_sides(sides: Sequence[Side]) -> tuple[Side | None, list[Side]]:
     assert reference.spec
     checkpoint = reference.spec.checkpoint
     others = [
-        side for side in loaded if side is not reference and side.spec and side.spec.checkpoint == checkpoint
+        side
+        for side in sides
+        if side is not reference
+        and side.spec
+        and (side.spec.checkpoint == checkpoint or is_remote(side.spec))
     ]
     return reference, others
 

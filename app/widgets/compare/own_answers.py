@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
@@ -90,6 +91,11 @@ def _columns(answer: ComparedAnswer) -> Iterator[TextColumn]:
 
 def _different(pieces: Sequence[str], ids: Sequence[int], own: Continuation) -> Content:
     """Return an answer, muted as far as it is the reference's."""
+    if own.pieces and not own.token_ids:  # a server returned text only
+        text = "".join(own.pieces)
+        pairs = zip("".join(pieces), text, strict=False)
+        common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        return Content.assemble((displayable(text[:common]), MUTED), *_ended(own, (text[common:],)))
     index = first_divergent_token(ids, own.token_ids)
     same = len(own.pieces) if index is None else index
     return Content.assemble((displayable("".join(own.pieces[:same])), MUTED), *_ended(own, own.pieces[same:]))

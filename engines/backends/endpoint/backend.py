@@ -105,6 +105,11 @@ class EndpointBackend(RemoteBackend):
         assert self._dialect
         return self._dialect.count(self.facts, messages, texts)
 
+    def token_ids(self, text: str) -> tuple[int, ...]:
+        """Ask the server's tokenizer."""
+        assert self._dialect
+        return self._dialect.token_ids(self.facts, text)
+
     def score(
         self,
         token_ids: Sequence[int],

@@ -33,6 +33,9 @@ def _kld(name: str) -> Callable[[Row], str]:
     return _quality(lambda card: divergence(card.kld[name], at_least=card.at_least))
 
 
+BOUND_NOTE = "≥ a lower bound: a server returns the most likely tokens only"
+
+
 def divergence(value: float, *, at_least: bool = False) -> str:
     """Return a KLD with two significant digits, marked where it is a lower bound."""
     digits = f"{value:#.2g}".rstrip(".") if value >= 1e-4 else f"{value:.0e}"
@@ -83,7 +86,9 @@ def noise_note(comparison: Comparison) -> str:
 
 def notes(comparison: Comparison) -> list[str]:
     """Return what the marks in the table mean, of those that may be there."""
-    return list(filter(None, (noise_note(comparison), BUSY_NOTE if is_busy(comparison) else "")))
+    bounds = any(row.quality and row.quality.at_least for row in comparison.rows)
+    found = (noise_note(comparison), BOUND_NOTE if bounds else "", BUSY_NOTE if is_busy(comparison) else "")
+    return list(filter(None, found))
 
 
 def cell(column: Column, row: Row, comparison: Comparison) -> str:

@@ -148,6 +148,11 @@ class Dialect:
         """Return the tokens of an answer's text, raises as `count`."""
         return self.count(facts, (), (text,)).texts[0]
 
+    def token_ids(self, facts: ServerFacts, text: str) -> tuple[int, ...]:
+        """Return a text as token ids, without special tokens; raises as `count`."""
+        del text
+        raise EngineError("unsupported", f"{facts.kind} does not return token ids.")
+
     def score(self, facts: ServerFacts, token_ids: Sequence[int], top_k: int) -> Scores:
         """Return log-probabilities of given tokens, with the `top_k` most likely ones.
 
@@ -171,6 +176,13 @@ class Dialect:
 def number(value: object) -> int:
     """Return a positive whole number, or 0 for anything else."""
     return value if type(value) is int and 0 < value < 1 << 31 else 0
+
+
+def token_list(value: object) -> tuple[int, ...]:
+    """Return a list of token ids; an empty one for anything else."""
+    if isinstance(value, list) and all(type(one) is int and 0 <= one < 1 << 31 for one in value):
+        return tuple(value)
+    return ()
 
 
 def text(value: object, most: int = 80) -> str:

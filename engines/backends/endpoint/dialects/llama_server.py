@@ -9,19 +9,27 @@ from math import inf
 from typing import Any, ClassVar
 
 from engines.backends.base import Scores
-from engines.backends.endpoint.connection import SMALL_SECONDS
-from engines.backends.endpoint.dialects.dialect import Dialect, Listing, number, text, with_precision
+from engines.backends.endpoint.connection import SMALL_SECONDS, Connection
+from engines.backends.endpoint.dialects.dialect import (
+    Dialect,
+    Listing,
+    number,
+    text,
+    token_list,
+    with_precision,
+)
 from engines.backends.endpoint.failures import not_an_api
 from engines.backends.endpoint.prometheus import Metrics
 from engines.backends.remote import Counted, Messages
 from engines.errors import EngineError
 from engines.worker.protocol import KVUsage, Sampling, ServerFacts
 from engines.worker.template_arguments import variables_read
+from engines.worker.values import TOKEN_BY_TOKEN
 
 MOST_SCORED = 512
 """Tokens of a text: each takes one request."""
 DEEPEST = 1_000
-"""Alternatives that are requested, so that the text's own token is nearly always among them."""
+"""Alternatives that are requested first; all tokens where the text's own one is not among them."""
 
 
 class LlamaServer(Dialect):
@@ -29,6 +37,11 @@ class LlamaServer(Dialect):
 
     title: ClassVar[str] = "llama.cpp"
     owners: ClassVar[frozenset[str]] = frozenset({"llamacpp"})
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._vocabulary = 0
+        """Its size; 0 if it is not reported."""
 
     def recognises(self, listing: Listing) -> bool:
         """Look at the owner of the models and at the header that names the server."""
@@ -46,6 +59,7 @@ class LlamaServer(Dialect):
         settings = properties.get("default_generation_settings")
         context = number(settings.get("n_ctx")) if isinstance(settings, dict) else 0
         template = properties.get("chat_template")
+        self._vocabulary = number(meta.get("n_vocab"))
         self.template_variables = variables_read(template) if isinstance(template, str) else ()
         stored = text(properties.get("model_ftype")) or text(meta.get("ftype"))
         facts = replace(
@@ -53,7 +67,7 @@ class LlamaServer(Dialect):
             version=text(properties.get("build_info")),
             context=context or number(meta.get("n_ctx")),
             counts="chunk",
-            prompt_scores="one request a token" if number(meta.get("n_vocab")) else "",
+            prompt_scores=TOKEN_BY_TOKEN if self._vocabulary else "",
             metrics="/slots" if properties.get("endpoint_slots") else "",
         )
         return with_precision(facts, stored.removeprefix("all "), "the GGUF file's type")
@@ -92,10 +106,17 @@ class LlamaServer(Dialect):
             tokens = self._count(str(prompt), special=True)
         return Counted(tokens, tuple(self._count(one, special=False) for one in texts))
 
+    def token_ids(self, facts: ServerFacts, text: str) -> tuple[int, ...]:
+        """Ask /tokenize."""
+        del facts
+        return self._token_ids(text, special=False)
+
     def _count(self, content: str, *, special: bool) -> int:
+        return len(self._token_ids(content, special=special))
+
+    def _token_ids(self, content: str, *, special: bool) -> tuple[int, ...]:
         body: dict[str, object] = {"content": content, "add_special": special, "parse_special": special}
-        found = self.http.post("/tokenize", body).get("tokens")
-        return len(found) if isinstance(found, list) else 0
+        return token_list(self.http.post("/tokenize", body).get("tokens"))
 
     def score(self, facts: ServerFacts, token_ids: Sequence[int], top_k: int) -> Scores:
         """Ask for the distribution after each token: the server keeps the tokens before it in its cache."""
@@ -109,7 +130,10 @@ class LlamaServer(Dialect):
         scores = Scores([])
         for place in range(1, len(token_ids)):
             row = self._distribution(token_ids[:place], max(top_k, DEEPEST))
-            own = next((value for key, value in row if key == token_ids[place]), -inf)
+            own = _logprob_of(token_ids[place], row)
+            if own is None and self._vocabulary > DEEPEST:
+                own = _logprob_of(token_ids[place], self._distribution(token_ids[:place], self._vocabulary))
+            own = -inf if own is None else own
             scores.logprobs.append(own)
             scores.ranks.append(sum(value > own for _, value in row))
             scores.top_ids.append([key for key, _ in row[:top_k]])
@@ -124,6 +148,7 @@ class LlamaServer(Dialect):
             "n_probs": count,
             "temperature": 0.0,
             "cache_prompt": True,
+            "ignore_eos": True,  # otherwise it returns no probabilities where the text is likely to end
             "post_sampling_probs": False,
         }
         data = self.http.post("/completion", body, SMALL_SECONDS * 6)
@@ -132,6 +157,10 @@ class LlamaServer(Dialect):
             return [(int(one["id"]), float(one["logprob"])) for one in entry["top_logprobs"]]
         except (LookupError, TypeError, ValueError):
             raise not_an_api(self.http.host, "its probabilities are not as llama.cpp writes them") from None
+
+
+def _logprob_of(token: int, row: Sequence[tuple[int, float]]) -> float | None:
+    return next((value for key, value in row if key == token), None)
 
 
 def _tokens_of(slot: dict[str, Any]) -> int:

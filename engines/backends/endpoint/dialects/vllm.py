@@ -11,7 +11,14 @@ from typing import Any, ClassVar
 
 from engines.backends.base import Scores
 from engines.backends.endpoint.connection import SCORE_SECONDS
-from engines.backends.endpoint.dialects.dialect import Dialect, Listing, number, text, with_precision
+from engines.backends.endpoint.dialects.dialect import (
+    Dialect,
+    Listing,
+    number,
+    text,
+    token_list,
+    with_precision,
+)
 from engines.backends.endpoint.failures import not_an_api
 from engines.backends.endpoint.prometheus import Metrics
 from engines.backends.remote import Counted, Messages
@@ -78,6 +85,11 @@ class VLLM(Dialect):
             self._count({"model": facts.model, "prompt": one, "add_special_tokens": False}) for one in texts
         )
         return Counted(tokens, lengths)
+
+    def token_ids(self, facts: ServerFacts, text: str) -> tuple[int, ...]:
+        """Ask /tokenize."""
+        body: dict[str, object] = {"model": facts.model, "prompt": text, "add_special_tokens": False}
+        return token_list(self.http.post("/tokenize", body).get("tokens"))
 
     def _count(self, body: dict[str, object]) -> int:
         return number(self.http.post("/tokenize", body).get("count"))
