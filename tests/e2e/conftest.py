@@ -1,4 +1,4 @@
-"""A fixture that starts the app in terminals and closes them after the test."""
+"""A fixture that starts the app in terminals and closes them after the test, and a small checkpoint."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ from app.state.settings.settings import Settings, save_settings
 from tests.e2e.terminal import Terminal, playground
 
 StartApp = Callable[..., Terminal]
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Llama checkpoint with random weights: what is measured with it takes seconds, not minutes."""
+    from tests.engines.tiny import make_checkpoint  # imports PyTorch
+
+    return make_checkpoint(tmp_path_factory.mktemp("tiny") / "tiny-llama")
 
 
 @pytest.fixture

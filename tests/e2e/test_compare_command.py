@@ -21,16 +21,23 @@ from tests.runner.mark import MARK
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 ENGINES = ("openvino:int8", "openvino:int4", "openvino:bf16")
+TEXT = "The KV cache grows with every token of the conversation. " * 4
+CONTEXT = "256"
+"""Tokens: the longest of the questions takes fewer."""
 
 
-def start(home: Path) -> subprocess.Popen[str]:
-    """Compare three engines with OpenVINO fp32."""
+def start(home: Path, checkpoint: Path) -> subprocess.Popen[str]:
+    """Compare three engines of a small checkpoint with OpenVINO fp32, over a short text."""
     environment = {
         "HOME": str(home), "HF_HUB_OFFLINE": "1", "PATH": os.environ["PATH"], MARK: os.environ[MARK],
     }  # fmt: skip
     environment |= {name: os.environ[name] for name in THREADS if name in os.environ}
-    command = playground("compare", *ENGINES, "--reference", "openvino:fp32", "--out", str(home / "report"))
     home.mkdir(exist_ok=True)
+    text = home / "own.txt"
+    text.write_text(TEXT, "utf-8")
+    options = {"--checkpoint": checkpoint, "--text": text, "--context": CONTEXT, "--out": home / "report"}
+    words = [str(word) for option in options.items() for word in option]
+    command = playground("compare", *ENGINES, "--reference", "openvino:fp32", *words)
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -58,17 +65,17 @@ def figures(comparison: Comparison) -> list[dict[str, Any]]:
     return [{"title": one.title, "quality": one.quality, "choices": one.choices} for one in comparison.rows]
 
 
-def test_killed_and_interrupted(tmp_path: Path) -> None:
+def test_killed_and_interrupted(tmp_path: Path, tiny: Path) -> None:
     """SIGKILL costs the row in progress at most and leaves no worker; Ctrl+C says how to go on."""
-    undisturbed = finish(start(tmp_path / "one"), tmp_path / "one")
+    undisturbed = finish(start(tmp_path / "one", tiny), tmp_path / "one")
     home = tmp_path / "two"
-    killed = start(home)
+    killed = start(home, tiny)
     wait_for_rows(killed, home, 2)
     workers = psutil.Process(killed.pid).children(recursive=True)
     killed.kill()
     killed.communicate()
     assert gone(workers)
-    interrupted = start(home)
+    interrupted = start(home, tiny)
     wait_for_rows(interrupted, home, 3)
     workers = psutil.Process(interrupted.pid).children(recursive=True)
     interrupted.send_signal(signal.SIGINT)
@@ -76,4 +83,4 @@ def test_killed_and_interrupted(tmp_path: Path) -> None:
     if interrupted.returncode:  # unless it was faster
         assert "the same command continues with the next" in output
     assert gone(workers)
-    assert figures(finish(start(home), home)) == figures(undisturbed)
+    assert figures(finish(start(home, tiny), home)) == figures(undisturbed)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from textual.pilot import Pilot
 from textual.selection import SELECT_ALL
 from textual.widgets import Static
 
@@ -30,6 +31,7 @@ from engines.worker.protocol import Sampling
 from tests.app.driving import (
     PATIENCE,
     ask,
+    case,
     failure,
     go_on,
     hold_left,
@@ -59,35 +61,173 @@ def shown_text(app: Playground, side: str) -> str:
     return selected[0] if selected else ""
 
 
-async def test_both_sides_answer_and_keep_their_history(settings: Settings) -> None:
+async def test_a_conversation_and_its_keys(settings: Settings, own_folders: Path) -> None:
+    """Prompts and answers, copy, history of prompts, regenerate, a new conversation, timing and swap."""
+    path = own_folders / "settings.toml"
+    app = playground(replace(settings, right=EngineChoice("openvino", "int4")), path)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until_ready(pilot)
+        for check in (
+            check_before_the_first_prompt,
+            check_both_sides_answer_and_keep_their_history,
+            check_the_answer_is_shown_with_its_timing,
+            check_copy_copies_the_last_answer,
+            check_the_prompt_recalls_history_and_takes_new_lines,
+            check_turns_add_no_widgets,
+            check_regenerate_and_start_anew,
+            check_timing_mode_is_shown,
+            check_swap_moves_engines_and_conversations,
+        ):
+            with case(check.__name__):
+                await check(pilot, app)
+    assert 'timing = "together"' in path.read_text()
+
+
+async def check_before_the_first_prompt(pilot: Pilot[None], app: Playground) -> None:
+    """There is nothing to regenerate or to copy."""
+    await pilot.press("ctrl+r", "ctrl+y")
+    assert not app.left.conversation.turns
+    assert app.clipboard == ""
+
+
+async def check_both_sides_answer_and_keep_their_history(pilot: Pilot[None], app: Playground) -> None:
     """Two turns on both sides: timing, the speed-up, and a second prompt that includes the first turn."""
-    app = playground(settings)
-    async with app.run_test(size=(120, 36)) as pilot:
-        await until_ready(pilot)
-        await ask(pilot, "Hello")
-        await ask(pilot, "And now?")
-        for side in app.sides:
-            turns = side.conversation.turns
-            assert [turn.prompt for turn in turns] == ["Hello", "And now?"]
-            assert all(turn.timing and turn.timing.tokens for turn in turns)
-            assert turns[1].prompt_tokens > turns[0].prompt_tokens + len(turns[0].token_ids) - 1
-        assert app.left.conversation.turns[1].prompt_digest == app.right.conversation.turns[1].prompt_digest
-        verdict = app.screen.query_one(SpeedComparison)
-        assert verdict.display
-        assert "in turn" in str(verdict.content)
+    await ask(pilot, "Hello")
+    await ask(pilot, "And now?")
+    for side in app.sides:
+        turns = side.conversation.turns
+        assert [turn.prompt for turn in turns] == ["Hello", "And now?"]
+        assert all(turn.timing and turn.timing.tokens for turn in turns)
+        assert turns[1].prompt_tokens > turns[0].prompt_tokens + len(turns[0].token_ids) - 1
+    verdict = app.screen.query_one(SpeedComparison)
+    assert verdict.display
+    assert "in turn" in str(verdict.content)
 
 
-async def test_the_answer_is_shown_with_its_timing(settings: Settings) -> None:
-    app = playground(settings)
-    async with app.run_test(size=(120, 36)) as pilot:
-        await until_ready(pilot)
-        await ask(pilot, "Hello")
-        for side in app.sides:
-            shown = shown_text(app, side.name)
-            # Words are compared, because Markdown removes marks and wraps lines.
-            words = re.findall(r"\w+", side.conversation.turns[-1].answer)
-            assert " ".join(words) in " ".join(re.findall(r"\w+", shown))
-            assert all(word in shown for word in ("TTFT", "tok/s", "tokens", "length"))
+async def check_the_answer_is_shown_with_its_timing(pilot: Pilot[None], app: Playground) -> None:
+    for side in app.sides:
+        shown = shown_text(app, side.name)
+        # Words are compared, because Markdown removes marks and wraps lines.
+        words = re.findall(r"\w+", side.conversation.turns[-1].answer)
+        assert " ".join(words) in " ".join(re.findall(r"\w+", shown))
+        assert all(word in shown for word in ("TTFT", "tok/s", "tokens", "length"))
+
+
+async def check_copy_copies_the_last_answer(pilot: Pilot[None], app: Playground) -> None:
+    await pilot.press("ctrl+y")
+    assert app.clipboard == app.left.conversation.turns[-1].answer
+
+
+async def check_the_prompt_recalls_history_and_takes_new_lines(pilot: Pilot[None], app: Playground) -> None:
+    prompt = app.screen.query_one(PromptInput)
+    await pilot.press("up")
+    assert prompt.text == "And now?"
+    await pilot.press("up")
+    assert prompt.text == "Hello"
+    await pilot.press("down", "down")
+    assert prompt.text == ""
+    await pilot.press("a", "ctrl+j", "b")
+    assert prompt.text == "a\nb"
+    prompt.load_text("")
+
+
+async def check_turns_add_no_widgets(pilot: Pilot[None], app: Playground) -> None:
+    before = len(chat(app).query("*"))
+    await ask(pilot, "Hi")
+    assert len(chat(app).query("*")) == before
+
+
+async def check_regenerate_and_start_anew(pilot: Pilot[None], app: Playground) -> None:
+    await pilot.press("ctrl+r")
+    await until_answered(pilot)
+    assert [turn.attempt for turn in app.left.conversation.turns] == [0, 0, 1]
+    assert app.left.conversation.turns[-1].answer
+    await pilot.press("ctrl+n")
+    await pilot.pause()
+    assert not app.left.conversation.turns
+    assert not chat(app).query_one("#pane-left", Pane).transcript.turns
+    assert not chat(app).query_one(SpeedComparison).display
+
+
+async def check_timing_mode_is_shown(pilot: Pilot[None], app: Playground) -> None:
+    await pilot.press("ctrl+t")
+    assert app.settings.timing is TimingMode.TOGETHER
+    await ask(pilot, "Hello")
+    assert "together" in str(chat(app).query_one(SpeedComparison).content)
+
+
+async def check_swap_moves_engines_and_conversations(pilot: Pilot[None], app: Playground) -> None:
+    left = app.left
+    await pilot.press("ctrl+x")
+    await pilot.pause()
+    assert app.right is left
+    assert left.name == "right"
+    assert app.settings.left.precision == "int4"
+    assert "int4" in str(chat(app).query_one("#pane-left", Pane).border_title)
+    await ask(pilot, "Still there?")
+    assert [turn.prompt for turn in app.left.conversation.turns] == ["Hello", "Still there?"]
+
+
+async def test_keys_without_engines(settings: Settings) -> None:
+    """Ctrl+X cuts selected text, a prompt is kept, the palette edits the last one, and any size is drawn."""
+    app = playground(replace(settings, chosen=False))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until_screen(pilot, ModelsScreen)
+        await pilot.press("escape")
+        prompt = (await until_screen(pilot, ChatScreen)).query_one(PromptInput)
+        assert "F2" in notice(app, "left")
+        for check in (
+            check_panels_are_hidden_and_shown,
+            check_ctrl_x_cuts_while_text_is_selected,
+            check_a_prompt_is_kept,
+            check_the_palette_edits_the_last_prompt,
+            check_any_size,
+        ):
+            with case(check.__name__):
+                prompt.load_text("")
+                prompt.focus()
+                await check(pilot, app)
+
+
+async def check_panels_are_hidden_and_shown(pilot: Pilot[None], app: Playground) -> None:
+    await pilot.press("ctrl+g")
+    assert not chat(app).query_one(PanelStrip).display
+    assert not app.settings.panels
+    await pilot.press("ctrl+g")
+    assert chat(app).on_stage  # test_stage.py has the rest of it
+    await pilot.press("ctrl+g")
+    assert chat(app).query_one(PanelStrip).display
+    assert app.settings.panels
+
+
+async def check_ctrl_x_cuts_while_text_is_selected(pilot: Pilot[None], app: Playground) -> None:
+    left = app.left
+    await pilot.press(*"abc", "shift+left", "ctrl+x")
+    assert app.left is left
+    assert app.screen.query_one(PromptInput).text == "ab"
+
+
+async def check_a_prompt_is_kept(pilot: Pilot[None], app: Playground) -> None:
+    await pilot.press(*"Hello", "enter")
+    assert app.screen.query_one(PromptInput).text == "Hello"
+
+
+async def check_the_palette_edits_the_last_prompt(pilot: Pilot[None], app: Playground) -> None:
+    await app.run_action("screen.edit_last")
+    assert not app.screen.query_one(PromptInput).border_title
+    app.left.conversation.begin("one", "")
+    await app.run_action("screen.edit_last")
+    assert app.screen.query_one(PromptInput).text == "one"
+
+
+async def check_any_size(pilot: Pilot[None], app: Playground) -> None:
+    prompt = app.screen.query_one(PromptInput)
+    for size in ((80, 24), (40, 12), (200, 60)):
+        await pilot.resize_terminal(20, 6)
+        await wait_until(pilot, lambda: app.screen.size == (20, 6))
+        await pilot.resize_terminal(*size)
+        await wait_until(pilot, lambda size=size: app.screen.size == size)  # type: ignore[misc]
+        assert prompt.region.height >= 1
 
 
 async def test_the_title_names_the_model_and_answers_of_another_one_say_so(
@@ -117,17 +257,6 @@ async def test_the_title_names_the_model_and_answers_of_another_one_say_so(
         assert "by " not in second
 
 
-async def test_turns_add_no_widgets(settings: Settings) -> None:
-    app = playground(sampled(settings, Sampling(max_tokens=4, ignore_eos=True)))
-    async with app.run_test(size=(120, 36)) as pilot:
-        await until_ready(pilot)
-        await ask(pilot, "Hi")
-        before = len(chat(app).query("*"))
-        for _ in range(2):
-            await ask(pilot, "Hi")
-        assert len(chat(app).query("*")) == before
-
-
 async def test_escape_stops_both_sides_and_the_next_prompt_works(settings: Settings) -> None:
     """Esc while the left side answers stops it and cancels the queued answer on the right."""
     long = Sampling(max_tokens=400, ignore_eos=True)
@@ -146,119 +275,10 @@ async def test_escape_stops_both_sides_and_the_next_prompt_works(settings: Setti
         assert left.reason in ("stopped", "stop")
         assert 0 < len(left.token_ids) < 400
         assert (right.reason, right.answer) == ("stopped", "")
+        short = sampled(app.settings, Sampling(max_tokens=4, ignore_eos=True))
+        app.change_settings(left_chat=short.left_chat, right_chat=short.right_chat)
         await ask(pilot, "Again")
         assert app.right.conversation.turns[-1].answer
-
-
-async def test_regenerate_and_start_anew(settings: Settings) -> None:
-    app = playground(settings)
-    async with app.run_test(size=(120, 36)) as pilot:
-        await until_ready(pilot)
-        await pilot.press("ctrl+r")
-        assert not app.left.conversation.turns
-        await ask(pilot, "Hello")
-        await pilot.press("ctrl+r")
-        await until_answered(pilot)
-        assert [turn.attempt for turn in app.left.conversation.turns] == [1]
-        assert app.left.conversation.turns[0].answer
-        await pilot.press("ctrl+n")
-        await pilot.pause()
-        assert not app.left.conversation.turns
-        assert not chat(app).query_one("#pane-left", Pane).transcript.turns
-        assert not chat(app).query_one(SpeedComparison).display
-
-
-async def test_timing_mode_is_shown_and_saved(settings: Settings, own_folders: Path) -> None:
-    path = own_folders / "settings.toml"
-    app = playground(settings, path)
-    async with app.run_test(size=(120, 36), notifications=True) as pilot:
-        await until_ready(pilot)
-        await pilot.press("ctrl+t")
-        assert app.settings.timing is TimingMode.TOGETHER
-        await ask(pilot, "Hello")
-        assert "together" in str(chat(app).query_one(SpeedComparison).content)
-    assert 'timing = "together"' in path.read_text()
-
-
-async def test_swap_moves_engines_and_conversations(settings: Settings) -> None:
-    app = playground(replace(settings, right=EngineChoice("openvino", "int4")))
-    async with app.run_test(size=(120, 36)) as pilot:
-        await until_ready(pilot)
-        await ask(pilot, "Hello")
-        left = app.left
-        await pilot.press("ctrl+x")
-        await pilot.pause()
-        assert app.right is left
-        assert left.name == "right"
-        assert app.settings.left.precision == "int4"
-        assert "int4" in str(chat(app).query_one("#pane-left", Pane).border_title)
-        await ask(pilot, "Still there?")
-        assert len(app.left.conversation.turns) == 2
-
-
-async def test_ctrl_x_cuts_while_text_is_selected(settings: Settings) -> None:
-    app = playground(replace(settings, chosen=False))
-    async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause()
-        await pilot.press("escape")
-        await pilot.pause()
-        left = app.left
-        await pilot.press(*"abc", "shift+left", "ctrl+x")
-        assert app.left is left
-        assert app.screen.query_one(PromptInput).text == "ab"
-
-
-async def test_copy_copies_the_last_answer(settings: Settings) -> None:
-    app = playground(settings)
-    async with app.run_test(size=(120, 36)) as pilot:
-        await until_ready(pilot)
-        await pilot.press("ctrl+y")
-        assert app.clipboard == ""
-        await ask(pilot, "Hello")
-        await pilot.press("ctrl+y")
-        assert app.clipboard == app.left.conversation.turns[-1].answer
-
-
-async def test_panels_are_hidden_and_shown(settings: Settings) -> None:
-    app = playground(settings)
-    async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause()
-        await pilot.press("ctrl+g")
-        assert not chat(app).query_one(PanelStrip).display
-        assert not app.settings.panels
-        await pilot.press("ctrl+g")
-        assert chat(app).on_stage  # test_stage.py has the rest of it
-        await pilot.press("ctrl+g")
-        assert chat(app).query_one(PanelStrip).display
-        assert app.settings.panels
-
-
-async def test_the_prompt_recalls_history_and_takes_new_lines(settings: Settings) -> None:
-    app = playground(sampled(settings, Sampling(max_tokens=2)))
-    async with app.run_test(size=(120, 36)) as pilot:
-        await until_ready(pilot)
-        await ask(pilot, "one")
-        await ask(pilot, "two")
-        prompt = app.screen.query_one(PromptInput)
-        await pilot.press("up")
-        assert prompt.text == "two"
-        await pilot.press("up")
-        assert prompt.text == "one"
-        await pilot.press("down", "down")
-        assert prompt.text == ""
-        await pilot.press("a", "ctrl+j", "b")
-        assert prompt.text == "a\nb"
-
-
-async def test_a_prompt_without_engines_is_kept(settings: Settings) -> None:
-    app = playground(replace(settings, chosen=False))
-    async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause()
-        await pilot.press("escape")
-        await pilot.pause()
-        assert "F2" in notice(app, "left")
-        await pilot.press(*"Hello", "enter")
-        assert app.screen.query_one(PromptInput).text == "Hello"
 
 
 async def test_a_killed_worker_affects_only_its_side(settings: Settings) -> None:
@@ -301,20 +321,6 @@ async def test_a_worker_killed_while_answering_keeps_the_partial_answer(settings
         assert app.right.conversation.turns[-1].answer
         await wait_until(pilot, lambda: failure(app, "left").startswith("Restart this side"))
         assert "SIGKILL" in turn.error.message, "it is said once, under the answer"
-
-
-async def test_any_size(settings: Settings) -> None:
-    app = playground(replace(settings, chosen=False))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await until_screen(pilot, ModelsScreen)
-        await pilot.press("escape")
-        prompt = (await until_screen(pilot, ChatScreen)).query_one(PromptInput)
-        for size in ((80, 24), (40, 12), (200, 60)):
-            await pilot.resize_terminal(20, 6)
-            await wait_until(pilot, lambda: app.screen.size == (20, 6))
-            await pilot.resize_terminal(*size)
-            await wait_until(pilot, lambda size=size: app.screen.size == size)  # type: ignore[misc]
-            assert prompt.region.height >= 1
 
 
 async def test_many_keys_in_quick_succession(settings: Settings) -> None:
@@ -374,6 +380,8 @@ async def test_an_earlier_prompt_is_edited_and_sent_again(settings: Settings) ->
         await until_ready(pilot)
         for prompt in ("one", "two", "three"):
             await ask(pilot, prompt)
+        left, right = (side.conversation.turns[1] for side in app.sides)
+        assert left.prompt_digest == right.prompt_digest
         pane = chat(app).query_one("#pane-left", Pane)
         pane.transcript.focus()
         await pilot.press("p", "p", "e")
@@ -416,18 +424,6 @@ async def test_regenerate_keeps_the_versions(settings: Settings) -> None:
             first, second = side.conversation.versions(0)
             assert first.answer != second.answer
         assert "version 2 of 2" in shown_text(app, "left")
-
-
-async def test_the_palette_edits_the_last_prompt(settings: Settings) -> None:
-    app = playground(replace(settings, chosen=False))
-    async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause()
-        await pilot.press("escape")
-        await app.run_action("screen.edit_last")
-        assert not app.screen.query_one(PromptInput).border_title
-        app.left.conversation.begin("one", "")
-        await app.run_action("screen.edit_last")
-        assert app.screen.query_one(PromptInput).text == "one"
 
 
 @pytest.mark.parametrize(("mode", "busy"), [("in turn", 100.0), ("together", None), ("together", 100.0)])
