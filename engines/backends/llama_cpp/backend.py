@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from engines.backends.base import (
     Availability,
@@ -158,12 +158,11 @@ class LlamaCppBackend(Backend):
 
         loaded = self.loaded
         check_ids(token_ids, loaded.vocabulary)
-
-        def rows() -> Iterator[Any]:
-            for end in range(1, len(token_ids)):
-                yield torch.from_numpy(loaded.log_probabilities(token_ids[:end]))[None]
-
-        scores = scores_from_logits(rows(), token_ids, top_k, reference, keep)
+        if reference or keep:
+            rows = (torch.from_numpy(row)[None] for row in loaded.distributions.rows(token_ids))
+            scores = scores_from_logits(rows, token_ids, top_k, reference, keep)
+        else:
+            scores = loaded.distributions.scores(token_ids, top_k)
         self._tokens = len(token_ids) - 1
         return scores
 
