@@ -53,6 +53,7 @@ class LlamaServer:
         Raises:
             EngineError: `load-failed`.
         """
+        self.file = settings.file
         self._key = secrets.token_urlsafe(24)
         self._folder = Path(tempfile.mkdtemp(prefix="llama-cpp-"))  # for this user only
         try:

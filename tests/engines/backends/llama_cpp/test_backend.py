@@ -12,16 +12,21 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from gguf import GGUFReader, dequantize
 from transformers import AutoTokenizer
 
+from engines.backends.calibration_rows import calibration_rows
 from engines.backends.calibration_texts import calibration_texts
 from engines.backends.llama_cpp.backend import PRECISIONS, LlamaCppBackend
 from engines.backends.llama_cpp.distribution import LIKELY
+from engines.backends.llama_cpp.importance import importance_of
 from engines.backends.llama_cpp.server import BATCH_TOKENS
 from engines.backends.token_sampler import TokenSampler
-from engines.build.spec import EngineSpec
+from engines.build.spec import CALIBRATED, RECIPE, EngineSpec
 from engines.demo import CHECKPOINT
 from engines.errors import EngineError
+from engines.gguf.model_file import GgufModel, read_model
+from engines.gguf.quantisation import format_name
 from engines.plan.calibration import calibration_pieces
 from engines.worker.logprob_rows import RowWriter
 from engines.worker.protocol import KVUsage, Sampling
@@ -113,6 +118,39 @@ def test_greedy_answers_to_20_prompts_are_those_of_transformers(
         assert answer(demo, prompt, 32) == wanted, text
         assert answer(half, prompt, 32) == wanted, text
     half.close()
+
+
+def test_a_calibrated_mixture_is_that_of_llama_cpp_and_errs_less_where_inputs_are_large(
+    load: Load, reference: Reference
+) -> None:
+    model, ids, ends = reference(CHECKPOINT), tokens(40, seed=3, vocabulary=4000), (5, 20, 40)
+    logits = reference_logits(model, ids)[[end - 1 for end in ends]]
+    weight = model.model.layers[4].mlp.gate_proj.weight.detach().numpy()
+    spec = EngineSpec(str(CHECKPOINT), "llama-cpp", "q4_k_m")
+    power = importance_of(spec, CHECKPOINT, calibration_rows(CHECKPOINT, "", 2048)[:2])
+    options: tuple[dict[str, str], ...] = ({}, {RECIPE: CALIBRATED})
+    errors = []
+    for chosen in options:
+        backend = load(CHECKPOINT, "q4_k_m", options=chosen)
+        assert divergence(logits, rows_of(backend, ids, ends)).mean() < 0.3
+        file = backend.loaded.server.file
+        backend.close()
+        [stored] = [one for one in GGUFReader(file).tensors if one.name == "blk.4.ffn_gate.weight"]
+        difference = dequantize(stored.data, stored.tensor_type) - weight
+        errors.append(float((difference**2 * power["model.layers.4.mlp.gate_proj.weight"]).sum()))
+    assert errors[1] < 0.99 * errors[0]
+    assert_mixture(read_model(file))
+
+
+def assert_mixture(model: GgufModel) -> None:
+    """Of 8 layers the first eighth, the last and every third between have more bits."""
+    assert format_name(model) == "Q4_K_M"
+    types = {name: tensor.type.name for name, tensor in model.tensors.items()}
+    assert types["token_embd.weight"] == "Q6_K"
+    more = [layer for layer in range(8) if types[f"blk.{layer}.ffn_down.weight"] == "Q6_K"]
+    assert more == [0, 3, 6, 7]
+    assert {types[f"blk.{layer}.attn_v.weight"] for layer in more} == {"Q6_K"}
+    assert {types[f"blk.{layer}.attn_q.weight"] for layer in range(8)} == {"Q4_K"}
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
