@@ -50,7 +50,8 @@ def _calibrated(choices: tuple[EngineChoice, ...], file: Path) -> tuple[EngineCh
 
 def _uncalibrated(choices: tuple[EngineChoice, ...]) -> tuple[EngineChoice, ...]:
     if not any(builds_uncalibrated(choice.backend, choice.precision) for choice in choices):
-        message = f"{_names(choices)} cannot be built without calibration. OpenVINO's int4 can."
+        others = "OpenVINO's int4 and llama.cpp's q4_k_m can."
+        message = f"{_names(choices)} cannot be built without calibration. {others}"
         raise typer.BadParameter(message, param_hint=CALIBRATION)
     return tuple(
         replace(choice, calibration=WITHOUT)

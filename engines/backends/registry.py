@@ -77,7 +77,13 @@ BACKENDS: dict[str, BackendEntry] = {
     "onnxruntime": BackendEntry(
         "ONNX Runtime", "engines.backends.onnxruntime.backend:OnnxRuntimeBackend", builds=True
     ),
-    "llama-cpp": BackendEntry("llama.cpp", "engines.backends.llama_cpp.backend:LlamaCppBackend", builds=True),
+    "llama-cpp": BackendEntry(
+        "llama.cpp",
+        "engines.backends.llama_cpp.backend:LlamaCppBackend",
+        builds=True,
+        calibrates=frozenset({"q4_k_m"}),
+        uncalibrated=frozenset({"q4_k_m"}),
+    ),
     "tensorrt": BackendEntry(
         "TensorRT",
         "engines.backends.tensorrt.backend:TensorRTBackend",

@@ -86,6 +86,14 @@ PRECISIONS: dict[str, Precision] = {
             _scaled(8, 16, 32),
             _scaled(8, 16, 32),
         ),
+        # A quarter of the weights has 6.56 bits, the others 4.5.
+        Precision(
+            "q4_k_m",
+            "Q4_K_M",
+            "llama.cpp's mixture of 4 and 6-bit weights in blocks of 256; calibrated with texts.",
+            4.85,
+            _scaled(6, 16 + 8 * 16, 256),
+        ),
         Precision(
             "q4_0",
             "Q4_0",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from engines.backends.base import (
     Availability,
@@ -20,9 +20,10 @@ from engines.backends.base import (
     context_window,
     require_loaded,
 )
+from engines.backends.calibration_rows import calibration_rows
 from engines.backends.probe import probe_packages
 from engines.backends.weight_progress import weight_progress
-from engines.build.spec import EngineSpec
+from engines.build.spec import CALIBRATED, EngineSpec
 from engines.errors import EngineError
 from engines.plan.checkpoint.tensors import tensor_entries
 from engines.plan.decoder.decoder import read_decoder
@@ -33,9 +34,10 @@ from engines.worker.protocol import KVUsage, MemoryUsage, Sampling
 
 if TYPE_CHECKING:
     from engines.backends.llama_cpp.loaded_file import LoadedFile
+    from engines.weights.reader import Floats
     from engines.worker.logprob_rows import RowReader, RowWriter
 
-PRECISIONS = ("fp32", "bf16", "fp16", "q8_0", "q4_0")
+PRECISIONS = ("fp32", "bf16", "fp16", "q8_0", "q4_k_m", "q4_0")
 PACKAGES = ("xllamacpp", "gguf")
 SPINS = 1000
 """How often a thread of OpenMP looks for the others before it sleeps; GNU's default is 300,000."""
@@ -53,7 +55,7 @@ class LlamaCppBackend(Backend):
 
     name: ClassVar[str] = "llama-cpp"
     title: ClassVar[str] = "llama.cpp"
-    prepare_stages: ClassVar[tuple[str, ...]] = ("convert",)
+    prepare_stages: ClassVar[tuple[str, ...]] = ("calibrate", "convert")
     load_stages: ClassVar[tuple[str, ...]] = ("import", "load")
 
     def __init__(self) -> None:
@@ -84,9 +86,10 @@ class LlamaCppBackend(Backend):
         from engines.backends.llama_cpp.gguf_file import write_gguf
         from engines.weights.reader import WeightReader
 
+        importance = _importance(spec, checkpoint, decoder.max_positions, report)
         report.stage("convert")
         reader = WeightReader(entries, weight_progress(decoder, report))
-        write_gguf(decoder, reader, directory / FILE, spec.precision)
+        write_gguf(decoder, reader, directory / FILE, spec.precision, importance)
         return {
             "weight_bytes": (directory / FILE).stat().st_size,
             "precision": spec.precision,
@@ -158,12 +161,11 @@ class LlamaCppBackend(Backend):
 
         loaded = self.loaded
         check_ids(token_ids, loaded.vocabulary)
-
-        def rows() -> Iterator[Any]:
-            for end in range(1, len(token_ids)):
-                yield torch.from_numpy(loaded.log_probabilities(token_ids[:end]))[None]
-
-        scores = scores_from_logits(rows(), token_ids, top_k, reference, keep)
+        if reference or keep:
+            rows = (torch.from_numpy(row)[None] for row in loaded.distributions.rows(token_ids))
+            scores = scores_from_logits(rows, token_ids, top_k, reference, keep)
+        else:
+            scores = loaded.distributions.scores(token_ids, top_k)
         self._tokens = len(token_ids) - 1
         return scores
 
@@ -200,6 +202,18 @@ class LlamaCppBackend(Backend):
             EngineError: `not-loaded`.
         """
         return require_loaded(self._loaded)
+
+
+def _importance(spec: EngineSpec, checkpoint: Path, positions: int, report: Report) -> dict[str, Floats]:
+    """Return the importance matrix; empty where the spec has no calibration."""
+    if spec.recipe != CALIBRATED:
+        return {}
+    from engines.backends.llama_cpp.importance import importance_of
+
+    report.stage("calibrate")
+    rows = calibration_rows(checkpoint, spec.calibration, positions)
+    report.log(f"calibrating with {sum(map(len, rows)):,} tokens")
+    return importance_of(spec, checkpoint, rows, lambda done: report.progress(done, len(rows), "texts"))
 
 
 def _check(spec: EngineSpec, *, builds: bool = True) -> None:

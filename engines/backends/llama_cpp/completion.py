@@ -1,4 +1,4 @@
-"""Requests to llama.cpp's server: an answer, with every token, and the distribution after a prompt."""
+"""Requests to llama.cpp's server for an answer, with every token."""
 
 from __future__ import annotations
 
@@ -6,11 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from engines.backends.llama_cpp.server import LlamaServer
-from engines.errors import EngineError
 from engines.worker.protocol import Sampling
 
 if TYPE_CHECKING:
@@ -110,34 +106,3 @@ class Completion:
 
 def _reason(event: dict[str, Any]) -> str:
     return {"eos": "stop", "word": "stop", "limit": "length"}.get(event["stop_type"], "stopped")
-
-
-def log_probabilities(
-    server: LlamaServer, token_ids: Sequence[int], vocabulary: int, complete: int | None
-) -> npt.NDArray[np.float32]:
-    """Return the natural log-probabilities of the whole vocabulary after `token_ids`, [vocabulary].
-
-    Args:
-        complete: a token whose text is a complete character, which is then the one that is generated: the
-            server returns no distribution with another. None if all are.
-
-    Raises:
-        EngineError: `engine-failed`.
-    """
-    body: dict[str, object] = {
-        "prompt": list(token_ids),
-        "n_predict": 1,
-        "n_probs": vocabulary,
-        "samplers": ["top_k"],
-        "top_k": 1,
-        "cache_prompt": True,
-    }
-    if complete is not None:
-        body["logit_bias"] = [[complete, 1e6]]  # the probabilities are those before it
-    found = server.ask("/completion", body).get("completion_probabilities")
-    if not found or len(found[0]["top_logprobs"]) != vocabulary:
-        raise EngineError("engine-failed", "llama.cpp returned no distribution over the whole vocabulary.")
-    row = np.empty(vocabulary, np.float32)
-    for entry in found[0]["top_logprobs"]:
-        row[entry["id"]] = entry["logprob"]
-    return row

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import gguf
@@ -11,10 +13,16 @@ import numpy as np
 from engines.backends.llama_cpp.gguf_tensors import FORMATS, PLAIN_THETA, file_tensors, rope_of
 from engines.plan.decoder.decoder import Decoder
 from engines.plan.decoder.gguf_families import check_rope, gguf_family, theta_of
-from engines.weights.reader import WeightReader
+from engines.weights.reader import Floats, WeightReader
 
 
-def write_gguf(decoder: Decoder, reader: WeightReader, file: Path, precision: str) -> None:
+def write_gguf(
+    decoder: Decoder,
+    reader: WeightReader,
+    file: Path,
+    precision: str,
+    importance: Mapping[str, Floats] = MappingProxyType({}),
+) -> None:
     """Write the decoder to `file`, one tensor at a time.
 
     The text of each token is its number: the worker's tokenizer makes the ids, and llama.cpp withholds the
@@ -22,9 +30,10 @@ def write_gguf(decoder: Decoder, reader: WeightReader, file: Path, precision: st
 
     Args:
         precision: a name of FORMATS.
+        importance: of `importance_of`; weights that it lacks are rounded without.
 
     Raises:
-        EngineError: `unsupported-architecture`, or `broken-weights`.
+        EngineError: `unsupported-architecture`, `unsupported-precision` or `broken-weights`.
     """
     family, form = gguf_family(decoder.model_type), FORMATS[precision]
     check_rope(family, rope_of(decoder), decoder.head_dim)
@@ -33,7 +42,7 @@ def write_gguf(decoder: Decoder, reader: WeightReader, file: Path, precision: st
     writer.add_file_type(form.file_type)
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     _add_vocabulary(writer, decoder.vocabulary)
-    tensors = file_tensors(decoder, family, reader, form)
+    tensors = file_tensors(decoder, family, reader, form, importance)
     for tensor in tensors:
         bytes_type = np.dtype(np.uint8)
         writer.add_tensor_info(tensor.name, tensor.byte_shape, bytes_type, tensor.size, raw_dtype=tensor.type)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import gguf
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from gguf import GGMLQuantizationType as Type
 
+from engines.backends.llama_cpp.quantise import quantise
 from engines.plan.decoder.decoder import Decoder, Layer, Linear, Norm, Rope
 from engines.plan.decoder.decoder_config import unsupported
 from engines.plan.decoder.gguf_families import GgufFamily, theta_of
@@ -28,6 +29,8 @@ class Format:
     tables: Type
     """Of input embedding and head."""
     file_type: gguf.LlamaFileType
+    mixed: bool = False
+    """Whether some tensors have more bits, as in llama.cpp's mixture of this name."""
 
 
 FORMATS = {
@@ -36,7 +39,10 @@ FORMATS = {
     "fp16": Format(Type.F16, Type.F16, gguf.LlamaFileType.MOSTLY_F16),
     "q8_0": Format(Type.Q8_0, Type.Q8_0, gguf.LlamaFileType.MOSTLY_Q8_0),
     "q4_0": Format(Type.Q4_0, Type.Q8_0, gguf.LlamaFileType.MOSTLY_Q4_0),
+    "q4_k_m": Format(Type.Q4_K, Type.Q6_K, gguf.LlamaFileType.MOSTLY_Q4_K_M, mixed=True),
 }
+SMALLER_BLOCKS = {Type.Q4_K: Type.Q5_0, Type.Q5_K: Type.Q5_1, Type.Q6_K: Type.Q8_0}
+"""For rows that are no whole number of 256 values; llama.cpp's tool takes the same."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,8 @@ class FileTensor:
     type: Type
     rows: Callable[[], Iterator[Floats]]
     """Yields its values in fp32, some rows at a time."""
+    importance: Floats | None = None
+    """How much the error of each input's weights counts; None: all the same."""
 
     @property
     def byte_shape(self) -> tuple[int, ...]:
@@ -62,19 +70,26 @@ class FileTensor:
 
     def data(self) -> npt.NDArray[np.uint8]:
         """Read it, and return its bytes."""
-        parts = [np.ascontiguousarray(gguf.quantize(rows, self.type)).view(np.uint8) for rows in self.rows()]
+        parts = [quantise(rows, self.type, self.importance) for rows in self.rows()]
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
 def file_tensors(
-    decoder: Decoder, family: GgufFamily, reader: WeightReader, form: Format
+    decoder: Decoder,
+    family: GgufFamily,
+    reader: WeightReader,
+    form: Format,
+    importance: Mapping[str, Floats],
 ) -> list[FileTensor]:
     """Return all tensors of the decoder, in the order of its layers.
+
+    Args:
+        importance: of `importance_of`; weights that it lacks are rounded without.
 
     Raises:
         EngineError: `unsupported-architecture`: a tensor has no name in GGUF files.
     """
-    return list(_Tensors(decoder, family, reader, form).all())
+    return list(_Tensors(decoder, family, reader, form, importance).all())
 
 
 def rope_of(decoder: Decoder) -> Rope:
@@ -83,7 +98,15 @@ def rope_of(decoder: Decoder) -> Rope:
 
 
 class _Tensors:
-    def __init__(self, decoder: Decoder, family: GgufFamily, reader: WeightReader, form: Format) -> None:
+    def __init__(
+        self,
+        decoder: Decoder,
+        family: GgufFamily,
+        reader: WeightReader,
+        form: Format,
+        importance: Mapping[str, Floats],
+    ) -> None:
+        self._importance = importance
         self._decoder, self._family, self._reader, self._form = decoder, family, reader, form
         architecture = next(key for key, name in gguf.MODEL_ARCH_NAMES.items() if name == family.architecture)
         self._names = gguf.get_tensor_name_map(architecture, len(decoder.layers))
@@ -91,7 +114,9 @@ class _Tensors:
     def all(self) -> Iterator[FileTensor]:
         decoder = self._decoder
         table = Linear(decoder.embedding, decoder.hidden, decoder.vocabulary)
-        yield self._matrix(table, self._form.tables)
+        # Of a mixture the input embedding has the bits of the head only where it is the head too.
+        form = self._form
+        yield self._matrix(table, form.matrices if form.mixed and not decoder.tied else form.tables)
         for layer in decoder.layers:
             yield from self._layer(layer)
         yield from self._norm(decoder.final_norm)
@@ -124,9 +149,8 @@ class _Tensors:
         Args:
             turned: the number of heads whose rows are moved for RoPE.
         """
-        block, _ = gguf.GGML_QUANT_SIZES[kind]
-        # Rows that are no whole number of blocks stay in 16 bits, as llama.cpp's own tool leaves them.
-        kind = kind if linear.inputs % block == 0 else Type.F16
+        name = self._name(linear.weight)
+        kind = _fitting(self._mixed(name, kind), linear.inputs)
 
         def rows() -> Iterator[Floats]:
             if turned is not None:
@@ -134,7 +158,17 @@ class _Tensors:
             else:
                 yield from (part for _, part in self._reader.chunks(linear))
 
-        return FileTensor(self._name(linear.weight), (linear.outputs, linear.inputs), kind, rows)
+        importance = self._importance.get(linear.weight)
+        return FileTensor(name, (linear.outputs, linear.inputs), kind, rows, importance)
+
+    def _mixed(self, name: str, kind: Type) -> Type:
+        """Return the type of a tensor in llama.cpp's mixture Q4_K_M; `kind` in other formats."""
+        _, number, *rest = name.split(".")
+        part = rest[0] if rest and self._form.mixed else ""
+        if part == "attn_qkv":
+            return Type.Q5_K
+        more = part in ("attn_v", "ffn_down") and _has_more_bits(int(number), len(self._decoder.layers))
+        return Type.Q6_K if more else kind
 
     def _vector(self, name: str, offset: float = 0.0, turned: int | None = None) -> FileTensor:
         def rows() -> Iterator[Floats]:
@@ -157,6 +191,20 @@ class _Tensors:
         if found is None:
             raise unsupported(f"the tensor {name}, which has no name in GGUF files")
         return str(found)
+
+
+def _has_more_bits(layer: int, layers: int) -> bool:
+    """Return whether sensitive tensors of a layer have more bits: at both ends, and every third between."""
+    eighth = layers // 8
+    return layer < eighth or layer >= 7 * layers // 8 or (layer - eighth) % 3 == 2
+
+
+def _fitting(kind: Type, inputs: int) -> Type:
+    """Return the type, or what llama.cpp's own tool takes for rows that are no whole number of its blocks."""
+    for one in (kind, SMALLER_BLOCKS.get(kind, kind)):
+        if inputs % gguf.GGML_QUANT_SIZES[one][0] == 0:
+            return one
+    return Type.F16
 
 
 def _neighbours(values: Floats, heads: int) -> Floats:

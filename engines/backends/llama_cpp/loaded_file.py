@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from engines.backends.llama_cpp.completion import log_probabilities
+from engines.backends.llama_cpp.distribution import Distributions
 from engines.backends.llama_cpp.server import KV_BYTES, LlamaServer, ServerSettings
 from engines.build.spec import EngineSpec
 from engines.plan.decoder.decoder import Decoder
@@ -32,9 +28,10 @@ class LoadedFile:
     complete_token: int | None = None
     """A token whose text is a complete character; None if those of all are."""
 
-    def log_probabilities(self, token_ids: Sequence[int]) -> npt.NDArray[np.float32]:
-        """Return the natural log-probabilities after `token_ids`, [vocabulary]."""
-        return log_probabilities(self.server, token_ids, self.vocabulary, self.complete_token)
+    @property
+    def distributions(self) -> Distributions:
+        """What it predicts after a text."""
+        return Distributions(self.server, self.vocabulary, self.complete_token)
 
 
 def load_engine_file(file: Path, decoder: Decoder, spec: EngineSpec, context: int) -> LoadedFile:

@@ -53,6 +53,7 @@ class LlamaServer:
         Raises:
             EngineError: `load-failed`.
         """
+        self.file = settings.file
         self._key = secrets.token_urlsafe(24)
         self._folder = Path(tempfile.mkdtemp(prefix="llama-cpp-"))  # for this user only
         try:
@@ -106,10 +107,13 @@ class LlamaServer:
         Raises:
             EngineError: `engine-failed`: the server refused it.
         """
+        found: dict[str, Any] = json.loads(self.reply(path, body))
+        return found
+
+    def reply(self, path: str, body: dict[str, object] | None = None) -> bytes:
+        """Return the JSON of a reply; see `ask`."""
         with closing(self._connect()) as connection:
-            response = self._send(connection, path, body)
-            found: dict[str, Any] = json.loads(response.read())
-            return found
+            return self._send(connection, path, body).read()
 
     def stream(self, body: dict[str, object], stopped: Callable[[], bool]) -> Iterator[dict[str, Any]]:
         """Yield the events of a completion; closing the generator, or `stopped`, cancels it.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engines.backends.base import Report
-from engines.backends.openvino.calibration_rows import calibration_rows
+from engines.backends.calibration_rows import calibration_rows
 from engines.backends.weight_progress import weight_progress
 from engines.build.spec import CALIBRATED, EngineSpec
 from engines.errors import EngineError

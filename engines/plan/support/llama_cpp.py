@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 
 from engines.plan.decoder.gguf_families import check_gguf_config
@@ -11,7 +12,10 @@ from engines.plan.support.row import Rule, Support
 from engines.plan.support.runtime import MB, Runtime
 
 MEASURED = "measured on a 2-core EPYC with AVX2, xllamacpp 2026.10"
-FORMATS = {"q8_0": "Choose INT8, or llama.cpp.", "q4_0": "Choose INT4, or llama.cpp."}
+FORMATS = {
+    "q8_0": "Choose INT8, or llama.cpp.",
+    **dict.fromkeys(("q4_k_m", "q4_0"), "Choose INT4, or llama.cpp."),
+}
 """llama.cpp's own precisions, and what to choose for another backend."""
 NEEDS: dict[str, Need] = {
     "*": Need(("xllamacpp", "gguf"), "pip install xllamacpp gguf."),
@@ -20,7 +24,7 @@ checkpoint_support = graph_support(check_gguf_config)
 DEFAULTS = (("cpu", "q8_0"),)
 KV_CHOICES = {
     "fp32": ("f32", "f16", "q8_0"),
-    **dict.fromkeys(("bf16", "fp16", "q8_0", "q4_0"), ("f16", "f32", "q8_0")),
+    **dict.fromkeys(("bf16", "fp16", "q8_0", "q4_k_m", "q4_0"), ("f16", "f32", "q8_0")),
 }
 RUNTIMES: dict[str, Runtime] = {
     # Not measured: base, weight_copies and build_base are those of ONNX Runtime.
@@ -33,6 +37,11 @@ RUNTIMES: dict[str, Runtime] = {
         keeps_all_tokens=True,
     ),
 }
+K_QUANTS = (
+    Support("unavailable", "xllamacpp's library for Windows cannot write K-quants.", "Choose Q8_0 or Q4_0.")
+    if sys.platform == "win32"
+    else Support("native", "4 and 6-bit weights, calibrated with texts, and 8-bit activations.")
+)
 RULES: tuple[Rule, ...] = (
     Rule(
         "llama-cpp",
@@ -65,6 +74,7 @@ RULES: tuple[Rule, ...] = (
         MEASURED,
     ),
     Rule("llama-cpp", "q8_0", "cpu", Support("native", "8-bit weights and 8-bit activations."), MEASURED),
+    Rule("llama-cpp", "q4_k_m", "cpu", K_QUANTS, MEASURED),
     Rule("llama-cpp", "q4_0", "cpu", Support("native", "4-bit weights and 8-bit activations."), MEASURED),
     Rule(
         "llama-cpp",

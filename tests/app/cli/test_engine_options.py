@@ -55,7 +55,7 @@ def test_int4_can_be_built_without_calibration() -> None:
     with pytest.raises(typer.BadParameter) as caught:
         with_options((FP8,), Path("none"), None)
     assert caught.value.message == (
-        "tensorrt-llm:fp8 cannot be built without calibration. OpenVINO's int4 can."
+        "tensorrt-llm:fp8 cannot be built without calibration. OpenVINO's int4 and llama.cpp's q4_k_m can."
     )
 
 
@@ -68,7 +68,7 @@ def test_options_that_cannot_be_used_are_refused(text: Path, tmp_path: Path) -> 
             text,
             None,
             "pytorch:fp32 cannot be calibrated. Only quantised precisions of OpenVINO, "
-            "TensorRT and TensorRT-LLM can.",
+            "llama.cpp, TensorRT and TensorRT-LLM can.",
         ),
         ((EngineChoice("tensorrt-llm", "bf16"),), text, None, "cannot be calibrated"),
         ((FP8,), tmp_path, None, "It is a folder"),

@@ -14,18 +14,18 @@ AnyBackend = TypeVar("AnyBackend", bound=Backend)
 
 
 class Builder:
-    """Builds engines of one backend, once for the same checkpoint and precision."""
+    """Builds engines of one backend, once for the same checkpoint, precision and options."""
 
     def __init__(self, backend: type[Backend], new_folder: Callable[[], Path]) -> None:
         self._backend, self._new_folder = backend, new_folder
-        self._built: dict[tuple[Path, str], Path] = {}
+        self._built: dict[tuple[Path, str, tuple[tuple[str, str], ...]], Path] = {}
 
-    def __call__(self, folder: Path, precision: str = "fp32") -> Path:
+    def __call__(self, folder: Path, precision: str = "fp32", **options: str) -> Path:
         """Return the folder of the engine."""
-        key = (folder, precision)
+        key = (folder, precision, tuple(options.items()))
         if key not in self._built:
             directory = self._new_folder()
-            spec = EngineSpec(str(folder), self._backend.name, precision)
+            spec = EngineSpec(str(folder), self._backend.name, precision, options=options)
             self._backend().prepare(spec, folder, directory, RecordingReport())
             self._built[key] = directory
         return self._built[key]
@@ -43,7 +43,7 @@ class Loader(Generic[AnyBackend]):
         report = fields.pop("report", RecordingReport())
         spec = EngineSpec(str(folder), self._backend.name, precision, **(self._defaults | fields))
         backend = self._backend()
-        backend.load(spec, folder, self._build(folder, precision), report)
+        backend.load(spec, folder, self._build(folder, precision, **spec.options), report)
         self._loaded.append(backend)
         return backend
 

@@ -54,7 +54,7 @@ def test_bytes_read_agree_with_published_figures_of_llama_3_1_8b(precision: str,
 
 
 def test_every_precision_has_a_title_and_a_description() -> None:
-    names = "fp32 bf16 fp16 fp8 int8 int8-sq int4 int4-awq w4a8-awq nvfp4 q8_0 q4_0"
+    names = "fp32 bf16 fp16 fp8 int8 int8-sq int4 int4-awq w4a8-awq nvfp4 q8_0 q4_k_m q4_0"
     assert " ".join(PRECISIONS) == names
     for precision in PRECISIONS.values():
         assert precision.title
@@ -95,6 +95,7 @@ def test_every_precision_has_a_title_and_a_description() -> None:
         ("onnxruntime", "int8", H200, "unavailable"),
         ("onnxruntime", "q8_0", PLAIN, "unavailable"),
         ("llama-cpp", "q8_0", PLAIN, "native"),
+        ("llama-cpp", "q4_k_m", PLAIN, "native"),
         ("llama-cpp", "q4_0", ARM, "native"),
         ("llama-cpp", "bf16", AMX, "partial"),
         ("llama-cpp", "int8", PLAIN, "unavailable"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,23 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from gguf import GGUFReader, dequantize
+from transformers import AutoTokenizer
 
+from engines.backends.calibration_rows import calibration_rows
+from engines.backends.calibration_texts import calibration_texts
 from engines.backends.llama_cpp.backend import PRECISIONS, LlamaCppBackend
+from engines.backends.llama_cpp.distribution import LIKELY
+from engines.backends.llama_cpp.importance import importance_of
 from engines.backends.llama_cpp.server import BATCH_TOKENS
 from engines.backends.token_sampler import TokenSampler
-from engines.build.spec import EngineSpec
+from engines.build.spec import CALIBRATED, RECIPE, EngineSpec
 from engines.demo import CHECKPOINT
 from engines.errors import EngineError
+from engines.gguf.model_file import GgufModel, read_model
+from engines.gguf.quantisation import format_name
+from engines.plan.calibration import calibration_pieces
+from engines.worker.logprob_rows import RowWriter
 from engines.worker.protocol import KVUsage, Sampling
 from tests.doubles.recording_report import RecordingReport
 from tests.engines.backends.llama_cpp.conftest import Load
@@ -55,7 +66,7 @@ def usage(backend: LlamaCppBackend) -> KVUsage:
 
 
 def rows_of(backend: LlamaCppBackend, ids: list[int], ends: tuple[int, ...]) -> torch.Tensor:
-    return torch.from_numpy(np.stack([backend.loaded.log_probabilities(ids[:end]) for end in ends]))
+    return torch.from_numpy(np.stack([backend.loaded.distributions.row(ids[:end]) for end in ends]))
 
 
 @pytest.mark.parametrize("family", ARCHITECTURES)
@@ -81,6 +92,65 @@ def test_scores_equal_those_of_transformers_and_8_bits_are_close(
     assert usage(demo).tokens == 39
     quantised = rows_of(load(CHECKPOINT, "q8_0"), ids, (5, 20, 40))
     assert 0 < divergence(logits[[4, 19, 39]], quantised).mean() < 0.02
+
+
+def test_scores_of_the_likely_tokens_equal_those_of_all(demo: LlamaCppBackend, tmp_path: Path) -> None:
+    """Of random tokens some are not likely, so both ways are taken."""
+    ids = tokens(30, seed=5, vocabulary=4000)
+    likely = demo.score(ids, top_k=4)
+    with closing(RowWriter(tmp_path / "rows", 29)) as keep:
+        complete = demo.score(ids, top_k=4, keep=keep)
+    assert max(likely.ranks) > LIKELY
+    assert (likely.top_ids, likely.ranks) == (complete.top_ids, complete.ranks)
+    assert likely.logprobs == pytest.approx(complete.logprobs, abs=1e-4)
+    assert np.allclose(likely.top_logprobs, complete.top_logprobs, atol=1e-4)
+
+
+def test_greedy_answers_to_20_prompts_are_those_of_transformers(
+    demo: LlamaCppBackend, load: Load, reference: Reference
+) -> None:
+    model, tokenizer = reference(CHECKPOINT), AutoTokenizer.from_pretrained(CHECKPOINT)
+    half = load(CHECKPOINT, "fp16", kv_precision="f32")
+    for text in calibration_pieces(calibration_texts(""), 20):
+        prompt = tokenizer(text)["input_ids"][:24]
+        expected = model.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=32, eos_token_id=-1)
+        wanted = expected[0, len(prompt) :].tolist()
+        assert answer(demo, prompt, 32) == wanted, text
+        assert answer(half, prompt, 32) == wanted, text
+    half.close()
+
+
+def test_a_calibrated_mixture_is_that_of_llama_cpp_and_errs_less_where_inputs_are_large(
+    load: Load, reference: Reference
+) -> None:
+    model, ids, ends = reference(CHECKPOINT), tokens(40, seed=3, vocabulary=4000), (5, 20, 40)
+    logits = reference_logits(model, ids)[[end - 1 for end in ends]]
+    weight = model.model.layers[4].mlp.gate_proj.weight.detach().numpy()
+    spec = EngineSpec(str(CHECKPOINT), "llama-cpp", "q4_k_m")
+    power = importance_of(spec, CHECKPOINT, calibration_rows(CHECKPOINT, "", 2048)[:2])
+    options: tuple[dict[str, str], ...] = ({}, {RECIPE: CALIBRATED})
+    errors = []
+    for chosen in options:
+        backend = load(CHECKPOINT, "q4_k_m", options=chosen)
+        assert divergence(logits, rows_of(backend, ids, ends)).mean() < 0.3
+        file = backend.loaded.server.file
+        backend.close()
+        [stored] = [one for one in GGUFReader(file).tensors if one.name == "blk.4.ffn_gate.weight"]
+        difference = dequantize(stored.data, stored.tensor_type) - weight
+        errors.append(float((difference**2 * power["model.layers.4.mlp.gate_proj.weight"]).sum()))
+    assert errors[1] < 0.99 * errors[0]
+    assert_mixture(read_model(file))
+
+
+def assert_mixture(model: GgufModel) -> None:
+    """Of 8 layers the first eighth, the last and every third between have more bits."""
+    assert format_name(model) == "Q4_K_M"
+    types = {name: tensor.type.name for name, tensor in model.tensors.items()}
+    assert types["token_embd.weight"] == "Q6_K"
+    more = [layer for layer in range(8) if types[f"blk.{layer}.ffn_down.weight"] == "Q6_K"]
+    assert more == [0, 3, 6, 7]
+    assert {types[f"blk.{layer}.attn_v.weight"] for layer in more} == {"Q6_K"}
+    assert {types[f"blk.{layer}.attn_q.weight"] for layer in range(8)} == {"Q4_K"}
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -194,7 +264,7 @@ def test_every_token_of_the_users_file_arrives(tmp_path: Path) -> None:
         found = answer(backend, prompt, 24)
         assert len(found) == 24
         for end, token in enumerate(found):
-            row = backend.loaded.log_probabilities([*prompt, *found[:end]])
+            row = backend.loaded.distributions.row([*prompt, *found[:end]])
             assert row[token] == row.max()
     sampled = answer(backend, tokens(12), 24, temperature=2.0, seed=3)
     assert len(sampled) == 24

@@ -10,11 +10,11 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
+from engines.backends.calibration_rows import ROW_TOKENS, ROWS, calibration_rows
 from engines.backends.calibration_texts import calibration_texts
 from engines.backends.openvino import calibration
 from engines.backends.openvino.backend import OpenVINOBackend
 from engines.backends.openvino.calibration import calibrate
-from engines.backends.openvino.calibration_rows import ROW_TOKENS, ROWS, calibration_rows
 from engines.build.spec import CALIBRATED, CALIBRATION, RECIPE, EngineSpec
 from engines.demo import CHECKPOINT
 from engines.errors import EngineError

@@ -1,4 +1,4 @@
-"""Token ids of the texts that int4 weights are calibrated with."""
+"""Token ids of the texts that 4-bit weights are calibrated with."""
 
 from __future__ import annotations
 
