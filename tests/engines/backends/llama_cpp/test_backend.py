@@ -107,17 +107,14 @@ def test_scores_of_the_likely_tokens_equal_those_of_all(demo: LlamaCppBackend, t
 
 
 def test_greedy_answers_to_20_prompts_are_those_of_transformers(
-    demo: LlamaCppBackend, load: Load, reference: Reference
+    demo: LlamaCppBackend, reference: Reference
 ) -> None:
     model, tokenizer = reference(CHECKPOINT), AutoTokenizer.from_pretrained(CHECKPOINT)
-    half = load(CHECKPOINT, "fp16", kv_precision="f32")
     for text in calibration_pieces(calibration_texts(""), 20):
         prompt = tokenizer(text)["input_ids"][:24]
         expected = model.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=32, eos_token_id=-1)
         wanted = expected[0, len(prompt) :].tolist()
         assert answer(demo, prompt, 32) == wanted, text
-        assert answer(half, prompt, 32) == wanted, text
-    half.close()
 
 
 def test_a_calibrated_mixture_is_that_of_llama_cpp_and_errs_less_where_inputs_are_large(
@@ -127,7 +124,7 @@ def test_a_calibrated_mixture_is_that_of_llama_cpp_and_errs_less_where_inputs_ar
     logits = reference_logits(model, ids)[[end - 1 for end in ends]]
     weight = model.model.layers[4].mlp.gate_proj.weight.detach().numpy()
     spec = EngineSpec(str(CHECKPOINT), "llama-cpp", "q4_k_m")
-    power = importance_of(spec, CHECKPOINT, calibration_rows(CHECKPOINT, "", 2048)[:2])
+    power = importance_of(spec, CHECKPOINT, calibration_rows(CHECKPOINT, "", 2048)[:8])
     options: tuple[dict[str, str], ...] = ({}, {RECIPE: CALIBRATED})
     errors = []
     for chosen in options:
