@@ -8,6 +8,7 @@ from pathlib import Path
 from engines.backends.llama_cpp.distribution import Distributions
 from engines.backends.llama_cpp.server import KV_BYTES, LlamaServer, ServerSettings
 from engines.build.spec import EngineSpec
+from engines.plan.checkpoint.gguf_checkpoint import read_gguf
 from engines.plan.decoder.decoder import Decoder
 from engines.plan.hardware.hardware import usable_cores
 
@@ -19,8 +20,8 @@ class LoadedFile:
     server: LlamaServer
     vocabulary: int
     weight_bytes: int
-    bytes_per_token: float = 0.0
-    """Of the KV cache in all layers; 0 if it is not known."""
+    bytes_per_token: float
+    """Of the KV cache in all layers."""
     positions: int | None = None
     """Tokens of the longest text that the model was made for."""
     names_eos: bool = False
@@ -60,13 +61,16 @@ def load_checkpoint_file(file: Path, spec: EngineSpec) -> LoadedFile:
     Raises:
         EngineError: `load-failed`.
     """
-    server = LlamaServer(_settings(file, spec, spec.context, "f16"))
+    settings = _settings(file, spec, spec.context, "f16")
+    kv_bytes = read_gguf(file).attention_bytes_per_token(KV_BYTES[settings.kv_precision], 0)
+    server = LlamaServer(settings)
     facts = server.ask("/v1/models")["data"][0]["meta"]
     letter = server.ask("/tokenize", {"content": "a", "add_special": False})["tokens"]
     return LoadedFile(
         server=server,
         vocabulary=facts["n_vocab"],
         weight_bytes=facts["size"],
+        bytes_per_token=kv_bytes,
         positions=facts["n_ctx_train"],
         names_eos=True,
         complete_token=letter[-1],

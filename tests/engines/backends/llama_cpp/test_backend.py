@@ -25,6 +25,7 @@ from engines.backends.token_sampler import TokenSampler
 from engines.build.spec import CALIBRATED, RECIPE, EngineSpec
 from engines.demo import CHECKPOINT
 from engines.errors import EngineError
+from engines.gguf.facts import config_of
 from engines.gguf.model_file import GgufModel, read_model
 from engines.gguf.quantisation import format_name
 from engines.plan.calibration import calibration_pieces
@@ -266,6 +267,12 @@ def test_every_token_of_the_users_file_arrives(tmp_path: Path) -> None:
     sampled = answer(backend, tokens(12), 24, temperature=2.0, seed=3)
     assert len(sampled) == 24
     assert answer(backend, tokens(12), 24, temperature=2.0, seed=3) == sampled
+    facts = config_of(read_model(file), "llama")
+    layers, heads, hidden, queries = (
+        int(str(facts[name]))
+        for name in ("num_hidden_layers", "num_key_value_heads", "hidden_size", "num_attention_heads")
+    )
+    assert usage(backend).bytes_total == 2048 * 2 * layers * heads * (hidden // queries) * 4
     backend.close()
 
 
