@@ -18,6 +18,7 @@ from app.state.settings.paths import engine_store, log_folder
 from app.units import count_text, rate_text, seconds_text
 from engines.backends.registry import engine_title
 from engines.build.options import refuse_single_requests
+from engines.build.server import is_remote
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
 from engines.compare.engine import ComparedEngine, opened
@@ -50,9 +51,9 @@ class LoadOptions:
 COLUMNS: tuple[tuple[str, Callable[[LoadFigures], str]], ...] = (
     ("users", lambda row: str(row.users)),
     ("requests", lambda row: str(row.completed)),
-    ("tokens", lambda row: count_text(row.tokens)),
-    ("total", lambda row: rate_text(row.total_rate)),
-    ("user p50", lambda row: rate_text(row.user_rate)),
+    ("tokens", lambda row: f"{_about(row)}{count_text(row.tokens)}"),
+    ("total", lambda row: f"{_about(row)}{rate_text(row.total_rate)}"),
+    ("user p50", lambda row: f"{_about(row)}{rate_text(row.user_rate)}"),
     ("TTFT p50", lambda row: seconds_text(row.ttft_p50)),
     ("TTFT p95", lambda row: seconds_text(row.ttft_p95)),
     ("latency p95", lambda row: seconds_text(row.latency_p95)),
@@ -83,6 +84,9 @@ def user_counts(text: str) -> tuple[int, ...]:
 def prompts_of(file: Path | None, checkpoint: str) -> tuple[str, ...]:
     """Return the lines of the file that are not empty; without one, prompts that suit the checkpoint.
 
+    Args:
+        checkpoint: empty for what a server has.
+
     Raises:
         typer.BadParameter: the file cannot be read, or is empty.
     """
@@ -95,13 +99,21 @@ def prompts_of(file: Path | None, checkpoint: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 
-def batching_spec(checkpoint: str, engine: str, context: int, gpus: int | None) -> EngineSpec:
+def batching_spec(
+    checkpoint: str, engine: str, context: int, gpus: int | None, kv_tokens: int = 0
+) -> EngineSpec:
     """Return the spec of an engine that batches requests in flight.
 
+    Args:
+        kv_tokens: as in LoadOptions.
+
     Raises:
-        typer.BadParameter: it is no engine, or it runs one request at a time.
+        typer.BadParameter: unknown engine, one request at a time, or `kv_tokens` with a server.
     """
     spec = engine_spec(checkpoint, engine, context, gpus=gpus)
+    if kv_tokens and is_remote(spec):
+        message = "A server chooses the size of its KV cache itself."
+        raise typer.BadParameter(message, param_hint="--kv-tokens")
     try:
         refuse_single_requests(spec.backend)
     except EngineError as error:
@@ -119,6 +131,7 @@ async def run(spec: EngineSpec, options: LoadOptions, *, as_json: bool) -> int:
     rows: list[LoadFigures] = []
     try:
         async with opened(spec, store, start_worker, log, print_step) as engine:
+            spec = engine.prepared.spec  # a server has said what it is
             if not as_json:
                 echo(f"{engine_title(spec)}, {options.requests} prompts each, {_answers(options)}")
                 echo(_line([title for title, _ in COLUMNS]))
@@ -153,6 +166,10 @@ async def measure(engine: ComparedEngine, users: int, options: LoadOptions) -> L
     command = engine.load_test(users, users * options.requests, options.prompts, sampling, options.kv_tokens)
     await engine.run_load(command, take)
     return record.figures()
+
+
+def _about(row: LoadFigures) -> str:
+    return "≈ " if row.estimated else ""
 
 
 def _answers(options: LoadOptions) -> str:

@@ -262,7 +262,8 @@ def load(
     engine: Annotated[
         str,
         typer.Option(
-            help="Engine as BACKEND:PRECISION, of a backend that batches requests in flight.",
+            help="Engine as BACKEND:PRECISION, of a backend that batches requests in flight, or a server as "
+            "endpoint:URL.",
             autocompletion=completion.engines,
         ),
     ] = "openvino:int8",
@@ -292,26 +293,29 @@ def load(
 ) -> None:
     """Let simulated users ask one engine at once: throughput, time to first token, and who waits.
 
-    Each user sends its next prompt as soon as its answer is complete. The prompts share no prefix cache.
+    Each user sends its next prompt as soon as its answer is complete. The prompts share no prefix cache,
+    except on a server that keeps one. ≈ marks tokens that a server does not count.
 
     Examples:
       trt-playground load --users 1,4,16
       trt-playground load -m ~/models/qwen --engine tensorrt-llm:fp8 --users 32 --requests 10
       trt-playground load --users 16 --kv-tokens 1024
+      trt-playground load --engine endpoint:http://127.0.0.1:8000/v1
     """
     import asyncio
 
     from app.cli import load as command
+    from engines.build.server import is_remote
 
+    spec = command.batching_spec(checkpoint, engine, context, gpus, kv_tokens)
     options = command.LoadOptions(
         users=command.user_counts(users),
         requests=requests,
-        prompts=command.prompts_of(prompts, checkpoint),
+        prompts=command.prompts_of(prompts, "" if is_remote(spec) else checkpoint),
         max_tokens=max_tokens,
         ignore_eos=ignore_eos,
         kv_tokens=kv_tokens,
     )
-    spec = command.batching_spec(checkpoint, engine, context, gpus)
     raise typer.Exit(asyncio.run(command.run(spec, options, as_json=as_json)))
 
 

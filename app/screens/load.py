@@ -6,7 +6,6 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
-from textual.content import Content
 from textual.events import Resize
 from textual.widgets import Header
 
@@ -18,8 +17,10 @@ from app.state.side.side import Side
 from app.terminal_text import displayable
 from app.widgets.key_footer import KeyFooter
 from app.widgets.load.load_views import LoadFiguresView, RequestMapView, UserLines, users_text
+from engines.build.server import is_remote
 
 COMPUTED = "counts by user are computed from tokens; places are not reported"
+OF_A_SERVER = "as the server reports it, not by user"
 
 
 class LoadScreen(PlaygroundScreen):
@@ -40,6 +41,9 @@ from its tokens, and **▒** is what is used beyond that. Where a block lies is 
 
 The engine is loaded again with a cache for all users, and afterwards as it was. Prompts share no prefix
 cache. Engines that run one request at a time cannot be tested.
+
+A **server** is not loaded again. It decides how many requests run together, and the counts it reports include
+those of other clients. **≈** marks tokens that it does not count.
 
 **Enter** begins, **Esc** stops all requests at once, **+** and **-** change the number of users, **s** takes
 the other side's engine. `trt-playground load` prints the same figures as a table.
@@ -72,7 +76,6 @@ the other side's engine. `trt-playground load` prints the same figures as a tabl
 
     def on_mount(self) -> None:
         """Follow the load test, which is drawn with the panels."""
-        self.query_one(RequestMapView).border_subtitle = COMPUTED
         self.playground.snapshots.subscribe(self, lambda _: self.draw())
         self.playground.side_changed.subscribe(self, lambda _: self.draw())
         self.call_after_refresh(self.draw)
@@ -86,7 +89,8 @@ the other side's engine. `trt-playground load` prints the same figures as a tabl
         self.show_unsaved()
         self.query_one(LoadFiguresView).show(job, "" if job.is_running else why_not(self.side))
         map_view = self.query_one(RequestMapView)
-        map_view.border_title = map_view.border_title or Content("KV cache")
+        remote = self.side.spec is not None and is_remote(self.side.spec)
+        map_view.border_subtitle = OF_A_SERVER if remote else COMPUTED
         map_view.show(job.record)
         self.query_one(UserLines).show(job.record)
 

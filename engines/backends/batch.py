@@ -22,7 +22,7 @@ class BatchRequest:
     prompt: str
     """What the user wrote: for a server that applies the chat template itself."""
     token_ids: Sequence[int]
-    """The prompt with the chat template."""
+    """The prompt with the chat template; empty for a server."""
     sampling: Sampling
     eos_token_ids: frozenset[int] = frozenset()
 
@@ -33,20 +33,26 @@ class BatchOutput:
 
     number: int
     tokens: int
-    """New tokens, as the library counts them."""
+    """New tokens, as the library counts them; 1 for a piece of text whose tokens a server does not count."""
     t_ns: int
     """When the library yielded them: monotonic clock, nanoseconds."""
     reason: str = ""
     """Finish reason, one of `engines.worker.protocol.FINISH_REASONS`; empty while the request runs."""
+    estimated: bool = False
+    """Whether the number of the request's tokens so far, or with the reason `total`, is not counted."""
+    total: int | None = None
+    """With the reason: tokens of the answer, where that is not the sum of `tokens`."""
+    prompt_tokens: int | None = None
+    """With the reason: tokens of the prompt, where a server reports them."""
 
 
 @dataclass(frozen=True)
 class BatchCounts:
     """Requests as the library counts them."""
 
-    running: int
-    """In the batch of the last step."""
-    waiting: int
+    running: int | None
+    """In the batch of the last step; None if only the others are reported."""
+    waiting: int | None
     """Accepted, and not in it."""
 
 

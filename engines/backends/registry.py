@@ -107,7 +107,11 @@ BACKENDS: dict[str, BackendEntry] = {
         splits=True,
     ),
     "endpoint": BackendEntry(
-        "Server", "engines.backends.endpoint.backend:EndpointBackend", builds=False, remote=True
+        "Server",
+        "engines.backends.endpoint.backend:EndpointBackend",
+        builds=False,
+        batches=True,
+        remote=True,
     ),
 }
 LOCAL: dict[str, BackendEntry] = {name: entry for name, entry in BACKENDS.items() if not entry.remote}

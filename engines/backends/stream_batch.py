@@ -8,10 +8,9 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
-from engines.backends.base import Emit
 from engines.backends.batch import Batch, BatchCounts, BatchOutput, BatchRequest
 from engines.errors import EngineError
 from engines.worker.protocol import KVUsage
@@ -25,8 +24,8 @@ CANCEL_SECONDS = 5.0
 class Stream(Protocol):
     """One request that the library or server has accepted."""
 
-    def read(self, emit: Emit) -> str:
-        """Call `emit` for new tokens until the request ends, and return its finish reason. In its own thread.
+    def read(self, put: Callable[[BatchOutput], None]) -> None:
+        """Call `put` with what is new, at last with an output that has a finish reason. In its own thread.
 
         Raises:
             Exception: it failed; an EngineError is shown as it is.
@@ -62,19 +61,15 @@ class StreamBatch(Batch):
     def add(self, request: BatchRequest) -> None:
         """See `Batch.add`."""
         stream, name = self._begin(request), f"request {request.number}"
-        thread = threading.Thread(target=self._read, args=(request.number, stream), daemon=True, name=name)
+        thread = threading.Thread(target=self._read, args=(stream,), daemon=True, name=name)
         self._streams = {one: kept for one, kept in self._streams.items() if one.is_alive()}
         self._streams[thread] = stream
         thread.start()
 
-    def _read(self, number: int, stream: Stream) -> None:
+    def _read(self, stream: Stream) -> None:
         outputs = self._outputs
-
-        def emit(token_ids: Sequence[int]) -> None:
-            outputs.put(BatchOutput(number, len(token_ids), time.monotonic_ns()))
-
         try:
-            outputs.put(BatchOutput(number, 0, time.monotonic_ns(), stream.read(emit)))
+            stream.read(outputs.put)
         except BaseException as error:
             outputs.put(error)
 

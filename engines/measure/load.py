@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from engines.measure.timing import NANOSECONDS, RateWindow, percentile, timing
+from engines.measure.timing import NANOSECONDS, RateWindow, Timing, percentile, timing
 from engines.worker.protocol import InFlight, KVUsage, RequestState
 
 
@@ -21,25 +21,34 @@ class LoadRequest:
     """From 0, in the order of arrival."""
     user: int
     prompt_tokens: int
+    """0 while a server has not reported it."""
     arrived_ns: int
     token_ns: list[int] = field(default_factory=list)
     reason: str = ""
     """Finish reason; empty while it waits or runs."""
+    reported_tokens: int | None = None
+    """Of the answer, after its end, where `token_ns` are the stamps of pieces of text."""
+    estimated: bool = False
+    """Whether the number of tokens is not counted."""
 
     @property
-    def tokens(self) -> int:
-        """Tokens of prompt and answer."""
-        return self.prompt_tokens + len(self.token_ns)
+    def output_tokens(self) -> int:
+        """Tokens of the answer."""
+        return len(self.token_ns) if self.reported_tokens is None else self.reported_tokens
+
+    def timing(self) -> Timing:
+        """Return its metrics so far."""
+        return timing(self.arrived_ns, self.token_ns, self.prompt_tokens, tokens=self.reported_tokens)
 
     def blocks(self, block_tokens: int) -> int:
         """Return the KV blocks that its tokens take, computed: libraries report no blocks by request.
 
         The last token was sampled, and its keys and values are computed in the next step. 0 before the first
-        token, when it may wait and hold none, and after the end.
+        token, when it may wait and hold none, after the end, and while the length of the prompt is unknown.
         """
-        if self.reason or not self.token_ns:
+        if self.reason or not self.token_ns or not self.prompt_tokens:
             return 0
-        return -(-(self.tokens - 1) // block_tokens)
+        return -(-(self.prompt_tokens + len(self.token_ns) - 1) // block_tokens)
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,8 @@ class LoadFigures:
     """Output tokens of all requests, those that were stopped included."""
     seconds: float
     """From the first arrival to the last token."""
+    estimated: bool = False
+    """Whether a server did not count all of `tokens`; the rates then are estimates too."""
     total_rate: float | None = None
     """Output token throughput: `tokens` / `seconds`."""
     user_rate: float | None = None
@@ -103,7 +114,9 @@ class LoadRecord:
         new = LoadRequest(state.number, state.user, state.prompt_tokens, state.arrived_ns)
         request = self.requests.setdefault(state.number, new)
         request.token_ns += state.token_ns
-        request.reason = state.reason
+        request.prompt_tokens = state.prompt_tokens or request.prompt_tokens
+        request.reason, request.reported_tokens = state.reason, state.tokens
+        request.estimated = state.estimated
 
     def rate(self, now_ns: int) -> float:
         """Return the live tok/s of all users over about a second."""
@@ -136,9 +149,9 @@ def load_figures(users: int, requests: Iterable[LoadRequest], **reported: int | 
     """
     found = list(requests)
     answered = [one for one in found if one.token_ns]
-    timings = [timing(one.arrived_ns, one.token_ns, one.prompt_tokens) for one in answered]
+    timings = [one.timing() for one in answered]
     completed = [one.reason not in ("", "stopped") for one in answered]
-    tokens = sum(len(one.token_ns) for one in answered)
+    tokens = sum(one.output_tokens for one in answered)
     seconds = 0.0
     if answered:
         first = min(one.arrived_ns for one in found)
@@ -152,6 +165,7 @@ def load_figures(users: int, requests: Iterable[LoadRequest], **reported: int | 
         completed=sum(completed),
         tokens=tokens,
         seconds=seconds,
+        estimated=any(one.estimated for one in answered),
         total_rate=tokens / seconds if seconds > 0 else None,
         user_rate=1 / percentile(tpot, 50) if tpot else None,
         ttft_p50=_percentile(ttft, 50),

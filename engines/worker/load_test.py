@@ -29,6 +29,7 @@ class LoadPrompt:
 
     text: str
     token_ids: Sequence[int]
+    """Empty for a server, which converts the text."""
     sampling: Sampling
     """With `max_tokens` limited to what the prompt leaves of the context window."""
 
@@ -132,7 +133,16 @@ class LoadRun:
         state = self._active[output.number]
         unsent = self._changed.get(output.number, replace(state, token_ns=()))
         stamps = (*unsent.token_ns, *(output.t_ns,) * output.tokens)
-        self._changed[output.number] = replace(unsent, token_ns=stamps, reason=output.reason)
+        self._changed[output.number] = replace(
+            unsent,
+            prompt_tokens=output.prompt_tokens or state.prompt_tokens,
+            token_ns=stamps,
+            reason=output.reason,
+            tokens=output.total,
+            estimated=output.estimated,
+        )
+        if output.estimated and not state.estimated:
+            self._active[output.number] = replace(state, estimated=True)
         if output.reason:
             del self._active[output.number]
             if self._arrived < self._command.requests:

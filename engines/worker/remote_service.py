@@ -17,6 +17,7 @@ from engines.errors import EngineError
 from engines.worker import protocol
 from engines.worker.checks import sampling_problem
 from engines.worker.context_window import prompt_digest
+from engines.worker.load_test import LoadPrompt, LoadRun, check_load_test
 from engines.worker.remote_answer import RemoteAnswer
 from engines.worker.report import StageReport
 from engines.worker.service import USAGE_SECONDS, Service
@@ -59,8 +60,7 @@ class RemoteService(Service):
         backend = self._connected()
         if command.token_ids is not None:
             raise EngineError("unsupported", f"{backend.facts.kind} is asked with messages, not token ids.")
-        if problem := sampling_problem(command.sampling):
-            raise EngineError("bad-sampling", problem, "Change it in the settings.")
+        _check_sampling(command.sampling)
         answer = RemoteAnswer(command.id, command.sampling.max_tokens, self.send)
         finished = threading.Event()
         usage = threading.Thread(target=self._report_usage, args=(command.id, finished), daemon=True)
@@ -118,6 +118,24 @@ class RemoteService(Service):
             command.id, found.tokens, backend.context_tokens, least=found.tokens, texts=found.texts
         )
 
+    def _load_test(self, command: protocol.LoadTest) -> protocol.LoadTested:
+        """Let the users ask the server as it runs: its KV cache cannot be chosen here."""
+        backend = self._connected()
+        check_load_test(command)
+        _check_sampling(command.sampling)
+        report = StageReport(self.send, command.id, ("users",))
+        report.stage("users")
+        prompts = [LoadPrompt(text, (), command.sampling) for text in command.prompts]
+        batch = backend.open_batch(command.users, command.kv_tokens, report)
+        try:
+            run = LoadRun(
+                command, prompts, batch, frozenset(), self.send, lambda: self.is_stopped(command.id)
+            )
+            stopped = run.run()
+        finally:
+            batch.close()
+        return protocol.LoadTested(command.id, stopped)
+
     def _prepare(self, _: protocol.Prepare) -> protocol.Prepared:
         raise EngineError("no-build", "An engine on a server is not built.")
 
@@ -126,3 +144,13 @@ class RemoteService(Service):
 
     def _connected(self) -> RemoteBackend:
         return cast("RemoteBackend", self.engine())
+
+
+def _check_sampling(sampling: protocol.Sampling) -> None:
+    """Reject values out of range.
+
+    Raises:
+        EngineError: `bad-sampling`.
+    """
+    if problem := sampling_problem(sampling):
+        raise EngineError("bad-sampling", problem, "Change it in the settings.")

@@ -92,12 +92,18 @@ class RequestState:
     user: int
     """From 0: who sent it."""
     prompt_tokens: int
+    """0 while a server has not reported it."""
     arrived_ns: int
     """When it was given to the library: the worker's monotonic clock, nanoseconds."""
     token_ns: tuple[int, ...] = ()
-    """When the library yielded each token since the last event, before anything is drawn."""
+    """When the library yielded each token since the last event, before anything is drawn. Where a server
+    does not count the tokens of its pieces of text, when each piece arrived."""
     reason: str = ""
     """Finish reason, as in Done; empty while the request waits or runs."""
+    tokens: int | None = None
+    """With the reason: tokens of the answer, where they are not one for each stamp."""
+    estimated: bool = False
+    """Whether the number of tokens is not counted: one for each piece, or from the number of characters."""
 
 
 @dataclass(frozen=True)

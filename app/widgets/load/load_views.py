@@ -13,7 +13,7 @@ from app.units import count_text, live_rate_text, rate_text, seconds_text, share
 from app.widgets.load.request_map import mark, request_map
 from app.widgets.panels.drawing import MUTED, fit_pieces, flow
 from engines.measure.load import LoadFigures, LoadRecord, LoadRequest
-from engines.measure.timing import timing
+from engines.worker.protocol import KVUsage
 
 NOTHING = "Nothing has been measured. Enter lets the users ask, + and - change how many."
 
@@ -51,8 +51,8 @@ class RequestMapView(DrawnOnce):
     def show(self, record: LoadRecord | None) -> None:
         """Show the newest counts."""
         if record is None or record.kv is None or not record.kv.total_blocks:
-            words = "The library reports no blocks." if record and record.requests else ""
-            self.draw(Content.styled(words, MUTED))
+            self.border_title = Content("KV cache")
+            self.draw(Content.styled(_without_blocks(record.kv) if record and record.requests else "", MUTED))
             return
         width, height = max(10, self.content_size.width), max(1, self.content_size.height)
         rows, scale = request_map(record, width, height)
@@ -81,6 +81,16 @@ class UserLines(DrawnOnce):
         )
 
 
+def _without_blocks(kv: KVUsage | None) -> str:
+    """Return what is known of a KV cache whose blocks are not reported."""
+    if kv is not None and kv.tokens is not None and kv.capacity_tokens:
+        tokens = f"{count_text(kv.tokens)} of {count_text(kv.capacity_tokens)} tokens are used"
+        return f"{tokens}; no blocks are reported."
+    if kv is not None and kv.used_share is not None:
+        return f"{kv.used_share:.0%} is used; no blocks are reported."
+    return "No use of the KV cache is reported."
+
+
 def users_text(users: int) -> str:
     """Return `1 user` or `16 users`."""
     return f"{users} user{'' if users == 1 else 's'}"
@@ -104,15 +114,16 @@ def _state(job: LoadJob, problem: str) -> Content:
 
 
 def _figures(record: LoadRecord, found: LoadFigures, width: int, *, live: bool) -> list[Content]:
+    about = "≈ " if found.estimated else ""
     now = live_rate_text(record.rate(time.monotonic_ns())) if live else rate_text(found.total_rate)
-    total = f"total {now}" + (f" (mean {rate_text(found.total_rate)})" if live else "")
+    total = f"total {about}{now}" + (f" (mean {about}{rate_text(found.total_rate)})" if live else "")
     parts = [
         total,
-        f"each user {rate_text(found.user_rate)} p50",
+        f"each user {about}{rate_text(found.user_rate)} p50",
         f"TTFT {seconds_text(found.ttft_p50)} p50, {seconds_text(found.ttft_p95)} p95",
         f"running {count_text(record.running)}, waiting {count_text(record.waiting)}",
         f"{count_text(found.completed)} of {count_text(record.users * REQUESTS)} answers",
-        f"{count_text(found.tokens)} tokens",
+        f"{about}{count_text(found.tokens)} tokens",
     ]
     return [Content(line) for line in flow(parts, width).split("\n")]
 
@@ -122,15 +133,16 @@ def _user(user: int, request: LoadRequest | None, record: LoadRecord) -> list[Co
     name = Content.assemble(mark(user), f" user {user + 1:<2}")
     if request is None:
         return [name]
-    found = timing(request.arrived_ns, request.token_ns, request.prompt_tokens)
+    found = request.timing()
     state = request.reason or ("answering" if request.token_ns else "waiting")
-    blocks = request.blocks(record.kv.block_tokens) if record.kv and record.kv.block_tokens else 0
+    block_tokens = record.kv.block_tokens if record.kv and request.prompt_tokens else None
+    blocks = [f"{request.blocks(block_tokens):>3} blocks"] if block_tokens else []
     pieces = [
         f"{state:<9}",
-        f"{len(request.token_ns):>4} tokens",
+        f"{'≈ ' if request.estimated else ''}{request.output_tokens:>4} tokens",
         f"TTFT {seconds_text(found.ttft):>7}",
         f"{rate_text(found.decode_rate):>10}",
-        f"{blocks:>3} blocks",
-        f"prompt {request.prompt_tokens}",
+        *blocks,
+        f"prompt {count_text(request.prompt_tokens or None)}",
     ]
     return [name, *map(Content, pieces)]

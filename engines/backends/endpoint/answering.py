@@ -46,10 +46,15 @@ class Answering:
         begin: Callable[[Started], None],
         take: Callable[[Piece], None],
         stopped: Stopped,
+        *,
+        confirm: bool = True,
     ) -> Ended:
-        """Answer a conversation; see `RemoteBackend.answer`.
+        """Answer a conversation; see `RemoteBackend.answer`. Called from any thread, also several at once.
 
         A stream that ends without a finish reason, as that of a killed server, is an error.
+
+        Args:
+            confirm: whether a stopped answer is counted, and the server asked whether it still computes.
         """
         texts: list[str] = []
 
@@ -61,8 +66,9 @@ class Answering:
         until = time.monotonic() + RETRY_SECONDS
         while True:
             reading = self._reading(begin, taken, left_out)
+            body = self._refusals.without(self._dialect.body(conversation, self._facts))
             try:
-                was_stopped = self._ask(conversation, reading, stopped)
+                was_stopped = self._ask(body, reading, stopped)
                 break
             except StatusError as error:
                 if error.code == "context-full" and conversation.trim and (turns := _older(conversation)):
@@ -72,7 +78,7 @@ class Answering:
                     conversation = replace(conversation, messages=kept)
                 elif error.status in RETRIED and time.monotonic() < until:
                     self._wait(error.retry_after or RETRY_POLL, stopped)
-                elif not self._refusals.take(error, self._body(conversation)):
+                elif not self._refusals.take(error, body):
                     raise
                 if stopped():
                     return Ended("stopped", ServerAnswer(0, "server", cancelled="confirmed"))
@@ -82,6 +88,8 @@ class Answering:
                 f"{self._http.host} closed the connection before its answer was complete.",
                 "Look at the server's log, then try again (R).",
             )
+        if was_stopped and not confirm:
+            return Ended("stopped", ServerAnswer(reading.counted, "server"))
         cancelled = self._confirm() if was_stopped else ""
         return self._ended(reading, "".join(texts), was_stopped=was_stopped, cancelled=cancelled)
 
@@ -95,17 +103,14 @@ class Answering:
 
         return Reading(self._http.host, take, begun)
 
-    def _body(self, conversation: Conversation) -> dict[str, object]:
-        return self._refusals.without(self._dialect.body(conversation, self._facts))
-
-    def _ask(self, conversation: Conversation, reading: Reading, stopped: Stopped) -> bool:
+    def _ask(self, body: dict[str, object], reading: Reading, stopped: Stopped) -> bool:
         """Send the request and read the answer. Returns whether it was stopped."""
         path = self._dialect.api(self._facts, self._dialect.chat_path)
 
         def take(response: httpx2.Response) -> AsyncIterator[None]:
             return self._dialect.read(response, reading)
 
-        return self._http.run(path, self._body(conversation), take, stopped)
+        return self._http.run(path, body, take, stopped)
 
     @staticmethod
     def _wait(seconds: float, stopped: Stopped) -> None:

@@ -11,12 +11,14 @@ from typing import ClassVar
 
 from engines.backends.base import Availability, Report, Scores, Stopped
 from engines.backends.endpoint.answering import Answering
+from engines.backends.endpoint.batch import open_streams
 from engines.backends.endpoint.connection import Connection
 from engines.backends.endpoint.credentials import read_credentials
 from engines.backends.endpoint.detect import detect
 from engines.backends.endpoint.dialects.dialect import Dialect
 from engines.backends.endpoint.failures import RETRIED, StatusError
 from engines.backends.remote import Conversation, Counted, Ended, Messages, Piece, RemoteBackend, Started
+from engines.backends.stream_batch import StreamBatch
 from engines.build.server import MODEL, parse_address
 from engines.build.spec import EngineSpec
 from engines.errors import EngineError
@@ -99,6 +101,12 @@ class EndpointBackend(RemoteBackend):
         ended = self._answering.answer(conversation, begin, take, stopped)
         self._looked = 0.0
         return ended
+
+    def open_batch(self, users: int, kv_tokens: int, report: Report) -> StreamBatch:
+        """Send several requests at once; the server decides how many run together."""
+        del users, kv_tokens, report
+        assert self._answering
+        return open_streams(self._answering, self.kv_usage)
 
     def count(self, messages: Messages, texts: Sequence[str]) -> Counted:
         """Count with the server's tokenizer."""

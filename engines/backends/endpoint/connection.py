@@ -1,4 +1,4 @@
-"""HTTP to one server: small JSON requests from any thread, and one streamed answer at a time.
+"""HTTP to one server, from any thread: small JSON requests, and streamed answers, several at once.
 
 Redirects are followed on the same host only. Loopback addresses are asked without a proxy. TLS is verified.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -57,6 +58,9 @@ class Connection:
             timeout=httpx2.Timeout(SMALL_SECONDS, connect=CONNECT_SECONDS), **options
         )
         self._loop = asyncio.new_event_loop()
+        """Reads all streams, in its own thread."""
+        self._reader = threading.Thread(target=self._loop.run_forever, daemon=True, name="streams")
+        self._reader.start()
         # The first token may take minutes: a long prompt, a model that is loaded, a queue.
         self._streams = httpx2.AsyncClient(timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS), **options)
 
@@ -68,7 +72,9 @@ class Connection:
     def close(self) -> None:
         """Close every connection."""
         self._client.close()
-        self._loop.run_until_complete(self._streams.aclose())
+        asyncio.run_coroutine_threadsafe(self._streams.aclose(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._reader.join()
         self._loop.close()
 
     def get(self, path: str) -> Any:
@@ -135,7 +141,7 @@ class Connection:
     ) -> bool:
         """Send a request and let `take` read the streamed answer, until it ends or is stopped.
 
-        Called from the worker's main thread only.
+        Called from any thread; `take` and `stopped` are called in the thread that reads all streams.
 
         Returns:
             Whether it was stopped. The connection is then closed, by which servers notice it.
@@ -171,7 +177,7 @@ class Connection:
             return stopped()
 
         with self._explained():
-            return self._loop.run_until_complete(until_stopped())
+            return asyncio.run_coroutine_threadsafe(until_stopped(), self._loop).result()
 
     async def _refuse_status(self, response: httpx2.Response) -> None:
         if not response.is_error:

@@ -67,8 +67,8 @@ class Refusals:
         # `top_k` is part of no other name here, but a message about stream_options may name what is in it.
         for group in (named, *(_UNNAMED if not named else ())):
             found = [name for name in group if name in sent]
-            if found:
-                self.fields += found
+            if found:  # several requests may be refused at once for the same field
+                self.fields += [name for name in found if name not in self.fields]
                 return True
         return False
 

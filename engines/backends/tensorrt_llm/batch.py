@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
-from engines.backends.base import Emit
-from engines.backends.batch import BatchRequest
+from engines.backends.batch import BatchOutput, BatchRequest
 from engines.backends.stream_batch import StreamBatch
 from engines.backends.tensorrt_llm.failures import translate_errors
 from engines.backends.tensorrt_llm.sampling_params import sampling_fields
@@ -20,19 +20,19 @@ REASONS = {"stop": "stop", "length": "length", "cancelled": "stopped", "timeout"
 class RequestStream:
     """A request that the library has accepted."""
 
-    def __init__(self, result: Any) -> None:
-        self._result = result
+    def __init__(self, number: int, result: Any) -> None:
+        self._number, self._result = number, result
         self._aborted = False
 
-    def read(self, emit: Emit) -> str:
+    def read(self, put: Callable[[BatchOutput], None]) -> None:
         """See `engines.backends.stream_batch.Stream`. The same object is yielded, updated at every step."""
         output = self._result
         with translate_errors("answering"):
             for output in self._result:
                 if new := output.outputs[0].token_ids_diff:
-                    emit(list(new))
-        reason = str(output.outputs[0].finish_reason)
-        return "stopped" if self._aborted else REASONS.get(reason, "stopped")
+                    put(BatchOutput(self._number, len(new), time.monotonic_ns()))
+        reason = REASONS.get(str(output.outputs[0].finish_reason), "stopped")
+        put(BatchOutput(self._number, 0, time.monotonic_ns(), "stopped" if self._aborted else reason))
 
     def cancel(self) -> None:
         """See `engines.backends.stream_batch.Stream`."""
@@ -59,9 +59,8 @@ def open_streams(
     def begin(request: BatchRequest) -> RequestStream:
         params = SamplingParams(**sampling_fields(request.sampling, request.eos_token_ids))
         with translate_errors("answering"):
-            return RequestStream(
-                llm.generate_async(list(request.token_ids), sampling_params=params, streaming=True)
-            )
+            result = llm.generate_async(list(request.token_ids), sampling_params=params, streaming=True)
+        return RequestStream(request.number, result)
 
     statistics.begin()
     return StreamBatch(begin, lambda: statistics.counts, kv_usage, reopen)

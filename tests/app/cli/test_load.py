@@ -10,6 +10,7 @@ import typer
 
 from app.cli.load import prompts_of, user_counts
 from tests.app.cli.test_main import run
+from tests.doubles.openai_server import OpenAIServer
 
 
 def test_load_prints_a_row_for_each_number_of_users(tiny: Path, tmp_path: Path) -> None:
@@ -30,6 +31,20 @@ def test_load_prints_a_row_for_each_number_of_users(tiny: Path, tmp_path: Path) 
     table = run(*arguments)
     assert [line.split()[0] for line in table.stdout.splitlines()[1:]] == ["users", "1", "3"]
     assert "cache hit" in table.stderr
+
+
+def test_load_of_a_server() -> None:
+    """The table names the kind of server; an option that only an engine on this machine has is refused."""
+    with OpenAIServer("ovms", breakage="no-usage").running() as double:
+        engine = ("load", "--engine", f"endpoint:{double.url}")
+        found = run(*engine, "--users", "2", "--requests", "2")
+        assert found.returncode == 0, found.stderr
+        assert found.stdout.startswith("OpenVINO Model Server ")
+        assert found.stdout.splitlines()[-1].split()[:4] == ["2", "4", "≈", "28"]  # 28 characters an answer
+        assert {one["messages"][0]["content"] for one in double.chats()} == set(prompts_of(None, ""))
+        refused = run(*engine, "--kv-tokens", "64")
+        assert refused.returncode == 2
+        assert "A server chooses" in refused.stderr
 
 
 def test_engines_that_do_not_batch_are_refused_before_a_build() -> None:

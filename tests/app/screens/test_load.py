@@ -1,13 +1,17 @@
-"""The Load screen with a real engine."""
+"""The Load screen with a real engine, and with a server."""
 
 from __future__ import annotations
 
+import asyncio
+
 from app.screens.load import LoadScreen
-from app.state.settings.settings import EngineChoice, Settings
+from app.state.settings.settings import EngineChoice, Server, Settings
 from app.state.side.load_job import REQUESTS
 from app.state.side.phase import Phase
 from app.widgets.load.load_views import LoadFiguresView, RequestMapView, UserLines
+from engines.build.server import REMOTE, SERVED
 from tests.app.driving import ask, playground, toast_messages, until_ready, until_screen, wait_until
+from tests.doubles.openai_server import OpenAIServer
 
 CHOSEN = Settings(
     context=512, chosen=True, left=EngineChoice("pytorch", "fp32"), right=EngineChoice("openvino", "int8")
@@ -70,3 +74,39 @@ async def test_an_engine_that_dies_is_an_error_on_the_screen() -> None:
         assert "The test ended it." in screen.job.error
         assert app.right.phase is Phase.FAILED
         assert "The test ended it." in str(screen.query_one(LoadFiguresView).content)
+
+
+async def test_users_of_a_server_are_drawn_without_blocks_and_stopped() -> None:
+    """Tokens that it does not count are marked; nothing is said of blocks; Esc closes every request."""
+    double = OpenAIServer("ovms", breakage="no-usage", chunks=2_000, pause=0.01)
+    with double.running():
+        choice = EngineChoice(REMOTE, SERVED, server=Server(double.url))
+        app = playground(Settings(context=512, chosen=True, left=choice, right=choice))
+        async with app.run_test(size=(100, 30)) as pilot:
+            await until_ready(pilot)
+            await pilot.press("alt+l")
+            screen = await until_screen(pilot, LoadScreen)
+            assert screen.side is app.left
+            await pilot.press("minus", "enter")
+            await wait_until(
+                pilot, lambda: bool(screen.job.record and len(screen.job.record.requests) == 2
+                                    and screen.job.record.figures().user_rate),
+            )  # fmt: skip
+            screen.draw()
+            figures = str(screen.query_one(LoadFiguresView).content)
+            assert "is asked by 2 users" in figures
+            assert "total ≈ " in figures
+            users = str(screen.query_one(UserLines).content)
+            assert "prompt n/a" in users
+            assert "blocks" not in users
+            map_view = screen.query_one(RequestMapView)
+            assert "of the KV cache is reported" in str(map_view.content)
+            assert "as the server reports it" in str(map_view.border_subtitle)
+            await pilot.press("escape")
+            await wait_until(pilot, lambda: not screen.job.is_running)
+            assert screen.job.was_stopped
+            record = screen.job.record
+            assert record
+            assert [one.reason for one in record.requests.values()] == ["stopped", "stopped"]
+            assert app.left.phase is Phase.READY
+            assert await asyncio.to_thread(double.aborted.wait, 60)

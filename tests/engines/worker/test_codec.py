@@ -101,9 +101,11 @@ GOLDEN: list[tuple[p.Command | p.Event, str]] = [
         + ',"kv_tokens":9}',
     ),
     (
-        p.InFlight(1, 9, (p.RequestState(3, 1, 5, 6, (7, 8), "stop"),), 2, 1, KV_USAGE),
+        p.InFlight(1, 9, (p.RequestState(3, 1, 5, 6, (7, 8), "stop", 4, True),), 2, 1, KV_USAGE),
         '{"type":"in-flight","id":1,"t_ns":9,"requests":[{"number":3,"user":1,"prompt_tokens":5,'
-        '"arrived_ns":6,"token_ns":[7,8],"reason":"stop"}],"running":2,"waiting":1,"kv":' + USAGE + "}",
+        '"arrived_ns":6,"token_ns":[7,8],"reason":"stop","tokens":4,"estimated":true}],"running":2,"waiting":1,"kv":'
+        + USAGE
+        + "}",
     ),
     (p.LoadTested(1, True), '{"type":"load-tested","id":1,"stopped":true}'),
     (p.Shutdown(), '{"type":"shutdown","id":0}'),

@@ -11,7 +11,8 @@ import sys, time
 import xllamacpp
 parameters = xllamacpp.CommonParams()
 parameters.model.path, parameters.port = sys.argv[1], int(sys.argv[2])
-parameters.n_ctx, parameters.n_parallel, parameters.cpuparams.n_threads = 1024, 1, 1
+slots = int(sys.argv[3])
+parameters.n_ctx, parameters.n_parallel, parameters.cpuparams.n_threads = 1024 * slots, slots, 1
 parameters.endpoint_metrics = True
 server = xllamacpp.Server(parameters)
 print(server.listening_address, flush=True)
@@ -22,14 +23,15 @@ time.sleep(100_000)
 class LlamaServer:
     """A llama.cpp server in a process of its own."""
 
-    def __init__(self, model: Path) -> None:
-        self._model, self._port = model, 0
+    def __init__(self, model: Path, slots: int = 1) -> None:
+        """Start it; `slots` is the number of requests that it runs at once, each with 1,024 tokens."""
+        self._model, self._port, self._slots = model, 0, slots
         self.start()
 
     def start(self) -> None:
         """Start it, again on the same port."""
         self._process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, str(self._model), str(self._port)],
+            [sys.executable, "-c", SERVE, str(self._model), str(self._port), str(self._slots)],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )  # fmt: skip
         assert self._process.stdout
@@ -37,6 +39,8 @@ class LlamaServer:
         self._port = int(self.address.rpartition(":")[2])
 
     def kill(self) -> None:
-        """End it as a crash does."""
+        """End it as a crash does; nothing happens if it has ended."""
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        assert self._process.stdout
+        self._process.stdout.close()
