@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from app.state.settings.settings import TimingMode
@@ -28,7 +29,7 @@ other, in turn; in a separate process httpx2 alone reads the same lines, parses 
 text. The rate is that of the decode, by the time stamps of the client. App and bare client run alternately,
 and the first one changes every round; medians of {rounds} rounds for each rate of the servers. A task in the
 app's event loop sleeps 5 ms in a loop; the lag is how late it wakes up, from Enter until both answers are
-drawn completely."""
+drawn completely. For comparison: with two local workers that generate the same text at the same rate."""
 KINDS = {"llama": "llama.cpp", "vllm": "vLLM"}
 RATE, LIMIT = 1_000, 0.97
 FASTEST = 0
@@ -42,8 +43,20 @@ FIELDS: dict[str, dict[str, object]] = {
     },
 }
 """What the endpoint asks of a kind, so that it sends the same chunks to the bare client."""
-Round = dict[str, tuple[float, float]]
-"""Decode tok/s in the app and of the bare client, by kind."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """One answer of each server, in the app and of the bare client."""
+
+    inside: list[float]
+    """Decode tok/s in the app, in the order of KINDS."""
+    outside: list[float]
+    """Of the bare client."""
+    lags: list[float]
+    """Of the event loop, in seconds."""
+    drawn: float
+    """Milliseconds from the last token until it is drawn."""
 
 
 def run(bench: BenchmarkEnvironment) -> Result:
@@ -54,55 +67,61 @@ def run(bench: BenchmarkEnvironment) -> Result:
     method = METHOD.format(tokens=f"{tokens:,}", rounds=sizes.session_rounds)
     result = Result("client", method, columns)
     with contextlib.ExitStack() as stack:
-        servers = {kind: stack.enter_context(_server(kind)) for kind in KINDS}
+        urls = [stack.enter_context(_server(kind)) for kind in KINDS]
         bare = stack.enter_context(_process("tests.benchmarks.bare_client"))
-        left, right = (f"{REMOTE}:{servers[kind]}" for kind in KINDS)
         checkpoint = bench.random_checkpoint("llama-tiny")
-        app = stack.enter_context(running(bench, checkpoint, left, right, TimingMode.IN_TURN))
+        left, right = (f"{REMOTE}:{url}" for url in urls)
+        app = stack.enter_context(running(bench, checkpoint, left, right))
         for rate in (RATE, FASTEST):
-            _measure(result, bench, app, bare, servers, rate, tokens)
+            words = f"{rate:,} tok/s" if rate else "as fast as it can"
+            rounds = _rounds(bench, app, bare, urls, rate, tokens)
+            result.notes.append(f"{words}: {rounds.summary()}")
+            _report(result, words, rounds.best, limited=bool(rate))
+    with running(bench, checkpoint, event_loop.ENGINE, event_loop.ENGINE, paced=True) as app:
+        _set_length(app, RATE, tokens)
+        lags = [lag for _ in range(sizes.session_rounds) for lag in _ask(app, tokens)[1]]
+    _note_lags(result, f"local engines at {RATE:,} tok/s", lags)
     return result
 
 
-def _measure(
-    result: Result,
+def _rounds(
     bench: BenchmarkEnvironment,
     app: MeasuredApp,
     bare: subprocess.Popen[str],
-    servers: dict[str, str],
+    urls: list[str],
     rate: int,
     tokens: int,
-) -> None:
-    lags, drawn = list[float](), list[float]()
-    rounds = QuietRounds[Round](bench.sizes, bench.sizes.session_rounds)
-    app.call("set", mode="in turn", max_tokens=tokens, seed=rate)
-
-    def ask_app() -> list[float]:
-        app.call("probe")
-        sides = app.ask(QUESTION)
-        drawn.append((time.monotonic_ns() - sides[-1]["last_ns"]) / 1e6)
-        lags.extend(app.call("lags"))
-        assert all(side["tokens"] == tokens for side in sides), sides
-        app.clear()
-        return [side["decode_rate"] for side in sides]
-
+) -> QuietRounds[Round]:
     def ask_bare() -> list[float]:
-        return [_bare_rate(bare, kind, url, rate, tokens) for kind, url in servers.items()]
+        return [_bare_rate(bare, kind, url, rate, tokens) for kind, url in zip(KINDS, urls, strict=True)]
 
+    rounds = QuietRounds[Round](bench.sizes, bench.sizes.session_rounds)
+    _set_length(app, rate, tokens)
     for turn in rounds:
-        if turn % 2:
-            outside, inside = ask_bare(), ask_app()
-        else:
-            inside, outside = ask_app(), ask_bare()
-        rounds.keep(dict(zip(servers, zip(inside, outside, strict=True), strict=True)))
-    words = f"{rate:,} tok/s" if rate else "as fast as it can"
-    _report(result, words, rounds, limited=bool(rate))
-    _report_lags(result, words, lags, drawn, limited=bool(rate))
+        outside = ask_bare() if turn % 2 else []
+        inside, lags, drawn = _ask(app, tokens)
+        rounds.keep(Round(inside, outside or ask_bare(), lags, drawn))
+    return rounds
 
 
-def _report(result: Result, words: str, rounds: QuietRounds[Round], *, limited: bool) -> None:
-    for kind, title in KINDS.items():
-        inside, outside = ([one[kind][place] for one in rounds.best] for place in (0, 1))
+def _set_length(app: MeasuredApp, rate: int, tokens: int) -> None:
+    app.call("set", mode=TimingMode.IN_TURN, max_tokens=tokens, seed=rate)
+
+
+def _ask(app: MeasuredApp, tokens: int) -> tuple[list[float], list[float], float]:
+    """Return decode tok/s of both sides, the event loop's lags, and the milliseconds to the last drawing."""
+    app.call("probe")
+    sides = app.ask(QUESTION)
+    drawn = (time.monotonic_ns() - sides[-1]["last_ns"]) / 1e6
+    lags: list[float] = app.call("lags")
+    assert all(side["tokens"] == tokens for side in sides)
+    app.clear()
+    return [side["decode_rate"] for side in sides], lags, drawn
+
+
+def _report(result: Result, words: str, rounds: list[Round], *, limited: bool) -> None:
+    for place, title in enumerate(KINDS.values()):
+        inside, outside = [one.inside[place] for one in rounds], [one.outside[place] for one in rounds]
         quotients = ratios(inside, outside)
         rates = number(statistics.median(inside)), number(statistics.median(outside))
         result.rows.append((f"{title}, {words}", *rates, spread(quotients, "{:.3f}".format)))
@@ -110,20 +129,21 @@ def _report(result: Result, words: str, rounds: QuietRounds[Round], *, limited: 
         if limited:
             ratio = statistics.median(quotients)
             result.budgets.append(Budget(f"app / bare, {title} at {words}", ratio, LIMIT, at_least=True))
-    result.notes.append(f"{words}: {rounds.summary()}")
-
-
-def _report_lags(result: Result, words: str, lags: list[float], drawn: list[float], *, limited: bool) -> None:
-    late = event_loop.lag_figures(lags)
-    result.figures[f"lag ms, {words}"] = late
-    result.figures[f"drawn ms after the last token, {words}"] = drawn
-    named = ", ".join(f"{name} {value:.1f} ms" for name, value in late.items())
-    result.notes.append(
-        f"{words}: lag {named}; drawn {statistics.median(drawn):.0f} ms after the last token (median)"
-    )
+    p95 = _note_lags(result, f"servers, {words}", [lag for one in rounds for lag in one.lags])
+    drawn = [one.drawn for one in rounds]
+    result.notes.append(f"servers, {words}: drawn {spread(drawn)} ms after the last token")
     if limited:
         _, most = event_loop.RATES[-1]
-        result.budgets.append(Budget(f"lag p95 at {words}", late["p95"], most, " ms"))
+        result.budgets.append(Budget(f"lag p95, {words}", p95, most, " ms"))
+
+
+def _note_lags(result: Result, words: str, lags: list[float]) -> float:
+    """Note the percentiles, and return the 95th in milliseconds."""
+    late = event_loop.lag_figures(lags)
+    result.figures[f"lag ms, {words}"] = late
+    named = ", ".join(f"{name} {value:.1f}" for name, value in late.items())
+    result.notes.append(f"lag ms, {words}: {named}")
+    return late["p95"]
 
 
 def _bare_rate(bare: subprocess.Popen[str], kind: str, url: str, rate: int, tokens: int) -> float:
