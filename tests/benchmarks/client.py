@@ -22,7 +22,7 @@ from tests.benchmarks.quiet import QuietRounds
 from tests.benchmarks.table import Budget, Result, number, ratios, spread
 
 METHOD = """\
-Two servers of the standard library's asyncio, each in a process of its own, stream chunks as llama.cpp and
+Two servers of the standard library's asyncio, in separate processes, stream chunks as llama.cpp and
 vLLM do, one token of Markdown (about 4 characters) a chunk, {tokens} tokens an answer. In the app on a
 pseudo-terminal of 160×48 whose output is read, every panel on, the left side asks one and the right side the
 other, in turn; in a separate process httpx2 alone reads the same lines, parses the same JSON and keeps the
