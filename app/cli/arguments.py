@@ -156,17 +156,23 @@ def _check_gpu(choice: EngineChoice, text: str) -> None:
 
 
 def _parse_server(text: str) -> EngineChoice:
-    """Parse `URL`, `URL,model=NAME,key=env:NAME`, or the name of a saved server.
+    """Parse `URL`, `URL,model=NAME,key=env:NAME,header=NAME:env:NAME`, or the name of a saved server.
+
+    There may be several headers; they are added to those of a saved server.
 
     Raises:
         typer.BadParameter: it is none of these.
     """
     address, *options = text.split(",")
-    fields = dict(one.partition("=")[::2] for one in options)
+    given = [one.partition("=")[::2] for one in options]
+    fields = {name: value for name, value in given if name != "header"}
     if unknown := fields.keys() - {"model", "key"}:
-        raise typer.BadParameter(f"A server has a model and a key, not {', '.join(sorted(unknown))!r}.")
+        names = ", ".join(sorted(unknown))
+        raise typer.BadParameter(f"A server has a model, a key and headers, not {names!r}.")
     saved = {} if "/" in address or ":" in address else saved_settings().servers
-    server = structs.replace(saved.get(address, Server(address)), **fields)
+    server = saved.get(address, Server(address))
+    headers = (*server.headers, *(value for name, value in given if name == "header"))
+    server = structs.replace(server, headers=headers, **fields)
     try:
         server_spec(server.address, server.model, server.key, server.headers)
     except EngineError as error:

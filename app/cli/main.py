@@ -154,7 +154,8 @@ def ask(
         str | None,
         typer.Option(
             help="Engine as BACKEND:PRECISION or BACKEND:PRECISION:KV_PRECISION (openvino:int8; of a "
-            "GGUF file llama-cpp), or a server as endpoint:URL or endpoint:URL,model=NAME,key=env:NAME.",
+            "GGUF file llama-cpp), or a server as endpoint:URL or "
+            "endpoint:URL,model=NAME,key=env:NAME,header=NAME:env:NAME.",
             autocompletion=completion.engines,
         ),
     ] = None,

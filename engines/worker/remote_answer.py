@@ -30,7 +30,7 @@ class RemoteAnswer:
         """That of all pieces so far; `pieces` once one of them was not counted."""
         self._texts = {False: list[str](), True: list[str]()}
         self._ids: list[int] = []
-        self._stamps = self._characters = self._flushed_ns = 0
+        self._stamps = self._gathered = self._characters = self._flushed_ns = 0
 
     @property
     def is_too_long(self) -> bool:
@@ -50,11 +50,12 @@ class RemoteAnswer:
             self._flush()
         self._waiting.append(piece)
         self._characters += len(piece.text) + len(piece.thought)
-        self._stamps += len(_stamps(piece))
-        gathered = sum(len(_stamps(one)) for one in self._waiting)
+        added = len(_stamps(piece))
+        self._stamps += added
+        self._gathered += added  # not counted again: a fast server sends a chunk every 0.1 ms
         waited = piece.t_ns - self._flushed_ns
-        due = gathered >= FLUSH_TOKENS or waited >= (BUSY_FLUSH_NS if gathered > FEW_TOKENS else FLUSH_NS)
-        if due:
+        longest = BUSY_FLUSH_NS if self._gathered > FEW_TOKENS else FLUSH_NS
+        if self._gathered >= FLUSH_TOKENS or waited >= longest:
             self._flush()
             self._flushed_ns = piece.t_ns
 
@@ -71,7 +72,7 @@ class RemoteAnswer:
 
     def _flush(self, *, ended: bool = False) -> None:
         """Send the waiting pieces as chunks: one for consecutive text of the answer, or of a thought."""
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting, self._gathered = self._waiting, [], 0
         unit = _unit(waiting[0]) if waiting else self._unit
         times: list[int] = []
         ids: list[int] = []

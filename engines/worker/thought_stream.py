@@ -125,6 +125,9 @@ class ThoughtStream:
     def _uncertain(self) -> int:
         """Return how many characters at the end may be the beginning of a tag, or a tag in quotes."""
         text, tags = self._pending, self._tags()
+        starts = {tag[0] for tag in tags}.union(QUOTES)
+        if starts.isdisjoint(text):  # most texts: then no end of it is compared
+            return 0
         for length in range(min(len(text), max(map(len, tags), default=0) + 1), 0, -1):
             end = text[-length:]
             if any(tag.startswith(end) and tag != end for tag in tags):

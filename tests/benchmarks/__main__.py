@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.benchmarks import (
+    client,
     compare_open,
     cpu_engines,
     decode,
@@ -47,6 +48,7 @@ BENCHMARKS: dict[str, Callable[[BenchmarkEnvironment], Result]] = {
     "scoring": scoring.run,
     "compare_open": compare_open.run,
     "load": load.run,
+    "client": client.run,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Sequence
 
 from app.state.settings.settings import TimingMode
 from engines.measure.timing import percentile
@@ -115,9 +116,16 @@ def _size(result: Result, app: MeasuredApp, turns: int) -> None:
 
 def _note(result: Result, what: str, lags: list[float], rates: list[float]) -> float:
     """Add a row and return the 95th percentile in milliseconds."""
-    late = sorted(max(0.0, lag) * 1e3 for lag in lags)
-    p50, p95, p99 = (percentile(late, percent) for percent in (50, 95, 99))
+    late = lag_figures(lags)
+    p50, p95, p99, longest = late.values()
     kept = f"{min(rates):.0f}–{max(rates):.0f}" if rates else "–"
-    result.rows.append((what, f"{p50:.1f}", f"{p95:.1f}", f"{p99:.1f}", f"{late[-1]:.0f}", kept))
-    result.figures[what] = {"samples": len(late), "p50": p50, "p95": p95, "p99": p99, "longest": late[-1]}
+    result.rows.append((what, f"{p50:.1f}", f"{p95:.1f}", f"{p99:.1f}", f"{longest:.0f}", kept))
+    result.figures[what] = {"samples": len(lags)} | late
     return p95
+
+
+def lag_figures(lags: Sequence[float]) -> dict[str, float]:
+    """Return percentiles of lags in seconds, and the longest, in milliseconds."""
+    late = sorted(max(0.0, lag) * 1e3 for lag in lags)
+    figures = {f"p{percent}": percentile(late, percent) for percent in (50, 95, 99)}
+    return figures | {"longest": late[-1]}

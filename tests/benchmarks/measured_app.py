@@ -12,7 +12,8 @@ from typing import Any
 
 import psutil
 
-from app.state.settings.settings import EngineChoice, Settings, TimingMode, save_settings
+from app.state.settings.settings import EngineChoice, Server, Settings, TimingMode, save_settings
+from engines.build.server import REMOTE, SERVED
 from tests.benchmarks.environment import BenchmarkEnvironment, BenchmarkError
 from tests.benchmarks.terminal import Terminal
 
@@ -126,8 +127,10 @@ def running(
 
 
 def _choice(engine: str) -> EngineChoice:
-    backend, _, precision = engine.partition(":")
-    return EngineChoice(backend, precision)
+    backend, _, rest = engine.partition(":")
+    if backend == REMOTE:
+        return EngineChoice(REMOTE, SERVED, server=Server(rest))
+    return EngineChoice(backend, rest)
 
 
 def _process_tree(pid: int) -> list[psutil.Process]:

@@ -16,6 +16,7 @@ from app.state.settings.paths import engine_store
 from app.state.settings.settings import ChatOptions, EngineChoice, Settings, save_settings
 from engines.worker.protocol import Sampling
 from tests.doubles.nvml import Gpu, Nvml
+from tests.doubles.openai_server import OpenAIServer
 
 COMMAND = str(Path(sys.executable).with_name("trt-playground"))
 
@@ -168,3 +169,27 @@ def test_an_engine_may_name_its_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
         parse_engine("tensorrt-llm:fp8@cuda:2")
     with pytest.raises(typer.BadParameter, match="OpenVINO runs on the CPU here"):
         parse_engine("openvino:int8@cuda:1")
+
+
+def test_a_server_gets_the_headers_that_the_engine_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The values come from the environment; no file of ours and no output has them."""
+    monkeypatch.setenv("GATE", "gate-secret-42")
+    for kind in ("CONFIG", "CACHE", "DATA", "STATE"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind.lower()))
+    with OpenAIServer("vllm").running() as server:
+        engine = f"endpoint:{server.base},header=X-Gate-Token:env:GATE,header=X-Team: red"
+        done = run("ask", "Hello", "--engine", engine)
+        assert done.returncode == 0, done.stderr
+        chats = [one.headers for one in server.requests if one.path.endswith("/chat/completions")]
+    assert [(one["X-Gate-Token"], one["X-Team"]) for one in chats] == [("gate-secret-42", "red")]
+    assert "gate-secret-42" not in done.stdout + done.stderr
+    written = [one for one in tmp_path.rglob("*") if one.is_file()]
+    assert written
+    assert not any(b"gate-secret-42" in one.read_bytes() for one in written)
+    with pytest.raises(typer.BadParameter, match="looks like a credential") as refused:
+        parse_engine("endpoint:http://127.0.0.1:1/v1,header=X-Gate-Token:gate-secret-42")
+    assert "gate-secret-42" not in str(refused.value)
+    with pytest.raises(typer.BadParameter, match="a key and headers, not 'headers'"):
+        parse_engine("endpoint:http://127.0.0.1:1/v1,headers=X-Team:red")

@@ -22,13 +22,15 @@ from tests.engines.worker.helpers import eventually
 
 pytest.importorskip("xllamacpp")
 pytest.importorskip("gguf")
+LAYERS = 24
+"""So many that 900 tokens take seconds, and the server can be killed before they are complete."""
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[LlamaServer]:
     from tests.engines.gguf.tiny_gguf import write_tiny_gguf
 
-    running = LlamaServer(write_tiny_gguf(tmp_path / "tiny-F32.gguf"))
+    running = LlamaServer(write_tiny_gguf(tmp_path / "tiny-F32.gguf", layers=LAYERS))
     yield running
     running.kill()
 
