@@ -11,6 +11,7 @@ from msgspec import structs
 from app.cli.engine_options import with_options
 from app.cli.output import echo
 from app.state.prepare.engine_spec import engine_spec as spec_of
+from app.state.prepare.engine_speeds import fastest, read_speeds
 from app.state.prepare.gguf_choice import gguf_checkpoint, gguf_choice
 from app.state.prepare.side_gpu import gpu_of
 from app.state.settings.interpreters import named_in_settings, register_known
@@ -39,17 +40,21 @@ DEFAULT_ENGINE = "openvino:int8"
 
 
 def saved_settings() -> Settings:
-    """Return the settings of the settings file.
+    """Return the settings of the settings file; without one, the fastest engine on the left if it is known.
 
     Raises:
         typer.Exit: the file cannot be used; the reason and the path have been printed.
     """
     try:
-        return load_settings(settings_file())
+        settings = load_settings(settings_file())
     except SettingsError as error:
         echo(str(error), err=True)
         echo("Correct the file or delete it, then try again.", err=True)
         raise typer.Exit(2) from error
+    if settings_file().exists():
+        return settings
+    best = fastest(read_speeds(devices()[0]))
+    return structs.replace(settings, left=EngineChoice(best.backend, best.precision)) if best else settings
 
 
 def chat_options(preset: str, system_prompt: str | None, **sampling: float | None) -> ChatOptions:

@@ -10,16 +10,20 @@ from importlib.metadata import PackageNotFoundError, version
 
 from app.cli.environments import environment_lines, finding_lines
 from app.cli.output import echo
+from app.cli.step_output import print_step
 from app.state.prepare.bandwidth_cache import read_bandwidth
+from app.state.prepare.decode_measurement import measure_engine
+from app.state.prepare.engine_speeds import read_speeds
 from app.state.settings import paths
 from app.state.settings.interpreters import known_environments, named_in_settings
-from app.units import bytes_text
+from app.units import bytes_text, rate_text
 from engines.backends.registry import BACKENDS, LOCAL
+from engines.build.store import EngineStore
 from engines.environments.environment import Environment, register_all
 from engines.environments.preflight import preflight
 from engines.environments.recipe import RECIPES
 from engines.environments.start import start_worker
-from engines.errors import EngineError
+from engines.errors import EngineError, error_text
 from engines.plan.hardware.hardware import Device, devices
 from engines.plan.precision import PRECISIONS, rule, support
 from engines.worker import protocol
@@ -66,8 +70,30 @@ def _machine(found: list[Device]) -> Iterator[str]:
             else ", memory bandwidth not measured (F5 on the Models screen measures it)"
         )
         yield f"{device.name}: {device.title}, {memory}{extra}{reads}"
+        if device.kind == "cpu":
+            yield f"decode of the demo: {_speeds(device)}"
     if len(found) == 1:
         yield "no NVIDIA GPU found"
+
+
+def _speeds(cpu: Device) -> str:
+    speeds = read_speeds(cpu)
+    if not any(one.rate for one in speeds):
+        return "not measured (trt-playground doctor --measure)"
+    return ", ".join(f"{one.title} {rate_text(one.rate) if one.rate else 'not measured'}" for one in speeds)
+
+
+async def measure_speeds() -> None:
+    """Measure how fast the engines of the CPU decode the demo, one after the other, and print it."""
+    cpu, store = devices()[0], EngineStore(paths.engine_store())
+    for engine in read_speeds(cpu):
+        echo(f"Measuring {engine.title} …", err=True)
+        try:
+            rate = await measure_engine(cpu, engine, store, print_step)
+        except EngineError as error:
+            echo(f"{engine.title}: {error_text(error)}", err=True)
+        else:
+            echo(f"{engine.title}: {rate_text(rate)}", err=True)
 
 
 def _folders() -> Iterator[str]:
@@ -132,7 +158,13 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def print_report() -> None:
-    """Print the report."""
+def print_report(*, measure: bool = False) -> None:
+    """Print the report.
+
+    Args:
+        measure: whether the decode speeds are measured before.
+    """
+    if measure:
+        asyncio.run(measure_speeds())
     for line in asyncio.run(report()):
         echo(line)

@@ -333,17 +333,26 @@ def doctor(
         float,
         typer.Option(help="With --report: time limit for importing each environment's library.", min=1),
     ] = 120.0,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure",
+            help="Measure first how fast the CPU's 8-bit engines decode the demo, about a minute. "
+            "Models then names the fastest, and an app without settings starts with it.",
+        ),
+    ] = False,
 ) -> None:
     """Print this machine's hardware, installed libraries, and which precisions each backend supports.
 
     Examples:
       trt-playground doctor
+      trt-playground doctor --measure
       trt-playground doctor --report report.txt
     """
     if report is None:
         from app.cli.doctor import print_report
 
-        print_report()
+        print_report(measure=measure)
         return
     from app.cli.bug_report import write_report
 

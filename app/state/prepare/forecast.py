@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from app.state.prepare.engine_speeds import fastest_text
 from app.state.prepare.machine_state import MachineState
 from app.state.settings.settings import EngineChoice
 from engines.backends.registry import BACKENDS
@@ -40,6 +41,8 @@ class Forecast:
     """Whether an engine is built: not with every backend, nor of a GGUF file."""
     build: ExpectedBuild | None
     """None if this backend was never built on this machine."""
+    fastest: str = ""
+    """The fastest engine of the CPU, with its speed; empty where it was not measured."""
 
 
 def estimate_of(spec: EngineSpec, checkpoint: Checkpoint | None) -> Estimate | None:
@@ -84,4 +87,5 @@ def forecast(
         parts(found, loaded.memory if loaded else None, loaded.held if loaded else None),
         BACKENDS[choice.backend].builds and not checkpoint.gguf_precision,
         expected_build(around.builds, choice.backend, choice.precision, found.weights),
+        "" if checkpoint.gguf_precision else fastest_text(choice, around.speeds),
     )

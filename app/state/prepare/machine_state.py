@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from app.state.prepare.bandwidth_cache import read_bandwidth
+from app.state.prepare.engine_speeds import EngineSpeed, read_speeds
 from engines.build.store import EngineStore
 from engines.build.stored_engine import StoredEngine
 from engines.plan.hardware.hardware import Device, devices
@@ -20,16 +21,18 @@ class MachineState:
     """Measured bytes per second; None before the first measurement."""
     builds: tuple[StoredEngine, ...] = ()
     """Engines of the store, newest first."""
+    speeds: tuple[EngineSpeed, ...] = ()
+    """Of the engines that the device runs, if it is the CPU; see `read_speeds`."""
 
 
 def probe_machine(device: Device, store: EngineStore) -> MachineState:
-    """Return the state of the device, the store and the cached bandwidth. Blocking: reads files."""
+    """Return the state of the device, the store, and what was measured earlier. Blocking: reads files."""
     now = next((one for one in devices() if one.name == device.name), device)
     try:
         builds = tuple(store.engines())
     except OSError:
         builds = ()
-    return MachineState(now, read_bandwidth(now), builds)
+    return MachineState(now, read_bandwidth(now), builds, read_speeds(now) if now.kind == "cpu" else ())
 
 
 def tightest(devices: Sequence[Device]) -> Device:

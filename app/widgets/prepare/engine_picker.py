@@ -61,6 +61,7 @@ next to the estimate.
 
 **decode** is an upper bound: memory bandwidth / bytes read per token with a full context. **F5** measures the
 bandwidth once. A model that fits in the processor's cache, as the demo does, can exceed it.
+**fastest here** is the fastest 8-bit engine of this CPU, once `trt-playground doctor --measure` was run.
 **build** is the host memory of the build, and its time by earlier builds on this machine.
 """
 

@@ -97,6 +97,8 @@ def full(forecast: Forecast) -> list[Content]:
             Content.assemble((f"{'while loading':{NAME_WIDTH}}", MUTED), figure, (" in addition", MUTED))
         )
     lines.append(Content.assemble((f"{'decode':{NAME_WIDTH}}", MUTED), _speed(forecast)))
+    if forecast.fastest:
+        lines.append(Content.assemble((f"{'fastest here':{NAME_WIDTH}}", MUTED), forecast.fastest))
     lines.append(Content.assemble((f"{'build':{NAME_WIDTH}}", MUTED), _build(forecast)))
     return lines
 
