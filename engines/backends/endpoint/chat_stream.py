@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 
@@ -77,14 +78,17 @@ async def read_chat(response: httpx2.Response, reading: Reading) -> AsyncIterato
         return
     if kind != "text/event-stream":
         raise not_an_api(reading.host, f"it sent {kind[:80] or 'something'} instead of a stream of events")
-    async for event in httpx2.EventSource(response, max_event_size=LARGEST_EVENT):
-        now, data = time.monotonic_ns(), event.data.strip()
-        if data == "[DONE]":
-            reading.done = True
-            return
-        if data:
-            take_chunk(_object(data, reading.host), now, reading)
-        yield
+    # Closed here: after the last event it would be left to the garbage collector, which warns.
+    events = cast("AsyncGenerator[Any, None]", aiter(httpx2.EventSource(response, LARGEST_EVENT)))
+    async with aclosing(events):
+        async for event in events:
+            now, data = time.monotonic_ns(), event.data.strip()
+            if data == "[DONE]":
+                reading.done = True
+                return
+            if data:
+                take_chunk(_object(data, reading.host), now, reading)
+            yield
 
 
 async def _read_whole(response: httpx2.Response, reading: Reading) -> None:
