@@ -42,7 +42,7 @@ def write_demo_gguf(file: Path, precision: str = "q4_0") -> Path:
     writer.add_rope_dimension_count(decoder.head_dim)
     assert add_demo_tokenizer(writer) == decoder.vocabulary
     reader = WeightReader(tensor_entries(CHECKPOINT), lambda _: None)
-    for tensor in file_tensors(decoder, family, reader, form):
+    for tensor in file_tensors(decoder, family, reader, form, {}):
         writer.add_tensor(
             tensor.name,
             tensor.data().reshape(tensor.byte_shape),
