@@ -161,46 +161,45 @@ async def test_engines_go_on_when_a_model_cannot_be_opened(settings: Settings, t
         await wait_until(pilot, lambda: models(pilot).has_focus)
 
 
-@pytest.fixture
-def no_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no engine fit beside another one."""
-    full = Device("cpu", "cpu", "", None, 1)
-    monkeypatch.setattr(engine_swap, "devices", lambda: (full,))
+def choose_left(app: Playground, precision: str) -> None:
+    app.choose(app.settings.checkpoint, 512, {"left": EngineChoice("openvino", precision)})
 
 
-async def until_asked_for_room(pilot: Pilot[None], app: Playground) -> None:
-    """Choose another engine on the left, and wait for the question."""
-    app.choose(app.settings.checkpoint, 512, {"left": EngineChoice("openvino", "int4")})
-    await until_screen(pilot, MakeRoomScreen)
+async def until_left(pilot: Pilot[None], app: Playground, precision: str) -> None:
+    """Wait until the left engine has this precision and is ready."""
+    title = f"OpenVINO {precision}"
+    await wait_until(pilot, lambda: app.left.title == title and app.left.phase is Phase.READY)
 
 
-@pytest.mark.usefixtures("no_free_memory")
-async def test_room_is_asked_for(settings: Settings) -> None:
-    """Esc keeps the engine that runs; Enter unloads it first."""
-    app = playground(settings)
+async def test_room_is_asked_for(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Esc keeps the engine that runs, as a cancelled opening does; Enter unloads it first."""
+    app, full = playground(settings), Device("cpu", "cpu", "", None, 1)
     async with app.run_test(size=(120, 40)) as pilot:
         await until_ready(pilot)
-        await until_asked_for_room(pilot, app)
-        assert "Unload OpenVINO int8 to make room?" in text(pilot, "#make-room-question")
+        # From here on both are in the store: what was just built would be in memory already.
+        choose_left(app, "int4")
+        await until_left(pilot, app, "int4")
+        kept = app.settings.left
+        monkeypatch.setattr(engine_swap, "devices", lambda: (full,))
+        choose_left(app, "int8")
+        await until_screen(pilot, MakeRoomScreen)
+        assert "Unload OpenVINO int4 to make room?" in text(pilot, "#make-room-question")
         await pilot.press("escape")
         await wait_until(pilot, lambda: not app.builds["left"].running)
-        assert app.left.title == "OpenVINO int8"
-        assert app.settings.left == settings.left
-        await until_asked_for_room(pilot, app)
-        await pilot.press("enter")
-        await wait_until(pilot, lambda: app.left.title == "OpenVINO int4" and app.left.phase is Phase.READY)
-        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+        assert app.left.title == "OpenVINO int4"
+        assert app.settings.left == kept
 
-
-@pytest.mark.usefixtures("no_free_memory")
-async def test_cancelling_withdraws_the_question(settings: Settings) -> None:
-    app = playground(settings)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await until_ready(pilot)
-        await until_asked_for_room(pilot, app)
+        choose_left(app, "int8")
+        await until_screen(pilot, MakeRoomScreen)
         app.cancel_builds()
         await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
-        assert app.left.title == "OpenVINO int8"
+        assert app.left.title == "OpenVINO int4"
+
+        choose_left(app, "int8")
+        await until_screen(pilot, MakeRoomScreen)
+        await pilot.press("enter")
+        await until_left(pilot, app, "int8")
+        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
 
 
 @pytest.mark.timeout(300)
