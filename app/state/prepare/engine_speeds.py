@@ -70,7 +70,7 @@ def fastest_text(choice: EngineChoice, speeds: Sequence[EngineSpeed]) -> str:
     if best is None:
         return ""
     is_chosen = (choice.backend, choice.precision) == (best.backend, best.precision)
-    return f"{'this' if is_chosen else best.title}, {rate_text(best.rate)} on the demo"
+    return f"{'this one' if is_chosen else best.title}, {rate_text(best.rate)} on the demo"
 
 
 def speed_name(cpu: Device, backend: str, precision: str) -> str:

@@ -37,7 +37,7 @@ async def test_an_engine_is_measured_and_the_fastest_is_named_when_all_are(own_f
         if one is not openvino:
             assert fastest(read_speeds(here)) is None
             add_number(speeds_file(), speed_name(here, one.backend, one.precision), rate / 2)
-    assert fastest_text(OPENVINO, read_speeds(here)).startswith("this, ")
+    assert fastest_text(OPENVINO, read_speeds(here)).startswith("this one, ")
     assert fastest_text(EngineChoice("pytorch", "fp32"), read_speeds(here)).startswith("OpenVINO int8, ")
     assert not any(one.rate for one in read_speeds(replace(here, cores=99))), "another machine"
 
