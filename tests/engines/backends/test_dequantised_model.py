@@ -68,7 +68,7 @@ def test_llama_cpp_differs_from_it_by_arithmetic_only(tmp_path: Path) -> None:
     llama, ids = LlamaCppBackend(), tokens(24, vocabulary=4000)
     llama.load(EngineSpec(str(file), "llama-cpp", "q4_0"), file, None, RecordingReport())
     expected = reference_logits(own._model, ids)[[7, 23]]
-    rows = torch.from_numpy(np.stack([llama.loaded.log_probabilities(ids[:end]) for end in (8, 24)]))
+    rows = torch.from_numpy(np.stack([llama.loaded.distributions.row(ids[:end]) for end in (8, 24)]))
     llama.close()
     assert divergence(expected, rows).mean() < 0.02
     usage = own.memory_usage()
