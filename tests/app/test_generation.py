@@ -99,7 +99,7 @@ async def both(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> A
     made = Both(tmp_path)
     spec = EngineSpec(str(tiny), paced_worker.NAME, "fp32")
     await asyncio.gather(*(engine.open(spec) for engine in made.engines.values()))
-    assert all(side.phase is Phase.READY for side in made.sides)
+    assert all(side.phase is Phase.READY for side in made.sides), [side.error for side in made.sides]
     yield made
     await asyncio.gather(*(engine.close() for engine in made.engines.values()))
 

@@ -95,7 +95,8 @@ class TelemetrySampler:
             Percent; None before it was measured.
         """
         found = self._others.percent(since), self._used_by_others.get(device)
-        return max((percent for percent in found if percent is not None), default=None)
+        most = max((percent for percent in found if percent is not None), default=None)
+        return None if most is None else min(100.0, most)  # two clocks: slightly more on a full processor
 
     def _watch_idle_gpus(self) -> None:
         works = any(side.phase in ANSWERING | OPENING for side in self._sides())
