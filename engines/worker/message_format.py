@@ -95,4 +95,6 @@ def _with_merged_system(messages: Messages) -> Messages:
 
 
 def _in_parts(message: dict[str, Any]) -> dict[str, Any]:
-    return message | {"content": [{"type": "text", "text": message["content"]}]}
+    """Return the message with its content in parts, as that with a thought already is."""
+    content = message["content"]
+    return message | {"content": [{"type": "text", "text": content}] if isinstance(content, str) else content}

@@ -48,10 +48,8 @@ def _with_thought(message: dict[str, Any], keys: Sequence[str], tags: ThoughtTag
 def _with_part(message: dict[str, Any]) -> dict[str, Any]:
     """Return the message with its thought as the first part of its content."""
     rest = {name: value for name, value in message.items() if name != THOUGHT}
-    content = message["content"]
-    said = [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
     thought = {"type": "thinking", "thinking": message[THOUGHT].strip()}
-    return rest | {"content": [thought, *said]}
+    return rest | {"content": [thought, {"type": "text", "text": message["content"]}]}
 
 
 def _looks_for(template: str, tags: ThoughtTags) -> bool:

@@ -29,6 +29,7 @@ PARTS = (
     "{% endif %}|{% endfor %}"
 )
 """As Magistral's and Ministral 3's."""
+ONLY_PARTS = PARTS.replace("message.content is string", "message.role == 'user'")
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (KEY.replace("KEY", "thinking"), "Why?|(Hm.)So.|And?|"),
         (KEY.replace("KEY", "reasoning"), "Why?|(Hm.)So.|And?|"),
         (PARTS, "Why?|(Hm.)So.|And?|"),
+        (ONLY_PARTS, "Why?|(Hm.)So.|And?|"),
         (PARTS.replace("block['type']", "block.type"), "Why?|(Hm.)So.|And?|"),
         (DROPS, "Why?|So.|And?|"),
         (KEEPS, "Why?|!<think>\nHm.\n</think>\n\nSo.|And?|"),
