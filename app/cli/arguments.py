@@ -31,7 +31,7 @@ from engines.build.server import REMOTE, SERVED, server_spec
 from engines.build.spec import TARGET, EngineSpec
 from engines.errors import EngineError, error_text
 from engines.plan.gguf_formats import is_precision
-from engines.plan.hardware.hardware import devices
+from engines.plan.hardware.hardware import cpu, devices
 from engines.plan.hardware.placement import device_of
 from engines.plan.hardware.targets import capability_of, target_name
 from engines.plan.precision import PRECISIONS
@@ -53,7 +53,7 @@ def saved_settings() -> Settings:
         raise typer.Exit(2) from error
     if settings_file().exists():
         return settings
-    best = fastest(read_speeds(devices()[0]))
+    best = fastest(read_speeds(cpu()))
     return structs.replace(settings, left=EngineChoice(best.backend, best.precision)) if best else settings
 
 

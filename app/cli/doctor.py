@@ -24,7 +24,7 @@ from engines.environments.preflight import preflight
 from engines.environments.recipe import RECIPES
 from engines.environments.start import start_worker
 from engines.errors import EngineError, error_text
-from engines.plan.hardware.hardware import Device, devices
+from engines.plan.hardware.hardware import Device, cpu, devices
 from engines.plan.precision import PRECISIONS, rule, support
 from engines.worker import protocol
 from engines.worker.log_files import log_file
@@ -76,8 +76,8 @@ def _machine(found: list[Device]) -> Iterator[str]:
         yield "no NVIDIA GPU found"
 
 
-def _speeds(cpu: Device) -> str:
-    speeds = read_speeds(cpu)
+def _speeds(device: Device) -> str:
+    speeds = read_speeds(device)
     if not any(one.rate for one in speeds):
         return "not measured (trt-playground doctor --measure)"
     return ", ".join(f"{one.title} {rate_text(one.rate) if one.rate else 'not measured'}" for one in speeds)
@@ -85,11 +85,11 @@ def _speeds(cpu: Device) -> str:
 
 async def measure_speeds() -> None:
     """Measure how fast the engines of the CPU decode the demo, one after the other, and print it."""
-    cpu, store = devices()[0], EngineStore(paths.engine_store())
-    for engine in read_speeds(cpu):
+    device, store = cpu(), EngineStore(paths.engine_store())
+    for engine in read_speeds(device):
         echo(f"Measuring {engine.title} …", err=True)
         try:
-            rate = await measure_engine(cpu, engine, store, print_step)
+            rate = await measure_engine(device, engine, store, print_step)
         except EngineError as error:
             echo(f"{engine.title}: {error_text(error)}", err=True)
         else:
