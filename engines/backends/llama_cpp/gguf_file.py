@@ -38,7 +38,7 @@ def write_gguf(
     family, form = gguf_family(decoder.model_type), FORMATS[precision]
     check_rope(family, rope_of(decoder), decoder.head_dim)
     writer = gguf.GGUFWriter(file, family.architecture)
-    _add_fields(writer, decoder)
+    add_fields(writer, decoder)
     writer.add_file_type(form.file_type)
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     _add_vocabulary(writer, decoder.vocabulary)
@@ -61,7 +61,8 @@ def write_gguf(
         writer.close()
 
 
-def _add_fields(writer: Any, decoder: Decoder) -> None:
+def add_fields(writer: Any, decoder: Decoder) -> None:
+    """Write the decoder's sizes and constants to the metadata."""
     writer.add_vocab_size(decoder.vocabulary)
     writer.add_context_length(decoder.max_positions)
     writer.add_embedding_length(decoder.hidden)

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import gguf
 
-from engines.backends.llama_cpp.gguf_tensors import FORMATS, file_tensors, rope_of
+from engines.backends.llama_cpp.gguf_file import add_fields
+from engines.backends.llama_cpp.gguf_tensors import FORMATS, file_tensors
 from engines.demo import CHECKPOINT
 from engines.plan.checkpoint.tensors import tensor_entries
 from engines.plan.decoder.decoder import read_decoder
-from engines.plan.decoder.gguf_families import gguf_family, theta_of
+from engines.plan.decoder.gguf_families import gguf_family
 from engines.weights.reader import WeightReader
 from tests.engines.gguf.tiny_gguf import add_demo_tokenizer
 
@@ -29,17 +30,7 @@ def write_demo_gguf(file: Path, precision: str = "q4_0") -> Path:
     writer.add_name("Demo")
     writer.add_file_type(form.file_type)
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
-    writer.add_context_length(decoder.max_positions)
-    writer.add_embedding_length(decoder.hidden)
-    writer.add_block_count(len(decoder.layers))
-    writer.add_feed_forward_length(decoder.mlp)
-    writer.add_head_count(decoder.heads)
-    writer.add_head_count_kv(decoder.kv_heads)
-    writer.add_layer_norm_rms_eps(decoder.norm_epsilon)
-    theta = theta_of(rope_of(decoder))
-    assert theta
-    writer.add_rope_freq_base(theta)
-    writer.add_rope_dimension_count(decoder.head_dim)
+    add_fields(writer, decoder)
     assert add_demo_tokenizer(writer) == decoder.vocabulary
     reader = WeightReader(tensor_entries(CHECKPOINT), lambda _: None)
     for tensor in file_tensors(decoder, family, reader, form, {}):
