@@ -1,4 +1,4 @@
-"""How fast the CPU engines of this machine decode the demo: measured on request, kept beside the engines."""
+"""How fast the CPU engines of this machine decode the demo: measured on request, kept with the engines."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def fastest_text(choice: EngineChoice, speeds: Sequence[EngineSpeed]) -> str:
     """Return which engine is the fastest, and its speed; empty where that was not measured.
 
     Args:
-        choice: the engine beside which it is shown.
+        choice: the engine that the text is shown with.
         speeds: of `read_speeds`.
     """
     best = fastest(speeds)

@@ -1,7 +1,7 @@
 """Log-probabilities after a prompt, from llama.cpp's server: of the likely tokens, or of all.
 
 The server computes the distribution after a prompt, not within it, so each position is a request. All tokens
-of a large vocabulary are megabytes of JSON, which take the server ten times as long as the model: they are
+of a large vocabulary are megabytes of JSON, which take the server longer than the model: they are
 requested only where every token is needed.
 """
 
