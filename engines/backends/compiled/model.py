@@ -81,7 +81,7 @@ def make_model(spec: EngineSpec, checkpoint: Path, rank: Rank = WHOLE) -> Any:
     if spec.precision in QUANTISED:
         _quantise(model, spec)
     if rank.is_split:
-        join_parts(model)
+        join_parts(model, spec.device)
     return _for_inference(model.to(spec.device))
 
 
@@ -158,7 +158,7 @@ def load_weights(spec: EngineSpec, checkpoint: Path, directory: Path, rank: Rank
             "Prepare it again.",
         )
     if rank.is_split:
-        join_parts(model)
+        join_parts(model, spec.device)
     return _for_inference(model)
 
 

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-import torch.distributed as dist
 import torch.distributed._functional_collectives as collectives
 
 from engines.backends.compiled.split.rank import Rank
+from engines.backends.compiled.split.sums import group_name, shared_memory, sum_of_ranks
 from engines.errors import EngineError
 
 REPLICATED = ("replicated_with_grad_allreduce",)
@@ -39,27 +39,27 @@ def split_model(model: Any, rank: Rank) -> None:
     _divide(head, 0, rank)
 
 
-def join_parts(model: Any) -> None:
-    """Add up what the ranks compute of each `rowwise` product; called after quantising replaced modules."""
+def join_parts(model: Any, device: str) -> None:
+    """Add up what the ranks compute of each `rowwise` product; called after quantising replaced modules.
+
+    Args:
+        device: where the model is going to be.
+    """
+    memory = shared_memory(model.config.hidden_size, model.dtype, device)
     for module, how in _planned(model):
         if how == "rowwise":
+            module.sum_memory = memory
             module.register_forward_hook(_add_up)
 
 
 def gather_outputs(part: Any) -> Any:
     """Return the outputs of all ranks, [..., outputs], from this one's."""
-    gathered = collectives.all_gather_tensor(part.contiguous(), part.ndim - 1, _group())
+    gathered = collectives.all_gather_tensor(part.contiguous(), part.ndim - 1, group_name())
     return collectives.wait_tensor(gathered)
 
 
-def _add_up(_module: Any, _arguments: Any, output: Any) -> Any:
-    return collectives.wait_tensor(collectives.all_reduce(output, "sum", _group()))
-
-
-def _group() -> str:
-    group = dist.group.WORLD
-    assert group is not None
-    return str(group.group_name)
+def _add_up(module: Any, _arguments: Any, output: Any) -> Any:
+    return sum_of_ranks(output, module.sum_memory)
 
 
 def _planned(model: Any) -> Iterator[tuple[Any, str]]:

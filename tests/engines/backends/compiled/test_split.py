@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
+import torch
 
 from engines.build.spec import GPUS, EngineSpec
 from engines.errors import EngineError
@@ -48,15 +49,20 @@ backend.close()
 """A process with one engine: it builds it once, answers and scores; a line makes it answer again."""
 
 
-def start(folder: Path, precision: str, parts: int, built: Path | None = None) -> subprocess.Popen[str]:
-    spec = EngineSpec(str(folder), "compiled", precision, context=512, options={GPUS: str(parts)})
+def start(
+    folder: Path, precision: str, parts: int, built: Path | None = None, device: str = "cpu"
+) -> subprocess.Popen[str]:
+    options = {GPUS: str(parts)}
+    spec = EngineSpec(str(folder), "compiled", precision, device, context=512, options=options)
     request = json.dumps([spec.to_json(), str(folder), str(built) if built else None, PROMPT])
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen([sys.executable, "-c", ENGINE, request], text=True, **pipes)
 
 
-def run(folder: Path, precision: str, parts: int, built: Path | None = None) -> list[Any]:
-    process = start(folder, precision, parts, built)
+def run(
+    folder: Path, precision: str, parts: int, built: Path | None = None, device: str = "cpu"
+) -> list[Any]:
+    process = start(folder, precision, parts, built, device)
     out, errors = process.communicate("")
     assert process.returncode == 0, errors[-3000:]
     found: list[Any] = json.loads(out.splitlines()[-1])
@@ -72,6 +78,17 @@ def test_two_parts_answer_as_one(tmp_path: Path) -> None:
     assert split_scores == pytest.approx(scores, abs=1e-4)
     assert split_kv == kv
     assert split_weights > weights  # embeddings and norms are in each part
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_two_gpus_answer_as_one(tmp_path: Path, precision: str) -> None:
+    """With sums in one kernel (not in fp16) and with NCCL's."""
+    folder = make_checkpoint(tmp_path / "model", "llama", num_key_value_heads=2)
+    answers, scores, *_ = run(folder, precision, 1, device="cuda:0")
+    split_answers, split_scores, *_ = run(folder, precision, 2, device="cuda:0")
+    assert split_answers == answers
+    assert split_scores == pytest.approx(scores, abs=1e-3 if precision == "fp32" else 0.05)
 
 
 def test_a_built_engine_keeps_the_weights_of_each_part(tmp_path: Path) -> None:
