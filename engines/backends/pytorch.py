@@ -50,6 +50,7 @@ class PyTorchBackend(Backend):
         self._model: Any = None
         self._cache: Any = None
         self._weight_bytes = 0
+        self._gpus = 1
 
     @classmethod
     def start_process(cls) -> None:
@@ -65,9 +66,8 @@ class PyTorchBackend(Backend):
         """Load the weights, of a GGUF file dequantised; `directory` is None because nothing is built.
 
         Raises:
-            EngineError: `unsupported-precision`: it is not in DTYPES; `no-device`; or transformers cannot
-            load
-                the checkpoint.
+            EngineError: `unsupported-precision`: it is not in DTYPES; `no-device`; transformers cannot load
+                the checkpoint; or it cannot be placed on several GPUs.
         """
         if spec.precision not in DTYPES:
             raise EngineError(
@@ -87,15 +87,8 @@ class PyTorchBackend(Backend):
         # every length is new, so cuDNN would be an unfair baseline.
         torch.backends.cuda.enable_cudnn_sdp(False)
         report.stage("load")
-        dtype = getattr(torch, DTYPES[spec.precision])
-        if is_random(checkpoint):
-            self._model = random_model(checkpoint, dtype, spec.device).eval()
-        elif checkpoint.is_file():
-            from engines.backends.dequantised_model import dequantised_model
-
-            self._model = dequantised_model(checkpoint, dtype, report).to(spec.device).eval()
-        else:
-            self._model = read_model(spec, checkpoint, dtype).to(spec.device).eval()
+        self._gpus = spec.gpus
+        self._model = _placed(_read(spec, checkpoint, report), spec).eval()
         # `generate` takes unset parameters from here: the checkpoint's own sampling defaults or its
         # end-of-sequence tokens would otherwise apply to every answer.
         self._model.generation_config = GenerationConfig()
@@ -185,14 +178,16 @@ class PyTorchBackend(Backend):
         """Return bytes of the weights and the KV cache; on CUDA also the allocator's rest and peak."""
         import torch
 
-        device, weights, kv = self._model.device, self._weight_bytes, self.kv_usage().bytes_used
-        if device.type != "cuda":
+        weights, kv = self._weight_bytes, self.kv_usage().bytes_used
+        if self._model.device.type != "cuda":
             return MemoryUsage(weights=weights, kv=kv)
+        first = self._model.device.index
+        devices = range(first, first + self._gpus)
         return MemoryUsage(
             weights=weights,
             kv=kv,
-            other=max(0, torch.cuda.memory_reserved(device) - weights - kv),
-            peak=torch.cuda.max_memory_allocated(device),
+            other=max(0, sum(map(torch.cuda.memory_reserved, devices)) - weights - kv),
+            peak=sum(map(torch.cuda.max_memory_allocated, devices)),
         )
 
     def close(self) -> None:
@@ -204,6 +199,29 @@ class PyTorchBackend(Backend):
         self._model = self._cache = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def _read(spec: EngineSpec, checkpoint: Path, report: Report) -> Any:
+    """Return the model of a checkpoint or of a GGUF file, or one of random weights."""
+    import torch
+
+    dtype = getattr(torch, DTYPES[spec.precision])
+    if is_random(checkpoint):
+        return random_model(checkpoint, dtype, spec.device)
+    if checkpoint.is_file():
+        from engines.backends.dequantised_model import dequantised_model
+
+        return dequantised_model(checkpoint, dtype, report)
+    return read_model(spec, checkpoint, dtype)
+
+
+def _placed(model: Any, spec: EngineSpec) -> Any:
+    """Return the model on the device of the spec, or on several GPUs."""
+    if spec.gpus == 1:
+        return model.to(spec.device)
+    from engines.backends.device_map import on_several_gpus
+
+    return on_several_gpus(model, spec.gpus)
 
 
 def _generation_config(sampling: Sampling, eos: frozenset[int]) -> Any:

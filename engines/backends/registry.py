@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import cast
+from typing import Literal, cast
 
 from engines.backends.base import Backend
 from engines.build.server import KIND, REPORTED_PRECISION, host_of
@@ -34,8 +34,9 @@ class BackendEntry:
     """What they are calibrated with otherwise, as the user reads it."""
     uncalibrated: frozenset[str] = frozenset()
     """Those of `calibrates` that can be built without calibration too, if the user chooses so."""
-    splits: bool = False
-    """Whether the weights of one engine can be split over several GPUs (tensor parallelism)."""
+    splits: Literal["", "tensors", "layers"] = ""
+    """How the weights of one engine can be split over several GPUs: each has a part of every layer, and all
+    compute at once (tensor parallelism), or each has some of the layers, which compute one after another."""
     batches: bool = False
     """Whether it batches requests in flight: several users share one engine."""
     servers: str = ""
@@ -57,6 +58,7 @@ BACKENDS: dict[str, BackendEntry] = {
         "engines.backends.pytorch:PyTorchBackend",
         builds=False,
         runs_shapes=True,
+        splits="layers",
         servers="engines.deploy.checkpoint_servers:server_files",
     ),
     "compiled": BackendEntry(
@@ -64,7 +66,7 @@ BACKENDS: dict[str, BackendEntry] = {
         "engines.backends.compiled.backend:CompiledBackend",
         builds=True,
         runs_shapes=True,
-        splits=True,
+        splits="tensors",
     ),
     "openvino": BackendEntry(
         "OpenVINO",
@@ -104,7 +106,7 @@ BACKENDS: dict[str, BackendEntry] = {
         calibrates=frozenset({"fp8", "int4-awq", "int8-sq", "w4a8-awq", "nvfp4"}),
         batches=True,
         servers="engines.backends.tensorrt_llm.serve:server_files",
-        splits=True,
+        splits="tensors",
     ),
     "endpoint": BackendEntry(
         "Server",

@@ -29,7 +29,7 @@ def builds_uncalibrated(backend: str, precision: str) -> bool:
 
 def splits(backend: str) -> bool:
     """Return whether the weights can be split over several GPUs."""
-    return backend in BACKENDS and BACKENDS[backend].splits
+    return backend in BACKENDS and bool(BACKENDS[backend].splits)
 
 
 def refuse_single_requests(backend: str) -> None:

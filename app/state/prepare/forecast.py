@@ -80,7 +80,7 @@ def forecast(
         around.device,
         bandwidth=around.bandwidth,
     )
-    found = per_gpu(found, choice.gpus)
+    found = per_gpu(found, choice.gpus, at_once=BACKENDS[choice.backend].splits != "layers")
     return Forecast(
         found,
         memory_fit(found, other_side_bytes),

@@ -30,12 +30,15 @@ def gpu_choices(backend: str, gpus: Sequence[Device], kv_heads: int | None = Non
     """Return the numbers of GPUs that a backend can split weights over: 1, 2, 4 …, all of one model.
 
     Args:
-        kv_heads: of the checkpoint; they must be divisible by the number of GPUs. None if unknown.
+        kv_heads: of the checkpoint. Where each layer is split they must be divisible by the number of GPUs.
+            None if unknown.
     """
+    how = BACKENDS[backend].splits if backend in BACKENDS else ""
     same_model = takewhile(lambda one: one.title == gpus[0].title and not one.is_mig, gpus)
-    maximum = sum(1 for _ in same_model) if backend in BACKENDS and BACKENDS[backend].splits else 1
+    maximum = sum(1 for _ in same_model) if how else 1
     powers = (1 << exponent for exponent in range(max(1, maximum).bit_length()))
-    return tuple(count for count in powers if not (kv_heads or 0) % count)
+    divided = (kv_heads or 0) if how == "tensors" else 0
+    return tuple(count for count in powers if not divided % count)
 
 
 @cache

@@ -7,14 +7,19 @@ from dataclasses import replace
 from engines.plan.estimate.estimate import Estimate
 
 
-def per_gpu(found: Estimate, gpus: int) -> Estimate:
-    """Return the estimate for one of `gpus` GPUs: weights and cache are split evenly, the rest is on each."""
+def per_gpu(found: Estimate, gpus: int, at_once: bool = True) -> Estimate:
+    """Return the estimate for one of `gpus` GPUs: weights and cache are split evenly, the rest is on each.
+
+    Args:
+        at_once: whether all compute at the same time; if one after another, a token takes as long as reading
+            all weights.
+    """
     return replace(
         found,
         weights=found.weights // gpus,
         kv=found.kv // gpus,
         loading=found.loading // gpus,
-        bytes_per_token=found.bytes_per_token // gpus,
+        bytes_per_token=found.bytes_per_token // (gpus if at_once else 1),
         gpus=gpus,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from engines.backends.pytorch import PyTorchBackend
-from engines.build.spec import EngineSpec
+from engines.build.spec import GPUS, EngineSpec
 from engines.errors import EngineError
 from engines.worker.protocol import Sampling
 from tests.doubles.log_report import LogReport
@@ -176,3 +177,23 @@ def test_probe_returns_the_versions() -> None:
     found = PyTorchBackend.probe()
     assert found.available
     assert set(found.versions) == {"torch", "transformers"}
+
+
+def test_several_gpus_need_accelerate(tiny_llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    with pytest.raises(EngineError, match="accelerate, which places a model on several GPUs") as raised:
+        loaded(tiny_llama, options={GPUS: "2"})
+    assert "trt-playground[device-map]" in raised.value.hint
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+def test_layers_on_two_gpus_answer_as_on_one(tiny_llama: Path) -> None:
+    pytest.importorskip("accelerate", reason="places the layers (extra `device-map`)")
+    one, both = (loaded(tiny_llama, device="cuda:0", options={GPUS: count}) for count in "12")
+    assert {str(layer.device) for layer in both._model.model.layers.parameters()} == {"cuda:0", "cuda:1"}
+    assert generate(both, max_tokens=40) == generate(one, max_tokens=40)
+    assert both.score(PROMPT).logprobs == pytest.approx(one.score(PROMPT).logprobs, abs=1e-4)
+    assert both.kv_usage() == one.kv_usage()
+    assert both.memory_usage().weights == one.memory_usage().weights
+    both.close()
+    one.close()

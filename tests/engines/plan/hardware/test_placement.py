@@ -52,4 +52,5 @@ def test_weights_are_split_over_gpus_of_one_model() -> None:
     assert gpu_choices("tensorrt-llm", several, kv_heads=1) == (1,)
     assert gpu_choices("tensorrt-llm", [H200, OLD, H200]) == (1,)
     assert gpu_choices("tensorrt-llm", [replace(one, is_mig=True) for one in several]) == (1,)
-    assert gpu_choices("tensorrt-llm", []) == gpu_choices("pytorch", several) == (1,)
+    assert gpu_choices("tensorrt-llm", []) == gpu_choices("openvino", several) == (1,)
+    assert gpu_choices("pytorch", several, kv_heads=1) == (1, 2, 4)  # whole layers

@@ -27,5 +27,6 @@ def test_weights_and_cache_are_split_and_the_runtime_is_on_each_gpu(
     assert whole.ceiling is not None
     assert half.ceiling > 1.9 * whole.ceiling
     assert per_gpu(whole, 1) == whole
+    assert per_gpu(whole, 2, at_once=False).ceiling == whole.ceiling
     both = across_gpus(whole, 2)
     assert both.loaded == whole.loaded + whole.other
