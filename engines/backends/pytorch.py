@@ -217,7 +217,7 @@ def _read(spec: EngineSpec, checkpoint: Path, report: Report) -> Any:
 
 def _placed(model: Any, spec: EngineSpec) -> Any:
     """Return the model on the device of the spec, or on several GPUs."""
-    if spec.gpus == 1:
+    if spec.gpus == 1 or not spec.device.startswith("cuda"):
         return model.to(spec.device)
     from engines.backends.device_map import on_several_gpus
 

@@ -144,8 +144,8 @@ class EngineSelection:
 
     @property
     def gpu_counts(self) -> tuple[int, ...]:
-        """Numbers of GPUs over which the weights can be split, with this checkpoint; 1 if it cannot run."""
-        if self.problem:
+        """Numbers of GPUs over which the weights can be split, with this checkpoint; 1 if it runs on none."""
+        if self.problem or self.device.kind != "cuda":
             return (1,)
         heads = self.checkpoint.kv_heads if self.checkpoint else None
         return gpu_choices(self.backend, self._gpus, heads)

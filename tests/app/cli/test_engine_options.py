@@ -15,6 +15,7 @@ from tests.app.cli.test_main import run
 from tests.doubles.nvml import Gpu, Nvml
 
 FP8, PYTORCH = EngineChoice("tensorrt-llm", "fp8"), EngineChoice("pytorch", "fp32")
+OPENVINO = EngineChoice("openvino", "int8")
 
 
 @pytest.fixture
@@ -35,7 +36,8 @@ def _two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_each_engine_gets_the_options_it_supports(text: Path) -> None:
     left, right = with_options((FP8, PYTORCH), Path("~/mine.txt"), 2)
     assert left == EngineChoice("tensorrt-llm", "fp8", calibration=str(text), gpus=2)
-    assert right == PYTORCH
+    assert right == EngineChoice("pytorch", "fp32", gpus=2)
+    assert with_options((FP8, OPENVINO), None, 2)[1] == OPENVINO
     (plain,) = with_options([EngineChoice("tensorrt-llm", "bf16", gpus=2)], None, 1)
     assert plain.gpus == 1
 
@@ -74,7 +76,7 @@ def test_options_that_cannot_be_used_are_refused(text: Path, tmp_path: Path) -> 
         ((FP8,), tmp_path, None, "It is a folder"),
         ((FP8,), tmp_path / "none.txt", None, "There is no such file"),
         ((FP8,), tmp_path / "short.txt", None, "at least 1,500 are needed"),
-        ((PYTORCH,), None, 2, "TensorRT-LLM can be split"),
+        ((OPENVINO,), None, 2, "Only PyTorch, PyTorch compiled and TensorRT-LLM can be split"),
         ((FP8,), None, 4, "4 is not possible on this machine. Choose 1 or 2."),
         ((FP8,), None, 3, "3 is not possible on this machine"),
     ):

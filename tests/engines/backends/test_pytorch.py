@@ -13,6 +13,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from engines.backends.device_map import on_several_gpus
 from engines.backends.pytorch import PyTorchBackend
 from engines.build.spec import GPUS, EngineSpec
 from engines.errors import EngineError
@@ -179,10 +180,10 @@ def test_probe_returns_the_versions() -> None:
     assert set(found.versions) == {"torch", "transformers"}
 
 
-def test_several_gpus_need_accelerate(tiny_llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_gpus_need_accelerate(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "accelerate", None)
     with pytest.raises(EngineError, match="accelerate, which places a model on several GPUs") as raised:
-        loaded(tiny_llama, options={GPUS: "2"})
+        on_several_gpus(model, 2)
     assert "trt-playground[device-map]" in raised.value.hint
 
 
