@@ -32,6 +32,7 @@ from app.state.conversation.restored_options import restored_options, restored_o
 from app.state.conversation.votes import Votes
 from app.state.prepare.build_state import BuildState
 from app.state.prepare.engine_spec import choices_of, engine_spec
+from app.state.prepare.gguf_beside import with_own_files
 from app.state.prepare.gguf_choice import sides_to_open
 from app.state.prepare.load_times import load_key, read_load_times, save_load_time
 from app.state.prepare.machine_name import machine_of
@@ -307,7 +308,8 @@ class Playground(GuardedApp):
         """Save what was chosen on Models for one or both sides, by name, then open their engines."""
         others = (name for name in self.settings.recent if name != checkpoint)
         recent = (checkpoint, *others)[:RECENT_CHECKPOINTS]
-        self.change_settings(checkpoint=checkpoint, context=context, chosen=True, recent=recent, **choices)
+        changes = with_own_files(self.settings, checkpoint, choices)
+        self.change_settings(context=context, chosen=True, recent=recent, **changes)
         self.open_engines(tuple(choices))
 
     async def _open_chosen(self) -> None:

@@ -30,7 +30,9 @@ from engines.build.options import with_origin
 from engines.build.server import REMOTE, SERVED, server_spec
 from engines.build.spec import TARGET, EngineSpec
 from engines.errors import EngineError, error_text
-from engines.plan.gguf_formats import is_precision
+from engines.gguf.model_file import is_gguf
+from engines.plan.checkpoint.checkpoint import read_checkpoint
+from engines.plan.gguf_formats import GGUF_BACKEND, is_precision
 from engines.plan.hardware.hardware import cpu, devices
 from engines.plan.hardware.placement import device_of
 from engines.plan.hardware.targets import capability_of, target_name
@@ -123,25 +125,37 @@ def for_target(spec: EngineSpec, target: str | None) -> EngineSpec:
 
 def parse_engine(text: str) -> EngineChoice:
     """Parse `openvino:int8`, with the precision of the KV cache `openvino:int8:u8`, with the GPU
-    `compiled:int8@cuda:1`, or `endpoint:URL`.
+    `compiled:int8@cuda:1`, `endpoint:URL`, or the path of a GGUF file.
 
     Raises:
-        typer.BadParameter: the text has another form, or names an unknown backend, precision or GPU.
+        typer.BadParameter: the text has another form, names an unknown backend, precision or GPU, or a file
+            that cannot be read.
     """
     if text.partition(":")[0] == REMOTE:
         return _parse_server(text.partition(":")[2])
+    if is_gguf(Path(text)):
+        return _parse_file(text)
     engine, at, device = text.partition("@")
     backend, _, rest = engine.partition(":")
     precision, _, kv_precision = rest.partition(":")
     if backend not in LOCAL or not is_precision(precision):
         raise typer.BadParameter(
             f"{text!r} is not BACKEND:PRECISION, such as openvino:int8. Backends: {', '.join(LOCAL)}. "
-            f"Precisions: {', '.join(PRECISIONS)}. A server is endpoint:URL."
+            f"Precisions: {', '.join(PRECISIONS)}. A server is endpoint:URL, a GGUF file its path."
         )
     choice = EngineChoice(backend, precision, kv_precision or "auto", device=device)
     if at:
         _check_gpu(choice, text)
     return choice
+
+
+def _parse_file(text: str) -> EngineChoice:
+    path = Path(text).expanduser().absolute()
+    try:
+        precision = read_checkpoint(path).gguf_precision
+    except EngineError as error:
+        raise typer.BadParameter(f"{text}: {error_text(error)}") from error
+    return EngineChoice(GGUF_BACKEND, precision, checkpoint=str(path))
 
 
 def _check_gpu(choice: EngineChoice, text: str) -> None:

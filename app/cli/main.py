@@ -73,7 +73,7 @@ def open_playground(
         typer.Option(
             help="Engine on the left, as BACKEND:PRECISION or BACKEND:PRECISION:KV_PRECISION, "
             "such as openvino:int8; with several GPUs also its GPU: compiled:int8@cuda:1. "
-            "endpoint:URL is a server.",
+            "A GGUF file is named by its path, a server by endpoint:URL.",
             autocompletion=completion.engines,
         ),
     ] = None,

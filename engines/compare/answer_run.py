@@ -29,6 +29,7 @@ from engines.compare.rows import described, finished, title, unmeasured
 from engines.compare.server import check_server, refuse_as_reference
 from engines.compare.speed import measure_speed
 from engines.compare.token_scores import TOP, ids_of, of_answer, token_scores
+from engines.compare.tokenizers import use_tokenizer
 from engines.errors import EngineError, error_text
 from engines.measure.quality import position_divergences
 from engines.plan.checkpoint.checkpoint import read_checkpoint
@@ -205,6 +206,8 @@ class AnswerRun:
         async with self._open(spec) as engine:
             if engine.is_remote:
                 await check_server(engine, self._reference.checkpoint)
+            else:
+                await use_tokenizer(engine, self._reference.checkpoint)
             prompt = (await engine.tokenize_prompt(self._prompt)).token_ids
             if prompt_digest(prompt) != answer.prompt_digest:
                 raise EngineError(

@@ -23,8 +23,10 @@ from engines.compare.rows import described, finished, title, unmeasured
 from engines.compare.server import answers_questions, check_server, refuse_as_reference
 from engines.compare.speed import measure_speed
 from engines.compare.text import Text
+from engines.compare.tokenizers import use_tokenizer
 from engines.errors import EngineError, error_text
 from engines.measure.quality import position_divergences
+from engines.plan.checkpoint.gguf_checkpoint import is_gguf_file
 from engines.worker import protocol
 from engines.worker.error_mapping import to_error_event
 
@@ -202,6 +204,8 @@ class ComparisonRun:
         try:
             async with self._open(spec, on_step=self._take_step) as engine:
                 self._versions |= engine.prepared.versions
+                if not engine.is_remote:
+                    await use_tokenizer(engine, self._folder)
                 key = digest(
                     SCORE_FORMAT,
                     _identity(engine),
@@ -219,6 +223,8 @@ class ComparisonRun:
                     await asyncio.to_thread(self._cache.keep_row, key, row)
         except (EngineError, ValueError) as error:  # ValueError: scores that cannot be compared
             row = unmeasured(spec, error_text(to_error_event(0, error)))
+        if spec.checkpoint != self._folder and is_gguf_file(Path(spec.checkpoint)):
+            row = replace(row, title=f"{row.title}, {Path(spec.checkpoint).name}")
         self._done = done + self._tokens
         return row
 

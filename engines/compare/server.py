@@ -5,11 +5,9 @@ from __future__ import annotations
 from engines.build.server import is_remote
 from engines.build.spec import EngineSpec
 from engines.compare.engine import ComparedEngine
+from engines.compare.tokenizers import SAMPLE, refuse_other_tokenizer
 from engines.errors import EngineError
 from engines.worker.values import TOKEN_BY_TOKEN
-
-SAMPLE = "Naïve tests: 3 + 4 = 7, then\n    print('tokenizers differ')."
-"""Accents, numbers, spaces and quotes, which tokenizers cut in different ways."""
 
 
 def refuse_as_reference(spec: EngineSpec) -> None:
@@ -52,13 +50,7 @@ async def check_server(engine: ComparedEngine, folder: str) -> None:
             return
         raise
     ours = (await engine.tokenize(SAMPLE, ())).token_ids
-    length = min(len(ours), len(theirs))  # one of both may begin with a special token
-    if not length or abs(len(ours) - len(theirs)) > 1 or ours[-length:] != theirs[-length:]:
-        raise EngineError(
-            "other-tokenizer",
-            "Its tokenizer gives other token ids than the reference's: it runs another checkpoint.",
-            "Compare its answers in the chat instead.",
-        )
+    refuse_other_tokenizer(theirs, ours)
 
 
 async def answers_questions(engine: ComparedEngine) -> bool:

@@ -19,10 +19,11 @@ PRECISIONS = ("fp32", "bf16")
 
 
 def compared_sides(sides: Sequence[Side]) -> tuple[Side | None, list[Side]]:
-    """Return the side that is the reference, and the others with an engine of the same checkpoint.
+    """Return the side that is the reference, and the others with an engine of the same model.
 
     The reference is PyTorch if exactly one side is, else the right one; never a server, which does not return
-    the whole vocabulary. Whether a server runs the same checkpoint is found out when it is scored.
+    the whole vocabulary. Whether a server, or a GGUF file beside another checkpoint, is of the same model is
+    found out when it is scored.
     """
     loaded = [side for side in sides if side.spec and side.checkpoint]
     if not loaded:
@@ -36,9 +37,14 @@ def compared_sides(sides: Sequence[Side]) -> tuple[Side | None, list[Side]]:
         for side in sides
         if side is not reference
         and side.spec
-        and (side.spec.checkpoint == checkpoint or is_remote(side.spec))
+        and (checkpoint == side.spec.checkpoint or is_remote(side.spec) or _is_gguf(checkpoint, side.spec))
     ]
     return reference, others
+
+
+def _is_gguf(reference: str, spec: EngineSpec) -> bool:
+    """Return whether the reference or the engine is of a GGUF file."""
+    return any(is_gguf_file(Path(checkpoint)) for checkpoint in (reference, spec.checkpoint))
 
 
 def candidates(store: EngineStore, reference: EngineSpec, present: Sequence[EngineSpec]) -> list[EngineSpec]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from app.state.settings.settings import DEMO, EngineChoice, Server, Settings
 from engines.build.server import is_remote, server_of, server_spec
 from engines.build.spec import EngineSpec
 from engines.demo import CHECKPOINT
+from engines.plan.checkpoint.gguf_checkpoint import is_gguf_file
 from engines.plan.hardware.hardware import Device
 from engines.plan.hardware.placement import device_of
 
 
 def engine_spec(settings: Settings, choice: EngineChoice, cpu: Device, gpu: Device | None) -> EngineSpec:
-    """Return the spec of `choice` for the checkpoint and context of the settings, on `gpu` or the CPU.
+    """Return the spec of `choice` for its own or the settings' checkpoint, on `gpu` or the CPU.
 
     Args:
         gpu: the one that it is to run on if its backend uses GPUs; None where there is none.
@@ -22,7 +24,7 @@ def engine_spec(settings: Settings, choice: EngineChoice, cpu: Device, gpu: Devi
         server = choice.server
         return server_spec(server.address, server.model, server.key, server.headers, settings.context)
     return EngineSpec(
-        checkpoint=settings.checkpoint_path,
+        checkpoint=choice.checkpoint_path or settings.checkpoint_path,
         backend=choice.backend,
         precision=choice.precision,
         device=device_of(choice.backend, cpu, gpu).name,
@@ -33,7 +35,13 @@ def engine_spec(settings: Settings, choice: EngineChoice, cpu: Device, gpu: Devi
 
 
 def choices_of(specs: Mapping[str, EngineSpec]) -> dict[str, object]:
-    """Return the settings that name these engines, by side; checkpoint and context only if all agree."""
+    """Return the settings that name these engines, by side; checkpoint and context only if all agree.
+
+    A GGUF file beside another checkpoint is that side's own.
+    """
+    checkpoints = {spec.checkpoint for spec in specs.values() if not is_remote(spec)}
+    files = {name for name in checkpoints if is_gguf_file(Path(name))} if len(checkpoints) > 1 else set()
+    checkpoints -= files
     changes: dict[str, object] = {
         name: EngineChoice(
             spec.backend,
@@ -43,10 +51,10 @@ def choices_of(specs: Mapping[str, EngineSpec]) -> dict[str, object]:
             spec.gpus,
             _device(name, spec),
             Server(*server_of(spec)) if is_remote(spec) else Server(),
+            spec.checkpoint if spec.checkpoint in files else "",
         )
         for name, spec in specs.items()
     }
-    checkpoints = {spec.checkpoint for spec in specs.values() if not is_remote(spec)}
     if len(checkpoints) == 1:
         [checkpoint] = checkpoints
         changes["checkpoint"] = DEMO if checkpoint == str(CHECKPOINT) else checkpoint

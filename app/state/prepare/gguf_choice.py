@@ -54,7 +54,7 @@ def sides_to_open(settings: Settings, device: Device) -> tuple[str, ...]:
     checkpoint = gguf_checkpoint(settings.checkpoint)
 
     def runs(choice: EngineChoice) -> bool:
-        if checkpoint is None or choice.backend == GGUF_BACKEND:
+        if choice.checkpoint or checkpoint is None or choice.backend == GGUF_BACKEND:
             return choice.backend == GGUF_BACKEND
         return dequantised_fits(checkpoint, choice, settings.context, device)
 

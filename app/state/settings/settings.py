@@ -73,6 +73,13 @@ class EngineChoice(msgspec.Struct, frozen=True):
     """The GPU, `cuda:1`, the first of several; empty for that of the side, see `gpu_of`."""
     server: Server = Server()
     """Of an engine that runs on a server."""
+    checkpoint: str = ""
+    """A GGUF file of the model; empty for the checkpoint of the settings."""
+
+    @property
+    def checkpoint_path(self) -> str:
+        """The file's path; empty for the checkpoint of the settings."""
+        return str(Path(self.checkpoint).expanduser()) if self.checkpoint else ""
 
     @property
     def options(self) -> dict[str, str]:

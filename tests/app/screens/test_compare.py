@@ -208,3 +208,29 @@ async def test_without_engines_and_without_answers(settings: Settings) -> None:
         await wait_until(pilot, lambda: isinstance(real.screen, CompareScreen))
         assert isinstance(real.screen, CompareScreen)
         assert note(real.screen) == NO_ANSWER
+
+
+async def test_a_gguf_file_beside_the_checkpoint_it_was_made_from(settings: Settings, tmp_path: Path) -> None:
+    """The side keeps its own file, and is compared with the engine of the other checkpoint."""
+    pytest.importorskip("xllamacpp")
+    pytest.importorskip("gguf")
+    from tests.engines.gguf.demo_gguf import write_demo_gguf
+
+    file = write_demo_gguf(tmp_path / "Demo.Q8_0.gguf", "q8_0")
+    left = EngineChoice("llama-cpp", "q8_0", checkpoint=str(file))
+    app = playground(replace(settings, checkpoint="demo", left=left, right=PYTORCH))
+    async with app.run_test(size=(160, 48)) as pilot:
+        await until_ready(pilot)
+        assert [side.checkpoint_name for side in app.sides] == ["Demo.Q8_0", "demo"]
+        await ask(pilot, "Hello")
+        await pilot.press("f5")
+        await wait_until(pilot, lambda: isinstance(app.screen, CompareScreen))
+        screen = app.screen
+        assert isinstance(screen, CompareScreen)
+        await until_compared(pilot, screen, 1)
+        answer = screen.comparison.answer
+        assert answer
+        assert answer.engines[0].row.error == ""
+        assert answer.engines[0].scores
+        app.choose("demo", settings.context, {"right": PYTORCH})
+        assert (app.settings.checkpoint, app.settings.left) == ("demo", left)
