@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 from math import isfinite
+from pathlib import Path
 
 from engines.backends.registry import engine_title
 from engines.build.spec import EngineSpec
@@ -21,6 +22,11 @@ def title(spec: EngineSpec) -> str:
     """Return `OpenVINO int8`, with the precision of the KV cache where it was chosen."""
     kv = "" if spec.kv_precision == "auto" else f", KV {spec.kv_precision}"
     return f"{engine_title(spec)}{kv}"
+
+
+def file_title(spec: EngineSpec) -> str:
+    """Return `llama.cpp q8_0, model.gguf`: of a GGUF file beside another checkpoint of the model."""
+    return f"{title(spec)}, {Path(spec.checkpoint).name}"
 
 
 def unmeasured(spec: EngineSpec, error: str = "") -> Row:

@@ -19,7 +19,7 @@ from engines.compare.engine import ComparedEngine, opened
 from engines.compare.machine import machine_facts
 from engines.compare.noise import noise_floor
 from engines.compare.passages import passages, shown_ids, worst_windows
-from engines.compare.rows import described, finished, title, unmeasured
+from engines.compare.rows import described, file_title, finished, title, unmeasured
 from engines.compare.server import answers_questions, check_server, refuse_as_reference
 from engines.compare.speed import measure_speed
 from engines.compare.text import Text
@@ -224,7 +224,7 @@ class ComparisonRun:
         except (EngineError, ValueError) as error:  # ValueError: scores that cannot be compared
             row = unmeasured(spec, error_text(to_error_event(0, error)))
         if spec.checkpoint != self._folder and is_gguf_file(Path(spec.checkpoint)):
-            row = replace(row, title=f"{row.title}, {Path(spec.checkpoint).name}")
+            row = replace(row, title=file_title(spec))
         self._done = done + self._tokens
         return row
 

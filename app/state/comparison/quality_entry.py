@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from app.state.prepare.engine_spec import engine_spec
 from app.state.settings.settings import EngineChoice, Settings
@@ -14,8 +16,9 @@ from engines.build.spec import EngineSpec
 from engines.compare.comparison import Row
 from engines.compare.latest import Latest
 from engines.compare.outdated import outdated
-from engines.compare.rows import title
-from engines.plan.checkpoint.checkpoint import Checkpoint
+from engines.compare.rows import file_title, title
+from engines.errors import EngineError
+from engines.plan.checkpoint.checkpoint import Checkpoint, read_checkpoint
 from engines.plan.checkpoint.loadable import support_of
 from engines.plan.estimate.estimate import estimate_weight_bytes
 from engines.plan.gguf_formats import GGUF_BACKEND, offered_precisions, precision_of
@@ -113,9 +116,22 @@ def quality_entries(
             spec = with_origin(engine_spec(settings, choice, machine.cpu, machine.gpu), checkpoint)
             entry = _entry(choice, spec, latest, stale, checkpoint, is_reference=choice == reference)
             found.insert(0 if entry.is_reference else len(found), entry)
+    found += _own_files(settings, machine, latest, stale)
     running = {entry.choice.precision for entry in found if entry.choice}
     missing = [name for name in offered_precisions(checkpoint) if name not in running]
     return [*found, *(_unavailable(name, reasons.get(name, "No backend runs it.")) for name in missing)]
+
+
+def _own_files(
+    settings: Settings, machine: Machine, latest: Latest | None, stale: str
+) -> Iterator[QualityEntry]:
+    """Yield the GGUF files that sides run beside the checkpoint of the settings."""
+    files = {choice.checkpoint_path: choice for choice in (settings.left, settings.right)}
+    for path, choice in files.items():
+        with suppress(EngineError):  # said where it is opened
+            if path:
+                spec = engine_spec(settings, choice, machine.cpu, machine.gpu)
+                yield _entry(choice, spec, latest, stale, read_checkpoint(Path(path)), is_reference=False)
 
 
 def _stale(latest: Latest | None, texts: str, checkpoint: Checkpoint | None) -> str:
@@ -137,7 +153,7 @@ def _entry(
     *,
     is_reference: bool,
 ) -> QualityEntry:
-    name = title(spec)
+    name = file_title(spec) if choice.checkpoint else title(spec)
     row, why = _row(name, latest, is_reference=is_reference)
     expected = estimate_weight_bytes(checkpoint, choice.precision) if checkpoint else 0
     state = EntryState.MISSING

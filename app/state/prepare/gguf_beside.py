@@ -23,13 +23,12 @@ def with_own_files(
         choices: the choice of each side that was made, by name.
     """
     others = {"left", "right"} - set(choices)
-    own = {name: msgspec.structs.replace(choice, checkpoint="") for name, choice in choices.items()}
-    changes: dict[str, object] = {"checkpoint": checkpoint, **own}
+    changes: dict[str, object] = {"checkpoint": checkpoint, **choices}
     before, is_file = settings.checkpoint, is_file_name(checkpoint)
     if not others or checkpoint == before or is_file == is_file_name(before):
         return changes
     if is_file:  # the other side runs a checkpoint that all backends read
-        kept = {name: msgspec.structs.replace(one, checkpoint=checkpoint) for name, one in own.items()}
+        kept = {name: msgspec.structs.replace(one, checkpoint=checkpoint) for name, one in choices.items()}
         return {"checkpoint": before, **kept}
     for name in others:
         other: EngineChoice = getattr(settings, name)

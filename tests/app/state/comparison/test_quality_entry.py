@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from gguf import GGMLQuantizationType as TensorType
+from msgspec import structs
 
 from app.state.comparison.candidates import candidates
 from app.state.comparison.quality_entry import (
@@ -151,3 +152,20 @@ def test_a_gguf_file_is_compared_with_its_dequantised_form(tmp_path: Path) -> No
     assert [title(one) for one in added] == ["PyTorch bf16 · dequantised from Q4_0"]
     added = candidates(EngineStore(tmp_path / "store"), spec, [])
     assert [title(one) for one in added] == [one.title for one in study.entries[:2]]
+
+
+def test_a_sides_own_gguf_file_has_a_row(tmp_path: Path) -> None:
+    file = write_tiny_gguf(tmp_path / "Tiny.Q8_0.gguf", matrices=TensorType.Q8_0)
+    own = EngineChoice("llama-cpp", "q8_0", checkpoint=str(file))
+    settings = structs.replace(SETTINGS, left=own)
+    entries = quality_entries(settings, MACHINE, DEMO, None, "t")
+    [entry] = [one for one in entries if one.choice == own]
+    assert (entry.title, entry.state) == ("llama.cpp q8_0, Tiny.Q8_0.gguf", EntryState.MISSING)
+    assert entry.spec
+    assert entry.spec.checkpoint == str(file)
+    row = Row(entry.title, "llama-cpp", "q8_0", "auto", "")
+    measured = merged(None, replace(COMPARISON, rows=(row,)), "t")
+    [entry] = [one for one in quality_entries(settings, MACHINE, DEMO, measured, "t") if one.choice == own]
+    assert entry.row == row
+    file.unlink()
+    assert own not in {one.choice for one in quality_entries(settings, MACHINE, DEMO, None, "t")}
