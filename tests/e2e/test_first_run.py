@@ -105,8 +105,8 @@ def test_a_local_model_is_two_keys_away(start: StartApp, tmp_path: Path) -> None
     terminal.wait_for("mine.*" + both_ready("OpenVINO int8"))
 
 
-def test_the_second_start_opens_the_chat(start: StartApp) -> None:
-    """Engines are loaded from the store, and the settings are kept."""
+def test_the_second_start_opens_the_chat_and_a_sigkill_leaves_no_orphan(start: StartApp) -> None:
+    """Engines are loaded from the store, and the settings are kept; then the app is killed."""
     terminal = start(settings=LIGHT)
     build_defaults(terminal, "OpenVINO int8")
     terminal.keys("C-q")
@@ -114,11 +114,6 @@ def test_the_second_start_opens_the_chat(start: StartApp) -> None:
     terminal.start_again()
     terminal.wait_for("reused from the store")
     terminal.wait_for(both_ready("OpenVINO int8"))
-
-
-def test_a_sigkill_of_the_app_leaves_no_orphan(start: StartApp) -> None:
-    terminal = start(settings=LIGHT)
-    build_defaults(terminal, "OpenVINO int8")
     others = [process for process in terminal.processes() if process.pid != terminal.pid]
     assert len(terminal.workers()) == 2
     os.kill(terminal.pid, signal.SIGKILL)

@@ -48,40 +48,41 @@ def test_the_file_has_every_part(own_folders: Path, tmp_path: Path, monkeypatch:
         assert private not in text
 
 
-@pytest.mark.parametrize(
-    ("failure", "message", "cause"),
-    [
-        ("libmpi", "the MPI library was not found", "libmpi.so.40: cannot open shared object file"),
-        (
-            "no-slots",
-            "MPI has no free slot",
-            "All nodes which are allocated for this job are already filled.",
-        ),
-        ("out-of-memory", "There is not enough memory.", "CUDA out of memory. Tried to allocate 2.00 GiB."),
-        ("insufficient-memory", "There is not enough memory.", "failed due to insufficient GPU memory"),
-        ("dies-at-load", "engine process ended while starting", "died during initialization"),
-    ],
+FAILED_STARTS = (
+    ("libmpi", "the MPI library was not found", "libmpi.so.40: cannot open shared object file"),
+    ("no-slots", "MPI has no free slot", "All nodes which are allocated for this job are already filled."),
+    ("out-of-memory", "There is not enough memory.", "CUDA out of memory. Tried to allocate 2.00 GiB."),
+    ("insufficient-memory", "There is not enough memory.", "failed due to insufficient GPU memory"),
+    ("dies-at-load", "engine process ended while starting", "died during initialization"),
 )
-def test_the_cause_of_a_failed_start_is_in_it(
-    failure: str,
-    message: str,
-    cause: str,
-    own_folders: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+"""How the library fails, what is said of it, and the cause, also what only its own process said."""
+
+
+def test_the_causes_of_failed_starts_are_in_it(
+    own_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also what only the library's own process said."""
+    """Each start has its log, as if each had been of another engine: one report has the ends of all."""
     monkeypatch.setitem(sys.modules, "pynvml", Nvml(gpus=(Gpu(),)))
     python = make_environment(tmp_path / "made", "main")
     assert CliRunner().invoke(cli, ["env", "use", "tensorrt-llm", str(python)]).exit_code == 0
-    monkeypatch.setenv("TENSORRT_LLM_DOUBLE", failure)
-    asked = CliRunner().invoke(cli, ["ask", "Hello", "--engine", "tensorrt-llm:bf16"])
-    assert asked.exit_code == 1
-    assert message in asked.stderr
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    for failure, message, _ in FAILED_STARTS:
+        monkeypatch.setenv("TENSORRT_LLM_DOUBLE", failure)
+        asked = CliRunner().invoke(cli, ["ask", "Hello", "--engine", "tensorrt-llm:bf16"])
+        assert asked.exit_code == 1
+        assert message in asked.stderr
+        [log] = paths.log_folder().glob("*.log")
+        log.rename(logs / f"{failure}.log")
     monkeypatch.delenv("TENSORRT_LLM_DOUBLE")
+    for log in logs.iterdir():
+        log.rename(paths.log_folder() / log.name)
     file = tmp_path / "report.txt"
     assert doctor("--report", str(file)).exit_code == 0
-    assert cause in file.read_text()
+    sections = file.read_text().split("\n## ")
+    for failure, _, cause in FAILED_STARTS:
+        [section] = [one for one in sections if one.startswith(f"{failure}.log, ")]
+        assert cause in section
 
 
 def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:

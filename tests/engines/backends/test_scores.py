@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from engines.backends.base import Backend
+from engines.backends.base import Backend, Scores
+from engines.backends.compiled import regional
 from engines.backends.compiled.backend import CompiledBackend
 from engines.backends.openvino.backend import OpenVINOBackend
 from engines.backends.pytorch import DTYPES, PyTorchBackend
@@ -37,6 +39,33 @@ def token_ids() -> list[int]:
     """A text in the demo's tokens, over more than one part of ROWS positions."""
     ids = Tokenizer(CHECKPOINT).plain_ids(TEXT)
     return (ids * (1 + 300 // len(ids)))[:300]
+
+
+@dataclass(frozen=True)
+class Base:
+    """The reference's scores, the file of its rows, and its log-probabilities in float64."""
+
+    scores: Scores
+    file: Path
+    exact: np.ndarray[Any, np.dtype[np.float64]]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory, token_ids: list[int]) -> Base:
+    """PyTorch's fp32, with which every engine is compared."""
+    backend = PyTorchBackend()
+    backend.load(EngineSpec(str(CHECKPOINT), "pytorch", "fp32", context=512), CHECKPOINT, None, LogReport())
+    file = tmp_path_factory.mktemp("rows") / "reference.npy"
+    scores = backend.score(token_ids, TOP, keep=RowWriter(file, len(token_ids) - 1))
+    return Base(scores, file, exact(eager_logits("fp32", backend, token_ids)))
+
+
+@pytest.fixture
+def traced_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The graphs of the compiled engine run uncompiled: scores are computed without them."""
+    monkeypatch.setattr(
+        regional, "_compiled", lambda function, _: torch.compile(function, fullgraph=True, backend="eager")
+    )
 
 
 @pytest.fixture
@@ -92,6 +121,7 @@ def openvino_logits(_: str, backend: Any, token_ids: list[int]) -> Any:
     return model.create_infer_request().infer(inputs)["logits"][0]
 
 
+@pytest.mark.usefixtures("traced_only")
 @pytest.mark.parametrize(
     ("kind", "precision", "logits_of"),
     [
@@ -107,16 +137,14 @@ def test_scores_equal_float64(
     logits_of: Callable[[str, Any, list[int]], Any],
     opened: OpenBackend,
     token_ids: list[int],
-    tmp_path: Path,
+    base: Base,
 ) -> None:
     """KL divergence, perplexity, same top, ranks and top tokens; the reference's rows come from a file."""
-    base = opened(PyTorchBackend(), "fp32")
-    file, positions = tmp_path / "reference.npy", len(token_ids) - 1
-    expected_base = base.score(token_ids, TOP, keep=RowWriter(file, positions))
+    positions = len(token_ids) - 1
     candidate = opened(kind(), precision)
-    scores = candidate.score(token_ids, TOP, RowReader(file, positions))
-    p, q = exact(eager_logits("fp32", base, token_ids)), exact(logits_of(precision, candidate, token_ids))
-    card = quality_card(expected_base, scores)
+    scores = candidate.score(token_ids, TOP, RowReader(base.file, positions))
+    p, q = base.exact, exact(logits_of(precision, candidate, token_ids))
+    card = quality_card(base.scores, scores)
     kl = (np.exp(p) * (p - q)).sum(-1)
     targets = np.array(token_ids[1:])
     chosen = q[np.arange(positions), targets]

@@ -1,4 +1,4 @@
-"""Comparisons with real engines on the demo checkpoint: rows, failures, and what is kept."""
+"""Comparisons with real engines on a small checkpoint: rows, failures, and what is kept."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
@@ -15,9 +16,9 @@ from engines.compare.choices import Choice, shipped_choices
 from engines.compare.comparison import Comparison, Row
 from engines.compare.run import ComparisonRun, Progress
 from engines.compare.text import Text, file_text, shipped_texts
-from engines.demo import CHECKPOINT
 from engines.worker.process import EngineProcess
 from tests.doubles.fork_server import start_forked
+from tests.engines.conftest import Checkpoint
 
 TEXTS = (
     Text("prose", "A KV cache keeps the keys and values of earlier tokens. " * 6),
@@ -25,14 +26,12 @@ TEXTS = (
 )
 
 
-def spec(precision: str, backend: str = "openvino") -> EngineSpec:
-    return EngineSpec(str(CHECKPOINT), backend, precision, context=256)
-
-
 class Runs:
-    """Comparisons with one store and one cache; counts what is scored."""
+    """Comparisons with one cache; counts what is scored."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, checkpoint: Path, store: EngineStore, folder: Path) -> None:
+        self._checkpoint = checkpoint
+        self._store = store
         self._folder = folder
         self.seen: list[Progress] = []
         self.kept: list[Comparison] = []
@@ -53,11 +52,11 @@ class Runs:
             return await start_forked(backend, log)
 
         return ComparisonRun(
-            "demo",
-            replace(spec("fp32"), kv_precision=kv),
-            [spec(one) for one in precisions],
+            "tiny",
+            replace(self._spec("fp32"), kv_precision=kv),
+            [self._spec(one) for one in precisions],
             texts,
-            EngineStore(self._folder / "store"),
+            self._store,
             ComparisonCache(self._folder / "cache"),
             start,
             self._folder / "log",
@@ -66,6 +65,9 @@ class Runs:
             keep,
         )
 
+    def _spec(self, precision: str) -> EngineSpec:
+        return EngineSpec(str(self._checkpoint), "openvino", precision, context=256)
+
     def scored(self) -> list[str]:
         """Return the engines that were loaded for scoring since the last call."""
         found = [one.engine for one in self.seen if one.step == "timing"]
@@ -73,10 +75,16 @@ class Runs:
         return found
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> EngineStore:
+    """The engines of all comparisons, each built once: what is kept of rows does not depend on it."""
+    return EngineStore(tmp_path_factory.mktemp("store"))
+
+
 @pytest.fixture
-def runs(tmp_path: Path) -> Runs:
-    """Comparisons in a folder of their own."""
-    return Runs(tmp_path)
+def runs(checkpoint: Checkpoint, store: EngineStore, tmp_path: Path) -> Runs:
+    """Comparisons with a cache of their own, of a checkpoint in bf16."""
+    return Runs(checkpoint(dtype=torch.bfloat16), store, tmp_path)
 
 
 def by_title(comparison: Comparison) -> dict[str, Row]:

@@ -20,8 +20,8 @@ from engines.compare.report.table import notes
 from engines.compare.run import ComparisonRun
 from engines.compare.text import Text
 from engines.demo import CHECKPOINT
-from engines.environments.start import start_worker
 from engines.errors import EngineError
+from tests.doubles.fork_server import start_forked
 from tests.doubles.openai_server import OpenAIServer
 from tests.engines.backends.endpoint.llama_server import LlamaServer
 
@@ -38,7 +38,7 @@ async def compared(reference: EngineSpec, *servers: str, folder: Path, questions
         TEXTS,
         EngineStore(folder / "store"),
         ComparisonCache(folder / "comparisons"),
-        start_worker,
+        start_forked,
         folder / "log",
         choices=shipped_choices()[:questions],
     )
@@ -80,7 +80,7 @@ async def test_llama_cpp_on_both_sides(gguf: tuple[Path, LlamaServer], tmp_path:
 
     run = AnswerRun(
         AskedPrompt("cat", QUESTION), replace(reference, context=56), EngineStore(tmp_path / "store"),
-        ComparisonCache(tmp_path / "comparisons"), start_worker, tmp_path / "log",
+        ComparisonCache(tmp_path / "comparisons"), start_forked, tmp_path / "log",
     )  # fmt: skip
     answer = await run.reference()
     engine = await run.engine(server_spec(server.address), answer)

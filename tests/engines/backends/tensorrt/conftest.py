@@ -33,18 +33,25 @@ def spec_of(checkpoint: Path, precision: str, target: str = "sm89", context: int
     return EngineSpec(str(checkpoint), "tensorrt", precision, "cuda:0", context=context, options=options)
 
 
+def build_plan(
+    checkpoint: Path, precision: str, target: str, folder: Path
+) -> tuple[Path, dict[str, object], RecordingReport]:
+    """Build a plan with the real builder, and return its folder, its facts and what was reported."""
+    report = RecordingReport()
+    facts = TensorRTBackend().prepare(spec_of(checkpoint, precision, target), checkpoint, folder, report)
+    return folder, facts, report
+
+
 @pytest.fixture
 def build(tmp_path: Path) -> BuildPlan:
-    """Builds a plan with the real builder, and returns its folder, its facts and what was reported."""
+    """Builds a plan in a folder of this test."""
 
     def make(
         checkpoint: Path, precision: str, target: str = "sm89"
     ) -> tuple[Path, dict[str, object], RecordingReport]:
         folder = tmp_path / f"{checkpoint.name}-{precision}-{target}"
         folder.mkdir()
-        report = RecordingReport()
-        facts = TensorRTBackend().prepare(spec_of(checkpoint, precision, target), checkpoint, folder, report)
-        return folder, facts, report
+        return build_plan(checkpoint, precision, target, folder)
 
     return make
 

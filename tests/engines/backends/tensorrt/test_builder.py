@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from itertools import cycle
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,27 @@ from engines.demo import CHECKPOINT
 from engines.errors import EngineError
 from engines.onnx.folder import DATA, GRAPH
 from tests.doubles.recording_report import RecordingReport
-from tests.engines.backends.tensorrt.conftest import BuildPlan, spec_of
+from tests.engines.backends.tensorrt.conftest import BuildPlan, build_plan, spec_of
 from tests.families import make_checkpoint
 
 TARGETS = ("sm86", "sm89", "sm120")
+DEMO_TARGETS = {
+    "fp32": "sm86", "bf16": "sm120", "fp16": "sm89", "int8": "sm89", "int4": "sm86", "fp8": "sm120",
+}  # fmt: skip
+DemoPlan = Callable[[str], tuple[Path, dict[str, object], RecordingReport]]
+
+
+@pytest.fixture(scope="module")
+def demo_plan(tmp_path_factory: pytest.TempPathFactory) -> DemoPlan:
+    """Builds a plan of the demo checkpoint in a precision, for one of the targets, once."""
+
+    @cache
+    def make(precision: str) -> tuple[Path, dict[str, object], RecordingReport]:
+        return build_plan(
+            CHECKPOINT, precision, DEMO_TARGETS[precision], tmp_path_factory.mktemp(f"demo-{precision}")
+        )
+
+    return make
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -39,9 +57,9 @@ def test_every_precision_builds(
     assert (details.module, details.target, details.context) == ("tensorrt_rtx", target, 256)
 
 
-@pytest.mark.parametrize(("precision", "target"), zip(FLOATS, cycle(TARGETS), strict=False))
-def test_the_demo_checkpoint_builds_in_every_precision(precision: str, target: str, build: BuildPlan) -> None:
-    folder, _, _ = build(CHECKPOINT, precision, target)
+@pytest.mark.parametrize("precision", FLOATS)
+def test_the_demo_checkpoint_builds_in_every_precision(precision: str, demo_plan: DemoPlan) -> None:
+    folder, _, _ = demo_plan(precision)
     assert (folder / plan_file.PLAN).stat().st_size > 10_000_000
 
 
@@ -65,9 +83,9 @@ def test_families_that_no_plan_is_built_for_are_refused(
         build(make_checkpoint(family, tmp_path / "checkpoint"), "fp16")
 
 
-def test_the_demo_checkpoint_builds(build: BuildPlan) -> None:
+def test_the_demo_checkpoint_builds(demo_plan: DemoPlan) -> None:
     """With phases that are shown, and the layers for the inspector."""
-    folder, facts, report = build(CHECKPOINT, "fp16")
+    folder, facts, report = demo_plan("fp16")
     assert report.stages == ["convert", "build", "save"]
     assert report.progresses[-1][0] == report.progresses[-1][1] > 5_000_000
     assert "Building engine" in report.lines
@@ -79,7 +97,7 @@ def test_the_demo_checkpoint_builds(build: BuildPlan) -> None:
     assert any(layer["name"].startswith("layers.0/attention/query") for layer in layers)
     assert (folder / GRAPH).exists()
     assert not (folder / DATA).exists(), "the plan has the weights"
-    smaller, _, _ = build(CHECKPOINT, "int8")
+    smaller, _, _ = demo_plan("int8")
     assert (smaller / plan_file.PLAN).stat().st_size < (folder / plan_file.PLAN).stat().st_size
 
 

@@ -1,4 +1,7 @@
-"""The implementation of the double: failures on request, and a real model that generates answers."""
+"""The implementation of the double: failures on request, and a real model that generates answers.
+
+PyTorch takes four seconds to import: only what computes does it, not every test that imports the library.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,10 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from safetensors.torch import load_file, save_file
+if TYPE_CHECKING:
+    import torch
 
 ENGINE = "rank0.engine"
 """The file of an engine folder."""
@@ -58,6 +61,8 @@ def engine_process() -> Iterator[None]:
         if fails("no-slots"):
             raise RuntimeError("All nodes which are allocated for this job are already filled.")
         if fails("out-of-memory"):
+            import torch
+
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         yield
     except Exception as error:
@@ -167,6 +172,8 @@ def load_model(folder: Path, config: Any = None) -> Any:
     Args:
         config: Of the PyTorch-based class, which takes the type of the weights from it and from nowhere else.
     """
+    import torch
+    from safetensors.torch import load_file
     from transformers import AutoConfig, AutoModelForCausalLM
 
     if (folder / ENGINE).is_file():
@@ -201,6 +208,8 @@ def gathers_context_logits(folder: Path, build_config: Any) -> bool:
 
 def save_engine(model: Any, folder: Path, version: str, context_logits: bool) -> None:
     """Write `config.json` and the engine file, as `LLM.save` does."""
+    from safetensors.torch import save_file
+
     folder.mkdir(parents=True, exist_ok=True)
     config = {
         "version": version,

@@ -7,14 +7,15 @@ import queue
 import threading
 from collections import deque
 from types import SimpleNamespace
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from tensorrt_llm import _double
 from tensorrt_llm._torch.pyexecutor.sampler import sampling_values
 from tensorrt_llm.executor.result import GenerationResult
 from tensorrt_llm.sampling_params import SamplingParams
+
+if TYPE_CHECKING:
+    import torch
 
 
 class IterationStats:
@@ -34,6 +35,8 @@ class BaseWorker:
     def __init__(
         self, model: Any, tokens: int, block_tokens: int, *, statistics: bool, context_logits: bool
     ) -> None:
+        import torch
+
         self.model = model
         self.block_tokens = block_tokens
         self.blocks = max(1, tokens // block_tokens)
@@ -68,6 +71,8 @@ class BaseWorker:
         return found
 
     def _run(self) -> None:
+        import torch
+
         while request := self._requests.get():
             result, params, end_id = request
             try:
@@ -77,6 +82,8 @@ class BaseWorker:
                 result.put(f"{type(error).__name__}: {error}")
 
     def _answer(self, result: GenerationResult, params: SamplingParams, end_id: int | None) -> None:
+        import torch
+
         if params.return_context_logits and not self._context_logits:
             raise RuntimeError("Return context logit need to build engine with gather_context_logits")
         prompt = result.prompt_token_ids
@@ -146,6 +153,8 @@ def _sampling_config(params: SamplingParams) -> SimpleNamespace:
 
 def _sample(logits: torch.Tensor, tokens: list[int], settings: dict[str, Any], generator: Any) -> int:
     """Choose a token by those settings that the release reads."""
+    import torch
+
     logits = logits.float().clone()
     if penalty := settings.get("repetition_penalty"):
         seen = torch.tensor(sorted(set(tokens)))
