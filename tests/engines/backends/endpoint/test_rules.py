@@ -11,7 +11,7 @@ import pytest
 
 from engines.backends.endpoint.connection import Connection
 from engines.backends.endpoint.credentials import Credentials, read_credentials
-from engines.build.server import parse_address, server_spec
+from engines.build.server import header_lines, header_text, parse_address, server_spec
 from engines.errors import EngineError
 from engines.worker.protocol import Sampling
 from tests.doubles.openai_answers import KINDS
@@ -265,6 +265,9 @@ def test_a_key_is_in_no_message(
         ({"key": "file:/nonexistent/key"}, "no-key"),
         ({"headers": ["Authorization: Bearer abc"]}, "bad-header"),
         ({"headers": ["no header"]}, "bad-header"),
+        ({"headers": [f"X-Team: {SECRET}"]}, "bad-header"),
+        ({"headers": [f"X-Team: bearer {SECRET}"]}, "bad-header"),
+        ({"headers": ["X-Team: red\nX-Gate: blue"]}, "bad-header"),
     ],
 )
 def test_keys_that_cannot_be_used(options: dict[str, object], code: str) -> None:
@@ -279,6 +282,22 @@ def test_further_headers(server: OpenAIServer, monkeypatch: pytest.MonkeyPatch) 
     with connected(server.url, headers=["X-Team: red", "X-Gate-Token: env:GATE"]):
         sent = server.requests[0].headers
     assert (sent["X-Team"], sent["X-Gate-Token"]) == ("red", SECRET)
+
+
+@pytest.mark.parametrize(
+    ("text", "headers"),
+    [
+        ("", ()),
+        ("X-Team=red", ("X-Team: red",)),
+        (" X-Team = red , X-Gate-Token=env:GATE,", ("X-Team: red", "X-Gate-Token: env:GATE")),
+        ("X-Team: red, X-File: file:/a=b", ("X-Team: red", "X-File: file:/a=b")),
+        ("X-Teams=red, blue, X-Gate=env:GATE", ("X-Teams: red, blue", "X-Gate: env:GATE")),
+        ("nonsense", ("nonsense",)),
+    ],
+)
+def test_headers_in_one_line(text: str, headers: tuple[str, ...]) -> None:
+    assert header_lines(text) == headers
+    assert header_lines(header_text(headers)) == headers
 
 
 def test_a_self_signed_certificate_is_not_accepted(tmp_path: Path) -> None:
