@@ -108,7 +108,7 @@ def computed(double: OpenAIServer, path: str, body: dict[str, Any]) -> object:
     """Return what another POST finds; None for 404."""
     words = len(str(body.get("content", body.get("prompt", ""))).split())
     if (double.kind, path) == ("vllm", "/tokenize"):
-        return {"count": 9 if "messages" in body else words, "max_model_len": 4096, "tokens": []}
+        return {"count": 9 if "messages" in body else words, "max_model_len": 4096, "tokens": double.tokens}
     if (double.kind, path) == ("llama", "/apply-template"):
         return {"prompt": "<|user|> " + " ".join(one["content"] for one in body["messages"])}
     if (double.kind, path) == ("llama", "/tokenize"):

@@ -28,10 +28,10 @@ def stream(double: OpenAIServer, body: dict[str, Any]) -> Iterator[bytes]:
         while True:  # until the client gives up
             yield ENDLESS[double.breakage]
             time.sleep(0.02 if double.breakage == "silent" else 0)
-    elif double.kind == "ollama":
-        yield from _ollama(double)
     else:
-        yield from _chat(double, body)
+        whole = _ollama(double) if double.kind == "ollama" else _chat(double, body)
+        for data in whole:
+            yield from (bytes([one]) for one in data) if double.breakage == "split" else (data,)
 
 
 ENDLESS = {"endless-line": b"x" * 65_536, "silent": b": ping\n\n"}
@@ -65,7 +65,7 @@ def _deltas(double: OpenAIServer) -> list[tuple[str, str]]:
     if double.chunks:
         return [("", f"w{number} ") for number in range(double.chunks)]
     thoughts = [] if THOUGHT_FIELDS.get(double.kind) == "" else [(one, "") for one in THOUGHT]
-    answer = ("Keys ", "a\u2028b\x85c\u2029 ", "é") if double.breakage == "separators" else ANSWER
+    answer = ("Keys ", "a\u2028b\x85c\u2029 ", "é") if double.breakage in ("separators", "split") else ANSWER
     return [*thoughts, *(("", one) for one in answer)]
 
 
