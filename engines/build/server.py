@@ -214,6 +214,16 @@ def contact_words(server: ServerFacts) -> str:
     return " · ".join(parts)
 
 
+def no_scores(server: ServerFacts) -> EngineError:
+    """Return the error of a server that cannot be scored: that takes more than the given tokens' own."""
+    return EngineError(
+        "unsupported",
+        f"{server.kind} has no call that returns the log-probabilities of the most likely tokens at each "
+        "place of a given text.",
+        "Compare its answers and its speed in the chat instead.",
+    )
+
+
 def is_remote(spec: EngineSpec) -> bool:
     """Return whether the engine of a spec runs on a server."""
     return spec.backend == REMOTE

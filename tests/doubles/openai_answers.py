@@ -143,6 +143,9 @@ def refusal(double: OpenAIServer, body: dict[str, Any]) -> tuple[object, int] | 
     if double.breakage == "context" and len(body["messages"]) > 1:
         words = "This model's maximum context length is 64 tokens, and you requested 99."
         return {"object": "error", "message": words, "code": 400}, 400
+    if double.kind == "ovms" and body.get("include_stop_str_in_output") is False and body["stream"]:
+        words = "include_stop_str_in_output cannot be set to false if streaming is used"
+        return {"error": f"Mediapipe execution failed. MP status - INVALID_ARGUMENT: {words}"}, 400
     unknown = sorted(STRICT.get(double.kind, set()) & body.keys())
     if unknown:
         return {"detail": [{"loc": ["body", unknown[0]], "msg": f"Extra inputs: {unknown[0]}"}]}, 422

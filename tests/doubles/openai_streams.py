@@ -69,8 +69,21 @@ def _deltas(double: OpenAIServer) -> list[tuple[str, str]]:
     return [*thoughts, *(("", one) for one in answer)]
 
 
+def _stopped(deltas: list[tuple[str, str]], stop: list[str], *, include: bool) -> list[tuple[str, str]]:
+    """Return the chunks up to the stop string that comes first, or including it."""
+    text = "".join(one for _, one in deltas)
+    ends = [place + len(one) * include for one in stop if (place := text.find(one)) >= 0]
+    left, kept = min(ends, default=len(text)), []
+    for thought, one in deltas:
+        if thought or one[:left]:
+            kept.append((thought, one[:left]))
+        left = max(0, left - len(one))
+    return kept
+
+
 def _events(double: OpenAIServer, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    kind, deltas = double.kind, _deltas(double)
+    kind = double.kind
+    deltas = _stopped(_deltas(double), body.get("stop") or [], include=kind == "ovms")
     options = body.get("stream_options") or {}
     continuous = bool(options.get("continuous_usage_stats")) and kind in ("vllm", "trtllm", "sglang")
     common = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": double.model}
