@@ -20,18 +20,19 @@ from app.screens.texts import PromptFileScreen, RecordedAnswersScreen
 from app.state.comparison.answer_comparison import MOST, AnswerComparison
 from app.state.comparison.asked_prompts import asked_prompts, asked_turns, place_of, shipped_prompts
 from app.state.comparison.branch_version import keep_branch
-from app.state.comparison.candidates import candidates, compared_sides
+from app.state.comparison.candidates import candidates, compared_sides, why_nothing
 from app.state.comparison.report_folder import export
 from app.state.conversation.turn import Turn
 from app.state.settings.paths import comparison_folder, document_folder, log_folder
 from app.state.side.busy import STILL_ANSWERING, answering
 from app.terminal_text import displayable
 from app.widgets.compare.answer_heat import AnswerHeat
-from app.widgets.compare.comparison_view import NO_ENGINE, ComparisonView
+from app.widgets.compare.comparison_view import ComparisonView
 from app.widgets.compare.engine_table import EngineTable
 from app.widgets.key_footer import KeyFooter
 from app.widgets.tab_header import TabHeader
 from app.widgets.tokens.token_text import quoted
+from engines.build.server import is_remote
 from engines.compare.answer_text import others
 from engines.compare.asked_prompt import AskedPrompt
 from engines.compare.cache import ComparisonCache
@@ -40,6 +41,7 @@ from engines.compare.rows import title
 from engines.worker.log_files import log_file
 
 PROMPTS = ("The prompts of the conversation", "Prompts that ship", "Prompts of a file …")
+NO_REFERENCE = "A server cannot be the reference: it does not give the whole distribution."
 NARROW = 110
 """Columns below which the inspector is under the text."""
 KEPT_SECONDS = 0.3
@@ -106,7 +108,7 @@ class CompareScreen(PlaygroundScreen):
     def compose(self) -> ComposeResult:
         """Header, view, keys."""
         yield TabHeader("compare")
-        yield ComparisonView(self.comparison)
+        yield ComparisonView(self.comparison, why_nothing(self._all_sides))
         yield KeyFooter()
 
     async def on_mount(self) -> None:
@@ -187,7 +189,7 @@ class CompareScreen(PlaygroundScreen):
         if self._is_recorded():
             return
         if comparison.reference is None or len(comparison.specs) == MOST:
-            self.notify(f"At most {MOST} engines." if comparison.reference else NO_ENGINE)
+            self.notify(f"At most {MOST} engines." if comparison.reference else why_nothing(self._all_sides))
             return
         found = await asyncio.to_thread(
             candidates, self.playground.store, comparison.reference, comparison.specs
@@ -211,8 +213,12 @@ class CompareScreen(PlaygroundScreen):
             self._start()
 
     def action_reference(self) -> None:
-        """Make the chosen engine the reference."""
-        if self.view.chosen < len(self.comparison.specs) and not self._is_recorded():
+        """Make the chosen engine the reference; a server cannot be it."""
+        if self.view.chosen >= len(self.comparison.specs) or self._is_recorded():
+            return
+        if is_remote(self.comparison.specs[self.view.chosen]):
+            self.notify(NO_REFERENCE, severity="warning")
+        else:
             self.comparison.make_reference(self.view.chosen)
             self._start()
 

@@ -30,6 +30,7 @@ from app.widgets.quality.quality_card import QualityCard
 from app.widgets.quality.quality_plot import QualityPlot
 from app.widgets.quality.quality_table import LEGEND, ORDERS, QualityTable
 from app.widgets.tab_header import TabHeader
+from engines.build.server import is_remote
 from engines.compare.comparison import Comparison, Row
 from engines.compare.report.card import card_markdown
 from engines.worker.log_files import log_file
@@ -141,7 +142,13 @@ the card, **Enter** or **l** and **r** load the engine on a side. Left and Right
         elif before != self._seen:
             self._draw_chosen()
         if self._study:
-            self.query_one(JobLine).show(job, self._study.entries)
+            self._show_job(self._study)
+
+    def _show_job(self, study: Study) -> None:
+        app = self.playground
+        sides = any(side.spec and is_remote(side.spec) for side in app.sides)
+        has_servers = sides or bool(app.settings.servers)
+        self.query_one(JobLine).show(app.quality, study.entries, has_servers=has_servers)
 
     @property
     def _step(self) -> str:
@@ -164,7 +171,7 @@ the card, **Enter** or **l** and **r** load the engine on a side. Left and Right
         narrow = self.size.width < NARROW
         table.show(study.entries, study.comparison, job.engine, self._order, narrow=narrow)
         table.border_title = Content(f"Engines, sorted by {self._order}; ← → show more columns")
-        self.query_one(JobLine).show(job, study.entries)
+        self._show_job(study)
         self._draw_chosen()
 
     @on(DataTable.RowHighlighted)

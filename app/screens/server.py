@@ -22,12 +22,19 @@ from app.terminal_text import displayable
 from app.widgets.forms.confirm_twice import ConfirmTwice
 from app.widgets.key_footer import KeyFooter
 from app.widgets.marked_lists import MarkedOptionList
-from engines.build.server import contact_words, parse_address, server_spec
+from engines.build.server import contact_words, header_lines, header_text, parse_address, server_spec
 from engines.errors import EngineError, error_text
 from engines.worker.log_files import log_file
 from engines.worker.protocol import ServerFacts
 
 HINT = "Enter asks the server what it runs."
+HINTS = {
+    "address": "127.0.0.1:8000 or https://host/v1",
+    "model": "the first that it lists",
+    "key": "none, env:NAME, file:PATH or keyring:NAME",
+    "headers": "none, or NAME=env:NAME, NAME=value",
+}
+"""The fields, and what is shown in an empty one."""
 SHOWN_MODELS = 200
 """Names that are listed; others can be typed."""
 
@@ -45,13 +52,15 @@ class ServerScreen(ModalScreen[Server], GuardedScreen[Server]):
     """A form over Models. The result is the server, or None after Esc."""
 
     CSS_PATH = "../styles/server.tcss"
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
     AUTO_FOCUS = "#server-address"
     HELP = """\
 # Server
 
 Any OpenAI-compatible server: vLLM, trtllm-serve, Triton, NIM, SGLang, llama.cpp, Ollama, LM Studio, OpenVINO
 Model Server. **Address**: its base URL, with or without /v1. **Key**: where the key is, never the key itself:
-`env:NAME`, `file:PATH` or `keyring:NAME`.
+`env:NAME`, `file:PATH` or `keyring:NAME`. **Headers**: further headers that a gateway asks for, such as
+`X-Team=red, X-Gate-Token=env:GATE`; a credential is named as the key is.
 
 **Enter** asks the server what it is and what it runs, then takes it. **Ctrl+O** saves it under a name; **R**
 renames a saved one, **Del** (twice) removes it.
@@ -75,19 +84,15 @@ renames a saved one, **Del** (twice) removes it.
         return playground(self)
 
     def compose(self) -> ComposeResult:
-        """Yield the saved servers, three fields, the models, and what the server says."""
-        server = self._server
+        """Yield the saved servers, four fields, the models, and what the server says."""
         with Vertical(id="server") as box:
             box.border_title = "Server"
             yield SavedServers(id="server-saved")
-            for name, value, hint in (
-                ("address", server.address, "127.0.0.1:8000 or https://host/v1"),
-                ("model", server.model, "the first that it lists"),
-                ("key", server.key, "none, env:NAME, file:PATH or keyring:NAME"),
-            ):
+            for name, hint in HINTS.items():
                 with Horizontal(classes="server-row"):
                     yield Static(name.capitalize(), classes="server-label")
-                    yield Input(value, placeholder=hint, id=f"server-{name}", compact=True, max_length=500)
+                    value = _field(self._server, name)
+                    yield Input(value, placeholder=hint, id=f"server-{name}", compact=True, max_length=2000)
             yield MarkedOptionList(id="server-models")
             yield Static(HINT, id="server-note", markup=False)
             yield Button("Use", variant="primary", id="server-use", compact=True)
@@ -103,10 +108,10 @@ renames a saved one, **Del** (twice) removes it.
     @property
     def entered(self) -> Server:
         """What the form holds."""
-        address, model, key = (
-            self.query_one(f"#server-{name}", Input).value.strip() for name in ("address", "model", "key")
+        address, model, key, headers = (
+            self.query_one(f"#server-{name}", Input).value.strip() for name in HINTS
         )
-        return replace(self._server, address=address, model=model, key=key)
+        return Server(address, model, key, header_lines(headers))
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#server-use")
@@ -154,9 +159,9 @@ renames a saved one, **Del** (twice) removes it.
     def choose_saved(self, event: OptionList.OptionSelected) -> None:
         """Put a saved server into the form and ask it."""
         event.stop()
-        self._server = self.playground.settings.servers[self._saved_names[event.option_index]]
-        for name in ("address", "model", "key"):
-            self.query_one(f"#server-{name}", Input).value = getattr(self._server, name)
+        server = self.playground.settings.servers[self._saved_names[event.option_index]]
+        for name in HINTS:
+            self.query_one(f"#server-{name}", Input).value = _field(server, name)
         self.check()
 
     def action_save(self) -> None:
@@ -230,6 +235,11 @@ renames a saved one, **Del** (twice) removes it.
         note = self.query_one("#server-note", Static)
         note.set_class(wrong, "-wrong")
         note.update(displayable(text))
+
+
+def _field(server: Server, name: str) -> str:
+    """Return what a field of the form holds of a server."""
+    return header_text(server.headers) if name == "headers" else str(getattr(server, name))
 
 
 def _problem(server: Server) -> str:

@@ -6,6 +6,7 @@ Standard library only, Python 3.10 and newer.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
@@ -29,6 +30,10 @@ _CALLS = ("/chat/completions", "/completions", "/models", "/api/chat", "/api/gen
 SOURCES = ("env", "file", "keyring")
 _SECRET_WORDS = ("auth", "key", "token", "cookie", "secret", "password", "credential")
 """Headers with one of these in their name hold credentials."""
+_SECRET_BEGINNINGS = ("bearer ", "basic ", "sk-", "nvapi-", "hf_", "ghp_", "eyj")
+"""Beginnings of credentials; `eyj` is that of a JSON Web Token."""
+_NEXT_HEADER = re.compile(r",\s*(?=[\w-]+\s*[=:])")
+"""Between two headers in one line; a value may have a comma."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,7 @@ def check_header(line: str) -> tuple[str, str]:
     if not colon or not plain.isalnum() or not plain.isascii() or not value.isprintable():
         raise EngineError("bad-header", "A header is written as `Name: value`.", "Correct the header.")
     secret = any(word in name.lower() for word in _SECRET_WORDS)
+    secret = secret or value.lower().startswith(_SECRET_BEGINNINGS)
     if secret and value.partition(":")[0] not in SOURCES:
         raise EngineError(
             "bad-header",
@@ -134,6 +140,17 @@ def check_header(line: str) -> tuple[str, str]:
             f"Name where it is, such as `{name}: env:NAME`.",
         )
     return name, value
+
+
+def header_lines(text: str) -> tuple[str, ...]:
+    """Return the headers of `NAME=env:NAME, NAME=value` as `Name: value`; they are not checked."""
+    parts = (part.strip(" ,") for part in _NEXT_HEADER.split(text))
+    return tuple(re.sub(r"\s*[=:]\s*", ": ", part, count=1) for part in parts if part)
+
+
+def header_text(headers: Sequence[str]) -> str:
+    """Return headers in one line, as `header_lines` reads it."""
+    return ", ".join("=".join(part.strip() for part in line.split(":", 1)) for line in headers)
 
 
 def server_spec(
@@ -195,6 +212,16 @@ def contact_words(server: ServerFacts) -> str:
         f"KV cache and requests: {server.metrics or 'unavailable'}",
     )
     return " · ".join(parts)
+
+
+def no_scores(server: ServerFacts) -> EngineError:
+    """Return the error of a server that cannot be scored: that takes more than the given tokens' own."""
+    return EngineError(
+        "unsupported",
+        f"{server.kind} has no call that returns the log-probabilities of the most likely tokens at each "
+        "place of a given text.",
+        "Compare its answers and its speed in the chat instead.",
+    )
 
 
 def is_remote(spec: EngineSpec) -> bool:

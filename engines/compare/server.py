@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engines.build.server import is_remote
+from engines.build.server import is_remote, no_scores
 from engines.build.spec import EngineSpec
 from engines.compare.engine import ComparedEngine
 from engines.compare.tokenizers import SAMPLE, refuse_other_tokenizer
@@ -38,11 +38,7 @@ async def check_server(engine: ComparedEngine, folder: str) -> None:
     server = (await engine.load()).server
     engine.tokenizer_folder = folder
     if server is not None and not server.prompt_scores:
-        raise EngineError(
-            "unsupported",
-            f"{server.kind} has no call that returns the log-probabilities of a given text.",
-            "Compare its answers and its speed in the chat instead.",
-        )
+        raise no_scores(server)
     try:
         theirs = await engine.server_token_ids(SAMPLE)
     except EngineError as error:

@@ -108,7 +108,7 @@ def computed(double: OpenAIServer, path: str, body: dict[str, Any]) -> object:
     """Return what another POST finds; None for 404."""
     words = len(str(body.get("content", body.get("prompt", ""))).split())
     if (double.kind, path) == ("vllm", "/tokenize"):
-        return {"count": 9 if "messages" in body else words, "max_model_len": 4096, "tokens": []}
+        return {"count": 9 if "messages" in body else words, "max_model_len": 4096, "tokens": double.tokens}
     if (double.kind, path) == ("llama", "/apply-template"):
         return {"prompt": "<|user|> " + " ".join(one["content"] for one in body["messages"])}
     if (double.kind, path) == ("llama", "/tokenize"):
@@ -143,6 +143,9 @@ def refusal(double: OpenAIServer, body: dict[str, Any]) -> tuple[object, int] | 
     if double.breakage == "context" and len(body["messages"]) > 1:
         words = "This model's maximum context length is 64 tokens, and you requested 99."
         return {"object": "error", "message": words, "code": 400}, 400
+    if double.kind == "ovms" and body.get("include_stop_str_in_output") is False and body["stream"]:
+        words = "include_stop_str_in_output cannot be set to false if streaming is used"
+        return {"error": f"Mediapipe execution failed. MP status - INVALID_ARGUMENT: {words}"}, 400
     unknown = sorted(STRICT.get(double.kind, set()) & body.keys())
     if unknown:
         return {"detail": [{"loc": ["body", unknown[0]], "msg": f"Extra inputs: {unknown[0]}"}]}, 422

@@ -53,6 +53,8 @@ class OpenAIServer:
     """Set when a client closed the connection during an answer."""
     iterations: list[dict[str, Any]] = field(default_factory=list)
     """What trtllm-serve's /metrics still has; a call takes it away."""
+    tokens: list[int] = field(default_factory=list)
+    """What vLLM's /tokenize returns for any text."""
     url: str = ""
 
     @property
@@ -124,6 +126,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Location", f"{self.double.elsewhere}{self.path}")
             self.send_header("Content-Length", "0")
             self.end_headers()
+        elif self.double.breakage == "plain-error":
+            self._send(500, b"out of memory\nat line 7", "text/plain")
         elif self.double.breakage == "html":
             self._send(200, b"<!DOCTYPE html><html><body>Router login</body></html>", "text/html")
         elif self.double.key and self.headers.get("Authorization") != f"Bearer {self.double.key}":

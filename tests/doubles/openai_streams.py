@@ -28,10 +28,10 @@ def stream(double: OpenAIServer, body: dict[str, Any]) -> Iterator[bytes]:
         while True:  # until the client gives up
             yield ENDLESS[double.breakage]
             time.sleep(0.02 if double.breakage == "silent" else 0)
-    elif double.kind == "ollama":
-        yield from _ollama(double)
     else:
-        yield from _chat(double, body)
+        whole = _ollama(double) if double.kind == "ollama" else _chat(double, body)
+        for data in whole:
+            yield from (bytes([one]) for one in data) if double.breakage == "split" else (data,)
 
 
 ENDLESS = {"endless-line": b"x" * 65_536, "silent": b": ping\n\n"}
@@ -65,12 +65,25 @@ def _deltas(double: OpenAIServer) -> list[tuple[str, str]]:
     if double.chunks:
         return [("", f"w{number} ") for number in range(double.chunks)]
     thoughts = [] if THOUGHT_FIELDS.get(double.kind) == "" else [(one, "") for one in THOUGHT]
-    answer = ("Keys ", "a\u2028b\x85c\u2029 ", "é") if double.breakage == "separators" else ANSWER
+    answer = ("Keys ", "a\u2028b\x85c\u2029 ", "é") if double.breakage in ("separators", "split") else ANSWER
     return [*thoughts, *(("", one) for one in answer)]
 
 
+def _stopped(deltas: list[tuple[str, str]], stop: list[str], *, include: bool) -> list[tuple[str, str]]:
+    """Return the chunks up to the stop string that comes first, or including it."""
+    text = "".join(one for _, one in deltas)
+    ends = [place + len(one) * include for one in stop if (place := text.find(one)) >= 0]
+    left, kept = min(ends, default=len(text)), []
+    for thought, one in deltas:
+        if thought or one[:left]:
+            kept.append((thought, one[:left]))
+        left = max(0, left - len(one))
+    return kept
+
+
 def _events(double: OpenAIServer, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    kind, deltas = double.kind, _deltas(double)
+    kind = double.kind
+    deltas = _stopped(_deltas(double), body.get("stop") or [], include=kind == "ovms")
     options = body.get("stream_options") or {}
     continuous = bool(options.get("continuous_usage_stats")) and kind in ("vllm", "trtllm", "sglang")
     common = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": double.model}

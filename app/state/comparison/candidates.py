@@ -16,6 +16,11 @@ from engines.plan.gguf_formats import GGUF_BACKEND
 REFERENCE = "pytorch"
 PRECISIONS = ("fp32", "bf16")
 """Precisions of the reference backend that any device computes, without a build."""
+NO_ENGINE = "No engine is loaded. Press F2 to choose engines, then compare their answers here."
+ONLY_SERVERS = (
+    "A server cannot be the reference, which has to give the whole distribution: press F2 and load a local "
+    "engine of the same model on a side."
+)
 
 
 def compared_sides(sides: Sequence[Side]) -> tuple[Side | None, list[Side]]:
@@ -25,7 +30,7 @@ def compared_sides(sides: Sequence[Side]) -> tuple[Side | None, list[Side]]:
     the whole vocabulary. Whether a server, or a GGUF file beside another checkpoint, is of the same model is
     found out when it is scored.
     """
-    loaded = [side for side in sides if side.spec and side.checkpoint]
+    loaded = [side for side in sides if side.spec and side.checkpoint and not is_remote(side.spec)]
     if not loaded:
         return None, []
     plain = [side for side in loaded if side.spec and side.spec.backend == REFERENCE]
@@ -45,6 +50,11 @@ def compared_sides(sides: Sequence[Side]) -> tuple[Side | None, list[Side]]:
 def _is_gguf(reference: str, spec: EngineSpec) -> bool:
     """Return whether the reference or the engine is of a GGUF file."""
     return any(is_gguf_file(Path(checkpoint)) for checkpoint in (reference, spec.checkpoint))
+
+
+def why_nothing(sides: Sequence[Side]) -> str:
+    """Return why nothing can be compared while no side is the reference, and what to do."""
+    return ONLY_SERVERS if any(side.spec and is_remote(side.spec) for side in sides) else NO_ENGINE
 
 
 def candidates(store: EngineStore, reference: EngineSpec, present: Sequence[EngineSpec]) -> list[EngineSpec]:

@@ -22,16 +22,20 @@ from engines.compare.comparison import ComparedAnswer, EngineAnswer, TokenScore
 from engines.compare.report.table import BUSY_NOTE, is_row_busy
 from engines.compare.rows import title
 
-NO_ENGINE = "No engine is loaded. Press F2 to choose engines, then compare their answers here."
 NO_ANSWER = "Nothing has been answered yet. Ask something in the chat, or press P for prompts that ship."
 
 
 class ComparisonView(Vertical):
     """The prompt, the engines, the answer with a cursor, and what each engine expects there."""
 
-    def __init__(self, comparison: AnswerComparison) -> None:
+    def __init__(self, comparison: AnswerComparison, why_nothing: str) -> None:
+        """Create it.
+
+        Args:
+            why_nothing: what to say while there is no reference.
+        """
         super().__init__()
-        self._comparison = comparison
+        self._comparison, self._why_nothing = comparison, why_nothing
         self.chosen = 0
         """Index of the chosen engine."""
         self.by_probability = False
@@ -139,7 +143,7 @@ class ComparisonView(Vertical):
         if comparison.error:
             return f"{comparison.error}  R tries again."
         if comparison.reference is None:
-            return NO_ENGINE
+            return self._why_nothing
         if answer is None:
             return "Stopped.  R measures." if comparison.prompt else NO_ANSWER
         engines = [self.engine] if self.engine and self.screen.has_class("-short") else answer.engines

@@ -16,6 +16,10 @@ from app.widgets.panels.drawing import MUTED, fit_pieces
 BAR_CELLS, SHORT_BAR_CELLS, WIDE = 24, 10, 100
 """Length of the bar, where the line has at least WIDE cells and where it has less."""
 FULL, EMPTY = "█", "░"
+SERVERS = (
+    "Servers are not in the table, whose precisions are built here: compare them with F5 or "
+    "trt-playground compare."
+)
 CANCELLED = "Cancelled. What was finished is kept; m continues."
 
 
@@ -24,9 +28,15 @@ class JobLine(Static):
 
     _drawn: object = None
 
-    def show(self, job: QualityJob, entries: Sequence[QualityEntry]) -> None:
-        """Show the state of the job, or how many engines are measured."""
+    def show(self, job: QualityJob, entries: Sequence[QualityEntry], *, has_servers: bool) -> None:
+        """Show the state of the job, or how many engines are measured.
+
+        Args:
+            has_servers: whether the user has servers, which are not in the table.
+        """
         line = self._progress(job) if job.is_running else _idle(job, entries)
+        if has_servers and not job.is_running:
+            line = Content.assemble(line, " ", (SERVERS, MUTED))
         if (line.plain, line.spans) != self._drawn:
             self._drawn = line.plain, line.spans
             self.update(line)

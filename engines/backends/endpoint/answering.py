@@ -16,6 +16,7 @@ from engines.backends.endpoint.connection import Connection
 from engines.backends.endpoint.dialects.dialect import Dialect
 from engines.backends.endpoint.failures import RETRIED, StatusError
 from engines.backends.endpoint.refusals import Refusals
+from engines.backends.endpoint.stop_cut import StopCut
 from engines.backends.remote import Conversation, Ended, Piece, Started
 from engines.errors import EngineError
 from engines.worker.context_window import turn_starts, without_oldest
@@ -62,13 +63,14 @@ class Answering:
             texts.append(piece.thought + piece.text)
             take(piece)
 
+        cut = StopCut(conversation.sampling.stop if self._dialect.streams_stop else (), taken)
         left_out = 0
         until = time.monotonic() + RETRY_SECONDS
         while True:
-            reading = self._reading(begin, taken, left_out)
+            reading = self._reading(begin, cut.take, left_out)
             body = self._refusals.without(self._dialect.body(conversation, self._facts))
             try:
-                was_stopped = self._ask(body, reading, stopped)
+                was_stopped = self._ask(body, reading, cut, stopped)
                 break
             except StatusError as error:
                 if error.code == "context-full" and conversation.trim and (turns := _older(conversation)):
@@ -103,14 +105,20 @@ class Answering:
 
         return Reading(self._http.host, take, begun)
 
-    def _ask(self, body: dict[str, object], reading: Reading, stopped: Stopped) -> bool:
-        """Send the request and read the answer. Returns whether it was stopped."""
+    def _ask(self, body: dict[str, object], reading: Reading, cut: StopCut, stopped: Stopped) -> bool:
+        """Send the request and read the answer, also the part before an error.
+
+        Returns whether it was stopped.
+        """
         path = self._dialect.api(self._facts, self._dialect.chat_path)
 
         def take(response: httpx2.Response) -> AsyncIterator[None]:
             return self._dialect.read(response, reading)
 
-        return self._http.run(path, body, take, stopped)
+        try:
+            return self._http.run(path, body, take, stopped)
+        finally:
+            cut.flush()
 
     @staticmethod
     def _wait(seconds: float, stopped: Stopped) -> None:

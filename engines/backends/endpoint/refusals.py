@@ -18,7 +18,7 @@ SAMPLING = {
 _NESTED = ("continuous_usage_stats", "include_usage")
 """Fields of stream_options."""
 _UNNAMED = (
-    ("return_token_ids", "timings_per_token", "chat_template_kwargs", "include_stop_str_in_output"),
+    ("return_token_ids", "timings_per_token", "chat_template_kwargs"),
     ("continuous_usage_stats",),
     ("stream_options",),
     ("ignore_eos", "min_p", "top_k", "repetition_penalty", "repeat_penalty"),

@@ -15,19 +15,25 @@ from textual.widgets import Input, OptionList, Static
 from app.playground import Playground
 from app.screens.chat import ChatScreen
 from app.screens.choose import ChooseScreen
-from app.screens.compare import CompareScreen
+from app.screens.compare import NO_REFERENCE, CompareScreen
 from app.screens.file import FileScreen
 from app.screens.texts import PromptFileScreen
+from app.state.comparison.candidates import NO_ENGINE, ONLY_SERVERS
 from app.state.conversation.conversation_file import read_record
 from app.state.settings.settings import EngineChoice, Settings
 from app.widgets.chat.pane import Pane
 from app.widgets.compare.answer_heat import AnswerHeat
-from app.widgets.compare.comparison_view import NO_ANSWER, NO_ENGINE
+from app.widgets.compare.comparison_view import NO_ANSWER
 from app.widgets.compare.engine_table import EngineTable
 from app.widgets.compare.inspector import Inspector
 from app.widgets.compare.own_answers import TextColumn
+from engines.build.server import server_spec
+from engines.build.spec import EngineSpec
+from engines.demo import CHECKPOINT
+from engines.plan.checkpoint.checkpoint import read_checkpoint
 from tests.app.conftest import PYTORCH
 from tests.app.driving import ask, playground, toasts, until_ready, wait_until
+from tests.app.rendered import drawn_lines
 from tests.app.still import StillPlayground
 
 
@@ -234,3 +240,41 @@ async def test_a_gguf_file_beside_the_checkpoint_it_was_made_from(settings: Sett
         assert answer.engines[0].scores
         app.choose("demo", settings.context, {"right": PYTORCH})
         assert (app.settings.checkpoint, app.settings.left) == ("demo", left)
+
+
+async def test_servers_need_an_engine_of_this_machine() -> None:
+    """Servers alone cannot be compared, and none becomes the reference; what to do is said in full."""
+    app = StillPlayground("playground-dark", chosen=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.left.spec = server_spec("127.0.0.1:9")
+        app.right.spec = server_spec("127.0.0.1:8")
+        screen = await open_comparison(pilot)
+        assert note(screen) == ONLY_SERVERS
+        assert ONLY_SERVERS in drawn(screen)
+        await pilot.press("a")
+        assert app.notified[-1] == ONLY_SERVERS
+        await pilot.press("escape")
+        await wait_until(pilot, lambda: isinstance(app.screen, ChatScreen))
+
+        app.right.spec = EngineSpec(str(CHECKPOINT), "pytorch", "fp32")
+        app.right.checkpoint = read_checkpoint(CHECKPOINT)
+        screen = await open_comparison(pilot)
+        assert note(screen) == NO_ANSWER
+        await pilot.press("equals_sign")
+        assert app.notified[-1] == NO_REFERENCE
+        assert screen.comparison.reference == app.right.spec
+
+
+async def open_comparison(pilot: Pilot[None]) -> CompareScreen:
+    await pilot.press("f5")
+    await wait_until(pilot, lambda: isinstance(pilot.app.screen, CompareScreen))
+    assert isinstance(pilot.app.screen, CompareScreen)
+    await wait_until(pilot, lambda: bool(note(pilot.app.screen)))  # type: ignore[arg-type]
+    return pilot.app.screen
+
+
+def drawn(screen: CompareScreen) -> str:
+    """Return what the note's place on the screen shows, with single spaces."""
+    place = screen.query_one("#compare-note", Static).region
+    lines = [line.text for line in drawn_lines(screen.app)][place.y : place.bottom]
+    return " ".join(" ".join(lines).split())

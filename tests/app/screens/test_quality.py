@@ -18,14 +18,16 @@ from app.screens.quality import QualityScreen
 from app.screens.texts import RecordedScreen, TextFileScreen
 from app.state.comparison import quality_entry
 from app.state.settings import paths
-from app.state.settings.settings import EngineChoice, Settings
-from app.widgets.quality.job_line import JobLine
+from app.state.settings.settings import EngineChoice, Server, Settings
+from app.widgets.quality.job_line import SERVERS, JobLine
 from app.widgets.quality.quality_table import QualityTable
+from engines.build.server import server_spec
 from engines.compare import choices
 from engines.compare.comparison import Comparison, load_comparison, save_comparison
 from engines.worker.process import EngineProcess
 from tests.app.driving import playground, toasts, wait_until
 from tests.app.measured import COMPARISON, keep
+from tests.app.rendered import drawn_lines
 from tests.app.still import StillPlayground, turn
 from tests.doubles.fork_server import start_forked
 from tests.engines.compare.sample import COMPARISON as SAMPLE
@@ -294,3 +296,21 @@ async def test_quitting_ends_the_measurement_and_its_worker(monkeypatch: pytest.
         await pilot.press("ctrl+q")
         await wait_until(pilot, lambda: not app.is_running)
     assert all(process.ended.is_set() for process in started)
+
+
+@pytest.mark.parametrize("where", ["side", "saved"])
+async def test_servers_are_not_in_the_table_and_the_line_says_why(where: str) -> None:
+    app = StillPlayground("playground-dark", chosen=True)
+    if where == "saved":
+        app.change_settings(servers={"desk": Server("127.0.0.1:9")})
+    async with opened(app, size=(80, 24)) as pilot:
+        assert (SERVERS in line(app)) is (where == "saved")
+        if where == "side":
+            app.left.spec = server_spec("127.0.0.1:9")
+            await pilot.press("s")
+        assert line(app).endswith(SERVERS)
+        assert "engines measured." in line(app)
+        await pilot.pause()
+        place = app.screen.query_one(JobLine).region
+        drawn = " ".join(one.text.strip() for one in drawn_lines(app)[place.y : place.bottom])
+        assert SERVERS in drawn

@@ -16,8 +16,10 @@ from engines.compare.asked_prompt import AskedPrompt
 from engines.compare.cache import ComparisonCache
 from engines.compare.choices import shipped_choices
 from engines.compare.comparison import Comparison
+from engines.compare.engine import opened
 from engines.compare.report.table import notes
 from engines.compare.run import ComparisonRun
+from engines.compare.server import SAMPLE, check_server
 from engines.compare.text import Text
 from engines.demo import CHECKPOINT
 from engines.errors import EngineError
@@ -113,3 +115,35 @@ async def test_a_server_is_no_reference(tmp_path: Path) -> None:
     server = OpenAIServer("sglang")
     with server.running(), pytest.raises(EngineError, match="cannot be the reference"):
         await compared(server_spec(server.base), server.base, folder=tmp_path)
+
+
+async def test_the_tokenizers_of_server_and_reference_are_compared(tmp_path: Path) -> None:
+    """One special token at the beginning makes no difference; every other one does, and silence does not."""
+    server = OpenAIServer("vllm")
+    store = EngineStore(tmp_path / "store")
+    with server.running():
+        async with opened(server_spec(server.base), store, start_worker, tmp_path / "log", quiet) as engine:
+            engine.tokenizer_folder = str(CHECKPOINT)
+            ours = list((await engine.tokenize(SAMPLE, ())).token_ids)
+            assert len(ours) > 10
+            for same in (ours, [1, *ours], ours[1:]):
+                server.tokens = same
+                await check_server(engine, str(CHECKPOINT))
+            for other in ([*ours[:-1], ours[-1] + 1], [ours[0] + 1, *ours[1:]], [1, 2, *ours], ours[:-2], []):
+                server.tokens = other
+                with pytest.raises(EngineError) as raised:
+                    await check_server(engine, str(CHECKPOINT))
+                assert raised.value.code == "other-tokenizer"
+            server.tokens = [*ours, 1]  # a special token at the end would be scored
+            with pytest.raises(EngineError, match="other token ids"):
+                await check_server(engine, str(CHECKPOINT))
+            asked = [one.body["prompt"] for one in server.requests if one.path == "/tokenize"]
+            assert set(asked) == {SAMPLE}
+    silent = OpenAIServer("sglang")  # it has no call for that
+    with silent.running():
+        async with opened(server_spec(silent.base), store, start_worker, tmp_path / "log", quiet) as engine:
+            await check_server(engine, str(CHECKPOINT))
+
+
+def quiet(_: object) -> None:
+    """Take no notice of a step."""

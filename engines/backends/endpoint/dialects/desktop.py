@@ -63,10 +63,16 @@ def _loaded_context(entry: dict[str, Any]) -> int:
 
 
 class OpenVINOModelServer(Dialect):
-    """OpenVINO Model Server: its API is below /v3."""
+    """OpenVINO Model Server: its API is below /v3.
+
+    A text is not scored with its `echo`: the answer has the log-probability of each given token, in the place
+    of the most likely one too, so that neither a KL divergence nor another top token can be seen.
+    """
 
     title: ClassVar[str] = "OpenVINO Model Server"
     owners: ClassVar[frozenset[str]] = frozenset({"ovms"})
+    streams_stop: ClassVar[bool] = True
+    """It refuses `include_stop_str_in_output: false` with `stream`."""
     ignored: ClassVar[tuple[str, ...]] = ("min_p",)
 
     def recognises(self, listing: Listing) -> bool:
@@ -82,11 +88,10 @@ class OpenVINOModelServer(Dialect):
         return with_precision(facts, "", "")
 
     def sampling_fields(self, sampling: Sampling) -> dict[str, object]:
-        """Return its fields. By default it streams the stop string too."""
+        """Return its fields."""
         fields: dict[str, object] = {
             "repetition_penalty": sampling.repetition_penalty,
             "ignore_eos": sampling.ignore_eos,
-            "include_stop_str_in_output": False,
         }
         if sampling.top_k:
             fields["top_k"] = sampling.top_k

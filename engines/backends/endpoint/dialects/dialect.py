@@ -14,6 +14,7 @@ from engines.backends.base import Scores
 from engines.backends.endpoint.chat_stream import Reading, read_chat
 from engines.backends.endpoint.connection import Connection
 from engines.backends.remote import Conversation, Counted, Messages
+from engines.build.server import no_scores
 from engines.errors import EngineError
 from engines.worker.protocol import KVUsage, Sampling, ServerFacts
 
@@ -62,6 +63,8 @@ class Dialect:
     """Variables about thinking that the chat template reads; set by `describe` where it is known."""
     counts_each_chunk: ClassVar[bool] = False
     """Whether it sends the number of tokens with every chunk if it is asked to."""
+    streams_stop: ClassVar[bool] = False
+    """Whether it ends a streamed answer with the stop string that was found."""
     all_tokens: ClassVar[int | None] = None
     """Its `top_k` for all tokens, if it takes the fields outside OpenAI's API; None if that is not known."""
     chat_path: ClassVar[str] = "/chat/completions"
@@ -160,11 +163,7 @@ class Dialect:
             EngineError: `unsupported`, or as `Connection.request`.
         """
         del token_ids, top_k
-        raise EngineError(
-            "unsupported",
-            f"{facts.kind} has no call that returns the log-probabilities of a given text.",
-            "Compare its answers and its speed instead.",
-        )
+        raise no_scores(facts)
 
     def api(self, facts: ServerFacts, path: str) -> str:
         """Return a path of the API below the root."""

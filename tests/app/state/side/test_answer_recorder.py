@@ -8,6 +8,11 @@ from app.state.conversation.token_stamps import TokenStamps
 from app.state.conversation.turn import Turn
 from app.state.side.answer_recorder import PARTS, SHORT, AnswerRecorder
 from engines.worker import protocol
+from engines.worker.remote_answer import RemoteAnswer
+from tests.doubles.openai_answers import KINDS
+from tests.doubles.openai_server import OpenAIServer
+from tests.doubles.openai_streams import ANSWER, TEXT, THOUGHT
+from tests.engines.backends.endpoint.asking import ask, connected
 
 
 def chunk(number: int, text: str = "word ") -> protocol.Chunk:
@@ -114,3 +119,23 @@ def test_a_thought_without_an_answer_has_no_first_output_token() -> None:
     assert turn.timing
     assert turn.timing.ttfo is None
     assert not turn.answered
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "triton"])  # which sends no thoughts
+def test_the_speed_of_a_server_has_the_tokens_of_its_thoughts(kind: str) -> None:
+    """As many tokens as were computed in the time between the first and the last: thoughts included."""
+    with OpenAIServer(kind, pause=0.01).running() as server, connected(server.url) as backend:
+        heard = ask(backend)
+    turn, chunks = Turn("prompt"), list[protocol.Chunk]()
+    recorder, answer = AnswerRecorder(turn), RemoteAnswer(1, 64, chunks.append)
+    recorder.take(protocol.Prompt(heard.started[0].t_ns, 4, "", 0))
+    for piece in heard.pieces:
+        answer.add(piece)
+    done = answer.done(heard.end)
+    for event in (*chunks, done):
+        recorder.take(event)
+    assert (turn.thought, turn.answer) == ("".join(THOUGHT), TEXT)
+    assert turn.timing
+    assert turn.timing.tokens == len(THOUGHT) + len(ANSWER)
+    seconds = (heard.pieces[-1].t_ns - heard.pieces[0].t_ns) / 1e9
+    assert turn.timing.decode_rate == pytest.approx((len(THOUGHT) + len(ANSWER) - 1) / seconds)

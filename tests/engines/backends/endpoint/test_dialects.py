@@ -12,7 +12,7 @@ from engines.worker.protocol import KVUsage, Sampling
 from tests.doubles.openai_answers import KINDS, TRTLLM_ITERATION
 from tests.doubles.openai_server import OpenAIServer
 from tests.doubles.openai_streams import IDS, PROMPT_IDS, TEXT, THOUGHT
-from tests.engines.backends.endpoint.asking import ask, connected
+from tests.engines.backends.endpoint.asking import Heard, ask, connected
 
 FACTS: dict[str, dict[str, Any]] = {
     "vllm": {"kind": "vLLM", "version": "0.24.0", "context": 4096, "token_ids": True},
@@ -111,10 +111,8 @@ def test_sampling_is_explicit(kind: str) -> None:
         assert (field in ignored) != (options.get(name) == value), field
     if kind == "ollama":
         assert options["num_ctx"] == 2048  # its OpenAI-compatible API would cut prompts at 4096 silently
-    if kind == "ovms":
-        assert body["include_stop_str_in_output"] is False
     else:
-        assert kind == "ollama" or body["stream_options"]["include_usage"] is True
+        assert body["stream_options"]["include_usage"] is True
 
 
 def test_the_figures_of_servers_are_separate() -> None:
@@ -152,12 +150,41 @@ def test_given_tokens_are_scored(kind: str) -> None:
         assert not scores.kl  # only a lower bound can be computed, by whoever has the reference's
 
 
-@pytest.mark.parametrize("kind", ["ollama", "lmstudio", "triton", "trtllm", "plain"])
+@pytest.mark.parametrize("kind", ["vllm", "llama", "ovms"])
+@pytest.mark.parametrize(
+    ("stop", "text"),
+    [
+        (("and ",), "Keys "),
+        (("d va",), "Keys an"),
+        (("values", "s and"), "Key"),
+        (("values!", "uesX"), TEXT),
+        (("K",), ""),
+    ],
+)
+def test_a_stop_string_is_not_part_of_the_answer(kind: str, stop: tuple[str, ...], text: str) -> None:
+    """OpenVINO Model Server streams it, and refuses to leave it out; it is asked once."""
+    with OpenAIServer(kind).running() as server, connected(server.url) as backend:
+        heard = ask(backend, sampling=Sampling(max_tokens=64, stop=stop))
+        assert heard.text == text
+        assert heard.thought == "".join(THOUGHT)
+        assert len(server.chats()) == 1
+
+
+def test_what_could_begin_a_stop_string_is_not_lost_with_an_error() -> None:
+    heard, broken = Heard(), OpenAIServer("ovms", breakage="error-after-200")
+    with broken.running() as server, connected(server.url) as backend, pytest.raises(EngineError):
+        ask(backend, sampling=Sampling(max_tokens=64, stop=(" and so on",)), heard=heard)
+    assert heard.text == "Keys "
+
+
+@pytest.mark.parametrize("kind", ["ollama", "lmstudio", "triton", "trtllm", "ovms", "plain"])
 def test_scores_are_unavailable_with_the_reason(kind: str) -> None:
     with (
         OpenAIServer(kind).running() as server,
         connected(server.url) as backend,
-        pytest.raises(EngineError, match="no call that returns the log-probabilities") as raised,
+        pytest.raises(
+            EngineError, match="no call that returns the log-probabilities of the most likely"
+        ) as raised,
     ):
         backend.score((5, 6, 7), 2)
     assert raised.value.code == "unsupported"

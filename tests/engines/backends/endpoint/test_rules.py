@@ -6,19 +6,26 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from engines.backends.endpoint.connection import Connection
+from engines.backends.endpoint.chat_stream import Reading, take_chunk
+from engines.backends.endpoint.connection import CONNECT_SECONDS, Connection
 from engines.backends.endpoint.credentials import Credentials, read_credentials
-from engines.build.server import parse_address, server_spec
+from engines.backends.endpoint.failures import server_message
+from engines.build.server import header_lines, header_text, parse_address, server_spec
 from engines.errors import EngineError
 from engines.worker.protocol import Sampling
-from tests.doubles.openai_answers import KINDS
+from tests.doubles.openai_answers import KINDS, TRTLLM_ITERATION
 from tests.doubles.openai_server import OpenAIServer
 from tests.doubles.openai_streams import TEXT
 from tests.engines.backends.endpoint.asking import LONG, Heard, ask, connected
 
+KIND_TITLES = {
+    "vllm": "vLLM", "trtllm": "TensorRT-LLM", "sglang": "SGLang", "llama": "llama.cpp", "ollama": "Ollama",
+    "lmstudio": "LM Studio", "ovms": "OpenVINO Model Server", "triton": "Triton",
+}  # fmt: skip
 SECRET = "sk-very-secret-0123456789"
 
 
@@ -42,10 +49,57 @@ def test_1_lines_end_at_newlines_only(server: OpenAIServer) -> None:
         assert ask(backend).text == "Keys a\u2028b\x85c\u2029 é"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_1_a_character_may_come_in_parts(kind: str) -> None:
+    """Every byte is a piece of its own for HTTP."""
+    with OpenAIServer(kind, breakage="split").running() as server, connected(server.url) as backend:
+        assert ask(backend).text == "Keys a\u2028b\x85c\u2029 é"
+
+
 def test_2_comments_event_names_and_missing_spaces(server: OpenAIServer) -> None:
     server.breakage = "pings"
     with connected(server.url) as backend:
         assert ask(backend).text == TEXT
+
+
+def read(*chunks: dict[str, Any]) -> tuple[Heard, Reading]:
+    """Return what chunks of a stream are read as."""
+    heard = Heard()
+    reading = Reading("host", heard.pieces.append, lambda *_: None)
+    for chunk in chunks:
+        take_chunk(chunk, 1, reading)
+    return heard, reading
+
+
+def test_3_choices_may_be_missing_or_empty_on_any_chunk() -> None:
+    """The usage stands where a server likes: before, with or after the last text."""
+    usage = {"prompt_tokens": 4, "completion_tokens": 2}
+    text = {"choices": [{"delta": {"content": "Keys"}}]}
+    for others in (
+        [{"usage": usage}, text],
+        [text | {"usage": usage}],
+        [text, {"choices": [], "usage": usage}],
+    ):
+        heard, reading = read({"id": "1"}, {"choices": None}, {"choices": [None]}, *others, {"choices": []})
+        assert heard.text == "Keys"
+        assert (reading.tokens, reading.prompt_tokens) == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("delta", "text", "thought"),
+    [
+        ({"reasoning": "why"}, "", "why"),
+        ({"reasoning_content": "why"}, "", "why"),
+        ({"reasoning": "why", "reasoning_content": "why"}, "", "why"),
+        ({"reasoning": None, "reasoning_content": "why", "content": None}, "", "why"),
+        ({"reasoning": "", "reasoning_content": "why", "content": ""}, "", "why"),
+        ({"reasoning": None, "reasoning_content": None, "content": "Keys"}, "Keys", ""),
+        ({"content": [{"type": "text", "text": "Keys"}]}, "Keys", ""),
+    ],
+)
+def test_4_a_thought_has_two_names_and_null_is_none(delta: dict[str, Any], text: str, thought: str) -> None:
+    heard, _ = read({"choices": [{"delta": delta}]})
+    assert (heard.text, heard.thought) == (text, thought)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -71,6 +125,23 @@ def test_3_5_6_7_each_kind_breaks(kind: str, breakage: str) -> None:
             assert counted == ("server" if known else "estimate")
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"error": {"message": "no memory", "type": "x"}}', "no memory"),
+        (b'{"error": "no memory"}', "no memory"),
+        (b'{"detail": [{"loc": ["body"], "msg": "no memory"}]}', "no memory"),
+        (b'{"object": "error", "message": "no memory", "code": 400}', "no memory"),
+        (b"no memory\n at line 7", "no memory"),
+        (b"<html>no memory</html>", "it sent an HTML page"),
+        (b"\xff", "\ufffd"),
+        (b"", ""),
+    ],
+)
+def test_5_bodies_of_errors(body: bytes, said: str) -> None:
+    assert server_message(body) == said
+
+
 def test_6_the_end_without_a_finish_reason(server: OpenAIServer) -> None:
     """An answer that neither has a finish reason nor [DONE] was cut: a server that was killed."""
     server.breakage = "plain-end"
@@ -79,7 +150,6 @@ def test_6_the_end_without_a_finish_reason(server: OpenAIServer) -> None:
 
 def test_7_the_servers_tokenizer_counts_what_it_did_not_report() -> None:
     from engines.backends.endpoint.answering import Answering
-    from engines.backends.endpoint.chat_stream import Reading
     from tests.doubles.recording_report import RecordingReport
 
     with OpenAIServer("vllm").running() as server, connected(server.url) as backend:
@@ -109,11 +179,21 @@ def test_11_a_refusal_without_a_name(server: OpenAIServer) -> None:
         assert "temperature" in server.chats()[-1]
 
 
-def test_12_a_server_that_loads_its_model_is_waited_for(server: OpenAIServer) -> None:
-    server.loading = 3
-    with connected(server.url) as backend:
+@pytest.mark.parametrize("kind", KINDS)
+def test_12_a_server_that_loads_its_model_is_waited_for(kind: str) -> None:
+    """It is then recognised as if it had been ready at once."""
+    with OpenAIServer(kind, loading=3).running() as server, connected(server.url) as backend:
+        assert backend.facts.kind == KIND_TITLES[kind]
         server.busy = 1
         assert ask(backend).text == TEXT
+
+
+def test_12_a_connection_is_waited_for_shortly_and_a_token_without_an_end(server: OpenAIServer) -> None:
+    with connected(server.url) as backend:
+        assert backend._http
+        timeout = backend._http._streams.timeout
+        assert timeout.read is None
+        assert timeout.connect == CONNECT_SECONDS <= 10
 
 
 def test_12_13_silence_before_the_first_token_can_be_stopped(server: OpenAIServer) -> None:
@@ -135,6 +215,17 @@ def test_13_a_stop_closes_the_request_and_is_confirmed() -> None:
         assert 5 <= heard.end.server.tokens < 5_000
         assert server.aborted.wait(10)
         assert heard.end.server.cancelled == "running"  # the double's slot stays busy
+
+
+def test_13_a_stop_is_confirmed_where_no_request_runs_any_more() -> None:
+    idle = TRTLLM_ITERATION | {"numActiveRequests": 0}
+    server = OpenAIServer("trtllm", chunks=5_000, pause=0.001, iterations=[idle])
+    with server.running(), connected(server.url) as backend:
+        heard = ask(
+            backend, sampling=Sampling(max_tokens=5_000), stopped=lambda heard: len(heard.pieces) >= 5
+        )
+        assert server.aborted.wait(10)
+        assert heard.end.server.cancelled == "confirmed"
 
 
 @pytest.mark.parametrize(
@@ -173,18 +264,27 @@ def test_15_proxies_are_ignored_on_loopback(server: OpenAIServer, monkeypatch: p
     assert raised.value.code == "unreachable"
 
 
-def test_a_line_without_an_end_is_refused(server: OpenAIServer) -> None:
-    server.breakage = "endless-line"
-    assert failure(server).code == "not-an-api"
-    assert server.aborted.wait(10)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_line_without_an_end_is_refused(kind: str) -> None:
+    with OpenAIServer(kind, breakage="endless-line").running() as server:
+        assert failure(server).code == "not-an-api"
+        assert server.aborted.wait(10)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
-    ("breakage", "code"), [("garbage", "not-an-api"), ("html", "not-an-api"), ("fatal", "server-error")]
+    ("breakage", "code"),
+    [
+        ("garbage", "not-an-api"),
+        ("html", "not-an-api"),
+        ("fatal", "server-error"),
+        ("plain-error", "server-error"),
+        ("redirect", "redirected"),
+    ],
 )
-def test_answers_that_are_none(server: OpenAIServer, breakage: str, code: str) -> None:
-    server.breakage = breakage
-    assert failure(server).code == code
+def test_answers_that_are_none(kind: str, breakage: str, code: str) -> None:
+    with OpenAIServer(kind, breakage=breakage, elsewhere="http://127.0.0.1:9").running() as server:
+        assert failure(server).code == code
 
 
 def test_a_model_that_is_not_there(server: OpenAIServer) -> None:
@@ -265,6 +365,9 @@ def test_a_key_is_in_no_message(
         ({"key": "file:/nonexistent/key"}, "no-key"),
         ({"headers": ["Authorization: Bearer abc"]}, "bad-header"),
         ({"headers": ["no header"]}, "bad-header"),
+        ({"headers": [f"X-Team: {SECRET}"]}, "bad-header"),
+        ({"headers": [f"X-Team: bearer {SECRET}"]}, "bad-header"),
+        ({"headers": ["X-Team: red\nX-Gate: blue"]}, "bad-header"),
     ],
 )
 def test_keys_that_cannot_be_used(options: dict[str, object], code: str) -> None:
@@ -279,6 +382,22 @@ def test_further_headers(server: OpenAIServer, monkeypatch: pytest.MonkeyPatch) 
     with connected(server.url, headers=["X-Team: red", "X-Gate-Token: env:GATE"]):
         sent = server.requests[0].headers
     assert (sent["X-Team"], sent["X-Gate-Token"]) == ("red", SECRET)
+
+
+@pytest.mark.parametrize(
+    ("text", "headers"),
+    [
+        ("", ()),
+        ("X-Team=red", ("X-Team: red",)),
+        (" X-Team = red , X-Gate-Token=env:GATE,", ("X-Team: red", "X-Gate-Token: env:GATE")),
+        ("X-Team: red, X-File: file:/a=b", ("X-Team: red", "X-File: file:/a=b")),
+        ("X-Teams=red, blue, X-Gate=env:GATE", ("X-Teams: red, blue", "X-Gate: env:GATE")),
+        ("nonsense", ("nonsense",)),
+    ],
+)
+def test_headers_in_one_line(text: str, headers: tuple[str, ...]) -> None:
+    assert header_lines(text) == headers
+    assert header_lines(header_text(headers)) == headers
 
 
 def test_a_self_signed_certificate_is_not_accepted(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +26,13 @@ import json, sys
 from tensorrt_llm.llmapi.llm_args import TorchLlmArgs
 print(TorchLlmArgs(**json.load(sys.stdin)).model_dump_json())
 """
+OPTIONS_OF_TRTLLM_SERVE = {
+    "--host", "--port", "--tp_size", "--pp_size", "--ep_size", "--max_batch_size", "--max_num_tokens",
+    "--max_seq_len", "--kv_cache_free_gpu_memory_fraction", "--free_gpu_memory_fraction", "--kv_cache_dtype",
+    "--config", "--extra_llm_api_options", "--tokenizer", "--trust_remote_code", "--enable_chunked_prefill",
+    "--served_model_name", "--reasoning_parser", "--tool_parser", "--log_level", "--no-telemetry",
+}  # fmt: skip
+"""Those of its reference that an export may need."""
 SIZE = ServerSize(requests=5, tensor_parallel=2, pipeline_parallel=3)
 SPEC = EngineSpec(str(CHECKPOINT), "tensorrt-llm", "fp8", "cuda:0", kv_precision="fp8", context=512)
 
@@ -76,6 +84,20 @@ def test_every_release_takes_the_options_of_both_servers(python: str, quantised:
     assert cache["max_tokens"] == 5 * by_backend["kv_cache_config"]["max_tokens"]
     assert by_server["cuda_graph_config"]["batch_sizes"] == [1, 2, 4, 5]
     assert by_server["enable_iter_perf_stats"]
+
+
+def test_every_option_is_one_of_trtllm_serve(quantised: Path) -> None:
+    """Also in the file for Docker; with code of the checkpoint, the option for that too."""
+    trusted = replace(SPEC, trust_remote_code=True)
+    for spec in (SPEC, trusted):
+        found = files(quantised, spec)
+        script = found.texts["trtllm-serve.sh"].replace("\\\n", " ").split()
+        compose = yaml.safe_load(found.texts["compose.yaml"])["services"]["trtllm-serve"]["command"]
+        for words in (script, compose):
+            given = [str(word) for word in words if str(word).startswith("--") and word != "--"]
+            assert len(given) == len(set(given)) >= 8
+            assert set(given) <= OPTIONS_OF_TRTLLM_SERVE
+            assert ("--trust_remote_code" in given) is (spec is trusted)
 
 
 def test_the_quantised_weights_are_served_and_only_by_servers_that_read_them(quantised: Path) -> None:
