@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from rich.style import Style
@@ -15,6 +16,9 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+KEPT = 4096
+"""How many results are kept: a screen has thousands of cells, and only dozens of styles and pairs."""
+
 
 def linear(colour: Color) -> tuple[float, float, float]:
     """Return the linear RGB channels of a colour, 0 to 1."""
@@ -24,6 +28,7 @@ def linear(colour: Color) -> tuple[float, float, float]:
     return red, green, blue
 
 
+@lru_cache(KEPT)
 def contrast(first: Color, second: Color) -> float:
     """Return the WCAG contrast ratio, 1 to 21."""
     weights = (0.2126, 0.7152, 0.0722)
@@ -60,12 +65,15 @@ class Cell:
 def cells(app: App[Any], within: Region | None = None) -> Iterator[Cell]:
     """Yield the cells of the current screen, without those of the screens below a dialog."""
     for y, strip in enumerate(drawn_lines(app)):
+        if within and not within.y <= y < within.bottom:
+            continue
         x = 0
         for segment in strip:
-            for character in segment.text:
-                if (not within or within.contains(x, y)) and segment.style:
-                    yield _cell(x, y, character, segment.style)
-                x += 1
+            look = _look(segment.style) if segment.style else None
+            for column, character in enumerate(segment.text, x):
+                if look and (not within or within.contains(column, y)):
+                    yield Cell(column, y, character, *look)
+            x += len(segment.text)
 
 
 def drawn_lines(app: App[Any]) -> list[Strip]:
@@ -77,15 +85,16 @@ def drawn_lines(app: App[Any]) -> list[Strip]:
         visible_screen_stack.reset(token)
 
 
-def _cell(x: int, y: int, character: str, style: Style) -> Cell:
+@lru_cache(KEPT)
+def _look(style: Style) -> tuple[Color, Color, tuple[bool, bool, bool]]:
+    """Return the foreground, the background and the attributes of a cell."""
     front, back = (Color.from_rich_color(one) if one else None for one in (style.color, style.bgcolor))
     foreground, background = front or Color(255, 255, 255), back or Color(0, 0, 0)
     if style.reverse:
         foreground, background = background, foreground
     if style.dim:
         foreground = background.blend(foreground, 0.5)
-    attributes = bool(style.bold), bool(style.underline), bool(style.reverse)
-    return Cell(x, y, character, foreground, background, attributes)
+    return foreground, background, (bool(style.bold), bool(style.underline), bool(style.reverse))
 
 
 def widget_at(app: App[Any], cell: Cell) -> Widget | None:

@@ -23,7 +23,7 @@ import subprocess
 import sys
 import threading
 import traceback
-from importlib import import_module
+from importlib import import_module, reload
 from pathlib import Path
 from typing import Any, cast
 
@@ -236,6 +236,8 @@ def _become_worker(request: dict[str, Any], descriptors: list[int]) -> None:
         os.chdir(request["folder"])
         os.environ.clear()
         os.environ.update(request["environment"])
+        # The hub's address and cache are read from the environment at the import.
+        reload(import_module("huggingface_hub.constants"))
         for number, descriptor in enumerate(descriptors[:3]):
             os.dup2(descriptor, number)
         for descriptor in descriptors:

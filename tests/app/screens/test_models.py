@@ -207,7 +207,7 @@ async def test_from_a_search_on_the_hub_to_the_chat(settings: Settings, hub: Hub
     """The hub is asked only on Enter; estimates exist before the download, which is done by real workers."""
     hub.add("org/tiny-talker", CHECKPOINT)
     hub.add("org/gated-talker", CHECKPOINT, gated="manual", downloads=5)
-    app = Playground(replace(settings, checkpoint=DEMO, chosen=False))
+    app = playground(replace(settings, checkpoint=DEMO, chosen=False))
     async with app.run_test(size=(160, 48)) as pilot:
         await open_prepare(pilot)
         await pilot.press("slash", *"talker")
@@ -236,8 +236,7 @@ async def test_a_download_is_paused_and_resumed(settings: Settings, hub: HubDoub
     """Esc keeps what has arrived, Enter continues, and no byte of the weights is sent twice."""
     hub.add("org/tiny-talker", CHECKPOINT)
     hub.stop_after[WEIGHTS] = 4_000_000
-    one = replace(settings, checkpoint="org/tiny-talker", chosen=False)
-    app = Playground(one)
+    app = playground(replace(settings, checkpoint="org/tiny-talker", chosen=False))
     async with app.run_test(size=(160, 48)) as pilot:
         screen = await until_screen(pilot, ModelsScreen)
         await wait_until(pilot, lambda: not screen.problem)
@@ -258,7 +257,7 @@ async def test_a_download_is_paused_and_resumed(settings: Settings, hub: HubDoub
 
 async def test_without_a_network_the_last_results_are_listed(settings: Settings, hub: HubDouble) -> None:
     hub.add("org/tiny-talker", CHECKPOINT)
-    app = Playground(replace(settings, checkpoint=DEMO, chosen=False))
+    app = playground(replace(settings, checkpoint=DEMO, chosen=False))
     async with app.run_test(size=(160, 48)) as pilot:
         await open_prepare(pilot)
         await pilot.press("slash", *"talker", "enter")
