@@ -19,8 +19,9 @@ from engines.compare.comparison import Comparison
 from engines.compare.engine import opened
 from engines.compare.report.table import notes
 from engines.compare.run import ComparisonRun
-from engines.compare.server import SAMPLE, check_server
+from engines.compare.server import check_server
 from engines.compare.text import Text
+from engines.compare.tokenizers import SAMPLE
 from engines.demo import CHECKPOINT
 from engines.errors import EngineError
 from tests.doubles.fork_server import start_forked
@@ -122,7 +123,7 @@ async def test_the_tokenizers_of_server_and_reference_are_compared(tmp_path: Pat
     server = OpenAIServer("vllm")
     store = EngineStore(tmp_path / "store")
     with server.running():
-        async with opened(server_spec(server.base), store, start_worker, tmp_path / "log", quiet) as engine:
+        async with opened(server_spec(server.base), store, start_forked, tmp_path / "log", quiet) as engine:
             engine.tokenizer_folder = str(CHECKPOINT)
             ours = list((await engine.tokenize(SAMPLE, ())).token_ids)
             assert len(ours) > 10
@@ -141,7 +142,7 @@ async def test_the_tokenizers_of_server_and_reference_are_compared(tmp_path: Pat
             assert set(asked) == {SAMPLE}
     silent = OpenAIServer("sglang")  # it has no call for that
     with silent.running():
-        async with opened(server_spec(silent.base), store, start_worker, tmp_path / "log", quiet) as engine:
+        async with opened(server_spec(silent.base), store, start_forked, tmp_path / "log", quiet) as engine:
             await check_server(engine, str(CHECKPOINT))
 
 
