@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from engines.backends.batch import Batch, BatchOutput, BatchRequest
 from engines.errors import EngineError
@@ -77,6 +77,30 @@ def tokens_needed(command: LoadTest, prompts: Sequence[LoadPrompt]) -> int:
     return max(longest, command.kv_tokens or command.users * longest)
 
 
+@dataclass(slots=True)
+class _Change:
+    """What is new of a request since the last event: tokens are added to a list, which costs the least."""
+
+    request: RequestState
+    token_ns: list[int] = field(default_factory=list)
+    last: BatchOutput | None = None
+    reason: str = ""
+
+    def state(self) -> RequestState:
+        """Return the request with what is new."""
+        last = self.last
+        if last is None:
+            return replace(self.request, reason=self.reason)
+        return replace(
+            self.request,
+            prompt_tokens=last.prompt_tokens or self.request.prompt_tokens,
+            token_ns=tuple(self.token_ns),
+            reason=self.reason or last.reason,
+            tokens=last.total,
+            estimated=last.estimated,
+        )
+
+
 class LoadRun:
     """Runs the users of one command until all requests are answered or it is stopped."""
 
@@ -94,9 +118,9 @@ class LoadRun:
         self._eos_token_ids, self._send, self._stopped = eos_token_ids, send, stopped
         self._arrived = 0
         self._active: dict[int, RequestState] = {}
-        """What is not sent yet of the requests that have not ended, by number."""
-        self._changed: dict[int, RequestState] = {}
-        """What is not sent yet of all requests."""
+        """The requests that have not ended, by number, without tokens."""
+        self._changes: dict[int, _Change] = {}
+        """What is not sent yet, by number."""
         self._sent = 0.0
 
     def run(self) -> bool:
@@ -127,20 +151,16 @@ class LoadRun:
         arrived = time.monotonic_ns()
         self._batch.add(BatchRequest(number, prompt.text, prompt.token_ids, sampling, self._eos_token_ids))
         state = RequestState(number, user, len(prompt.token_ids), arrived)
-        self._active[number] = self._changed[number] = state
+        self._active[number] = state
+        self._changes[number] = _Change(state)
 
     def _take(self, output: BatchOutput) -> None:
         state = self._active[output.number]
-        unsent = self._changed.get(output.number, replace(state, token_ns=()))
-        stamps = (*unsent.token_ns, *(output.t_ns,) * output.tokens)
-        self._changed[output.number] = replace(
-            unsent,
-            prompt_tokens=output.prompt_tokens or state.prompt_tokens,
-            token_ns=stamps,
-            reason=output.reason,
-            tokens=output.total,
-            estimated=output.estimated,
-        )
+        change = self._changes.get(output.number)
+        if change is None:
+            change = self._changes[output.number] = _Change(state)
+        change.token_ns += (output.t_ns,) * output.tokens
+        change.last = output
         if output.estimated and not state.estimated:
             self._active[output.number] = replace(state, estimated=True)
         if output.reason:
@@ -151,16 +171,15 @@ class LoadRun:
     def _stop(self) -> None:
         self._batch.cancel()
         for number, state in self._active.items():
-            unsent = self._changed.get(number, replace(state, token_ns=()))
-            self._changed[number] = replace(unsent, reason="stopped")
+            self._changes.setdefault(number, _Change(state)).reason = "stopped"
         self._active.clear()
         self._report()
 
     def _report(self) -> None:
         self._sent = time.monotonic()
         counts = self._batch.counts()
-        changed = tuple(self._changed.values())
-        self._changed.clear()
+        changed = tuple(change.state() for change in self._changes.values())
+        self._changes.clear()
         self._send(
             InFlight(
                 id=self._command.id,
