@@ -49,8 +49,8 @@ class ModelsScreen(PlaygroundScreen):
 
 1. Choose a **model**; **D** chooses the demo and starts it.
 2. Choose a backend and a **precision** for each side. The right side is usually PyTorch, the reference.
-   A **GGUF file** runs with llama.cpp only, so one side is prepared: the other one keeps its engine, such as
-   that of the original model.
+   A **GGUF file** runs with llama.cpp, and dequantised with PyTorch. Chosen for one side, it stays beside the
+   checkpoint of the other, such as the original model: **F5** in the chat and **F10** compare both.
 3. Press **Enter**: *What Enter does* says what is downloaded, built and loaded, and how long that took the
    last time. Engines that are in the store already are loaded from it.
 
