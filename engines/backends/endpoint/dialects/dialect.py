@@ -177,6 +177,11 @@ def number(value: object) -> int:
     return value if type(value) is int and 0 < value < 1 << 31 else 0
 
 
+def count(value: object) -> int | None:
+    """Return a whole number from 0, or None for anything else: what is not reported is not none."""
+    return value if type(value) is int and 0 <= value < 1 << 31 else None
+
+
 def token_list(value: object) -> tuple[int, ...]:
     """Return a list of token ids; an empty one for anything else."""
     if isinstance(value, list) and all(type(one) is int and 0 <= one < 1 << 31 for one in value):

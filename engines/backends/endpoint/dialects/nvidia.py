@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from engines.backends.endpoint.connection import Connection
-from engines.backends.endpoint.dialects.dialect import Dialect, Listing, number, with_precision
+from engines.backends.endpoint.dialects.dialect import Dialect, Listing, count, number, with_precision
 from engines.backends.endpoint.dialects.vllm import vllm_usage
 from engines.backends.endpoint.prometheus import Metrics
 from engines.errors import EngineError
@@ -74,8 +74,8 @@ def _iteration(stats: dict[str, Any]) -> KVUsage:
         free_blocks=number(kv.get("freeNumBlocks")) if known else None,
         total_blocks=total if known else None,
         used_share=min(1.0, used / total) if total else None,
-        running=number(stats.get("numActiveRequests")),
-        waiting=number(stats.get("numQueuedRequests")),
+        running=count(stats.get("numActiveRequests")),
+        waiting=count(stats.get("numQueuedRequests")),
         hit_share=float(hit) if isinstance(hit, (int, float)) and 0 <= hit <= 1 else None,
     )
 

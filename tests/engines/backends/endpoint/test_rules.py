@@ -217,15 +217,17 @@ def test_13_a_stop_closes_the_request_and_is_confirmed() -> None:
         assert heard.end.server.cancelled == "running"  # the double's slot stays busy
 
 
-def test_13_a_stop_is_confirmed_where_no_request_runs_any_more() -> None:
-    idle = TRTLLM_ITERATION | {"numActiveRequests": 0}
+@pytest.mark.parametrize(("active", "cancelled"), [(0, "confirmed"), (None, "")])
+def test_13_a_stop_is_confirmed_where_no_request_runs_any_more(active: int | None, cancelled: str) -> None:
+    """Statistics without the number of requests confirm nothing."""
+    idle = TRTLLM_ITERATION | {"numActiveRequests": active}
     server = OpenAIServer("trtllm", chunks=5_000, pause=0.001, iterations=[idle])
     with server.running(), connected(server.url) as backend:
         heard = ask(
             backend, sampling=Sampling(max_tokens=5_000), stopped=lambda heard: len(heard.pieces) >= 5
         )
         assert server.aborted.wait(10)
-        assert heard.end.server.cancelled == "confirmed"
+        assert heard.end.server.cancelled == cancelled
 
 
 @pytest.mark.parametrize(
