@@ -229,10 +229,7 @@ async def test_a_gguf_file_beside_the_checkpoint_it_was_made_from(settings: Sett
         await until_ready(pilot)
         assert [side.checkpoint_name for side in app.sides] == ["Demo.Q8_0", "demo"]
         await ask(pilot, "Hello")
-        await pilot.press("f5")
-        await wait_until(pilot, lambda: isinstance(app.screen, CompareScreen))
-        screen = app.screen
-        assert isinstance(screen, CompareScreen)
+        screen = await open_comparison(pilot)
         await until_compared(pilot, screen, 1)
         answer = screen.comparison.answer
         assert answer
