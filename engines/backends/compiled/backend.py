@@ -226,7 +226,7 @@ class CompiledBackend(Backend):
         import torch
 
         from engines.backends.compiled.model import weight_bytes
-        from engines.backends.compiled.work import CompilerWork
+        from engines.backends.compiled.work import CompilerWork, logged
 
         if model.device.type == "cuda":  # initialises cuBLAS, meanwhile
             some = torch.ones((16, 16), dtype=model.dtype, device=model.device)
@@ -246,7 +246,8 @@ class CompiledBackend(Backend):
             self._runner.allocate()
             report.log(f"ran the model once, uncompiled, in {time.monotonic() - begun:.1f} s")
             begun = time.monotonic()
-            self._runner.compile(lambda done, total: report.progress(done, total, "functions"))
+            with logged(report.log):
+                self._runner.compile(lambda done, total: report.progress(done, total, "functions"))
             work = CompilerWork.since_reset()
             for line in work.lines(why, time.monotonic() - begun):
                 report.log(line)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from torch._dynamo.utils import compilation_time_metrics, counters
@@ -10,6 +13,10 @@ TRACING = ("bytecode_tracing",)
 COMPILING = ("OutputGraph.call_user_compiler",)
 TUNING = ("CachingAutotuner.coordinate_descent_tuning", "CachingAutotuner.benchmark_all_configs")
 """Names under which PyTorch keeps the seconds of each part."""
+
+
+LOG_SECONDS = 5.0
+"""How often the log says what has been done so far."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,12 @@ class CompilerWork:
             tuning_s=_seconds(TUNING),
         )
 
+    @property
+    def so_far(self) -> str:
+        """The counts, as a line of the log while the compiler works."""
+        timed = f", variants of kernels timed: {self.timed}" if self.timed else ""
+        return f"so far: graphs traced: {self.traced}, compiled: {self.compiled}{timed}"
+
     def lines(self, why: str, seconds: float) -> list[str]:
         """Return a sentence about each part.
 
@@ -59,6 +72,27 @@ class CompilerWork:
             tuned if self.timed else "tuned nothing",
             f"guards and first runs: {rest:.1f} s",
         ]
+
+
+@contextmanager
+def logged(log: Callable[[str], None]) -> Iterator[None]:
+    """Log every LOG_SECONDS what has been done since `reset`, from a thread, if it has changed."""
+    done = threading.Event()
+
+    def follow() -> None:
+        last = ""
+        while not done.wait(LOG_SECONDS):
+            if (line := CompilerWork.since_reset().so_far) != last:
+                last = line
+                log(line)
+
+    thread = threading.Thread(target=follow, daemon=True, name="compiler-log")
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def reset() -> None:

@@ -48,7 +48,11 @@ def spec(folder: Path) -> EngineSpec:
 def engine(folder: Path, spec: EngineSpec, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that `prepare` wrote; the only compilation of these tests."""
     directory, backend, report = tmp_path_factory.mktemp("engine"), CompiledBackend(), RecordingReport()
-    facts = backend.prepare(spec, folder, directory, LogReport())
+    building = RecordingReport()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("engines.backends.compiled.work.LOG_SECONDS", 0.05)
+        facts = backend.prepare(spec, folder, directory, building)
+    assert any(line.startswith("so far: graphs traced: 1") for line in building.lines)
     assert facts["graphs_compiled"] == 2  # a layer and the LM head
     assert not facts["weights_stored"]
     backend.load(spec, folder, directory, report)  # the engine is still loaded
@@ -84,7 +88,8 @@ def answer(backend: CompiledBackend | PyTorchBackend, prompt: list[int], **sampl
 
 
 def test_the_second_load_compiles_nothing(loaded: CompiledBackend, report: RecordingReport) -> None:
-    imported, first, traced, compiled, tuned, rest = report.lines
+    lines = [line for line in report.lines if not line.startswith("so far")]  # of a slow machine
+    imported, first, traced, compiled, tuned, rest = lines
     assert imported.startswith("imported the compiler: waited ")
     assert first.startswith("ran the model once, uncompiled, in ")
     assert rest.startswith("guards and first runs: ")
