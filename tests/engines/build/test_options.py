@@ -66,7 +66,8 @@ def test_only_what_an_engine_takes_becomes_an_option() -> None:
     assert options_of("tensorrt-llm", "fp8", "~/mine.txt", 2) == both
     assert options_of("tensorrt-llm", "bf16", "~/mine.txt", 2) == {"tensor_parallel_size": "2"}
     assert options_of("compiled", "int8", "~/mine.txt", 2) == {"tensor_parallel_size": "2"}
-    for backend in ("openvino", "pytorch", "no-such-backend"):
+    assert options_of("pytorch", "bf16", "~/mine.txt", 2) == {"tensor_parallel_size": "2"}
+    for backend in ("openvino", "no-such-backend"):
         assert options_of(backend, "int8", "~/mine.txt", 2) == {}
     assert options_of("tensorrt-llm", "fp8") == {}
 
@@ -143,8 +144,9 @@ def test_splits_that_cannot_be_had_are_said_in_words(checkpoint: Checkpoint) -> 
     with pytest.raises(EngineError, match="2 KV heads of this checkpoint") as caught:
         refuse_split("tensorrt-llm", 4, checkpoint)
     assert caught.value.hint == "Choose 1 or 2."
-    with pytest.raises(EngineError, match="PyTorch runs on one GPU") as caught:
-        refuse_split("pytorch", 2)
+    refuse_split("pytorch", 4, checkpoint)  # whole layers: heads are not divided
+    with pytest.raises(EngineError, match="OpenVINO runs on one GPU") as caught:
+        refuse_split("openvino", 2)
     assert caught.value.hint == "Choose 1."
 
 
