@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from app.state.prepare.gguf_choice import gguf_file
 from app.state.side.side import Side
 from engines.build.server import is_remote
 from engines.build.spec import DEQUANTISED, EngineSpec
@@ -49,7 +50,7 @@ def compared_sides(sides: Sequence[Side]) -> tuple[Side | None, list[Side]]:
 
 def _is_gguf(reference: str, spec: EngineSpec) -> bool:
     """Return whether the reference or the engine is of a GGUF file."""
-    return any(is_gguf_file(Path(checkpoint)) for checkpoint in (reference, spec.checkpoint))
+    return any(gguf_file(checkpoint) for checkpoint in (reference, spec.checkpoint))
 
 
 def why_nothing(sides: Sequence[Side]) -> str:

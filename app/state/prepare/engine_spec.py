@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
+from app.state.prepare.gguf_choice import gguf_file
 from app.state.settings.settings import DEMO, EngineChoice, Server, Settings
 from engines.build.server import is_remote, server_of, server_spec
 from engines.build.spec import EngineSpec
 from engines.demo import CHECKPOINT
-from engines.plan.checkpoint.gguf_checkpoint import is_gguf_file
 from engines.plan.hardware.hardware import Device
 from engines.plan.hardware.placement import device_of
 
@@ -40,7 +39,7 @@ def choices_of(specs: Mapping[str, EngineSpec]) -> dict[str, object]:
     A GGUF file beside another checkpoint is that side's own.
     """
     checkpoints = {spec.checkpoint for spec in specs.values() if not is_remote(spec)}
-    files = {name for name in checkpoints if is_gguf_file(Path(name))} if len(checkpoints) > 1 else set()
+    files = {name for name in checkpoints if gguf_file(name)} if len(checkpoints) > 1 else set()
     checkpoints -= files
     changes: dict[str, object] = {
         name: EngineChoice(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import msgspec
 
+from app.state.prepare.gguf_choice import gguf_file
 from app.state.settings.settings import EngineChoice, Settings
-from engines.plan.checkpoint.gguf_checkpoint import is_gguf_file
 
 
 def with_own_files(
@@ -24,8 +23,8 @@ def with_own_files(
     """
     others = {"left", "right"} - set(choices)
     changes: dict[str, object] = {"checkpoint": checkpoint, **choices}
-    before, is_file = settings.checkpoint, is_file_name(checkpoint)
-    if not others or checkpoint == before or is_file == is_file_name(before):
+    before, is_file = settings.checkpoint, gguf_file(checkpoint) is not None
+    if not others or checkpoint == before or is_file == (gguf_file(before) is not None):
         return changes
     if is_file:  # the other side runs a checkpoint that all backends read
         kept = {name: msgspec.structs.replace(one, checkpoint=checkpoint) for name, one in choices.items()}
@@ -35,11 +34,3 @@ def with_own_files(
         if not other.server.address and not other.checkpoint:
             changes[name] = msgspec.structs.replace(other, checkpoint=before)
     return changes
-
-
-def is_file_name(checkpoint: str) -> bool:
-    """Return whether a checkpoint is a GGUF file."""
-    try:
-        return is_gguf_file(Path(checkpoint).expanduser())
-    except (OSError, RuntimeError, ValueError):
-        return False

@@ -33,7 +33,7 @@ def gguf_checkpoint(checkpoint: str) -> Checkpoint | None:
 
     Blocking.
     """
-    file = _file(checkpoint)
+    file = gguf_file(checkpoint)
     with suppress(EngineError):  # said again when it is opened
         return read_checkpoint(file) if file else None
     return None
@@ -49,7 +49,7 @@ def sides_to_open(settings: Settings, device: Device) -> tuple[str, ...]:
     Args:
         device: that PyTorch runs on.
     """
-    if _file(settings.checkpoint) is None:
+    if gguf_file(settings.checkpoint) is None:
         return SIDES
     checkpoint = gguf_checkpoint(settings.checkpoint)
 
@@ -72,7 +72,8 @@ def dequantised_fits(checkpoint: Checkpoint, choice: EngineChoice, context: int,
     return memory_fit(found).state != "does not fit"
 
 
-def _file(checkpoint: str) -> Path | None:
+def gguf_file(checkpoint: str) -> Path | None:
+    """Return the GGUF file that a checkpoint is, or the only model of its folder; None for any other."""
     with suppress(OSError, RuntimeError, ValueError):  # too long, unknown home folder, a null byte
         path = gguf_path(Path(checkpoint).expanduser())
         return path if is_gguf_file(path) else None

@@ -80,6 +80,6 @@ def load_checkpoint_file(file: Path, spec: EngineSpec) -> LoadedFile:
 def _settings(file: Path, spec: EngineSpec, context: int, kv: str) -> ServerSettings:
     chosen = kv if spec.kv_precision == "auto" else spec.kv_precision
     # Its threads wait for each other several times a layer, so one without a core of its own stops them all:
-    # a core is left to the app and the other side. Not one of two, which would halve the speed.
+    # a core is left to the app and the other side. Not one of two: that took up to a third of the speed.
     cores = usable_cores()
     return ServerSettings(file, context, min(cores, max(2, cores - 1)), chosen)

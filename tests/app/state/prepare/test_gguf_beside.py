@@ -76,3 +76,9 @@ def test_a_path_on_the_command_line_is_an_engine(file: str, tmp_path: Path) -> N
     for name in ("broken.gguf", "none.gguf"):
         with pytest.raises(typer.BadParameter, match=name):
             parse_engine(str(tmp_path / name))
+
+
+def test_a_folder_with_one_gguf_file_is_that_file(file: str) -> None:
+    folder = str(Path(file).parent)
+    found = after(Settings(right=PYTORCH), folder, left=LLAMA)
+    assert (found.checkpoint, found.left) == ("demo", of(LLAMA, folder))
