@@ -23,12 +23,13 @@ from tests.benchmarks.quiet import QuietRounds
 from tests.benchmarks.table import Budget, Result, number, ratios, spread
 
 METHOD = """\
-{requests} prompts a user, each sent as soon as the answer before is complete, and exactly {tokens} tokens an
-answer. Ours: the worker's load test, figures of the time stamps that it sends. The client: a script over
+{requests} prompts a user, each sent as soon as the answer before is complete, and exactly
+{tokens} tokens an answer. Ours: the worker's load test, figures of the time stamps that it sends. The client: a script over
 openvino_genai alone, with the same pipeline settings, that computes its own figures. Both load the pipeline
 before each run. Alternately, {rounds} rounds after one warm-up round; medians of the ratios of the rounds."""
 USERS = (1, 4, 16)
-REQUESTS = 3
+REQUESTS = {1: 24, 4: 18, 16: 9}
+"""Prompts a user, by users: each run takes some seconds, so that a short disturbance is a small part of it."""
 PROMPTS = ("What can I do with this app?", "Explain the KV cache in detail.", "Tell me a story about a fox.")
 PROPERTIES = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "u8"}
 FIGURES = {
@@ -46,7 +47,7 @@ Round = dict[tuple[int, str], tuple[float, float]]
 def run(bench: BenchmarkEnvironment) -> Result:
     """Measure with the demo, or with a random checkpoint where there is none."""
     sizes = bench.sizes
-    method = METHOD.format(requests=REQUESTS, tokens=sizes.new_tokens, rounds=sizes.rounds)
+    method = METHOD.format(requests=_listed(REQUESTS), tokens=sizes.new_tokens, rounds=sizes.rounds)
     result = Result(
         "load", method, ("users, figure", "ours [range]", "client [range]", "ours / client [range]")
     )
@@ -68,6 +69,12 @@ def run(bench: BenchmarkEnvironment) -> Result:
         f"total tok/s {'rises' if rises else 'DOES NOT RISE'}: {', '.join(map(number, rates))}"
     )
     return result
+
+
+def _listed(requests: dict[int, int]) -> str:
+    return ", ".join(
+        f"{count} ({users} {'user' if users == 1 else 'users'})" for users, count in requests.items()
+    )
 
 
 async def _rounds(bench: BenchmarkEnvironment) -> QuietRounds[Round]:
@@ -92,12 +99,12 @@ async def _rounds(bench: BenchmarkEnvironment) -> QuietRounds[Round]:
 async def _both(
     engine: ComparedEngine, client: subprocess.Popen[str], users: int, prompts: list[list[int]], tokens: int
 ) -> Round:
-    options = LoadOptions((users,), REQUESTS, PROMPTS, tokens, ignore_eos=True)
+    options = LoadOptions((users,), REQUESTS[users], PROMPTS, tokens, ignore_eos=True)
     ours = await measure(engine, users, options)
     cache = users * (max(map(len, prompts)) + tokens + SPARE_TOKENS)
     request = {
         "users": users,
-        "requests": users * REQUESTS,
+        "requests": users * REQUESTS[users],
         "prompts": prompts,
         "max_tokens": tokens,
         "blocks": math.ceil(cache / BLOCK_TOKENS) + SPARE_BLOCKS,

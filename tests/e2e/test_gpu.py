@@ -1,6 +1,7 @@
 """With an NVIDIA GPU: the compiled engine against PyTorch, from building the engines to quitting the app.
 
-`python -m tests.e2e.test_gpu FOLDER` does the same without pytest and saves screenshots in FOLDER.
+`python -m tests.e2e.test_gpu FOLDER [MODEL]` does the same without pytest and saves screenshots in FOLDER;
+MODEL is the checkpoint's folder or a shape, such as `shape:llama-3.1-8b`.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from app.playground import Playground
 from app.screens.chat import ChatScreen
 from app.screens.models import ModelsScreen
 from app.state.prepare.bandwidth_cache import read_bandwidth
-from app.state.settings.settings import EngineChoice, Settings
+from app.state.settings.settings import DEMO, EngineChoice, Settings
 from app.state.side.phase import Phase
 from app.state.side.snapshot import Snapshot
 from app.widgets.chat.prompt import PromptInput
@@ -29,7 +31,7 @@ from app.widgets.panels.panel import Panel
 from engines.measure.gpu import GpuSample, GpuSampler
 from engines.plan.hardware.hardware import gpus
 
-ENGINES = Settings(
+SETTINGS = Settings(
     left=EngineChoice("compiled", "fp8"), right=EngineChoice("pytorch", "bf16"), chosen=True, welcomed=True
 )
 QUESTIONS = ("What is a KV cache?", "Why is decode memory bound?", "Make a list of three precisions.")
@@ -95,10 +97,10 @@ def first_gpu() -> GpuSample:
         sampler.close()
 
 
-def checked(folder: Path) -> str:
-    """Drive the app, compare its figures with NVML's, and return a summary."""
+def checked(folder: Path, model: str = DEMO) -> str:
+    """Drive the app with the checkpoint `model`, compare its figures with NVML's, and return a summary."""
     before = first_gpu()
-    snapshot = asyncio.run(drive(ENGINES, folder))
+    snapshot = asyncio.run(drive(replace(SETTINGS, checkpoint=model), folder))
     [gpu] = [one for one in snapshot.gpus if one.index == 0]
     assert gpu.name == before.name
     assert gpu.memory_used is not None
@@ -138,4 +140,4 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as home:
         for variable in ("CONFIG", "CACHE", "DATA", "STATE"):
             os.environ[f"XDG_{variable}_HOME"] = str(Path(home) / variable.lower())
-        print(checked(Path(sys.argv[1])))
+        print(checked(Path(sys.argv[1]), *sys.argv[2:]))

@@ -20,14 +20,19 @@ import triton.language as tl
 
 ROWS = 4
 """Outputs that a program computes."""
+GROUP = 128
+"""Inputs that share a scale. The last group may have fewer, and is stored in full."""
 QUADS = 64
 """Reads of 16 bytes that a program makes at once for each output, two by each thread."""
 
 
 @triton.jit
-def _inputs(x, start, nibble: tl.constexpr, stored):
+def _inputs(x, start, nibble: tl.constexpr, stored, inputs, FULL: tl.constexpr):
     """Return the inputs that belong to one nibble of the words that a thread reads, [QUADS, 4]."""
-    return tl.load(x + start + 16 * nibble, mask=stored, other=0.0).to(tl.float32)
+    place = start + 16 * nibble
+    if not FULL:
+        stored = stored & (place < inputs)
+    return tl.load(x + place, mask=stored, other=0.0).to(tl.float32)
 
 
 @triton.jit
@@ -61,10 +66,10 @@ def _row(words, scales, word, group, stored, x0, x1, x2, x3, x4, x5, x6, x7, tot
 
 
 @triton.jit
-def _kernel(x, words, scales, y, inputs, ROWS: tl.constexpr, QUADS: tl.constexpr):
+def _kernel(x, words, scales, y, inputs, ROWS: tl.constexpr, QUADS: tl.constexpr, FULL: tl.constexpr):
     first = tl.program_id(0) * ROWS
-    groups = inputs // 128
-    stride = inputs // 8
+    groups = tl.cdiv(inputs, 128)
+    stride = groups * 16
     words += first * stride
     scales += first * groups
     row0 = tl.zeros((QUADS,), tl.float32)
@@ -79,14 +84,14 @@ def _kernel(x, words, scales, y, inputs, ROWS: tl.constexpr, QUADS: tl.constexpr
         g = quad // 4
         column = tl.arange(0, 4)[None, :]
         start = (g * 128 + quad % 4 * 4)[:, None] + column
-        x0 = _inputs(x, start, 0, stored)
-        x1 = _inputs(x, start, 1, stored)
-        x2 = _inputs(x, start, 2, stored)
-        x3 = _inputs(x, start, 3, stored)
-        x4 = _inputs(x, start, 4, stored)
-        x5 = _inputs(x, start, 5, stored)
-        x6 = _inputs(x, start, 6, stored)
-        x7 = _inputs(x, start, 7, stored)
+        x0 = _inputs(x, start, 0, stored, inputs, FULL)
+        x1 = _inputs(x, start, 1, stored, inputs, FULL)
+        x2 = _inputs(x, start, 2, stored, inputs, FULL)
+        x3 = _inputs(x, start, 3, stored, inputs, FULL)
+        x4 = _inputs(x, start, 4, stored, inputs, FULL)
+        x5 = _inputs(x, start, 5, stored, inputs, FULL)
+        x6 = _inputs(x, start, 6, stored, inputs, FULL)
+        x7 = _inputs(x, start, 7, stored, inputs, FULL)
         lower = tl.sum(x0 + x2 + x4 + x6, 1)
         upper = tl.sum(x1 + x3 + x5 + x7, 1)
         sum_ = lower + upper
@@ -111,7 +116,7 @@ def four_bit_product(x: torch.Tensor, words: torch.Tensor, scales: torch.Tensor)
 
     Args:
         x: [1, inputs], bf16.
-        words: [outputs, inputs / 8], int32, as `four_bits.pack` returns them; a multiple of ROWS outputs.
+        words: [outputs, groups * 16], int32, as `four_bits.pack` returns them; a multiple of ROWS outputs.
         scales: [outputs, groups, 2], bf16: scale and zero of a weight (value - 8) * scale + zero.
 
     Returns:
@@ -120,6 +125,14 @@ def four_bit_product(x: torch.Tensor, words: torch.Tensor, scales: torch.Tensor)
     outputs, inputs = words.shape[0], x.shape[1]
     y = torch.empty((1, outputs), dtype=x.dtype, device=x.device)
     torch.library.wrap_triton(_kernel)[(outputs // ROWS,)](
-        x, words, scales.view(torch.int32), y, inputs, ROWS=ROWS, QUADS=QUADS, num_warps=1
+        x,
+        words,
+        scales.view(torch.int32),
+        y,
+        inputs,
+        ROWS=ROWS,
+        QUADS=QUADS,
+        FULL=inputs % GROUP == 0,
+        num_warps=1,
     )
     return y

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.nn.functional import linear
+from torch.nn.functional import linear, pad
 
 GROUP = 128
 SMALL_GROUP = 32
@@ -40,7 +40,9 @@ def quantise(weight: Any, group: int) -> tuple[Any, Any, Any]:
         scale_dtype=weight.dtype,
         zero_point_dtype=weight.dtype,
     )
-    return _quantize_affine_tinygemm(weight, block, scale, zero, *limits).to(torch.uint8), scale, zero
+    values = _quantize_affine_tinygemm(weight, block, scale, zero, *limits).to(torch.uint8)
+    shape = (weight.shape[0], -1)  # torchao leaves out a dimension of 1
+    return values, scale.view(shape), zero.view(shape)
 
 
 class CpuFourBitLinear(torch.nn.Module):  # type: ignore[misc]
@@ -98,7 +100,8 @@ class CpuFourBitLinear(torch.nn.Module):  # type: ignore[misc]
 class CudaFourBitLinear(torch.nn.Module):  # type: ignore[misc]
     """The same product, stored for `four_bit_product`, our kernel for one token.
 
-    `words` is int32 [outputs, inputs / 8]; `scales` is [outputs, groups, 2], with scale and zero.
+    `words` is int32 [outputs, groups * GROUP / 8]; `scales` is [outputs, groups, 2], with scale and zero. The
+    last group is filled with zeros where the inputs are no multiple of GROUP.
     """
 
     words: Any
@@ -106,21 +109,22 @@ class CudaFourBitLinear(torch.nn.Module):  # type: ignore[misc]
 
     def __init__(self, module: torch.nn.Linear, device: Any) -> None:
         super().__init__()
-        inputs, outputs = module.in_features, module.out_features
-        words = torch.empty(outputs, inputs // 8, dtype=torch.int32, device=device)
-        scales = torch.empty(outputs, inputs // GROUP, 2, dtype=torch.bfloat16, device=device)
+        self._inputs, outputs = module.in_features, module.out_features
+        groups = -(-self._inputs // GROUP)
+        words = torch.empty(outputs, groups * GROUP // 8, dtype=torch.int32, device=device)
+        scales = torch.empty(outputs, groups, 2, dtype=torch.bfloat16, device=device)
         self.register_buffer("words", words)
         self.register_buffer("scales", scales)
         self.bias = module.bias
 
     @staticmethod
     def fits(module: torch.nn.Linear) -> bool:
-        """Return whether the sizes are multiples of a group of inputs, and of the kernel's four outputs."""
-        return bool(module.in_features % GROUP == 0 and module.out_features % 4 == 0)
+        """Return whether the outputs are a multiple of the four that the kernel computes at once."""
+        return bool(module.out_features % 4 == 0)
 
     def fill(self, weight: Any) -> None:
         """Quantise `weight` [outputs, inputs] and store it."""
-        values, scale, zero = quantise(weight, GROUP)
+        values, scale, zero = quantise(pad(weight, (0, -self._inputs % GROUP)), GROUP)
         self.words.copy_(pack(values))
         self.scales.copy_(torch.stack((scale, zero), -1))
 
@@ -137,7 +141,7 @@ class CudaFourBitLinear(torch.nn.Module):  # type: ignore[misc]
     def _weight(self) -> Any:
         scale, zero = self.scales.unbind(-1)
         grouped = unpack(self.words).unflatten(1, (-1, GROUP)).to(scale.dtype) - 8
-        return (grouped * scale[..., None] + zero[..., None]).flatten(1)
+        return (grouped * scale[..., None] + zero[..., None]).flatten(1)[:, : self._inputs]
 
 
 def pack(values: Any) -> Any:

@@ -103,6 +103,19 @@ def test_four_bits_on_the_cpu_equal_torchao(inputs: int) -> None:
     assert (weight - module.weight).abs().max() <= scale.max()
 
 
+@pytest.mark.parametrize("inputs", [576, 72])
+def test_four_bits_of_the_cuda_layout_fill_the_last_group_with_zeros(inputs: int) -> None:
+    torch.manual_seed(0)
+    module = torch.nn.Linear(inputs, 8, dtype=torch.bfloat16)
+    layer = CudaFourBitLinear(module, "cpu")
+    layer.fill(module.weight.detach())
+    x = torch.randn(3, inputs, dtype=torch.bfloat16)
+    full = torch.nn.functional.pad(module.weight.detach(), (0, -inputs % GROUP))
+    values, scale, zero = quantise(full, GROUP)
+    weight = (values.unflatten(1, (-1, GROUP)).bfloat16() - 8) * scale[..., None] + zero[..., None]
+    torch.testing.assert_close(layer(x), x @ weight.flatten(1)[:, :inputs].T + module.bias)
+
+
 def test_four_bits_of_the_cuda_layout_are_what_was_packed() -> None:
     """Nibble i of word j of a group is the value of its input 16 i + j; prompts use the same weights."""
     torch.manual_seed(0)
@@ -122,7 +135,7 @@ def test_four_bits_of_the_cuda_layout_are_what_was_packed() -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
-@pytest.mark.parametrize(("inputs", "outputs"), [(128, 4), (1408, 20), (4096, 1024)])
+@pytest.mark.parametrize(("inputs", "outputs"), [(128, 4), (1408, 20), (4096, 1024), (576, 192), (72, 8)])
 def test_the_kernel_for_one_token_equals_the_unpacked_product(inputs: int, outputs: int) -> None:
     torch.manual_seed(0)
     module = torch.nn.Linear(inputs, outputs, dtype=torch.bfloat16, device="cuda")
