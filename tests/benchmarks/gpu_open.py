@@ -19,6 +19,7 @@ from typing import Any
 
 from engines.backends.registry import BACKENDS
 from engines.demo import CHECKPOINT
+from engines.environments.bytecode import bytecode_advice
 from engines.plan.checkpoint.checkpoint import read_checkpoint
 from engines.plan.estimate.estimate import bytes_read_per_token
 from engines.plan.hardware.hardware import gpus
@@ -104,7 +105,10 @@ def main(arguments: list[str] | None = None) -> None:
     meter, copy = Meter(), measured_copy()
     before = meter.used()
     versions = {"python": platform.python_version()} | {name: version(name) for name in packages}
-    print(f"{[gpu.title for gpu in gpus()]}, {versions}, copy {copy / 1e12:.2f} TB/s\n{METHOD}", flush=True)
+    print(
+        f"{[gpu.title for gpu in gpus()]}, {versions}, copy {copy / 1e12:.2f} TB/s\n{METHOD}\n{bytecode_advice()}",
+        flush=True,
+    )
     rows = []
     for one in options.runs:
         checkpoint, _, engine = one.partition("=")
