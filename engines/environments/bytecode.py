@@ -1,4 +1,4 @@
-"""Whether a package is installed with compiled bytecode, as pip leaves it and some container images do not."""
+"""Whether a package has compiled bytecode, as pip installs it and some container images do not."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ def bytecode_advice(package: str = "torch") -> str:
         return ""
     folder = Path(spec.origin).parents[1]
     return (
-        f"{package} has no compiled bytecode: every start of a worker compiles it again, which takes seconds. "
+        f"{package} has no compiled bytecode: every start compiles it again, which takes seconds. "
         f"Run once: {sys.executable} -m compileall -q {folder}"
     )

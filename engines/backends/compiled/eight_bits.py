@@ -1,4 +1,4 @@
-"""Linear layers on CUDA with 8-bit weights: torchao's integers or floats and scales, and our kernel for decode.
+"""Linear layers on CUDA with 8-bit weights: torchao's values and scales, and a kernel of ours for decode.
 
 Inductor's own products of torchao's tensors read 8-bit weights at 60 % of the bandwidth.
 """
