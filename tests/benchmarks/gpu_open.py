@@ -105,10 +105,8 @@ def main(arguments: list[str] | None = None) -> None:
     meter, copy = Meter(), measured_copy()
     before = meter.used()
     versions = {"python": platform.python_version()} | {name: version(name) for name in packages}
-    print(
-        f"{[gpu.title for gpu in gpus()]}, {versions}, copy {copy / 1e12:.2f} TB/s\n{METHOD}\n{bytecode_advice()}",
-        flush=True,
-    )
+    print(f"{[gpu.title for gpu in gpus()]}, {versions}, copy {copy / 1e12:.2f} TB/s\n{METHOD}", flush=True)
+    print(bytecode_advice(), flush=True)
     rows = []
     for one in options.runs:
         checkpoint, _, engine = one.partition("=")
