@@ -1,4 +1,4 @@
-"""Linear layers on CUDA with 8-bit weights: torchao's values and scales, and a kernel of ours for decode.
+"""Linear layers on CUDA with 8-bit weights: torchao's values and scales, with our kernel for decode.
 
 Inductor's own products of torchao's tensors read 8-bit weights at 60 % of the bandwidth.
 """

@@ -101,7 +101,7 @@ class CudaFourBitLinear(torch.nn.Module):  # type: ignore[misc]
     """The same product, stored for `four_bit_product`, our kernel for one token.
 
     `words` is int32 [outputs, groups * GROUP / 8]; `scales` is [outputs, groups, 2], with scale and zero. The
-    last group is filled with zeros where the inputs are no multiple of GROUP.
+    last group is filled with zeros if the inputs do not fill it.
     """
 
     words: Any
