@@ -58,9 +58,9 @@ class ServerScreen(ModalScreen[Server], GuardedScreen[Server]):
 # Server
 
 Any OpenAI-compatible server: vLLM, trtllm-serve, Triton, NIM, SGLang, llama.cpp, Ollama, LM Studio, OpenVINO
-Model Server. **Address**: its base URL, with or without /v1. **Key**: where the key is, never the key itself:
-`env:NAME`, `file:PATH` or `keyring:NAME`. **Headers**: further headers that a gateway asks for, such as
-`X-Team=red, X-Gate-Token=env:GATE`; a credential is named as the key is.
+Model Server, transformers serve. **Address**: its base URL, with or without /v1. **Key**: where the key is,
+never the key itself: `env:NAME`, `file:PATH` or `keyring:NAME`. **Headers**: further headers that a gateway
+asks for, such as `X-Team=red, X-Gate-Token=env:GATE`; a credential is named as the key is.
 
 **Enter** asks the server what it is and what it runs, then takes it. **Ctrl+O** saves it under a name; **R**
 renames a saved one, **Del** (twice) removes it.

@@ -1,8 +1,7 @@
 """Simulated users over openvino_genai alone: `python -m tests.benchmarks.load_client DIRECTORY`.
 
-Imports nothing of the project, and computes its figures with numpy. Each line on stdin is a request with
-`users`, `requests`, `prompts` (token ids), `max_tokens`, `blocks` and `properties`; the reply on stdout has
-the figures.
+Imports nothing of the app. Each line on stdin is a request with `users`, `requests`, `prompts` (token ids),
+`max_tokens`, `blocks` and `properties`; the reply on stdout has the figures.
 """
 
 from __future__ import annotations
@@ -16,6 +15,8 @@ from typing import Any
 import numpy as np
 import openvino
 import openvino_genai as genai
+
+from tests.benchmarks.load_figures import load_figures
 
 WARM_UP = 64
 
@@ -41,7 +42,7 @@ def measure(directory: str, request: dict[str, Any]) -> dict[str, float]:
 def run(
     pipeline: Any, users: int, requests: int, prompts: list[list[int]], max_tokens: int
 ) -> dict[str, float]:
-    """Return total tok/s, and medians and 95th percentiles in seconds."""
+    """Return the figures of the users' requests."""
     config = genai.GenerationConfig()
     config.max_new_tokens, config.ignore_eos = max_tokens, True
     config.set_eos_token_id(0)
@@ -67,17 +68,7 @@ def run(
                 del handles[number]
                 if len(stamps) < requests:
                     arrive()
-    ttft = [one[1] - one[0] for one in stamps]
-    tpot = [(one[-1] - one[1]) / max(1, len(one) - 2) for one in stamps]
-    tokens = sum(len(one) - 1 for one in stamps)
-    seconds = max(one[-1] for one in stamps) - min(one[0] for one in stamps)
-    return {
-        "tokens": tokens,
-        "total tok/s": tokens / seconds,
-        "TTFT p50 s": float(np.percentile(ttft, 50)),
-        "TTFT p95 s": float(np.percentile(ttft, 95)),
-        "TPOT p50 s": float(np.percentile(tpot, 50)),
-    }
+    return load_figures(stamps)
 
 
 if __name__ == "__main__":

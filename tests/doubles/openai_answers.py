@@ -1,4 +1,4 @@
-"""What eight kinds of OpenAI-compatible servers say of themselves, refuse, and compute."""
+"""What nine kinds of OpenAI-compatible servers say of themselves, refuse, and compute."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tests.doubles.openai_server import OpenAIServer
 
-KINDS = ("vllm", "trtllm", "sglang", "llama", "ollama", "lmstudio", "ovms", "triton")
+KINDS = ("vllm", "trtllm", "sglang", "llama", "ollama", "lmstudio", "ovms", "triton", "transformers")
 MODELS = {
     "llama": "/models/tiny-Q4_1.gguf", "ollama": "tiny:latest", "lmstudio": "tiny-q4_k_m", "ovms": "tiny-ov",
     "triton": "tiny-repository",
 }  # fmt: skip
 OWNERS = {
     "vllm": "vllm", "trtllm": "tensorrt_llm", "sglang": "sglang", "llama": "llamacpp", "ollama": "library",
-    "lmstudio": "organization_owner", "ovms": "OVMS", "triton": "Triton Inference Server", "plain": "someone",
+    "lmstudio": "organization_owner", "ovms": "OVMS", "triton": "Triton Inference Server",
+    "transformers": "acme", "plain": "someone",
 }  # fmt: skip
 STRICT = {
     "triton": {"top_k", "min_p", "repetition_penalty", "chat_template_kwargs"},
     "plain": {"min_p", "repetition_penalty"},
+    "transformers": {"top_k", "min_p", "repetition_penalty", "ignore_eos"},
 }
 """Fields that a kind refuses, with the name of the field in its message."""
 VLLM_METRICS = """\
@@ -47,6 +49,11 @@ TRTLLM_ITERATION = {
                      "cacheHitRate": 0.5},
 }  # fmt: skip
 
+TRANSFORMERS_PATHS = (
+    "/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/systemone", "/v1/audio/transcriptions",
+    "/load_model", "/reset", "/v1/models", "/health",
+)  # fmt: skip
+
 
 def described(double: OpenAIServer, path: str) -> object:
     """Return what a GET finds; None for 404."""
@@ -54,7 +61,8 @@ def described(double: OpenAIServer, path: str) -> object:
     if path in ("/v1/models", "/v3/models"):
         if path.startswith("/v3") != (kind == "ovms"):
             return None
-        entry: dict[str, Any] = {"id": name, "object": "model", "owned_by": OWNERS[kind]}
+        listed = "acme/other" if double.breakage == "lists-another" else name
+        entry: dict[str, Any] = {"id": listed, "object": "model", "owned_by": OWNERS[kind]}
         if kind in ("vllm", "sglang"):
             entry |= {"root": f"/models/{name}", "max_model_len": 4096}
         if kind == "llama":
@@ -97,6 +105,10 @@ def described(double: OpenAIServer, path: str) -> object:
         ("ovms", "/v2"): {"name": "OpenVINO Model Server", "version": "2026.4"},
         ("ovms", "/metrics"): 'ovms_current_requests{name="tiny"} 1\n',
         ("triton", "/metrics"): TRITON_METRICS,
+        ("transformers", "/openapi.json"): {
+            "openapi": "3.1.0", "info": {"title": "FastAPI", "version": "0.1.0"},
+            "paths": {path: {} for path in TRANSFORMERS_PATHS},
+        },
     }  # fmt: skip
     if (kind, path) == ("trtllm", "/metrics"):
         found, double.iterations = double.iterations, []
@@ -138,6 +150,8 @@ def refusal(double: OpenAIServer, body: dict[str, Any]) -> tuple[object, int] | 
     if double.busy:
         double.busy -= 1
         return {"error": {"message": "queue is full", "type": "rate_limit"}}, 429
+    if double.kind == "transformers" and body.get("model") != double.model:
+        return {"detail": f"Server is pinned to '{double.model}'; requested '{body.get('model')}'."}, 400
     if body.get("model") != double.model:
         return {"error": {"message": f"The model `{body.get('model')}` does not exist."}}, 404
     if double.breakage == "context" and len(body["messages"]) > 1:
@@ -147,6 +161,8 @@ def refusal(double: OpenAIServer, body: dict[str, Any]) -> tuple[object, int] | 
         words = "include_stop_str_in_output cannot be set to false if streaming is used"
         return {"error": f"Mediapipe execution failed. MP status - INVALID_ARGUMENT: {words}"}, 400
     unknown = sorted(STRICT.get(double.kind, set()) & body.keys())
+    if unknown and double.kind == "transformers":
+        return {"detail": f"Unexpected fields in the request: {set(unknown)}"}, 422
     if unknown:
         return {"detail": [{"loc": ["body", unknown[0]], "msg": f"Extra inputs: {unknown[0]}"}]}, 422
     if double.breakage == "vague" and "stream_options" in body:

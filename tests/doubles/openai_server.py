@@ -1,4 +1,4 @@
-"""A double of eight kinds of OpenAI-compatible servers, and of how such servers break.
+"""A double of nine kinds of OpenAI-compatible servers, and of how such servers break.
 
 It speaks HTTP on a port of this machine and plays what each kind of server sends: its list of models, its
 descriptions and metrics, and its stream of one answer. As the real ones it refuses what they refuse: a wrong

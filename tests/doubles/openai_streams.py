@@ -1,4 +1,4 @@
-"""What eight kinds of OpenAI-compatible servers stream as an answer, healthy and broken."""
+"""What nine kinds of OpenAI-compatible servers stream as an answer, healthy and broken."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _chat(double: OpenAIServer, body: dict[str, Any]) -> Iterator[bytes]:
         if double.breakage == "error-after-200" and "Keys" in text:
             yield b'data: {"error":{"message":"CUDA out of memory","type":"server_error","code":500}}\n\n'
             break
-    if double.breakage not in ("no-done", "plain-end"):
+    if double.breakage not in ("no-done", "plain-end") and double.kind != "transformers":
         yield b"data: [DONE]\n\n"
 
 
@@ -83,13 +83,12 @@ def _stopped(deltas: list[tuple[str, str]], stop: list[str], *, include: bool) -
 
 def _events(double: OpenAIServer, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
     kind = double.kind
-    deltas = _stopped(_deltas(double), body.get("stop") or [], include=kind == "ovms")
+    deltas = _stopped(_deltas(double), body.get("stop") or [], include=kind in ("ovms", "transformers"))
     options = body.get("stream_options") or {}
     continuous = bool(options.get("continuous_usage_stats")) and kind in ("vllm", "trtllm", "sglang")
     common = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": double.model}
-    first: dict[str, Any] = (
-        {"role": "assistant"} if kind == "trtllm" else {"role": "assistant", "content": ""}
-    )
+    bare = kind in ("trtllm", "transformers")
+    first: dict[str, Any] = {"role": "assistant"} if bare else {"role": "assistant", "content": ""}
     head = common | {"choices": [{"index": 0, "delta": first, "finish_reason": None}]}
     if body.get("return_token_ids") and kind == "vllm":
         head["prompt_token_ids"] = list(PROMPT_IDS)
@@ -127,7 +126,11 @@ def _last(
     finish = "" if double.breakage == "plain-end" else "stop"
     if body["max_tokens"] <= tokens and kind != "triton":
         finish = "length"
-    yield common | {"choices": [{"index": 0, "delta": {}, "finish_reason": finish or None}]}
+    end = common | {"choices": [{"index": 0, "delta": {}, "finish_reason": finish or None}]}
+    if kind == "transformers":  # with the usage in the same chunk, asked for or not
+        yield end | ({} if double.breakage == "no-usage" else {"usage": _usage(tokens)})
+        return
+    yield end
     if (body.get("stream_options") or {}).get("include_usage") and double.breakage != "no-usage":
         last: dict[str, Any] = common | {"choices": [], "usage": _usage(tokens)}
         if kind == "llama":

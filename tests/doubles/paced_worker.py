@@ -7,7 +7,6 @@ second, so that the rate can change from one prompt to the next; nothing is rand
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +16,9 @@ from engines.backends.base import Availability, Backend, Emit, Generated, Report
 from engines.backends.registry import BACKENDS, BackendEntry
 from engines.build.spec import EngineSpec
 from engines.worker.protocol import KVUsage, MemoryUsage, Sampling
+from tests.doubles.interpreter_script import interpreter_script, run_worker
 
 NAME = "paced"
-PROJECT = Path(__file__).resolve().parents[2]
 DEFAULT_RATE = 100
 BLOCK_TOKENS = 32
 UNLIMITED = 1_000_000
@@ -131,22 +130,12 @@ def register() -> None:
 
 def interpreter(folder: Path) -> str:
     """Write a script that takes an interpreter's arguments and runs this worker; return its path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    program = folder / "paced-python"
-    program.write_text(
-        f'#!/bin/sh\nPYTHONPATH="{PROJECT}" exec "{sys.executable}" -m tests.doubles.paced_worker "$@"\n',
-        "utf-8",
-    )
-    program.chmod(0o755)
-    return str(program)
+    return interpreter_script(folder, "tests.doubles.paced_worker")
 
 
 if __name__ == "__main__":
     # `-m` runs this file as __main__. Import it by name, so that there is only one class PacedBackend.
-    from engines.worker.__main__ import main
     from tests.doubles import paced_worker
 
     paced_worker.register()
-    # The arguments before --backend are meant for a Python interpreter.
-    sys.argv[1:] = sys.argv[sys.argv.index("--backend") :]
-    main()
+    run_worker()

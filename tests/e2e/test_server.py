@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from app.state.settings.settings import ChatOptions, EngineChoice, Server, Setti
 from engines.build.server import REMOTE, SERVED
 from engines.worker.protocol import Sampling
 from tests.e2e.conftest import StartApp
+from tests.e2e.terminal import Terminal
 from tests.e2e.test_first_run import gone
 from tests.engines.backends.endpoint.llama_server import LlamaServer
 
@@ -22,7 +24,10 @@ LAYERS = 24
 
 
 def test_chat_stop_killed_server_and_restart(start: StartApp, tmp_path: Path) -> None:
-    """The answer is stopped, the server dies in the middle of another one and returns; nothing is left."""
+    """Answers and users of a load test are stopped, the server dies in the middle of an answer and returns.
+
+    Nothing is left.
+    """
     from tests.engines.gguf.tiny_gguf import write_tiny_gguf
 
     server = LlamaServer(write_tiny_gguf(tmp_path / "gguf" / "tiny-F32.gguf", layers=LAYERS))
@@ -44,6 +49,8 @@ def test_chat_stop_killed_server_and_restart(start: StartApp, tmp_path: Path) ->
         terminal.wait_for(r"decode \d")
         terminal.keys("Escape")
         terminal.wait_for("cancelled")
+        terminal.wait_for(BOTH_READY)
+        two_users_are_stopped(terminal)
         terminal.wait_for(BOTH_READY)
         terminal.type("Again please")
         terminal.keys("Enter")
@@ -69,3 +76,18 @@ def test_chat_stop_killed_server_and_restart(start: StartApp, tmp_path: Path) ->
         terminal.wait_for_exit()
     finally:
         server.kill()
+
+
+def two_users_are_stopped(terminal: Terminal) -> None:
+    """Open the load test, let two users ask the server, stop them, and return to the chat."""
+    terminal.keys("M-l")
+    terminal.wait_for("4 users, 3 prompts each")
+    terminal.keys("-")
+    terminal.wait_for("2 users, 3 prompts each")
+    terminal.keys("Enter")
+    terminal.wait_for(r"is asked by 2 users.*total \d.*TTFT \d.*user 1 +answering +\d+ tokens +TTFT +\d")
+    terminal.keys("Escape")
+    shown = terminal.wait_for("Stopped: 2 users of llama.cpp F32")
+    for figure in (r"total \d", r"TTFT \d", "user 1 +stopped", "user 2 +stopped"):
+        assert re.search(figure, shown), figure
+    terminal.keys("Escape")

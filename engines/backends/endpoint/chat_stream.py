@@ -128,7 +128,9 @@ def take_chunk(chunk: dict[str, Any], now: int, reading: Reading) -> None:
     text = _text(delta.get("content")) or _text(choice.get("text"))
     thought = next((found for name in THOUGHTS if (found := _text(delta.get(name)))), "")
     ids = _ids(choice.get("token_ids"))
-    tokens = _new_tokens(chunk, ids, reading)
+    # A total that comes with the end alone says nothing about single tokens.
+    at_end = not choice or (not reading.counted and not (text or thought) and choice.get("finish_reason"))
+    tokens = len(ids) or (None if at_end else _new_tokens(chunk, reading))
     if text or thought or tokens:
         reading.take(Piece(now, text, thought, tokens, ids if len(ids) == tokens else ()))
         reading.counted += tokens or 0
@@ -140,16 +142,11 @@ def take_chunk(chunk: dict[str, Any], now: int, reading: Reading) -> None:
         reading.reason = FINISHED.get(str(reason), "stop")
 
 
-def _new_tokens(chunk: dict[str, Any], ids: tuple[int, ...], reading: Reading) -> int | None:
+def _new_tokens(chunk: dict[str, Any], reading: Reading) -> int | None:
     """Return how many tokens a chunk adds by the server's own count; None if it does not count here."""
-    if ids:
-        return len(ids)
     usage, timings = _dict(chunk.get("usage")), _dict(chunk.get("timings"))
     total = _count(usage.get("completion_tokens")) if usage else _count(timings.get("predicted_n"))
-    last = not chunk.get("choices")  # the totals at the end say nothing about single tokens
-    if total is None or last:
-        return None
-    return min(max(0, total - reading.counted), MOST_TOKENS)
+    return None if total is None else min(max(0, total - reading.counted), MOST_TOKENS)
 
 
 def _take_usage(usage: dict[str, Any], reading: Reading) -> None:

@@ -11,6 +11,7 @@ from engines.backends.endpoint.dialects.llama_server import LlamaServer
 from engines.backends.endpoint.dialects.nvidia import EdgeLLM, TensorRTLLM, Triton
 from engines.backends.endpoint.dialects.ollama import Ollama
 from engines.backends.endpoint.dialects.sglang import SGLang
+from engines.backends.endpoint.dialects.transformers_serve import TransformersServe
 from engines.backends.endpoint.dialects.vllm import NIM, VLLM
 from engines.backends.endpoint.failures import StatusError, not_an_api
 from engines.errors import EngineError
@@ -19,6 +20,7 @@ from engines.worker.values import MOST_MODELS
 
 DIALECTS: tuple[type[Dialect], ...] = (
     LlamaServer, NIM, VLLM, TensorRTLLM, SGLang, Triton, EdgeLLM, LMStudio, OpenVINOModelServer, Ollama,
+    TransformersServe,
 )  # fmt: skip
 """In the order in which they are tried: NIM before vLLM, whose models have the same owner."""
 TRIED_VERSIONS = ("/v1", "/v3")
@@ -39,7 +41,7 @@ def detect(http: Connection, model: str) -> tuple[Dialect, ServerFacts]:
     facts = ServerFacts(
         kind=dialect.title,
         address=f"{http.address.root}{listing.version}",
-        model=_chosen(http, listing, model),
+        model=_chosen(http, listing, model, lists_all=dialect.lists_all),
         models=listing.names[:MOST_MODELS],
     )
     return dialect, dialect.describe(facts, listing)
@@ -77,7 +79,7 @@ def _entries(http: Connection, data: Any) -> tuple[dict[str, Any], ...]:
     )
 
 
-def _chosen(http: Connection, listing: Listing, model: str) -> str:
+def _chosen(http: Connection, listing: Listing, model: str, *, lists_all: bool) -> str:
     """Return the name of the model to ask.
 
     Raises:
@@ -94,6 +96,8 @@ def _chosen(http: Connection, listing: Listing, model: str) -> str:
     ends = [name for name in listing.names if name.replace("\\", "/").rpartition("/")[2] == model]
     if len(ends) == 1:  # llama-server lists the path of its file
         return ends[0]
+    if not lists_all:
+        return model
     names = ", ".join(listing.names[:5]) + (" …" if len(listing.names) > 5 else "")
     raise EngineError(
         "no-model", f"{http.host} has no model {model!r}.", f"Choose one that it lists: {names}."

@@ -121,12 +121,12 @@ def serve_options(engine: ServedEngine, options_file: str) -> list[str]:
     options = llm_arguments(engine, "")
     words = [word for name, flag in ON_COMMAND_LINE.items() for word in (flag, str(options[name]))]
     words += ["--trust_remote_code"] if options["trust_remote_code"] else []
-    # Also named --config in newer releases; this name is in all of them.
+    # Also named --config; this name is in all releases.
     return [*words, "--extra_llm_api_options", options_file]
 
 
 def _file_options(engine: ServedEngine) -> dict[str, Any]:
-    """Return the arguments that are in the file of options: what is in both is taken from the file."""
+    """Return the arguments for the file of options: none is an option too, since releases let either win."""
     given = {*ON_COMMAND_LINE, "model", "tokenizer", "trust_remote_code"}
     return {name: value for name, value in llm_arguments(engine, "").items() if name not in given}
 
@@ -158,6 +158,6 @@ def _nim(engine: ServedEngine, dtype: str, folders: dict[str, str]) -> str:
     for folder in folders:  # the value is a line of CSV
         quoted = folder.replace('"', '""')
         command += ["--mount", f'type=bind,"source={quoted}","target={quoted}",readonly']
-    image = ShellWord('"${NIM_LLM_IMAGE:?set it to the model-free image of the NGC catalog}"')
+    image = ShellWord('"${NIM_LLM_IMAGE:?set it to the model-free image with vLLM of the NGC catalog}"')
     options = vllm_options(engine, dtype or "auto")
     return script(f"{engine.title}, with the model-free NIM, which runs vLLM", [*command, image, *options])

@@ -1,4 +1,4 @@
-"""A GGUF file compared with another checkpoint of the same model: by the reference's token ids."""
+"""A GGUF file, here or on a server, compared with another checkpoint of the same model, by its token ids."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from engines.build.server import server_spec
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
 from engines.compare.answer_run import AnswerRun
@@ -15,6 +16,7 @@ from engines.compare.run import ComparisonRun
 from engines.compare.text import Text
 from engines.demo import CHECKPOINT
 from engines.environments.start import start_worker
+from tests.engines.backends.endpoint.llama_server import LlamaServer
 
 pytest.importorskip("xllamacpp")
 pytest.importorskip("gguf")
@@ -29,7 +31,10 @@ def of_file(file: Path, precision: str) -> EngineSpec:
 async def test_files_beside_the_checkpoint_they_were_made_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One file is measured, one of another model is refused by name; an answer is compared as well."""
+    """One file is measured, here and on llama.cpp's server; one of another model is refused by name.
+
+    An answer is compared as well.
+    """
     from tests.engines.gguf.demo_gguf import write_demo_gguf
     from tests.engines.gguf.other_tokenizers import add_sentencepiece
     from tests.engines.gguf.tiny_gguf import write_tiny_gguf
@@ -42,14 +47,26 @@ async def test_files_beside_the_checkpoint_they_were_made_from(
     store, cache = EngineStore(tmp_path / "store"), ComparisonCache(tmp_path / "cache")
     text = Text("prose", "The KV cache holds keys and values.")
     log = tmp_path / "log"
-    run = ComparisonRun("demo", REFERENCE, [same, other], [text], store, cache, start_worker, log)
-    measured, refused = (await run.run()).rows
+    server = LlamaServer(tmp_path / "Demo.Q8_0.gguf")
+    try:
+        engines = [same, other, server_spec(server.address)]
+        run = ComparisonRun("demo", REFERENCE, engines, [text], store, cache, start_worker, log)
+        measured, refused, served = (await run.run()).rows
+    finally:
+        server.kill()
     assert measured.error == ""
     assert measured.title == "llama.cpp q8_0, Demo.Q8_0.gguf"
     assert measured.quality
     assert 0 < measured.quality.mean_kld < 0.05
     assert measured.quality.same_top > 0.8
     assert "other token ids" in refused.error
+    assert served.error == ""
+    assert served.title.startswith("llama.cpp Q8_0 at 127.0.0.1:")
+    assert served.quality
+    assert served.quality.at_least
+    assert 0 < served.quality.mean_kld < measured.quality.mean_kld * 1.01  # a lower bound
+    assert served.quality.ppl_ratio == pytest.approx(measured.quality.ppl_ratio, rel=1e-3)
+    assert served.quality.same_top > 0.8
 
     messages = ({"role": "user", "content": "What is a KV cache?"},)
     answers = AnswerRun(AskedPrompt("KV", messages), REFERENCE, store, cache, start_worker, log)

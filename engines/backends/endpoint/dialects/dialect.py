@@ -63,6 +63,8 @@ class Dialect:
     """Variables about thinking that the chat template reads; set by `describe` where it is known."""
     counts_each_chunk: ClassVar[bool] = False
     """Whether it sends the number of tokens with every chunk if it is asked to."""
+    lists_all: ClassVar[bool] = True
+    """Whether it has no other models than those in its list."""
     streams_stop: ClassVar[bool] = False
     """Whether it ends a streamed answer with the stop string that was found."""
     all_tokens: ClassVar[int | None] = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -23,6 +24,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "lmstudio": {"kind": "LM Studio", "context": 8192, "precision": "Q4_K_M"},
     "ovms": {"kind": "OpenVINO Model Server", "version": "2026.4", "context": 0, "precision": ""},
     "triton": {"kind": "Triton", "context": 0, "precision": ""},
+    "transformers": {"kind": "transformers serve", "context": 0, "precision": ""},
     "plain": {"kind": "OpenAI-compatible server", "context": 0, "precision": ""},
 }
 COUNTED_WITH_CHUNKS = {"vllm", "trtllm", "sglang", "llama"}
@@ -77,6 +79,16 @@ def test_a_server_is_recognised_asked_and_read(kind: str) -> None:
             assert tuple(one for piece in heard.pieces for one in piece.token_ids) == IDS
 
 
+def test_transformers_serve_runs_models_that_it_does_not_list() -> None:
+    """It lists its hub cache; another model's refusal names the one it was started with."""
+    with OpenAIServer("transformers", breakage="lists-another").running() as server:
+        with connected(server.url, model="tiny") as backend:
+            assert backend.facts.models == ("acme/other",)
+            assert ask(backend).text == TEXT
+        with connected(server.url) as backend, pytest.raises(EngineError, match="pinned to 'tiny'"):
+            ask(backend)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_sampling_is_explicit(kind: str) -> None:
     """Rule 10: the defaults of servers differ, so that greedy is said in full."""
@@ -95,7 +107,9 @@ def test_sampling_is_explicit(kind: str) -> None:
         greedy = server.chats()[-1]
         ignored = set(ask(backend, sampling=sampling).end.server.ignored_sampling)
         body = server.chats()[-1]
-    options, greedy_options = (one.get("options", one) for one in (body, greedy))
+    options, greedy_options = (
+        one.get("options", one) | json.loads(one.get("generation_config", "{}")) for one in (body, greedy)
+    )
     assert greedy_options["temperature"] == 0
     assert greedy_options["top_p"] == 1
     names = {
@@ -150,7 +164,7 @@ def test_given_tokens_are_scored(kind: str) -> None:
         assert not scores.kl  # only a lower bound can be computed, by whoever has the reference's
 
 
-@pytest.mark.parametrize("kind", ["vllm", "llama", "ovms"])
+@pytest.mark.parametrize("kind", ["vllm", "llama", "ovms", "transformers"])
 @pytest.mark.parametrize(
     ("stop", "text"),
     [
@@ -162,7 +176,7 @@ def test_given_tokens_are_scored(kind: str) -> None:
     ],
 )
 def test_a_stop_string_is_not_part_of_the_answer(kind: str, stop: tuple[str, ...], text: str) -> None:
-    """OpenVINO Model Server streams it, and refuses to leave it out; it is asked once."""
+    """OpenVINO Model Server and transformers serve stream it, the former refuses not to; asked once."""
     with OpenAIServer(kind).running() as server, connected(server.url) as backend:
         heard = ask(backend, sampling=Sampling(max_tokens=64, stop=stop))
         assert heard.text == text
@@ -177,7 +191,7 @@ def test_what_could_begin_a_stop_string_is_not_lost_with_an_error() -> None:
     assert heard.text == "Keys "
 
 
-@pytest.mark.parametrize("kind", ["ollama", "lmstudio", "triton", "trtllm", "ovms", "plain"])
+@pytest.mark.parametrize("kind", ["ollama", "lmstudio", "triton", "trtllm", "ovms", "transformers", "plain"])
 def test_scores_are_unavailable_with_the_reason(kind: str) -> None:
     with (
         OpenAIServer(kind).running() as server,

@@ -25,6 +25,7 @@ from tests.engines.backends.endpoint.asking import LONG, Heard, ask, connected
 KIND_TITLES = {
     "vllm": "vLLM", "trtllm": "TensorRT-LLM", "sglang": "SGLang", "llama": "llama.cpp", "ollama": "Ollama",
     "lmstudio": "LM Studio", "ovms": "OpenVINO Model Server", "triton": "Triton",
+    "transformers": "transformers serve",
 }  # fmt: skip
 SECRET = "sk-very-secret-0123456789"
 
@@ -79,10 +80,12 @@ def test_3_choices_may_be_missing_or_empty_on_any_chunk() -> None:
         [{"usage": usage}, text],
         [text | {"usage": usage}],
         [text, {"choices": [], "usage": usage}],
+        [text, {"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": usage}],
     ):
         heard, reading = read({"id": "1"}, {"choices": None}, {"choices": [None]}, *others, {"choices": []})
         assert heard.text == "Keys"
         assert (reading.tokens, reading.prompt_tokens) == (2, 4)
+        assert len(heard.pieces) == 1  # a total at the end is no piece
 
 
 @pytest.mark.parametrize(
