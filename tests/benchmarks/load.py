@@ -16,7 +16,6 @@ from app.cli.load import LoadOptions, measure
 from engines.backends.openvino.pipeline import BLOCK_TOKENS, SPARE_BLOCKS
 from engines.build.spec import EngineSpec
 from engines.compare.engine import ComparedEngine, opened
-from engines.environments.start import start_worker
 from engines.worker.load_test import SPARE_TOKENS
 from tests.benchmarks.environment import PROJECT, BenchmarkEnvironment
 from tests.benchmarks.quiet import QuietRounds
@@ -82,7 +81,7 @@ async def _rounds(bench: BenchmarkEnvironment) -> QuietRounds[Round]:
     spec = EngineSpec(str(checkpoint), "openvino", "int8")
     rounds = QuietRounds[Round](bench.sizes)
     log = bench.logs / "load.log"
-    async with opened(spec, bench.store, start_worker, log, lambda _: None) as engine:
+    async with opened(spec, bench.store, bench.start_worker, log, lambda _: None) as engine:
         prompts = [
             list((await engine.tokenize("", ({"role": "user", "content": one},))).token_ids)
             for one in PROMPTS
