@@ -8,12 +8,13 @@ from tests.benchmarks.__main__ import BENCHMARKS
 from tests.benchmarks.environment import TINY, BenchmarkEnvironment
 from tests.benchmarks.machine import machine
 from tests.benchmarks.table import Budget, Result, spread
+from tests.doubles.fork_server import start_forked
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkEnvironment:
-    """One store and one checkpoint for all benchmarks."""
-    return BenchmarkEnvironment(tmp_path_factory.mktemp("bench"), TINY)
+    """One store and one checkpoint for all benchmarks, and workers that start by a fork."""
+    return BenchmarkEnvironment(tmp_path_factory.mktemp("bench"), TINY, start_worker=start_forked)
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)

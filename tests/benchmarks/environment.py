@@ -12,9 +12,11 @@ from pathlib import Path
 
 from app.state.settings.paths import NAME
 from engines.build.options import options_of
+from engines.build.prepare import StartWorker
 from engines.build.spec import EngineSpec
 from engines.build.store import EngineStore
 from engines.demo import CHECKPOINT
+from engines.environments.start import start_worker
 
 PROJECT = Path(__file__).resolve().parents[2]
 VARIABLES = ("TRT_PLAYGROUND_CONFIG", "NO_COLOR", "COLUMNS", "LINES", "TEXTUAL", "TEXTUAL_DRIVER")
@@ -103,15 +105,23 @@ TINY = BenchmarkSizes(
 class BenchmarkEnvironment:
     """Folders, checkpoints and random prompts of one run."""
 
-    def __init__(self, folder: Path, sizes: BenchmarkSizes, checkpoint: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        sizes: BenchmarkSizes,
+        checkpoint: Path | None = None,
+        start_worker: StartWorker = start_worker,
+    ) -> None:
         """Use `folder` for everything that is written.
 
         Args:
             checkpoint: what engines are compared on, instead of the demo and the shape of the budgets.
+            start_worker: starts the workers of what is not measured from its start.
         """
         self.folder = folder
         self.checkpoint = checkpoint
         self.sizes = sizes
+        self.start_worker = start_worker
         self.random = random.Random(20_26)
         self.store = EngineStore(folder / "cache" / NAME)
         self.logs = folder / "state" / NAME / "log"

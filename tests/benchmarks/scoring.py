@@ -50,7 +50,8 @@ def run(bench: BenchmarkEnvironment) -> Result:
 async def _rounds(bench: BenchmarkEnvironment, engine: str) -> QuietRounds[tuple[float, float]]:
     tokens = bench.sizes.scored_tokens
     rounds = QuietRounds[tuple[float, float]](bench.sizes, bench.sizes.score_rounds)
-    lifecycle = EngineLifecycle(Side(engine.replace(":", "-")), bench.store, bench.logs)
+    side = Side(engine.replace(":", "-"))
+    lifecycle = EngineLifecycle(side, bench.store, bench.logs, bench.start_worker)
     try:
         await lifecycle.open(replace(bench.spec(engine, bench.shape), context=tokens + 64))
         if error := lifecycle.side.error:

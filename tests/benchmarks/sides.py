@@ -42,7 +42,7 @@ async def opened(
 ) -> AsyncIterator[EngineLifecycle]:
     """Open an engine; close it at the end."""
     lifecycle = EngineLifecycle(
-        Side(f"{checkpoint_name}-{engine.replace(':', '-')}"), bench.store, bench.logs
+        Side(f"{checkpoint_name}-{engine.replace(':', '-')}"), bench.store, bench.logs, bench.start_worker
     )
     try:
         await open_engine(lifecycle, bench, engine, checkpoint_name)

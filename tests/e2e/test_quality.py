@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -19,9 +20,9 @@ MEASURED_SECONDS = 600.0
 """60 questions to an eager PyTorch engine take two minutes on an idle machine."""
 
 
-def test_a_killed_measurement_keeps_its_rows_and_continues(start: StartApp) -> None:
+def test_a_killed_measurement_keeps_its_rows_and_continues(start: StartApp, tiny: Path) -> None:
     """At most the engine that was being measured is measured again."""
-    terminal = start(width=160, height=48, settings=SETTINGS)
+    terminal = start(width=160, height=48, settings=replace(SETTINGS, checkpoint=str(tiny)))
     terminal.wait_for(r"OpenVINO int8.*OpenVINO int4.* ready ─╯╰─+ ready ─╯")
     terminal.keys("F10")
     terminal.wait_for(r"0 of \d+ engines measured")

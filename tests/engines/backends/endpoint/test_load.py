@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from engines.build.server import server_spec
 from engines.build.store import EngineStore
 from engines.compare.engine import ComparedEngine, opened
 from engines.errors import EngineError
-from engines.measure.load import LoadRecord
+from engines.measure.load import LoadRecord, LoadRequest
 from engines.worker import protocol
 from tests.doubles.fork_server import start_forked
 from tests.doubles.openai_server import OpenAIServer
@@ -57,6 +57,13 @@ async def run(
     return record, last
 
 
+def _overlap(one: LoadRequest, other: LoadRequest) -> bool:
+    """Return whether each had a token before the other's last one."""
+    if not (one.token_ns and other.token_ns):
+        return False
+    return max(one.token_ns[0], other.token_ns[0]) < min(one.token_ns[-1], other.token_ns[-1])
+
+
 async def test_users_of_llama_cpp_are_counted_stopped_and_leave_nothing(tmp_path: Path) -> None:
     """Requests run together, a stop ends all of them on the server too, and it answers afterwards."""
     pytest.importorskip("xllamacpp")
@@ -83,15 +90,15 @@ async def test_users_of_llama_cpp_are_counted_stopped_and_leave_nothing(tmp_path
             assert figures.total_blocks is None
 
             stopped, ended = await run(engine, engine.load_test(2, 40, PROMPTS, LONG), stop=True)
-            first, second = stopped.requests.values()
             assert ended.stopped
             assert stopped.figures().most_running == 2
             assert stopped.waiting == 0
             assert stopped.kv
             assert stopped.kv.capacity_tokens == 2 * 1024
-            assert {first.reason, second.reason} == {"stopped"}
-            # Both ran at once: each had a token before the other's last one.
-            assert max(first.token_ns[0], second.token_ns[0]) < min(first.token_ns[-1], second.token_ns[-1])
+            # On a busy machine an answer may end before the stop arrives; the next one is stopped then.
+            own = [[one for one in stopped.requests.values() if one.user == user] for user in range(2)]
+            assert [one[-1].reason for one in own] == ["stopped", "stopped"]
+            assert any(_overlap(one, other) for one, other in product(*own))
             with connected(server.address) as independent:
                 assert await eventually(lambda: _running(independent) == 0, 100)
             again, _ = await run(engine, engine.load_test(1, 1, PROMPTS, FIXED))

@@ -5,6 +5,7 @@ Only weights are compared; a GPU would round activations as well.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from tests.doubles.fork_server import fork_worker
 
 QUESTIONS = ("What is a KV cache?", "What does FP8 mean?", "Tell me a short story.", "What is 12 plus 7?")
 STAGES = ("reference", "quantise", "export")
+Reference = tuple[list[tuple[int, ...]], list[protocol.Scored]]
 
 
 async def scores_of_texts(process: EngineProcess, ids: list[tuple[int, ...]]) -> list[protocol.Scored]:
@@ -48,6 +50,28 @@ def texts() -> list[str]:
     return calibration_texts("")[:48:16]
 
 
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    """What bf16 answers to the questions, as token ids with their prompts, and its scores of them."""
+
+    async def ask() -> Reference:
+        base = await fork_worker("pytorch", tmp_path_factory.mktemp("base") / "base.log")
+        try:
+            spec = EngineSpec(str(CHECKPOINT), "pytorch", "bf16", context=512)
+            assert isinstance(await ready(base, spec), protocol.Ready)
+            ids, tokenizer = [], Tokenizer(CHECKPOINT)
+            for question in QUESTIONS:
+                prompt = tuple(tokenizer.prompt_ids([{"role": "user", "content": question}]))
+                command = protocol.Generate(base.next_id(), (), prompt, protocol.Sampling(max_tokens=48))
+                done = await base.ask(command)
+                ids.append((*prompt, *done.token_ids))  # type: ignore[union-attr]
+            return ids, await scores_of_texts(base, ids)
+        finally:
+            await base.kill()
+
+    return asyncio.run(ask())
+
+
 @pytest.mark.parametrize(
     ("precision", "algorithm", "most_kld", "least_same_top"),
     [
@@ -62,6 +86,7 @@ async def test_close_to_the_reference(
     most_kld: float,
     least_same_top: float,
     texts: list[str],
+    reference: Reference,
     without_engines: str,
     tmp_path: Path,
 ) -> None:
@@ -77,26 +102,17 @@ async def test_close_to_the_reference(
     assert modelopt_precision(found.quantisation) == precision
     assert facts["weight_bytes"] < read_checkpoint(CHECKPOINT).weight_bytes  # type: ignore[operator]
 
-    base = await fork_worker("pytorch", tmp_path / "base.log")
+    ids, expected = reference
     candidate = await fork_worker("tensorrt-llm", tmp_path / "candidate.log", without_engines)
     try:
-        reference = EngineSpec(str(CHECKPOINT), "pytorch", "bf16", context=512)
-        assert isinstance(await ready(base, reference), protocol.Ready)
         quantised = EngineSpec(str(target), "tensorrt-llm", precision, "cuda:0", context=512)
         if precision == "int8-sq":  # the real library refuses this checkpoint, but the double runs it
             quantised = EngineSpec(str(target), "tensorrt-llm", "bf16", "cuda:0", context=512)
         event = await ready(candidate, quantised)
         assert isinstance(event, protocol.Ready), event
-        ids, tokenizer = [], Tokenizer(CHECKPOINT)
-        for question in QUESTIONS:
-            prompt = tuple(tokenizer.prompt_ids([{"role": "user", "content": question}]))
-            command = protocol.Generate(base.next_id(), (), prompt, protocol.Sampling(max_tokens=48))
-            done = await base.ask(command)
-            ids.append((*prompt, *done.token_ids))  # type: ignore[union-attr]
-        pairs = zip(await scores_of_texts(base, ids), await scores_of_texts(candidate, ids), strict=True)
+        pairs = zip(expected, await scores_of_texts(candidate, ids), strict=True)
         cards = [quality_card(one, other) for one, other in pairs]
     finally:
-        await base.kill()
         await candidate.kill()
     tokens = sum(card.tokens for card in cards)
     kld = sum(card.mean_kld * card.tokens for card in cards) / tokens
@@ -115,19 +131,18 @@ ALIVE = """
 import gc, sys
 from pathlib import Path
 from engines.backends.tensorrt_llm.quantise import quantise
-from engines.demo import CHECKPOINT
 from tests.doubles.log_report import LogReport
-quantise(CHECKPOINT, "fp8", Path(sys.argv[1]), ["A text."], LogReport())
+quantise(Path(sys.argv[1]), "fp8", Path(sys.argv[2]), ["A text."], LogReport())
 gc.collect()
 names = (type(one).__name__ for one in gc.get_objects())
 print("alive:", [name for name in names if name.endswith("ForCausalLM")])
 """
 
 
-def test_the_model_is_freed_after_quantising(tmp_path: Path) -> None:
+def test_the_model_is_freed_after_quantising(tiny_llama: Path, tmp_path: Path) -> None:
     """In a process that has not imported ModelOpt: its import must not keep references to the model."""
     found = subprocess.run(
-        [sys.executable, "-c", ALIVE, str(tmp_path / "checkpoint")],
+        [sys.executable, "-c", ALIVE, str(tiny_llama), str(tmp_path / "checkpoint")],
         capture_output=True,
         text=True,
         check=True,
