@@ -19,6 +19,7 @@ from app.state.settings.interpreters import known_environments, named_in_setting
 from app.units import bytes_text, rate_text
 from engines.backends.registry import BACKENDS, LOCAL
 from engines.build.store import EngineStore
+from engines.environments.bytecode import bytecode_advice
 from engines.environments.environment import Environment, register_all
 from engines.environments.preflight import preflight
 from engines.environments.recipe import RECIPES
@@ -59,6 +60,8 @@ async def report() -> list[str]:
 def _machine(found: list[Device]) -> Iterator[str]:
     yield f"{platform.system()} {platform.release()} {platform.machine()}, Python {platform.python_version()}"
     yield ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
+    if advice := bytecode_advice():
+        yield advice
     for device in found:
         memory = f"{bytes_text(device.memory_available)} of {bytes_text(device.memory_total)} free"
         capability = device.compute_capability

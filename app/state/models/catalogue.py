@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.state.models.fit import Fit, model_fit
 from app.state.models.model_entry import ModelEntry, Section
-from app.state.models.named_model import NamedModel
+from app.state.models.named_model import NamedModel, named_model
 from app.state.settings import paths
 from app.state.settings.settings import DEMO, Settings
 from engines.backends.registry import BACKENDS
@@ -26,6 +26,7 @@ from engines.plan.checkpoint.hub_cache import looks_like_hub_id
 from engines.plan.gguf_formats import GGUF_BACKEND
 from engines.plan.hardware.hardware import Device
 from engines.plan.hardware.placement import device_of
+from engines.plan.random_shape import PREFIX
 
 MAX_READ = 60
 """Models on this disk whose headers are read for an estimate."""
@@ -92,7 +93,7 @@ def local_and_suggested(context: Context) -> tuple[ModelEntry, ...]:
         for name, size in begun.items()
         if name not in present
     ]
-    return (*here, *unfinished, *suggested)
+    return (*_chosen_shape(context), *here, *unfinished, *suggested)
 
 
 def search_hub(text: str) -> Found:
@@ -136,6 +137,16 @@ def _local_entry(model: LocalModel, context: Context, built: Counter[str], *, re
         checkpoint.card.licence if checkpoint else "",
         fit=context.fit(checkpoint) if checkpoint else None,
     )
+
+
+def _chosen_shape(context: Context) -> list[ModelEntry]:
+    """Return the shape with random weights that is chosen, if one is: it is in no folder that is listed."""
+    name = context.settings.checkpoint
+    checkpoint = named_model(name).checkpoint if name.startswith(PREFIX) else None
+    if checkpoint is None:
+        return []
+    sizes = checkpoint.parameters, checkpoint.weight_bytes
+    return [ModelEntry(name, name, Section.DISK, *sizes, fit=context.fit(checkpoint))]
 
 
 def _readable(folder: Path) -> Checkpoint | None:

@@ -55,7 +55,7 @@ class CompiledBackend(Backend):
     title = "PyTorch compiled"
     prepare_stages = ("import", "weights", "compile", "capture", "save")
     load_stages = ("import", "weights", "compile", "capture")
-    engine_format = 5  # since 5 the 4-bit weights of a GPU fill the last group of our kernel's layout
+    engine_format = 5  # since 5 the weights of every quantised layer on a GPU are in our own layout
 
     @classmethod
     def start_process(cls) -> None:

@@ -6,7 +6,7 @@ their weights in two times 16 bytes, each from one group, so that a scale is app
 they stand in a shifted word, which gives 2048 + value or 128 + value. What that adds is subtracted with the
 sum of the inputs.
 
-`python -m tests.benchmarks.four_bit_products` compares it with PyTorch's `_weight_int4pack_mm`.
+`python -m tests.benchmarks.quantised_products` compares it with PyTorch's `_weight_int4pack_mm`.
 """
 
 # ruff: noqa: N803 - constants of a kernel are written as Triton's own

@@ -101,7 +101,7 @@ class CudaFourBitLinear(torch.nn.Module):  # type: ignore[misc]
     """The same product, stored for `four_bit_product`, our kernel for one token.
 
     `words` is int32 [outputs, groups * GROUP / 8]; `scales` is [outputs, groups, 2], with scale and zero. The
-    last group is filled with zeros where the inputs are no multiple of GROUP.
+    last group is filled with zeros if the inputs do not fill it.
     """
 
     words: Any
@@ -161,21 +161,3 @@ def unpack(words: Any) -> Any:
     """Return the 4-bit values of `pack`, int32 [outputs, inputs]."""
     shifts = torch.arange(0, 32, 4, dtype=torch.int32, device=words.device)[:, None]
     return ((words.unflatten(1, (-1, 1, GROUP // 8)) >> shifts) & 15).flatten(1)
-
-
-def replace_linear(model: torch.nn.Module, keep: Any, device: str, fill: bool = True) -> None:
-    """Replace the linear layers of `model` with 4-bit layers, except `keep`.
-
-    Args:
-        device: Where the layers are quantised and stored; it decides the layout.
-        fill: Whether to quantise the weights; otherwise the layers stay empty, to be loaded.
-    """
-    kind = CudaFourBitLinear if device.startswith("cuda") else CpuFourBitLinear
-    for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
-            if not isinstance(child, torch.nn.Linear) or child is keep or not kind.fits(child):
-                continue
-            layer = kind(child, device if fill else child.weight.device)
-            if fill:
-                layer.fill(child.weight.detach().to(device))
-            setattr(parent, name, layer)

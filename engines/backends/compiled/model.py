@@ -9,8 +9,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from engines.backends.compiled.attention import register
-from engines.backends.compiled.four_bits import CpuFourBitLinear, replace_linear
+from engines.backends.compiled.four_bits import CpuFourBitLinear
 from engines.backends.compiled.fused import fuse_projections
+from engines.backends.compiled.quantise import quantise_model, replace_layers
 from engines.backends.compiled.regional import materialised
 from engines.backends.compiled.split.rank import WHOLE, Rank
 from engines.backends.compiled.split.shards import join_parts, split_model
@@ -78,8 +79,7 @@ def make_model(spec: EngineSpec, checkpoint: Path, rank: Rank = WHOLE) -> Any:
         split_model(model, rank)
     if spec.precision in QUANTISED:
         fuse_projections(model)
-    if spec.precision in QUANTISED:
-        _quantise(model, spec)
+        quantise_model(model, spec)
     if rank.is_split:
         join_parts(model, spec.device)
     return _for_inference(model.to(spec.device))
@@ -142,11 +142,8 @@ def load_weights(spec: EngineSpec, checkpoint: Path, directory: Path, rank: Rank
         split_model(model, rank)
     if spec.precision in QUANTISED:
         fuse_projections(model)
-    if spec.precision == "int4":
-        replace_linear(model, model.get_output_embeddings(), spec.device, fill=False)
+        replace_layers(model, spec, fill=False)
     state, _ = unflatten_tensor_state_dict(tensors, metadata)
-    for tensor in state.values():
-        _restore_tuple(tensor)
     model.config.tie_word_embeddings = False  # a quantised head has its own weights
     model.load_state_dict(state, strict=False, assign=True)
     _renew_buffers(model, spec.device)
@@ -160,12 +157,6 @@ def load_weights(spec: EngineSpec, checkpoint: Path, directory: Path, rank: Rank
     if rank.is_split:
         join_parts(model, spec.device)
     return _for_inference(model)
-
-
-def _restore_tuple(tensor: Any) -> None:
-    """Undo what JSON does to the block size of int8 tensors: with a list, no saved graph matches."""
-    if type(tensor).__name__ == "IntxUnpackedToInt8Tensor":
-        tensor.block_size = tuple(tensor.block_size)
 
 
 def weight_bytes(model: Any) -> int:
@@ -183,61 +174,6 @@ def _plain_tensors(tensor: Any) -> list[Any]:
         return [tensor]
     names, _ = tensor.__tensor_flatten__()
     return [plain for name in names for plain in _plain_tensors(getattr(tensor, name))]
-
-
-def _quantise(model: Any, spec: EngineSpec) -> None:
-    from torchao.quantization import quantize_
-
-    head = model.get_output_embeddings()
-    _untie(model, head)
-    if spec.precision == "int4":
-        replace_linear(model, head, spec.device)
-    else:
-        config = _decoder_config(spec)
-        quantize_(
-            model, config, lambda module, _: _is_linear(module) and module is not head, device=spec.device
-        )
-    # The LM head is sensitive: 4 bits are too few for it, and an fp8 engine leaves it unquantised.
-    if spec.precision != "fp8":
-        quantize_(model, _int8_config(spec), lambda module, _: module is head, device=spec.device)
-
-
-def _decoder_config(spec: EngineSpec) -> Any:
-    """Return torchao's configuration for the linear layers of the decoder."""
-    from torchao.quantization import Float8WeightOnlyConfig
-
-    if spec.precision == "int8":
-        return _int8_config(spec)
-    return Float8WeightOnlyConfig(set_inductor_config=False)
-
-
-def _on_gpu(spec: EngineSpec) -> bool:
-    return spec.device.startswith("cuda")
-
-
-def _int8_config(spec: EngineSpec) -> Any:
-    """Return torchao's int8 configuration with one scale per output channel.
-
-    Inductor compiles the matrix product of Int8WeightOnlyConfig to a separate kernel, which is fast on CPUs
-    but took 1.9 s for 128 tokens on an H200. IntxWeightOnlyConfig unpacks the weights in the graph.
-    """
-    from torchao.quantization import Int8WeightOnlyConfig, IntxWeightOnlyConfig, PerAxis
-
-    if _on_gpu(spec):
-        return IntxWeightOnlyConfig(weight_dtype=torch.int8, granularity=PerAxis(0))
-    return Int8WeightOnlyConfig(set_inductor_config=False)
-
-
-def _is_linear(module: Any) -> bool:
-    return isinstance(module, torch.nn.Linear)
-
-
-def _untie(model: Any, head: Any) -> None:
-    """Give a tied LM head its own weights, so that the embedding table is not quantised with it."""
-    embedding = model.get_input_embeddings()
-    if head.weight is embedding.weight:
-        head.weight = torch.nn.Parameter(embedding.weight.detach().clone(), requires_grad=False)
-    model.config.tie_word_embeddings = False
 
 
 def _renew_buffers(model: Any, device: str) -> None:

@@ -1,4 +1,4 @@
-"""Components of the compiled backend, on the CPU: attention, KV cache and 4-bit layouts."""
+"""Components of the compiled backend, on the CPU: attention, KV cache and quantised layers."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from transformers import LlamaConfig
 from engines.backends.compiled.answer_loop import _PendingToken
 from engines.backends.compiled.attention import decode_attention
 from engines.backends.compiled.cache import BucketedCache, StaticSplitLayer, WritePositions
+from engines.backends.compiled.eight_bits import EightBitLinear, Kind
 from engines.backends.compiled.four_bits import (
     GROUP,
     CpuFourBitLinear,
@@ -132,6 +133,33 @@ def test_four_bits_of_the_cuda_layout_are_what_was_packed() -> None:
     weight = (values.unflatten(1, (-1, GROUP)).bfloat16() - 8) * scale[..., None] + zero[..., None]
     x = torch.randn(3, 256, dtype=torch.bfloat16)
     torch.testing.assert_close(layer(x), x @ weight.flatten(1).T + module.bias)
+
+
+@pytest.mark.parametrize("kind", ["int8", "fp8"])
+def test_eight_bits_are_the_weights_to_half_a_step(kind: Kind) -> None:
+    torch.manual_seed(0)
+    module = torch.nn.Linear(72, 5, dtype=torch.bfloat16)
+    layer = EightBitLinear(module, "cpu", kind)
+    layer.fill(module.weight.detach())
+    stored = layer.values.float() * layer.scales[:, None]
+    steps = layer.scales[:, None] if kind == "int8" else module.weight.abs() / 8
+    assert ((stored - module.weight).abs() <= steps / 2 * 1.01 + 1e-5).all()
+    x = torch.randn(3, 72, dtype=torch.bfloat16)
+    torch.testing.assert_close(layer(x), x @ stored.bfloat16().T + module.bias)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+@pytest.mark.parametrize("kind", ["int8", "fp8"])
+@pytest.mark.parametrize(("inputs", "outputs"), [(72, 5), (1408, 20), (4096, 1024)])
+def test_the_kernel_for_one_token_with_eight_bits_equals_the_unpacked_product(
+    inputs: int, outputs: int, kind: Kind
+) -> None:
+    torch.manual_seed(0)
+    module = torch.nn.Linear(inputs, outputs, dtype=torch.bfloat16, device="cuda")
+    layer = EightBitLinear(module, "cuda", kind)
+    layer.fill(module.weight.detach())
+    x = torch.randn(2, inputs, dtype=torch.bfloat16, device="cuda")
+    torch.testing.assert_close(layer(x[:1]), layer(x)[:1], rtol=2e-2, atol=2e-2)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
