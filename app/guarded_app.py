@@ -48,6 +48,14 @@ class GuardedApp(App[None]):
         """Return Textual's filters of drawn lines, and first the one that keeps them safe."""
         return [self._safe_lines, *super().get_line_filters()]
 
+    def update_styles(self, node: DOMNode, animate: bool = True) -> None:
+        """Style a node and its descendants, unless it has no place yet: mounting it styles it.
+
+        Textual's buttons and inputs ask for it up to three times while they are created.
+        """
+        if node is self or node.parent is not None:
+            super().update_styles(node, animate)
+
     def action_command_palette(self) -> None:
         """Open the command palette, unless it is open."""
         from app.command_palette import Palette  # imported when it is first opened, as screens are

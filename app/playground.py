@@ -20,6 +20,7 @@ from app.commands import commands
 from app.demo import Demo, DemoOptions
 from app.engine_lifecycle import EngineLifecycle
 from app.engine_swap import EngineSwap
+from app.gc_policy import collect_seldom
 from app.guarded_app import GuardedApp
 from app.interpreter_search import InterpreterSearch
 from app.keys import MAIN
@@ -195,6 +196,7 @@ class Playground(GuardedApp):
 
     async def on_mount(self) -> None:
         """Show the chat; or Models, until engines have been chosen once; or the replay."""
+        collect_seldom()
         self.theme_changed_signal.subscribe(self, lambda theme: self.change_settings(theme=theme.name))
         self.run_worker(self.sampler.run(), group="sampler", exit_on_error=False)
         self.run_worker(self._retry_saving(), group="retry", exit_on_error=False)

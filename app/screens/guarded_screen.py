@@ -8,13 +8,14 @@ from textual.await_complete import AwaitComplete
 from textual.errors import NoWidget
 from textual.geometry import Offset, Region
 from textual.message import Message
-from textual.screen import Screen, ScreenResultType
+from textual.screen import ScreenResultType
 from textual.widget import Widget
 
 from app.late_errors import late_errors_ignored
+from app.screens.once_drawn_screen import OnceDrawnScreen
 
 
-class GuardedScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
+class GuardedScreen(OnceDrawnScreen[ScreenResultType], Generic[ScreenResultType]):
     """The base of every screen. A modal one names it last, so that its style is that of a modal screen."""
 
     def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:

@@ -44,8 +44,9 @@ class KeyFooter(Footer):
         """Yield the keys that fit."""
         for _, binding, enabled, tooltip in self._fitting():
             shown, words = self.app.get_key_display(binding), binding.description
+            # The class that Textual adds once a key is mounted, and then styles it again.
             yield FooterKey(
-                binding.key, shown, words, binding.action, disabled=not enabled, tooltip=tooltip
+                binding.key, shown, words, binding.action, not enabled, tooltip, classes="-compact"
             ).data_bind(compact=Footer.compact)
 
     async def recompose(self) -> None:

@@ -79,15 +79,22 @@ class ModelList(MarkedOptionList):
         self.entries, self._search, self.note = entries, search, note
         self._draw(chosen)
 
+    def on_mount(self) -> None:
+        """Align the columns again when a scrollbar takes a part of the width, which is no resizing."""
+        self.watch(self, "show_vertical_scrollbar", self._scrollbar_changed, init=False)
+
+    def _scrollbar_changed(self) -> None:
+        self.call_later(self.on_resize)
+
     def on_resize(self) -> None:
         """Align the columns again."""
-        if self.size.width != self._drawn_width:
+        if self.scrollable_content_region.width != self._drawn_width:
             option = self.highlighted_option
             self._draw(option.id or "" if option else "")
 
     def _draw(self, chosen: str) -> None:
-        self._drawn_width = self.size.width
-        room = self.scrollable_content_region.width - PADDING
+        self._drawn_width = self.scrollable_content_region.width
+        room = self._drawn_width - PADDING
         width = max(SMALLEST_TITLE, room - PARAMETERS - BYTES - FIT - GAPS)
         options: list[Option] = []
         for section in Section:
