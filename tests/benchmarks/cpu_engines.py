@@ -1,4 +1,4 @@
-"""Decode speed and TTFT of every engine for CPUs in one run, and of llama.cpp without this project."""
+"""Speed and KL divergence of every engine for CPUs in one run, and the speed of llama.cpp alone."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from app.engine_lifecycle import EngineLifecycle
+from engines.compare.text import shipped_texts
+from engines.worker import protocol
+from engines.worker.process import EngineProcess
+from engines.worker.request import request
 from tests.benchmarks.decode import COLUMNS, METHOD, Round, report
 from tests.benchmarks.environment import PROJECT, BenchmarkEnvironment, BenchmarkError
 from tests.benchmarks.in_app import engine_directory
@@ -26,6 +31,10 @@ ENGINES = {
 BARE_OF = "llama-cpp:q8_0"
 BARE = f"{BARE_OF} bare"
 LIMIT = 0.97
+SCORED = 128
+MORE = f"""\
+`{BARE}`: xllamacpp called directly with the same file and prompts. KLD: mean KL divergence of the whole
+vocabulary from {{reference}}, over {SCORED} tokens of a text that ships."""
 
 
 def run(bench: BenchmarkEnvironment) -> Result:
@@ -34,8 +43,8 @@ def run(bench: BenchmarkEnvironment) -> Result:
     method = METHOD.format(prompt=sizes.prompt_tokens, new=sizes.new_tokens, rounds=sizes.rounds)
     result = Result(
         "cpu_engines",
-        f"{method}\n`{BARE}`: xllamacpp called directly with the same file and prompts.",
-        COLUMNS,
+        f"{method}\n{MORE.format(reference=sizes.reference)}",
+        (*COLUMNS, "KLD"),
     )
     engines = [
         f"{backend}:{precision}"
@@ -45,19 +54,34 @@ def run(bench: BenchmarkEnvironment) -> Result:
     ]
     for name in bench.checkpoints:
         file = Path(engine_directory(bench, BARE_OF, name)) / "model.gguf"
-        measured = asyncio.run(_measure(bench, name, [sizes.reference, *engines], file))
+        measured, divergences = asyncio.run(_measure(bench, name, [sizes.reference, *engines], file))
         result.notes.append(f"{name}: {measured.summary()}")
-        report(result, name, measured.best, sizes.reference)
+        _report(result, name, measured.best, divergences)
         own = [answers[BARE_OF].rate for answers in measured.best]
         ratio = statistics.median(ratios(own, [answers[BARE].rate for answers in measured.best]))
         result.budgets.append(Budget(f"{name} {BARE_OF} / bare", ratio, LIMIT, "×", at_least=True))
     return result
 
 
+def _report(result: Result, checkpoint: str, rounds: list[Round], divergences: dict[str, float]) -> None:
+    """Add a row for each engine; the first one is the reference."""
+    first, (reference, *_) = len(result.rows), rounds[0]
+    report(result, checkpoint, rounds, reference)
+    for place, engine in enumerate(rounds[0], start=first):
+        divergence = divergences.get(engine)
+        result.rows[place] = (*result.rows[place], "" if divergence is None else f"{divergence:.4f}")
+        if divergence is not None:
+            result.figures[f"{checkpoint} {engine} KLD"] = divergence
+
+
 async def _measure(
     bench: BenchmarkEnvironment, name: str, engines: list[str], file: Path
-) -> QuietRounds[Round]:
-    """Ask each engine once in each round, in rotating order, and the bare binding as one of them."""
+) -> tuple[QuietRounds[Round], dict[str, float]]:
+    """Ask each engine once in each round, in rotating order, and the bare binding as one of them.
+
+    Returns:
+        The rounds, and the mean KL divergence of each engine but the first from the first.
+    """
     sizes, checkpoint = bench.sizes, bench.checkpoints[name]
     rounds, everyone = QuietRounds[Round](sizes), [*engines, BARE]
     async with contextlib.AsyncExitStack() as stack:
@@ -73,7 +97,26 @@ async def _measure(
                 else:
                     answers[one] = await generate(sides[one], prompt, sizes.new_tokens)
             rounds.keep({one: answers[one] for one in everyone})
-    return rounds
+        return rounds, await _divergences(sides, bench.folder / "rows.npy")
+
+
+async def _divergences(sides: dict[str, EngineLifecycle], rows: Path) -> dict[str, float]:
+    reference, *others = sides
+    process = _process(sides[reference])
+    tokenize = protocol.Tokenize(process.next_id(), "", shipped_texts()[0].text)
+    token_ids = (await request(process, tokenize, protocol.Tokenized)).token_ids[:SCORED]
+    await request(process, protocol.Score(process.next_id(), token_ids, keep=str(rows)), protocol.Scored)
+    found = {}
+    for one in others:
+        process = _process(sides[one])
+        command = protocol.Score(process.next_id(), token_ids, reference=str(rows))
+        found[one] = statistics.fmean((await request(process, command, protocol.Scored)).kl)
+    return found
+
+
+def _process(side: EngineLifecycle) -> EngineProcess:
+    assert isinstance(side.process, EngineProcess)
+    return side.process
 
 
 @contextlib.contextmanager
