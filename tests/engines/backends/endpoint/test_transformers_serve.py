@@ -1,4 +1,8 @@
-"""A real server: `transformers serve`, with the demo checkpoint."""
+"""A real server: `transformers serve`, with the demo checkpoint.
+
+It is skipped without what that needs: `pip install fastapi uvicorn openai accelerate`. `make test` does not
+install it, because transformers imports accelerate wherever it finds it, in every PyTorch worker.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from engines.errors import EngineError
 from engines.worker.protocol import Sampling
 from tests.engines.backends.endpoint.asking import ask, connected
 
-for package in ("fastapi", "uvicorn", "openai"):
+for package in ("fastapi", "uvicorn", "openai", "accelerate"):
     pytest.importorskip(package)
 STARTED_SECONDS = 120.0
 
