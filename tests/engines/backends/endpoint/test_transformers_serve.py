@@ -89,5 +89,5 @@ def test_answers_samples_stops_and_ends(server: tuple[subprocess.Popen[bytes], s
         assert stopped.end.reason == "stopped"
         process.kill()
         process.wait()
-        with pytest.raises(EngineError, match="nothing listens there|closed the connection"):
+        with pytest.raises(EngineError, match=r"nothing listens there|closed the connection"):
             ask(backend, sampling=greedy)
