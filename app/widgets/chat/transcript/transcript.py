@@ -279,9 +279,11 @@ same turn.
     def _drawn_line(self, row: int) -> Strip:
         """Return the line of a row; between two turns a rule, which the text has as an empty line."""
         line = self._lines.line(row)
+        if self._renderer is None:  # drawn before it has a width: no turn has lines yet
+            return Strip(line)
         index = self._lines.turn_at(row)
         between = 0 <= index < len(self.turns) - 1 and row + 1 == self._lines.rows(index)[1]
-        if not between or self._renderer is None:
+        if not between:
             return Strip(line)
         style = self._renderer.colours.style("part-border")
         return Strip([Segment(RULE * self._renderer.width, style)])

@@ -142,21 +142,26 @@ def test_reading_weights_imports_nothing_of_torch(tmp_path: Path) -> None:
     assert json.loads(done.stdout.splitlines()[-1]) == []
 
 
-def test_int8_weights_of_a_gpu_are_read_as_they_were_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("precision", ["int8", "fp8", "int4"])
+def test_weights_of_a_gpu_are_read_as_they_were_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
 ) -> None:
-    """Otherwise no saved graph matches: their attributes are part of its key."""
+    """They are in layers of our own, which are the same in a model that was read."""
     pytest.importorskip("torchao", reason="quantised precisions need torchao (extra `compiled`)")
-    monkeypatch.setattr("engines.backends.compiled.model._on_gpu", lambda _spec: True)
+    monkeypatch.setattr("engines.backends.compiled.quantise._on_gpu", lambda _spec: True)
     folder = make_checkpoint(tmp_path / "model", "llama")
-    spec = EngineSpec(str(folder), "compiled", "int8")
+    spec = EngineSpec(str(folder), "compiled", precision)
     built = make_model(spec, folder)
     save_weights(built, tmp_path)
     read = load_weights(spec, folder, tmp_path)
-    for name, tensor in built.named_parameters():
-        if hasattr(tensor, "__tensor_flatten__"):
-            found, expected = (one.__tensor_flatten__() for one in (read.get_parameter(name), tensor))
-            assert found == expected
+    assert [type(module) for module in read.modules()] == [type(module) for module in built.modules()]
+    found = read.state_dict()
+    assert found.keys() == built.state_dict().keys()
+    for name, tensor in built.state_dict().items():
+        assert torch.equal(*(one.view(torch.uint8) for one in (found[name], tensor))), name
+    assert any(
+        module.__class__.__name__ in ("EightBitLinear", "CudaFourBitLinear") for module in read.modules()
+    )
 
 
 @pytest.mark.parametrize("family", ["llama", "llama-biased"])
