@@ -89,6 +89,8 @@ class GenerationRun:
         self._busy_percent = busy_percent
         self._turns, self._view, self._settings = turns, view, settings
         self._engine, self._history, self._energy = engine, history, energy
+        # Another conversation may be open by the time that an answer is saved.
+        self._writer, self._conversations = history.writer, {side: side.conversation for side in turns}
         self._reported = ""
 
     async def run(self) -> None:
@@ -149,7 +151,9 @@ class GenerationRun:
         """Save the last turn; if writing fails, the chat continues, and the turn is written later."""
         known = self._history.failures
         try:
-            await asyncio.to_thread(self._history.append_turn, side.name, side.conversation)
+            await asyncio.to_thread(
+                self._history.append_turn, side.name, self._conversations[side], self._writer
+            )
         except OSError as error:
             if known:  # the header shows it
                 return

@@ -68,8 +68,18 @@ class ConversationFile:
             if errors := self._try_to_write():
                 raise errors[0]
 
-    def append_turn(self, side: str, conversation: Conversation) -> None:
+    @property
+    def writer(self) -> ConversationWriter:
+        """What writes the open conversation. A turn whose answer ends later is appended to it by this."""
+        return self._writer
+
+    def append_turn(
+        self, side: str, conversation: Conversation, writer: ConversationWriter | None = None
+    ) -> None:
         """Write the present state of the last turn of a side.
+
+        Args:
+            writer: that of the turn's conversation, which may be closed by now; None for the open one.
 
         Raises:
             OSError: the disk is full, or the folder cannot be written. The next call tries again.
@@ -77,7 +87,7 @@ class ConversationFile:
         if conversation.turns:
             turn = conversation.turns[-1]
             number = conversation.number(turn)
-            self._append(TurnLine(side, number, turn, conversation.parent(number)))
+            self._append(TurnLine(side, number, turn, conversation.parent(number)), writer)
 
     def append_choice(self, side: str, number: int) -> None:
         """Write which version of a turn is shown now.
@@ -139,12 +149,17 @@ class ConversationFile:
             for writer in (self._writer, *self._left_behind):
                 writer.close()
 
-    def _append(self, line: Line) -> None:
+    def _append(self, line: Line, writer: ConversationWriter | None = None) -> None:
         with self._lock:
-            if self._writer.has_turns or isinstance(line, TurnLine):
-                self._writer.add(line)
+            writer = writer or self._writer
+            if writer.has_turns or isinstance(line, TurnLine):
+                writer.add(line)
+                if writer is not self._writer:  # closed meanwhile, and perhaps deleted
+                    writer.discard_if_deleted()
+                    if writer not in self._left_behind:
+                        self._left_behind.append(writer)
                 self._write_all()
-                if self._writer.unsaved:
+                if writer.unsaved:
                     raise OSError(self._last_write.reason)
 
     def _try_to_write(self) -> list[OSError]:

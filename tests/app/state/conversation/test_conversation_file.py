@@ -54,6 +54,29 @@ def test_swapping_is_remembered(tmp_path: Path) -> None:
     assert read_conversation(file.path)["right"].turns[0].answer == "first"
 
 
+def test_an_answer_that_is_saved_late_goes_to_its_own_conversation(tmp_path: Path) -> None:
+    """Also where another one was opened meanwhile, and not where the user has deleted its own."""
+    file = ConversationFile(tmp_path)
+    conversation = Conversation()
+    turn = conversation.begin("one", "")
+    file.append_turn("left", conversation)
+    writer, first = file.writer, file.path
+    assert first
+    file.reopen(Record(), None)
+    vars(turn).update(vars(answered("one", "first")))
+    file.append_turn("left", conversation, writer)
+    assert [one.answer for one in read_conversation(first)["left"].turns] == ["first"]
+    assert file.path is None
+    assert not file.unsaved
+
+    first.unlink()
+    file.append_turn("left", conversation, writer)
+    assert not first.exists()
+    file.append_turn("left", saying(answered("two", "second")))
+    assert file.path
+    assert [one.prompt for one in read_conversation(file.path)["left"].turns] == ["two"]
+
+
 def test_a_torn_line_costs_itself_alone(tmp_path: Path) -> None:
     file = ConversationFile(tmp_path)
     conversation = saying(answered("one", "first"))
