@@ -16,6 +16,7 @@ from engines.compare.text import shipped_texts
 from engines.worker import protocol
 from engines.worker.process import EngineProcess
 from engines.worker.request import request
+from engines.worker.tokenizer import Tokenizer
 from tests.benchmarks.decode import COLUMNS, METHOD, Round, report
 from tests.benchmarks.environment import PROJECT, BenchmarkEnvironment, BenchmarkError
 from tests.benchmarks.in_app import engine_directory
@@ -34,7 +35,7 @@ LIMIT = 0.97
 SCORED = 128
 MORE = f"""\
 `{BARE}`: xllamacpp called directly with the same file and prompts. KLD: mean KL divergence of the whole
-vocabulary from {{reference}}, over {SCORED} tokens of a text that ships."""
+vocabulary from {{reference}}, over {SCORED} tokens of a text, random ones if there is no tokenizer."""
 
 
 def run(bench: BenchmarkEnvironment) -> Result:
@@ -97,14 +98,20 @@ async def _measure(
                 else:
                     answers[one] = await generate(sides[one], prompt, sizes.new_tokens)
             rounds.keep({one: answers[one] for one in everyone})
-        return rounds, await _divergences(sides, bench.folder / "rows.npy")
+        return rounds, await _divergences(sides, _token_ids(bench, checkpoint), bench.folder / "rows.npy")
 
 
-async def _divergences(sides: dict[str, EngineLifecycle], rows: Path) -> dict[str, float]:
+def _token_ids(bench: BenchmarkEnvironment, checkpoint: Path) -> tuple[int, ...]:
+    if not (checkpoint / "tokenizer.json").is_file():
+        return bench.random_ids(checkpoint, SCORED)
+    return tuple(Tokenizer(checkpoint).plain_ids(shipped_texts()[0].text)[:SCORED])
+
+
+async def _divergences(
+    sides: dict[str, EngineLifecycle], token_ids: tuple[int, ...], rows: Path
+) -> dict[str, float]:
     reference, *others = sides
     process = _process(sides[reference])
-    tokenize = protocol.Tokenize(process.next_id(), "", shipped_texts()[0].text)
-    token_ids = (await request(process, tokenize, protocol.Tokenized)).token_ids[:SCORED]
     await request(process, protocol.Score(process.next_id(), token_ids, keep=str(rows)), protocol.Scored)
     found = {}
     for one in others:
