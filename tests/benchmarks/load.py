@@ -33,7 +33,7 @@ observer: in the same run, it stands between the worker and the library, stamps 
 with a clock of its own, and computes its figures with the client's function. Our TTFT begins
 before the token ids are checked, the observer's after that. The client: a script over openvino_genai alone,
 with the same pipeline settings, in a run of its own. It has no budget: two runs of the same client differ
-by more than 2 %. Both load the pipeline before each run. Alternately, {rounds} rounds after one warm-up round;
+by more than 2 %. Both load the pipeline before each run. Alternately, {rounds} rounds after one warm-up;
 medians of the rounds."""
 USERS = (1, 4, 16)
 REQUESTS = {1: 24, 4: 18, 16: 9}
