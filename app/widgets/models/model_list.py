@@ -80,7 +80,7 @@ class ModelList(MarkedOptionList):
         self._draw(chosen)
 
     def on_mount(self) -> None:
-        """Align the columns again when a scrollbar takes a part of the width, which is no resizing."""
+        """Align the columns again when a scrollbar takes a part of the width: the list is not resized."""
         self.watch(self, "show_vertical_scrollbar", self._scrollbar_changed, init=False)
 
     def _scrollbar_changed(self) -> None:

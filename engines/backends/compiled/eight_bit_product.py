@@ -18,7 +18,7 @@ import triton.language as tl
 ROWS = 2
 """Outputs that a program computes."""
 COLUMNS = 1024
-"""Inputs that a program reads at once."""
+"""Inputs that a program reads in one step of its loop."""
 WARPS = 1
 
 

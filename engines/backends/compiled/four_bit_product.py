@@ -18,10 +18,10 @@ import torch
 import triton
 import triton.language as tl
 
+from engines.backends.compiled.four_bits import GROUP
+
 ROWS = 4
 """Outputs that a program computes."""
-GROUP = 128
-"""Inputs that share a scale. The last group may have fewer, and is stored in full."""
 QUADS = 64
 """Reads of 16 bytes that a program makes at once for each output, two by each thread."""
 

@@ -119,7 +119,7 @@ class CudaFourBitLinear(torch.nn.Module):  # type: ignore[misc]
 
     @staticmethod
     def fits(module: torch.nn.Linear) -> bool:
-        """Return whether the outputs are a multiple of the four that the kernel computes at once."""
+        """Return whether the outputs are a multiple of the four that a program of the kernel computes."""
         return bool(module.out_features % 4 == 0)
 
     def fill(self, weight: Any) -> None:
